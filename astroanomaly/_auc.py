@@ -1,0 +1,316 @@
+"""ROC curves, their areas and the intervals of both and of rates."""
+
+from typing import NamedTuple
+
+import numpy as np
+from astropy.stats import binom_conf_interval
+from numpy.typing import ArrayLike
+from sklearn.metrics import roc_curve
+
+_CELLS = 2_000_000
+
+
+class AUC(NamedTuple):
+    """The area under a ROC curve.
+
+    Attributes
+    ----------
+    value, low, high : float
+        Area and the ends of its 95 per cent bootstrap interval.
+    n_normal, n_anomalous : int
+        Objects of each kind.
+    """
+
+    value: float
+    low: float
+    high: float
+    n_normal: int
+    n_anomalous: int
+
+
+class AUCDifference(NamedTuple):
+    """The difference of two areas on the same objects.
+
+    Attributes
+    ----------
+    value, low, high : float
+        First area less second, and the ends of its paired bootstrap interval.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+class ROC(NamedTuple):
+    """A ROC curve.
+
+    Attributes
+    ----------
+    false_positive_rate, true_positive_rate : ndarray of shape (k,)
+        Shares of the normal and of the anomalous objects at or above a threshold.
+    threshold : ndarray of shape (k,)
+        Falling scores; the first is inf, where nothing is flagged.
+    """
+
+    false_positive_rate: np.ndarray
+    true_positive_rate: np.ndarray
+    threshold: np.ndarray
+
+
+def _checked(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    labels = np.asarray(labels)
+    scores = np.asarray(scores, dtype=np.float64)
+    if labels.ndim != 1 or labels.shape != scores.shape:
+        raise ValueError(
+            "`labels` and `scores` must be two vectors of one length. "
+            f"Received: shapes {labels.shape} and {scores.shape}."
+        )
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError(
+            "`labels` must hold True (anomalous) or False (normal). "
+            f"Received: {np.unique(labels)[:5].tolist()}."
+        )
+    labels = labels.astype(bool)
+    if n_nan := int(np.isnan(scores).sum()):
+        raise ValueError(
+            f"`scores` must not be NaN. Received: {n_nan} NaN among {len(scores)}."
+        )
+    if labels.all() or not labels.any():
+        raise ValueError(
+            "Normal and anomalous objects are both needed. "
+            f"Received: {int((~labels).sum())} normal, {int(labels.sum())} anomalous."
+        )
+    return labels, scores
+
+
+def _weights(rng: np.random.Generator, n: int, repeats: int) -> np.ndarray:
+    # How often each of n objects is drawn, in each repeat.
+    drawn = rng.integers(n, size=(repeats, n))
+    drawn += n * np.arange(repeats)[:, None]
+    return np.bincount(drawn.ravel(), minlength=repeats * n).reshape(repeats, n)
+
+
+class _Ranks:
+    # The places of the anomalous scores among the sorted normal ones.
+
+    def __init__(self, labels: np.ndarray, scores: np.ndarray) -> None:
+        normal, anomalous = scores[~labels], scores[labels]
+        self.order = np.argsort(normal, kind="stable")
+        places = [
+            np.searchsorted(normal[self.order], anomalous, side=side)
+            for side in ("left", "right")
+        ]
+        self.places = np.stack(places)
+
+    def area(self, normal: np.ndarray, anomalous: np.ndarray) -> np.ndarray:
+        # Weighted Mann-Whitney statistic, ties at one half, for each row of weights.
+        below = np.zeros((len(normal), normal.shape[1] + 1))
+        np.cumsum(normal[:, self.order], axis=1, out=below[:, 1:])
+        wins = (below[:, self.places[0]] + below[:, self.places[1]]) / 2
+        pairs = normal.sum(axis=1) * anomalous.sum(axis=1)
+        return (wins * anomalous).sum(axis=1) / pairs
+
+
+def _areas(
+    labels: np.ndarray, columns: list[np.ndarray], n_bootstrap: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    # Areas (columns,) and their bootstrap draws (columns, n_bootstrap), each draw
+    # the same objects for every column.
+    ranks = [_Ranks(labels, scores) for scores in columns]
+    n = int((~labels).sum()), int(labels.sum())
+    ones = [np.ones((1, size)) for size in n]
+    rng = np.random.default_rng(seed)
+    chunk = max(1, _CELLS // len(labels))
+    draws = np.empty((len(columns), n_bootstrap))
+    for start in range(0, n_bootstrap, chunk):
+        stop = min(start + chunk, n_bootstrap)
+        weights = [_weights(rng, size, stop - start) for size in n]
+        for row, rank in zip(draws, ranks, strict=True):
+            row[start:stop] = rank.area(*weights)
+    return np.array([rank.area(*ones)[0] for rank in ranks]), draws
+
+
+def _interval(draws: np.ndarray) -> tuple[float, float]:
+    if not draws.size:
+        return float("nan"), float("nan")
+    low, high = np.percentile(draws, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def aucs(
+    labels: ArrayLike,
+    scores: dict[str, ArrayLike],
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> dict[str, AUC]:
+    """Return the AUC of several scores of the same objects; see `auc`."""
+    pairs = {name: _checked(labels, column) for name, column in scores.items()}
+    labels = next(iter(pairs.values()))[0]
+    columns = [column for _, column in pairs.values()]
+    values, draws = _areas(labels, columns, n_bootstrap, seed)
+    n = int((~labels).sum()), int(labels.sum())
+    return {
+        name: AUC(float(value), *_interval(row), *n)
+        for name, value, row in zip(pairs, values, draws, strict=True)
+    }
+
+
+def auc(
+    labels: ArrayLike, scores: ArrayLike, n_bootstrap: int = 1000, seed: int = 0
+) -> AUC:
+    """Return the area under the ROC curve with a bootstrap interval.
+
+    The area is the probability that an anomalous object scores above a normal
+    one, ties counting one half (Hanley & McNeil 1982). The interval holds the 2.5
+    to 97.5 per cent quantiles of areas of resampled objects, normal and anomalous
+    drawn apart so that their numbers stay (Efron & Tibshirani 1993, chapter 13).
+    Where the two kinds do not overlap every draw is 1 and the interval has no
+    width: it says nothing about the next object.
+
+    Parameters
+    ----------
+    labels : array_like of shape (n,)
+        True or 1 for anomalous objects.
+    scores : array_like of shape (n,)
+        Scores, higher = stranger.
+    n_bootstrap : int
+        Number of resamplings; 0 leaves the interval NaN.
+    seed : int
+        Seed of the resampling.
+
+    Returns
+    -------
+    AUC
+        Named tuple (value, low, high, n_normal, n_anomalous).
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, a score is NaN, a label is not 0 or 1, or one of the two
+        kinds is missing.
+
+    Examples
+    --------
+    >>> auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).value
+    0.75
+    """
+    return aucs(labels, {"score": scores}, n_bootstrap, seed)["score"]
+
+
+def auc_difference(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    other_scores: ArrayLike,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> AUCDifference:
+    """Return how far the area of one score lies above that of another.
+
+    Both are resampled together, object by object, so that what makes an object
+    easy or hard for both cancels: two intervals that overlap may still leave a
+    difference that is certain.
+
+    Parameters
+    ----------
+    labels : array_like of shape (n,)
+        True or 1 for anomalous objects.
+    scores, other_scores : array_like of shape (n,)
+        Two scores of the same objects, higher = stranger.
+    n_bootstrap : int
+        Number of resamplings; 0 leaves the interval NaN.
+    seed : int
+        Seed of the resampling.
+
+    Returns
+    -------
+    AUCDifference
+        Named tuple (value, low, high); positive where `scores` is better.
+
+    Raises
+    ------
+    ValueError
+        As `auc`, for either score.
+
+    Examples
+    --------
+    >>> auc_difference([0, 0, 1, 1], [1, 2, 3, 4], [1, 3, 2, 4], seed=1).value
+    0.25
+    """
+    labels, scores = _checked(labels, scores)
+    columns = [scores, _checked(labels, other_scores)[1]]
+    values, draws = _areas(labels, columns, n_bootstrap, seed)
+    return AUCDifference(float(values[0] - values[1]), *_interval(draws[0] - draws[1]))
+
+
+def roc(labels: ArrayLike, scores: ArrayLike) -> ROC:
+    """Return the ROC curve of a score.
+
+    Parameters
+    ----------
+    labels : array_like of shape (n,)
+        True or 1 for anomalous objects.
+    scores : array_like of shape (n,)
+        Scores, higher = stranger.
+
+    Returns
+    -------
+    ROC
+        Named tuple (false_positive_rate, true_positive_rate, threshold), by
+        `sklearn.metrics.roc_curve`.
+
+    Raises
+    ------
+    ValueError
+        As `auc`.
+
+    Examples
+    --------
+    >>> roc([0, 0, 1, 1], [1, 2, 3, 4]).true_positive_rate.tolist()
+    [0.0, 0.5, 1.0, 1.0]
+    """
+    return ROC(*roc_curve(*_checked(labels, scores)))
+
+
+def binomial_interval(
+    k: ArrayLike, n: ArrayLike, confidence: float = 0.95
+) -> tuple[ArrayLike, ArrayLike]:
+    """Return Wilson's interval of a binomial proportion.
+
+    Wilson (1927), which Brown, Cai & DasGupta (2001) recommend: unlike k / n plus
+    or minus its error it stays inside [0, 1] and keeps a width at k = 0 and k = n.
+
+    Parameters
+    ----------
+    k : int or array_like of int
+        Successes.
+    n : int or array_like of int
+        Trials.
+    confidence : float
+        Two-sided confidence, between 0 and 1.
+
+    Returns
+    -------
+    low, high : float or ndarray
+        Ends of the interval of the proportion; NaN where n is 0.
+
+    Raises
+    ------
+    ValueError
+        If k is negative or greater than n.
+
+    Examples
+    --------
+    >>> low, high = binomial_interval(5, 10)
+    >>> round(low, 4), round(high, 4)
+    (0.2366, 0.7634)
+    """
+    k, n = np.broadcast_arrays(np.asarray(k), np.asarray(n))
+    if (k < 0).any() or (k > n).any():
+        raise ValueError(
+            "`k` must lie between 0 and `n`. "
+            f"Received: k {k.ravel()[:5].tolist()}, n {n.ravel()[:5].tolist()}."
+        )
+    ends = binom_conf_interval(k, np.maximum(n, 1), confidence, interval="wilson")
+    low, high = np.where(n > 0, np.clip(ends, 0, 1), np.nan)
+    return (float(low), float(high)) if k.ndim == 0 else (low, high)

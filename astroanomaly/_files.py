@@ -1,0 +1,86 @@
+"""Files that appear whole or not at all."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def _beside(path: Path) -> Path:
+    # The ending stays last: writers choose their format by it.
+    return path.with_name(f".{uuid.uuid4().hex[:8]}.partial.{path.name}")
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` that takes its place on success.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to appear. Its folder is made when it does not exist.
+
+    Yields
+    ------
+    Path
+        Write here. When the block ends without an error the file replaces
+        `path` in one step; on an error it is removed and `path` stays as it was.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be made or written.
+
+    Examples
+    --------
+    >>> with atomic_path("table.csv") as partial:
+    ...     _ = partial.write_text("a,b\\n")
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _beside(path)
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_dir(path: str | Path) -> Iterator[Path]:
+    """Give a temporary folder beside `path` that takes its place on success.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder to appear; one that exists is replaced as a whole.
+
+    Yields
+    ------
+    Path
+        An empty folder to fill.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be made or written.
+
+    Examples
+    --------
+    >>> with atomic_dir("run/detector") as partial:
+    ...     _ = (partial / "detector.json").write_text("{}")
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial, old = _beside(path), _beside(path)
+    partial.mkdir()
+    try:
+        yield partial
+        if path.exists():
+            os.replace(path, old)
+        os.replace(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

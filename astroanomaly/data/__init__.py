@@ -1,0 +1,1 @@
+"""Cutouts: reading, writing, streaming, batching."""

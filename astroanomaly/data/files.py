@@ -1,0 +1,299 @@
+"""Objects that lie in FITS files of their own: one file, or one per band."""
+
+import math
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from astroanomaly.data import headers
+from astroanomaly.data.planes import (
+    BadCutout,
+    ImageHDU,
+    candidates,
+    list_images,
+    open_fits,
+    pixels,
+)
+from astroanomaly.data.prepare import RawCutout
+
+SINGLE, EXTENSIONS, FILES, PLANES = "single", "extensions", "files", "planes"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the bands of one object are.
+
+    Parameters
+    ----------
+    kind : str
+        "single" (one image per file), "extensions" (one per band), "files" (one
+        file per band) or "planes" (one image of shape (bands, ny, nx)).
+    bands : tuple of str
+        The names, one per channel.
+    extensions : tuple of str
+        The extension of each band, for "extensions".
+    planes : tuple of int
+        The plane of each band, for "planes".
+    """
+
+    kind: str
+    bands: tuple[str, ...]
+    extensions: tuple[str, ...] = ()
+    planes: tuple[int, ...] = ()
+
+    def select(self, index: list[int]) -> "Layout":
+        """Return the layout of the chosen bands, in the order of `index`."""
+        return replace(
+            self,
+            bands=tuple(self.bands[i] for i in index),
+            extensions=tuple(self.extensions[i] for i in index if self.extensions),
+            planes=tuple(self.planes[i] for i in index if self.planes),
+        )
+
+
+def _find(images: list[ImageHDU], name: str, what: str) -> ImageHDU:
+    for image in images:
+        if image.name.upper() == name.upper():
+            return image
+    present = ", ".join(i.name or str(i.index) for i in images)
+    raise BadCutout(f"has no extension {name} ({what}); it has: {present}")
+
+
+def only_image(images: list[ImageHDU]) -> ImageHDU:
+    """Return the one image of a file.
+
+    Parameters
+    ----------
+    images : list of ImageHDU
+        As from `list_images`.
+
+    Returns
+    -------
+    ImageHDU
+        The only one that may be a band, or the only one named SCI.
+
+    Raises
+    ------
+    BadCutout
+        If there is none, or more than one.
+
+    Examples
+    --------
+    >>> only_image([ImageHDU(0, "", (8, 8))]).index
+    0
+    """
+    found = candidates(images)
+    science = [image for image in found if image.name.upper() == "SCI"]
+    if len(found) > 1 and len(science) == 1:
+        found = science
+    if len(found) > 1:
+        names = ", ".join(image.name or str(image.index) for image in found)
+        raise BadCutout(
+            f"has {len(found)} image extensions ({names}) where one was expected; "
+            'name those that are bands with bands= or band_pattern="{band}..."'
+        )
+    return found[0]
+
+
+def _shape_of(image: ImageHDU, dimensions: int) -> None:
+    if len(image.shape) != dimensions:
+        raise BadCutout(
+            f"has an image of shape {image.shape} where {dimensions} axes were expected"
+        )
+
+
+class FileSource:
+    """Objects in files of their own.
+
+    Parameters
+    ----------
+    object_ids : list of str
+        One per object.
+    paths : list of tuple of str
+        The files of each object: one, or one per band ("" = this band has none).
+    layout : Layout
+        Where the bands are.
+    """
+
+    in_workers = True
+
+    def __init__(self, object_ids, paths, layout: Layout):
+        self.object_ids = list(object_ids)
+        self.paths = list(paths)
+        self.layout = layout
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """The band names."""
+        return self.layout.bands
+
+    @property
+    def files(self) -> list[str]:
+        """The first file of each object, for the table."""
+        return [next((p for p in paths if p), "") for paths in self.paths]
+
+    def take(self, rows) -> "FileSource":
+        """Return the source of the chosen objects only."""
+        ids = [self.object_ids[i] for i in rows]
+        return FileSource(ids, [self.paths[i] for i in rows], self.layout)
+
+    def select(self, index: list[int]) -> "FileSource":
+        """Return the source that reads only the chosen bands."""
+        paths = self.paths
+        if self.layout.kind == FILES:
+            paths = [tuple(p[i] for i in index) for p in paths]
+        return FileSource(self.object_ids, paths, self.layout.select(index))
+
+    def signature(self) -> list[str]:
+        """Return one text per object: its files and their sizes in bytes."""
+        return [
+            "|".join(f"{Path(p).name}:{_size(p)}" for p in paths) for paths in self.paths
+        ]
+
+    def read(self, row: int, mask_extension: str | None = None) -> RawCutout:
+        """Read one object.
+
+        Parameters
+        ----------
+        row : int
+            Which one.
+        mask_extension : str, optional
+            Pixels that are not 0 there become NaN; "{band}" in it is replaced by
+            the band's name.
+
+        Returns
+        -------
+        RawCutout
+            One plane per band.
+
+        Raises
+        ------
+        BadCutout
+            If a file is damaged or lacks a band.
+        """
+        layout, paths = self.layout, self.paths[row]
+        if layout.kind == FILES:
+            return _read_files(paths, layout, mask_extension)
+        with open_fits(paths[0]) as hdus:
+            images = list_images(hdus)
+            if layout.kind == EXTENSIONS:
+                found = [
+                    _find(images, name, f"the band {band}")
+                    for name, band in zip(layout.extensions, layout.bands, strict=True)
+                ]
+            else:
+                found = [only_image(images)]
+            for image in found:
+                _shape_of(image, 3 if layout.kind == PLANES else 2)
+            planes = [pixels(hdus[image.index]) for image in found]
+            masks = [
+                _mask(hdus, images, mask_extension, band, plane.shape[-2:])
+                for band, plane in zip(layout.bands, planes, strict=False)
+            ]
+            found_headers = [_header(hdus, image.index) for image in found]
+        if layout.kind == PLANES:
+            planes, found_headers = _split(planes[0], found_headers[0], layout)
+            masks = masks * len(planes)
+        return _raw(planes, masks, found_headers)
+
+    def peek(self, row: int) -> tuple[tuple[int, ...], float | None]:
+        """Return the shape and pixel scale of an object's first band, unread."""
+        path = next((p for p in self.paths[row] if p), "")
+        with open_fits(path) as hdus:
+            images = list_images(hdus)
+            if self.layout.kind == EXTENSIONS:
+                image = _find(images, self.layout.extensions[0], self.bands[0])
+            else:
+                image = only_image(images)
+            _shape_of(image, 3 if self.layout.kind == PLANES else 2)
+            return image.shape[-2:], headers.pixel_scale(hdus[image.index].header)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return -1
+
+
+def _header(hdus, index: int):
+    """Return an extension's header, completed from the primary one.
+
+    Archives write FILTER, PHOTFLAM and the like only once, at the top of a file.
+    """
+    header = hdus[index].header
+    if index == 0:
+        return header
+    return _Inherited(header, hdus[0].header)
+
+
+class _Inherited:
+    """A header that looks missing keywords up in the primary header."""
+
+    # A position or an array's size in the primary header is not the extension's.
+    def __init__(self, own, primary):
+        self.own, self.primary = own, primary
+
+    def get(self, key, default=None):
+        """Return the keyword's value, the extension's own first."""
+        value = self.own.get(key)
+        return self.primary.get(key, default) if value is None else value
+
+
+def _mask(hdus, images, name: str | None, band: str, shape):
+    if name is None:
+        return None
+    image = _find(images, name.replace("{band}", band), "the mask")
+    mask = pixels(hdus[image.index]) != 0
+    if mask.shape != shape:
+        raise BadCutout(
+            f"has a mask {image.name} of shape {mask.shape} for an image of {shape}"
+        )
+    return mask
+
+
+def _split(cube, header, layout: Layout):
+    if max(layout.planes) >= len(cube):
+        raise BadCutout(
+            f"has {len(cube)} planes where the bands {list(layout.bands)} were expected"
+        )
+    return [cube[i] for i in layout.planes], [header] * len(layout.planes)
+
+
+def _read_files(paths, layout: Layout, mask_extension) -> RawCutout:
+    planes, masks, found_headers = [], [], []
+    for path, band in zip(paths, layout.bands, strict=True):
+        if not path:
+            raise BadCutout(f"has no file for the band {band}")
+        try:
+            with open_fits(path) as hdus:
+                images = list_images(hdus)
+                image = only_image(images)
+                _shape_of(image, 2)
+                planes.append(pixels(hdus[image.index]))
+                masks.append(
+                    _mask(hdus, images, mask_extension, band, planes[-1].shape)
+                )
+                found_headers.append(_header(hdus, image.index))
+        except BadCutout as error:
+            raise BadCutout(f"{error} (band {band}, file {Path(path).name})") from error
+    return _raw(planes, masks, found_headers)
+
+
+def _raw(planes, masks, found_headers) -> RawCutout:
+    for plane, mask in zip(planes, masks, strict=True):
+        if mask is not None:
+            plane[mask] = np.nan
+    own = [getattr(header, "own", header) for header in found_headers]
+    ny, nx = planes[0].shape
+    ra, dec = headers.sky_position(own[0], (nx - 1) / 2, (ny - 1) / 2)
+    return RawCutout(
+        planes,
+        [headers.pixel_scale(header) for header in own],
+        ra if math.isfinite(ra) else math.nan,
+        dec if math.isfinite(dec) else math.nan,
+        [headers.unit(header) for header in found_headers],
+        [headers.zero_point(header) for header in found_headers],
+    )

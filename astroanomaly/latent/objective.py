@@ -1,0 +1,85 @@
+"""The loss of a latent search, and how images go through it in chunks.
+
+Margalef-Bentabol et al. 2020 (MNRAS 496, 2346), equations 6 to 8:
+``(1 - w) * L_res + w * L_crit`` with ``L_res = sum |x - G(z)|`` over the pixels
+and ``L_crit = sum |f(x) - f(G(z))|`` over the critic's last convolution.
+"""
+
+import numpy as np
+from keras import ops
+
+CHUNK = 32
+
+
+def image_losses(gan, images, features, z):
+    """Compute both terms of the loss, per image.
+
+    Parameters
+    ----------
+    gan : WGANGP
+        Generator and critic; neither is changed.
+    images : tensor of shape (n, ny, nx, n_bands)
+        Stretched images.
+    features : tensor of shape (n, d)
+        The critic's features of `images`.
+    z : tensor of shape (n, latent_dim)
+        Latent vectors.
+
+    Returns
+    -------
+    residual, feature : tensor of shape (n,)
+        Sums of absolute differences; image i's depend on row i alone.
+    """
+    reconstruction = gan.scoring_generator(z, training=False)
+    residual = ops.sum(ops.abs(images - reconstruction), axis=(1, 2, 3))
+    feature = ops.sum(ops.abs(features - gan.features(reconstruction)), axis=1)
+    return residual, feature
+
+
+def check_weight(w: float) -> float:
+    """Check the weight of the feature term.
+
+    Parameters
+    ----------
+    w : float
+        Weight within [0, 1].
+
+    Returns
+    -------
+    float
+        The same number.
+
+    Raises
+    ------
+    ValueError
+        If it lies outside.
+    """
+    if not 0 <= w <= 1:
+        raise ValueError(f"`w` must be within [0, 1]. Received: {w}")
+    return float(w)
+
+
+def padded_chunks(images: np.ndarray, size: int = CHUNK):
+    """Cut images into chunks of one fixed size, the last one padded.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, ...)
+        Images.
+    size : int, optional
+        Images per chunk. One size keeps shapes, and so the arithmetic of each
+        image, the same whatever else is scored with it.
+
+    Yields
+    ------
+    chunk : ndarray of shape (size, ...)
+        Images; the last ones of the last chunk repeat its first image.
+    n : int
+        How many of them count.
+    """
+    for start in range(0, len(images), size):
+        chunk = np.asarray(images[start : start + size], np.float32)
+        n = len(chunk)
+        if n < size:
+            chunk = np.concatenate([chunk, np.repeat(chunk[:1], size - n, axis=0)])
+        yield chunk, n

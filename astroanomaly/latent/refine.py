@@ -1,0 +1,144 @@
+"""The encoder's z, then a few gradient steps for each image by itself."""
+
+import numpy as np
+import tensorflow as tf
+
+from astroanomaly.latent.objective import check_weight, image_losses, padded_chunks
+
+
+class Refine:
+    """Start at the encoder's z and follow the loss's gradient for a few steps.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Trained encoder, with its GAN.
+    n_steps : int, optional
+        Adam steps on z.
+    learning_rate : float, optional
+        Adam's learning rate.
+    w : float, optional
+        Weight of the feature term in the loss, within [0, 1].
+    prior_weight : float, optional
+        Weight of ``|z|^2 / 2``, the standard normal prior's penalty.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
+    Notes
+    -----
+    Adam acts on every element of z by itself and the loss is a sum over images,
+    so the z of an image does not depend on the others. A search without
+    restraint learns to paint the anomaly itself: compare with the encoder.
+
+    References
+    ----------
+    Storey-Fisher et al. 2021, arXiv:2105.02434 (10 steps at 0.1).
+
+    Examples
+    --------
+    >>> from astroanomaly.latent import Encoder
+    >>> from astroanomaly.models import WGANGP
+    >>> refine = Refine(Encoder(WGANGP((32, 32, 1), width=4)), n_steps=2)
+    >>> refine.search(np.zeros((1, 32, 32, 1), "float32"))[0].shape
+    (1, 128)
+    """
+
+    name_in_tables = "refine"
+
+    def __init__(
+        self,
+        encoder,
+        n_steps: int = 20,
+        learning_rate: float = 0.05,
+        w: float = 0.1,
+        prior_weight: float = 0.0,
+    ):
+        if n_steps < 1:
+            raise ValueError(f"`n_steps` must be at least 1. Received: {n_steps}")
+        for name, value in {
+            "learning_rate": learning_rate,
+            "prior_weight": prior_weight,
+        }.items():
+            if value < 0:
+                raise ValueError(f"`{name}` must be >= 0. Received: {value}")
+        self.encoder, self.gan = encoder, encoder.gan
+        self.n_steps, self.learning_rate = int(n_steps), float(learning_rate)
+        self.w, self.prior_weight = check_weight(w), float(prior_weight)
+        self._refine = tf.function(self._steps, reduce_retracing=True)
+
+    def _steps(self, images):
+        features = self.gan.features(images)
+        z = self.encoder(images, training=False)
+        mean, square = tf.zeros_like(z), tf.zeros_like(z)
+        for step in tf.range(1, self.n_steps + 1):
+            with tf.GradientTape() as tape:
+                tape.watch(z)
+                residual, feature = image_losses(self.gan, images, features, z)
+                prior = 0.5 * tf.reduce_sum(z**2, axis=1)
+                loss = (1 - self.w) * residual + self.w * feature
+                loss += self.prior_weight * prior
+            gradient = tape.gradient(loss, z)
+            z, mean, square = adam_step(
+                z, gradient, mean, square, step, self.learning_rate
+            )
+        return z
+
+    def search(self, images) -> tuple[np.ndarray, np.ndarray]:
+        """Give the z of each image.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n, ny, nx, n_bands)
+            Stretched images.
+
+        Returns
+        -------
+        z : ndarray of shape (n, latent_dim)
+            Latent vectors.
+        converged : ndarray of shape (n,)
+            Whether z is finite: the number of steps is fixed.
+        """
+        if len(images) == 0:
+            return np.zeros((0, self.gan.latent_dim), "float32"), np.zeros(0, bool)
+        z = np.concatenate(
+            [self._refine(tf.constant(c)).numpy()[:n] for c, n in padded_chunks(images)]
+        )
+        return z, np.isfinite(z).all(axis=1)
+
+    def get_config(self) -> dict:
+        """Return the settings."""
+        return {
+            "n_steps": self.n_steps,
+            "learning_rate": self.learning_rate,
+            "w": self.w,
+            "prior_weight": self.prior_weight,
+        }
+
+
+def adam_step(x, gradient, mean, square, step, learning_rate):
+    """Take one Adam step (Kingma & Ba 2015), element by element.
+
+    Parameters
+    ----------
+    x, gradient, mean, square : tensor
+        Position, gradient, and the running means of gradient and its square.
+    step : scalar tensor
+        1 for the first step; a tensor that broadcasts against `x` gives each
+        image its own count.
+    learning_rate : float or tensor
+        Step size.
+
+    Returns
+    -------
+    x, mean, square : tensor
+        After the step, with betas (0.9, 0.999) and epsilon 1e-8.
+    """
+    step = tf.cast(step, x.dtype)
+    mean = 0.9 * mean + 0.1 * gradient
+    square = 0.999 * square + 0.001 * gradient**2
+    corrected = mean / (1 - 0.9**step)
+    scale = tf.sqrt(square / (1 - 0.999**step)) + 1e-8
+    return x - learning_rate * corrected / scale, mean, square

@@ -1,0 +1,90 @@
+"""Losses of the Wasserstein GAN with gradient penalty, as pure functions.
+
+Gulrajani et al. 2017 (arXiv:1704.00028), equation 3.
+"""
+
+from keras import ops
+
+
+def wasserstein_distance(real_output, fake_output):
+    """Estimate the Wasserstein-1 distance between real and generated images.
+
+    Parameters
+    ----------
+    real_output, fake_output : tensor of shape (n, 1)
+        The critic's output for real and for generated images.
+
+    Returns
+    -------
+    scalar tensor
+        ``E[D(x)] - E[D(G(z))]``.
+
+    Examples
+    --------
+    >>> float(wasserstein_distance(ops.array([[3.0]]), ops.array([[1.0]])))
+    2.0
+    """
+    return ops.mean(real_output) - ops.mean(fake_output)
+
+
+def generator_loss(fake_output):
+    """Compute the generator's loss.
+
+    Parameters
+    ----------
+    fake_output : tensor of shape (n, 1)
+        The critic's output for generated images.
+
+    Returns
+    -------
+    scalar tensor
+        ``-E[D(G(z))]``.
+
+    Examples
+    --------
+    >>> float(generator_loss(ops.array([[1.0], [3.0]])))
+    -2.0
+    """
+    return -ops.mean(fake_output)
+
+
+def interpolate(real, fake, alpha):
+    """Mix real and generated images, one mixing number per image.
+
+    Parameters
+    ----------
+    real, fake : tensor of shape (n, ny, nx, n_bands)
+        Images.
+    alpha : tensor of shape (n, 1, 1, 1)
+        Mixing numbers, uniform in [0, 1].
+
+    Returns
+    -------
+    tensor of shape (n, ny, nx, n_bands)
+        ``alpha * real + (1 - alpha) * fake``.
+    """
+    return alpha * real + (1.0 - alpha) * fake
+
+
+def gradient_penalty(gradients):
+    """Penalize gradients whose norm is not one.
+
+    Parameters
+    ----------
+    gradients : tensor of shape (n, ny, nx, n_bands)
+        Gradient of the critic's output with respect to the mixed images.
+
+    Returns
+    -------
+    scalar tensor
+        ``E[(||gradient||_2 - 1)^2]`` in float32, the norm taken per image as
+        ``sqrt(sum(g^2) + 1e-12)`` so that its own gradient exists at zero.
+
+    Examples
+    --------
+    >>> float(gradient_penalty(ops.ones((1, 2, 2, 1))))
+    1.0
+    """
+    gradients = ops.cast(gradients, "float32")
+    norm = ops.sqrt(ops.sum(ops.square(gradients), axis=(1, 2, 3)) + 1e-12)
+    return ops.mean(ops.square(norm - 1.0))

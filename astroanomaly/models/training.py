@@ -1,0 +1,90 @@
+"""What every model's training shares: data order, random numbers, NaN stop."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def stateless_seed(seed: int, step, stream: int):
+    """Make the seed of one draw from (seed, step, stream) alone.
+
+    Parameters
+    ----------
+    seed : int
+        The model's seed.
+    step : int64 scalar tensor
+        The model's saved step counter.
+    stream : int
+        Which draw of the step.
+
+    Returns
+    -------
+    int64 tensor of shape (2,)
+        Seed for TensorFlow's stateless random functions. No state is kept, so
+        a resumed run draws what an unbroken one would have drawn.
+    """
+    folded = tf.random.experimental.stateless_fold_in(
+        tf.constant([seed, stream], tf.int64), tf.cast(step, tf.int64)
+    )
+    return folded
+
+
+class _EpochOrder(keras.callbacks.Callback):
+    """Tell a data set which epoch comes, so that its order depends on nothing else."""
+
+    def __init__(self, data):
+        super().__init__()
+        self.data = data
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.data.set_epoch(epoch)
+
+
+class _StopOnNaN(keras.callbacks.Callback):
+    """Stop training at the first loss that is not a finite number."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        bad = [k for k, v in (logs or {}).items() if not np.isfinite(v)]
+        if bad:
+            raise FloatingPointError(
+                f"training stopped at epoch {self.epoch + 1}, batch {batch + 1}: "
+                f"{', '.join(bad)} is not a finite number. The last checkpoint is "
+                "untouched; check the images for extreme pixels or lower the "
+                "learning rate."
+            )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+
+class EpochOrderMixin:
+    """Adds two habits to ``fit``: resumable data order, and a stop on NaN."""
+
+    def fit(self, x=None, *args, callbacks=None, **kwargs):
+        """Train as :meth:`keras.Model.fit` does.
+
+        Parameters
+        ----------
+        x : tf.data.Dataset
+            What :func:`astroanomaly.dataset` makes. The order of its images is
+            a function of its seed and the epoch's number, so that
+            ``initial_epoch=k`` goes on where an unbroken run would be.
+        *args, **kwargs
+            As for Keras.
+        callbacks : list of keras.callbacks.Callback, optional
+            As for Keras.
+
+        Returns
+        -------
+        keras.callbacks.History
+            Losses per epoch.
+
+        Raises
+        ------
+        FloatingPointError
+            When a loss is NaN or infinite; checkpoints stay as they were.
+        """
+        callbacks = [*(callbacks or []), _StopOnNaN()]
+        if hasattr(x, "set_epoch"):
+            callbacks.insert(0, _EpochOrder(x))
+        return super().fit(x, *args, callbacks=callbacks, **kwargs)

@@ -1,0 +1,20 @@
+"""Figures for a paper or a talk; each function returns a matplotlib Figure.
+
+No figure touches pyplot's state: show it by returning it from a notebook cell,
+keep it with ``figure.savefig(...)``.
+"""
+
+from .curves import roc, training_curves
+from .images import gallery, reconstructions, sample_grid
+from .scores import feature_map, score_histogram
+
+__all__ = [
+    "detection_by",
+    "feature_map",
+    "gallery",
+    "reconstructions",
+    "roc",
+    "sample_grid",
+    "score_histogram",
+    "training_curves",
+]

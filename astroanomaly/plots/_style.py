@@ -1,0 +1,104 @@
+"""How every figure looks: fonts, colours, and figures without global state."""
+
+import io
+from collections.abc import Callable
+from functools import wraps
+
+import matplotlib
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+# Okabe & Ito (2008): told apart with any common colour blindness.
+BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
+PURPLE, SKY, AMBER = "#CC79A7", "#56B4E9", "#E69F00"
+INK, GREY, PALE = "#222222", "#767676", "#C8C8C8"
+CYCLE = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, INK)
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+
+_STYLE = {
+    "font.size": 13.0,
+    "axes.titlesize": 14.0,
+    "axes.labelsize": 14.0,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": matplotlib.cycler(color=CYCLE),
+    "text.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 12.0,
+    "lines.linewidth": 2.0,
+    "figure.facecolor": "white",
+}
+
+
+class Picture(Figure):
+    """A Figure that a notebook shows although pyplot never made it."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self, dpi=100)
+
+
+def png(figure: Figure, dpi: float) -> bytes:
+    """Return a figure as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def styled(function: Callable) -> Callable:
+    """Make a figure under our style and leave the user's settings alone."""
+
+    @wraps(function)
+    def wrapper(*args, **kwargs):
+        with matplotlib.rc_context(_STYLE):
+            figure = function(*args, **kwargs)
+            for axes in figure.axes:
+                # Ticks are made late, when the style is no longer in force.
+                axes.tick_params(labelsize=12.0, colors=INK)
+            return figure
+
+    return wrapper
+
+
+def new_figure(width: float, height: float) -> Picture:
+    """Return an empty figure, sizes in inches."""
+    return Picture(figsize=(width, height), layout="constrained")
+
+
+def new_axes(width: float = 8.0, height: float = 5.5):
+    """Return a figure with one set of axes."""
+    figure = new_figure(width, height)
+    return figure, figure.add_subplot()
+
+
+def level_colors(levels: list[str]) -> dict[str, str]:
+    """Return one colour a level, the darker the stricter; "" is no level."""
+    ramp = colormaps["inferno_r"]
+    steps = len(levels)
+    chosen = [ramp(0.22 + 0.43 * (k + 1) / max(steps, 1)) for k in range(steps)]
+    named = {
+        level: matplotlib.colors.to_hex(color)
+        for level, color in zip(levels, chosen, strict=True)
+    }
+    return {"": PALE, **named}
+
+
+def bare(axes) -> None:
+    """Leave a picture without ticks, its frame in place."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(True)
+
+
+def shorten(text: str, length: int) -> str:
+    """Cut a long name in its middle: names differ at both ends."""
+    if len(text) <= length:
+        return text
+    head = (length - 1) // 2
+    return f"{text[:head]}\N{HORIZONTAL ELLIPSIS}{text[head + 1 - length :]}"
+
+
+def plain(text: str) -> str:
+    """Keep matplotlib from reading a ``$`` in a name as mathematics."""
+    return text.replace("$", r"\$")

@@ -1,0 +1,238 @@
+"""Anomaly scores: what the reconstruction leaves over, measured in several ways.
+
+Each score of an image depends on that image alone, and higher means stranger.
+"""
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+SCORES = ("peak", "total", "residual", "feature")
+
+
+def residual_score(images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
+    """Sum the absolute residual over pixels and bands.
+
+    Parameters
+    ----------
+    images, reconstructions : ndarray of shape (n, ny, nx, n_bands)
+        Stretched images and the closest generated ones.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        ``sum |x - G(z)|`` (Margalef-Bentabol et al. 2020, equation 7), float64;
+        NaN where an image holds one.
+
+    Examples
+    --------
+    >>> residual_score(np.ones((1, 2, 2, 1)), np.zeros((1, 2, 2, 1)))
+    array([4.])
+    """
+    return np.abs(images - reconstructions).sum(axis=(1, 2, 3), dtype=np.float64)
+
+
+def feature_score(features: np.ndarray, reconstructed: np.ndarray) -> np.ndarray:
+    """Sum the absolute difference of the critic's features.
+
+    Parameters
+    ----------
+    features, reconstructed : ndarray of shape (n, d)
+        Features of the images and of the closest generated ones.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        ``sum |f(x) - f(G(z))|`` (Margalef-Bentabol et al. 2020, equation 8).
+
+    Examples
+    --------
+    >>> feature_score(np.array([[1.0, 2.0]]), np.array([[0.0, 4.0]]))
+    array([3.])
+    """
+    return np.abs(features - reconstructed).sum(axis=1, dtype=np.float64)
+
+
+def total_score(residual: np.ndarray, feature: np.ndarray, w: float) -> np.ndarray:
+    """Weigh both terms of the source paper's anomaly score.
+
+    Parameters
+    ----------
+    residual, feature : ndarray of shape (n,)
+        The two terms.
+    w : float
+        Weight of the feature term, within [0, 1].
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        ``(1 - w) * residual + w * feature`` (equation 6).
+
+    Examples
+    --------
+    >>> total_score(np.array([10.0]), np.array([20.0]), 0.1)
+    array([11.])
+    """
+    return (1 - w) * residual + w * feature
+
+
+class ResidualNoise:
+    """How large the smoothed residual of an ordinary object is, by brightness.
+
+    Sky noise sets it where the image is faint; photon noise and structure that
+    no model foresees (arms, knots) set it where the object is bright. The root
+    mean square of the smoothed residual of ordinary objects is measured in bins
+    of the smoothed reconstruction, band by band, and interpolated between them.
+
+    Parameters
+    ----------
+    smoothing : float, optional
+        Standard deviation in pixels of the Gaussian that smooths residuals:
+        about the size of a faint source, so that its maximum is a matched
+        filter's.
+    n_bins : int, optional
+        Bins of brightness, each of about the same total of pixels in the
+        brighter half.
+    curves : list of dict, optional
+        A curve measured before, one dict per band with lists `brightness` and
+        `noise`, as :meth:`get_config` gives it.
+
+    Raises
+    ------
+    ValueError
+        If `smoothing` or `n_bins` is not positive.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> sky = rng.normal(0, 0.1, (50, 32, 32, 1))
+    >>> noise = ResidualNoise(2.0).fit(sky, np.zeros_like(sky))
+    >>> bool(noise.peak(sky, np.zeros_like(sky)).max() < 7)
+    True
+    """
+
+    def __init__(self, smoothing: float = 2.0, n_bins: int = 24, curves=None):
+        if not smoothing > 0:
+            raise ValueError(f"`smoothing` must be above 0. Received: {smoothing}")
+        if n_bins < 1:
+            raise ValueError(f"`n_bins` must be at least 1. Received: {n_bins}")
+        self.smoothing, self.n_bins = float(smoothing), int(n_bins)
+        self.curves = curves
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the curves are known."""
+        return self.curves is not None
+
+    def _smooth(self, images: np.ndarray) -> np.ndarray:
+        sigma = (0, self.smoothing, self.smoothing, 0)
+        images = np.asarray(images, np.float32)
+        return gaussian_filter(images, sigma, mode="constant", truncate=3.0)
+
+    def fit(self, images: np.ndarray, reconstructions: np.ndarray) -> "ResidualNoise":
+        """Measure the curves on ordinary objects.
+
+        Parameters
+        ----------
+        images, reconstructions : ndarray of shape (n, ny, nx, n_bands)
+            Stretched images and the closest generated ones.
+
+        Returns
+        -------
+        ResidualNoise
+            Itself, with one curve per band.
+
+        Raises
+        ------
+        ValueError
+            If there is no image.
+        """
+        if len(images) == 0:
+            raise ValueError("`images` must hold at least one image. Received: none")
+        residual = self._smooth(images - reconstructions)
+        level = self._smooth(reconstructions)
+        self.curves = [
+            self._curve(level[..., b].ravel(), residual[..., b].ravel())
+            for b in range(level.shape[-1])
+        ]
+        return self
+
+    def _curve(self, level: np.ndarray, residual: np.ndarray) -> dict:
+        # Half of the pixels are sky: one bin for them, finer ones toward the
+        # brightest, which are few and whose residuals are largest.
+        fractions = np.concatenate(
+            [[0.0], np.linspace(0.5, 1.0, self.n_bins), [0.99, 0.995, 0.999]]
+        )
+        edges = np.unique(np.quantile(level, np.sort(fractions)))
+        index = np.digitize(level, edges[1:-1])
+        n_bins = max(len(edges) - 1, 1)
+        count = np.maximum(np.bincount(index, minlength=n_bins), 1)
+        power = np.bincount(index, residual.astype(np.float64) ** 2, n_bins) / count
+        centre = np.bincount(index, level.astype(np.float64), n_bins) / count
+        floor = max(np.sqrt(power.max()) * 1e-3, 1e-12)
+        return {
+            "brightness": centre.tolist(),
+            "noise": np.maximum(np.sqrt(power), floor).tolist(),
+        }
+
+    def significance(self, images: np.ndarray, reconstructions: np.ndarray):
+        """Divide the smoothed residual by its noise.
+
+        Parameters
+        ----------
+        images, reconstructions : ndarray of shape (n, ny, nx, n_bands)
+            Stretched images and the closest generated ones.
+
+        Returns
+        -------
+        ndarray of shape (n, ny, nx, n_bands)
+            Standard deviations; positive where the image is the brighter one.
+
+        Raises
+        ------
+        ValueError
+            If the curves are not known yet, or are of another number of bands.
+        """
+        if not self.fitted:
+            raise ValueError(
+                "the residual noise is not measured yet: call `fit` with ordinary "
+                "images and their reconstructions."
+            )
+        if len(self.curves) != images.shape[-1]:
+            raise ValueError(
+                f"`images` must have {len(self.curves)} band(s), as those that the "
+                f"noise was measured on. Received: shape {images.shape}"
+            )
+        residual = self._smooth(images - reconstructions)
+        level = self._smooth(reconstructions)
+        for b, curve in enumerate(self.curves):
+            residual[..., b] /= np.interp(
+                level[..., b], curve["brightness"], curve["noise"]
+            )
+        return residual
+
+    def peak(self, images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
+        """Take the maximum of the smoothed residual in units of its noise.
+
+        Parameters
+        ----------
+        images, reconstructions : ndarray of shape (n, ny, nx, n_bands)
+            Stretched images and the closest generated ones.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Largest absolute significance over pixels and bands; NaN where an
+            image holds one.
+        """
+        if len(images) == 0:
+            return np.zeros(0)
+        significance = self.significance(images, reconstructions)
+        return np.abs(significance).max(axis=(1, 2, 3)).astype(np.float64)
+
+    def get_config(self) -> dict:
+        """Return settings and curves."""
+        return {
+            "smoothing": self.smoothing,
+            "n_bins": self.n_bins,
+            "curves": self.curves,
+        }
