@@ -13,7 +13,7 @@ DASH = "\N{EN DASH}"
 def text(value) -> str:
     """Return a value as escaped text, a dash where it is missing or NaN.
 
-    Numbers keep five significant digits; whole numbers get separators.
+    Numbers keep four significant digits; whole numbers get separators.
     """
     if value is None or value is np.ma.masked:
         return DASH
@@ -24,7 +24,7 @@ def text(value) -> str:
     if isinstance(value, int | np.integer):
         return f"{int(value):,}"
     if isinstance(value, float | np.floating):
-        return number(float(value), ".5g")
+        return number(float(value), ".4g")
     if isinstance(value, list | tuple | np.ndarray):
         return ", ".join(text(item) for item in value) or DASH
     return escape(str(value)) or DASH
@@ -48,14 +48,19 @@ def words(name: str) -> str:
     return escape(name.replace("_", " "))
 
 
-def table(names: Iterable[str], rows: Iterable[Iterable], caption: str = "") -> str:
-    """Return a table; cells of text are left-aligned, numbers right-aligned."""
-    head = "".join(f'<th scope="col" class="text">{words(name)}</th>' for name in names)
-    body = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+def table(names: Iterable[str], rows: Iterable[Iterable]) -> str:
+    """Return a table; columns of words are left-aligned, numbers right-aligned."""
+    rows = [list(row) for row in rows]
+    wordy = [_wordy(value) for value in rows[0]] if rows else [True] * len(names)
+    kinds = [' class="text wide"' if words else "" for words in wordy]
+    head = "".join(
+        f'<th scope="col"{kind}>{words(name)}</th>'
+        for kind, name in zip(kinds, names, strict=True)
+    )
+    body = "\n".join(f"<tr>{_cells(row, kinds)}</tr>" for row in rows)
     return (
-        f'<div class="scroll"><table class="plain">{title}<thead><tr>{head}</tr>'
-        f"</thead><tbody>\n{body}\n</tbody></table></div>"
+        f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>\n{body}\n</tbody></table></div>"
     )
 
 
@@ -111,7 +116,10 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _cell(value) -> str:
-    wordy = isinstance(value, str | bytes | list | tuple | np.ndarray)
-    kind = ' class="text wide"' if wordy else ""
-    return f"<td{kind}>{text(value)}</td>"
+def _wordy(value) -> bool:
+    return isinstance(value, str | bytes | list | tuple | np.ndarray)
+
+
+def _cells(row, kinds) -> str:
+    pairs = zip(row, kinds, strict=True)
+    return "".join(f"<td{kind}>{text(value)}</td>" for value, kind in pairs)

@@ -148,7 +148,7 @@ class Objects:
             for word in _tables.flag_words(self.flags[k])
         )
         scores = "".join(
-            f'<div data-column="{escape(name)}"><dt>{_html.words(name)}</dt>'
+            f'<div data-column="{escape(name)}"><dt>{_html.words(name.removesuffix("_score"))}</dt>'
             f"<dd>{_value(name, self.columns[name][k])}</dd></div>"
             for name in (*self.scores, "p_value")
             if name in self.columns

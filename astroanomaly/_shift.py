@@ -12,7 +12,7 @@ from astroanomaly._levels import checked_scores
 BULK = 90
 MIN_IN_BULK = 1 / 3
 VISIBLE = 0.1
-SIGNIFICANT = 0.01
+SIGNIFICANT = 0.001
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def compare(calibration_scores: ArrayLike, scores: ArrayLike) -> Comparison:
     moves the bulk itself. Where less than a third of the new scores lie in the
     bulk there is not enough of it left to compare, and all scores are.
 
-    "Visibly different" asks for two things: a p-value below 0.01, so that it is
+    "Visibly different" asks for two things: a p-value below 0.001, so that it is
     not chance, and a statistic above 0.1, so that it matters: among 100,000
     objects a statistic of 0.02 is significant and moves no threshold. A shift of
     all scores by half their standard deviation gives about 0.16.

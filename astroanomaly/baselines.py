@@ -126,7 +126,7 @@ def baseline_scores(
             f"images of {train.shape[1]} values. Received: {tuple(n_components)}."
         )
     n_forest = min(n_forest_components, most)
-    components = _Components(train, max(n_forest, *n_components), seed)
+    components = _Components(train, max([n_forest, *n_components]), seed)
     scores = {"brightness": _brightness(test)}
     for n in n_components:
         scores[f"pca_{n}"] = components.squared_error(test, n)

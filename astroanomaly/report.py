@@ -190,8 +190,12 @@ def _gallery_note(n, n_all):
 
 
 def _table_note(n, n_all):
-    cut = "" if n == n_all else f" of {n_all:,}; the score table has the rest"
-    return f"The {n:,} strangest objects{cut}. Click a heading to sort."
+    if n == n_all:
+        return f"All {n:,} objects. Click a heading to sort."
+    return (
+        f"The {n:,} strangest objects of {n_all:,}; the score table has the rest. "
+        "Click a heading to sort."
+    )
 
 
 def _flag_options(table):
@@ -237,8 +241,32 @@ def _scores(detector, table):
     return f'<div class="figures">{shown}<div>{side}</div></div>'
 
 
+def _evaluation(evaluation):
+    notes = "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes)
+    figures = [_html.figure(plots.areas(evaluation), "AUC of every score and baseline")]
+    tables = ["<h3>Area under the ROC curve</h3>", _html.astropy_table(evaluation.auc)]
+    if len(evaluation.rates):
+        tables.append("<h3>Objects above the thresholds</h3>")
+        tables.append(_html.astropy_table(evaluation.rates[evaluation.rates["n"] > 0]))
+    if evaluation.by is not None:
+        name = _html.words(evaluation.by_name or "bin")
+        quantity = "rate" if len(evaluation.rates) else "auc"
+        drawing = plots.detection_by(evaluation, quantity)
+        figures.append(_html.figure(drawing, f"Detection by {name}"))
+        tables.append(f"<h3>Area under the ROC curve by {name}</h3>")
+        tables.append(_html.astropy_table(evaluation.by))
+    return (
+        f'<p class="winner">{escape(evaluation.winner)}</p><ul>{notes}</ul>'
+        f'<div class="figures">{"".join(figures)}</div>'
+        f"<details open><summary>Tables</summary>{''.join(tables)}"
+        "<p>Intervals are 95%: bootstrap for areas, Wilson for rates.</p></details>"
+    )
+
+
 def _skipped(skipped):
-    rows = list(zip(*(_tables.texts(skipped, c) for c in ("file", "reason")), strict=True))
+    rows = list(
+        zip(*(_tables.texts(skipped, c) for c in ("file", "reason")), strict=True)
+    )
     cut = ""
     if len(rows) > _N_SKIPPED_ROWS:
         cut = f"<p>The first {_N_SKIPPED_ROWS} of {len(rows):,}.</p>"

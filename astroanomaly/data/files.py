@@ -198,17 +198,8 @@ class FileSource:
             masks = masks * len(planes)
         return _raw(planes, masks, found_headers)
 
-    def peek(self, row: int) -> tuple[tuple[int, ...], float | None]:
-        """Return the shape and pixel scale of an object's first band, unread."""
-        path = next((p for p in self.paths[row] if p), "")
-        with open_fits(path) as hdus:
-            images = list_images(hdus)
-            if self.layout.kind == EXTENSIONS:
-                image = _find(images, self.layout.extensions[0], self.bands[0])
-            else:
-                image = only_image(images)
-            _shape_of(image, 3 if self.layout.kind == PLANES else 2)
-            return image.shape[-2:], headers.pixel_scale(hdus[image.index].header)
+    def release(self) -> None:
+        """Close what `read` left open: nothing."""
 
 
 def _size(path: str) -> int:

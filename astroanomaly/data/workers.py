@@ -44,7 +44,7 @@ def read_batch(source, settings: Settings, rows: list[int], start: int = 0) -> B
 
     Parameters
     ----------
-    source : object with ``read(row, mask_extension)``
+    source : object with ``read(row, mask_extension)`` and ``release()``
         Where the objects are.
     settings : Settings
         What to make of them.
@@ -79,6 +79,8 @@ def read_batch(source, settings: Settings, rows: list[int], start: int = 0) -> B
         batch.records.append(
             (raw.ra, raw.dec, flag, raw.units, raw.zero_points, raw.scales[0])
         )
+    if source is not None:
+        source.release()
     batch.images = np.stack(images) if images else None
     return batch
 

@@ -84,6 +84,7 @@ class EpochOrderMixin:
         FloatingPointError
             When a loss is NaN or infinite; checkpoints stay as they were.
         """
+        kwargs.setdefault("shuffle", False)  # a tf.data.Dataset brings its own order
         callbacks = [*(callbacks or []), _StopOnNaN()]
         if hasattr(x, "set_epoch"):
             callbacks.insert(0, _EpochOrder(x))

@@ -6,9 +6,11 @@ keep it with ``figure.savefig(...)``.
 
 from .curves import roc, training_curves
 from .images import gallery, reconstructions, sample_grid
+from .rates import areas, detection_by
 from .scores import feature_map, score_histogram
 
 __all__ = [
+    "areas",
     "detection_by",
     "feature_map",
     "gallery",

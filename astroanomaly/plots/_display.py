@@ -92,11 +92,30 @@ def stretched_pictures(
     tuple of two ndarray of shape (ny, nx) or (ny, nx, 3)
         Within [0, 1]; the original's own range sets black and white.
     """
-    pair = np.nan_to_num(np.stack([original, reconstruction]).astype(np.float64))
-    pair = pair[..., ::-1] if pair.shape[-1] == 3 else pair.mean(axis=-1)
-    low, high = np.percentile(pair[0], (0.5, 99.9))
-    scaled = np.clip((pair - low) / max(high - low, 1e-12), 0.0, 1.0)
-    return scaled[0], scaled[1]
+    first, second = common_scale(np.stack([original, reconstruction]), n_reference=1)
+    return first, second
+
+
+def common_scale(images: np.ndarray, n_reference: int | None = None) -> np.ndarray:
+    """Return stretched images as pictures on one scale.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, ny, nx, n_bands)
+        NaN pixels are taken as 0.
+    n_reference : int, optional
+        The first images, all by default, whose 0.5th and 99.9th percentile set
+        black and white.
+
+    Returns
+    -------
+    ndarray of shape (n, ny, nx) or (n, ny, nx, 3)
+        Within [0, 1].
+    """
+    images = np.nan_to_num(np.asarray(images, np.float64))
+    images = images[..., ::-1] if images.shape[-1] == 3 else images.mean(axis=-1)
+    low, high = np.percentile(images[:n_reference], (0.5, 99.9))
+    return np.clip((images - low) / max(high - low, 1e-12), 0.0, 1.0)
 
 
 def residual_plane(residual: np.ndarray) -> np.ndarray:

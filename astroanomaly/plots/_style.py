@@ -64,7 +64,9 @@ def styled(function: Callable) -> Callable:
 
 def new_figure(width: float, height: float) -> Picture:
     """Return an empty figure, sizes in inches."""
-    return Picture(figsize=(width, height), layout="constrained")
+    figure = Picture(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.07, h_pad=0.07)
+    return figure
 
 
 def new_axes(width: float = 8.0, height: float = 5.5):

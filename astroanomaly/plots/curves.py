@@ -6,16 +6,88 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from astroanomaly import _tables
+from astroanomaly import evaluation
 
-from ._style import BLUE, CYCLE, GREY, LINES, ORANGE, new_axes, new_figure, plain, styled
+from ._style import (
+    BLUE,
+    CYCLE,
+    GREY,
+    LINES,
+    ORANGE,
+    new_axes,
+    new_figure,
+    plain,
+    styled,
+)
 
+_BASELINES = ("brightness", "pca", "isolation_forest", "baseline_")
 _PANELS = {
     "critic_loss": "critic loss",
     "generator_loss": "generator loss",
     "gradient_penalty": "gradient penalty",
     "wasserstein": "Wasserstein estimate",
 }
+
+
+@styled
+def roc(labels, scores):
+    """Show the share of anomalies found against the share of false alarms.
+
+    Parameters
+    ----------
+    labels : array_like of shape (n,)
+        True (or 1) for an anomaly.
+    scores : dict of str to array_like of shape (n,)
+        Each score or baseline by its name, in the order of `labels`, higher =
+        stranger. NaN is refused. Names that begin with brightness, pca,
+        isolation_forest or baseline_ are baselines and drawn thinner.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A curve for each score, the area under it in the legend, best first; the
+        dotted diagonal is chance.
+
+    Raises
+    ------
+    ValueError
+        If there is no score, one has another length than the labels or holds
+        NaN, or one of the two kinds of object is missing.
+
+    Examples
+    --------
+    >>> figure = roc(truth, {"peak_score": peak, "brightness": flux})
+    >>> figure.savefig("roc.png")
+    """
+    if not scores:
+        raise ValueError("`scores` must hold at least one score. Received: none.")
+    areas = {
+        name: evaluation.auc(labels, values, n_bootstrap=0).value
+        for name, values in scores.items()
+    }
+    figure, axes = new_axes(9.5, 6.0)
+    axes.plot((0, 1), (0, 1), color=GREY, ls=":", lw=1.2)
+    for k, name in enumerate(sorted(areas, key=lambda name: -areas[name])):
+        curve = evaluation.roc(labels, scores[name])
+        axes.plot(
+            curve.false_positive_rate,
+            curve.true_positive_rate,
+            color=CYCLE[k % len(CYCLE)],
+            ls=LINES[k % len(LINES)],
+            lw=1.4 if name.startswith(_BASELINES) else 2.6,
+            label=f"{areas[name]:.3f}  {plain(name.replace('_', ' '))}",
+        )
+    axes.set(
+        xlabel="normal objects flagged",
+        ylabel="anomalies found",
+        xlim=(-0.01, 1.01),
+        ylim=(-0.01, 1.01),
+        aspect="equal",
+    )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    figure.legend(loc="outside right upper", title="area under the curve")
+    return figure
 
 
 @styled
@@ -93,34 +165,3 @@ def _curve(axes, epochs, curves, name):
     axes.set_title(_PANELS.get(name, name.replace("_", " ")), loc="left")
     axes.grid(alpha=0.25, color=GREY)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-
-
-@styled
-def roc(labels, scores):
-    """Show the share of anomalies found against the share of false alarms.
-
-    Parameters
-    ----------
-    labels : array_like of shape (n,)
-        True (or 1) for an anomaly.
-    scores : dict of str to array_like of shape (n,)
-        Each score or baseline by its name, in the order of `labels`, higher =
-        stranger. Rows where a score is NaN are left out of its curve.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A curve a score, the area under it in the legend, best first; the
-        dotted diagonal is chance. Baselines, named ``baseline ...`` or among
-        brightness, pca, isolation_forest, are thinner and grey-dashed.
-
-    Raises
-    ------
-    ValueError
-        If a score has another length than the labels, or a class is empty.
-
-    Examples
-    --------
-    >>> figure = roc(truth, {"peak": peak, "brightness": flux})
-    >>> figure.savefig("roc.png")
-    """

@@ -57,6 +57,7 @@ def gallery(cutouts, table, n: int = 24, columns: int = 8, *, by="anomaly_score"
     images = _display.select(cutouts, ids).images
     rows = -(-len(order) // columns)
     figure = new_figure(1.75 * columns + 0.2, 2.35 * rows + 0.6)
+    figure.get_layout_engine().set(h_pad=0.1)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     colors = level_colors(_tables.levels(table))
     highest = _tables.highest_level(table)
@@ -160,8 +161,9 @@ def sample_grid(images, columns: int = 8):
     Parameters
     ----------
     images : ndarray of shape (n, ny, nx, n_bands) or (n, ny, nx)
-        Stretched images within [0, 1], as a generator makes them; all share one
-        scale. Three bands make a colour picture, first band blue.
+        Stretched images within [0, 1], as a generator makes them. All share one
+        scale, from the 0.5th to the 99.9th percentile of their pixels. Three
+        bands make a colour picture, first band blue.
     columns : int, default 8
         Pictures in a row.
 
@@ -190,11 +192,11 @@ def sample_grid(images, columns: int = 8):
         )
     columns = min(_positive(columns, "columns"), len(images))
     rows = -(-len(images) // columns)
-    shown = images[..., ::-1] if images.shape[-1] == 3 else images.mean(axis=-1)
+    shown = _display.common_scale(images)
     figure = new_figure(1.3 * columns, 1.3 * rows)
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, image in zip(grid, np.clip(shown, 0.0, 1.0), strict=False):
+    for axes, image in zip(grid, shown, strict=False):
         axes.imshow(image, **_show())
     for axes in grid:
         axes.set_axis_off()

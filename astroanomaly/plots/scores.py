@@ -1,12 +1,22 @@
 """How scores and critic features are distributed."""
 
 import numpy as np
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from astroanomaly import _tables
 from astroanomaly.calibration import Calibration
 
-from ._style import BLUE, CYCLE, INK, ORANGE, level_colors, new_axes, plain, styled
+from ._style import (
+    BLUE,
+    CYCLE,
+    INK,
+    LINES,
+    ORANGE,
+    level_colors,
+    new_axes,
+    plain,
+    styled,
+)
 
 _MARKERS = "osD^vP*X"
 _COLORS = (BLUE, ORANGE, *CYCLE[2:])
@@ -69,7 +79,7 @@ def score_histogram(
     thresholds = _thresholds(table, calibration, score, levels)
     normal = [] if calibration is None else np.asarray(calibration.scores, float)
     edges, scale = _edges([*populations.values(), normal], thresholds, bins)
-    figure, axes = new_axes()
+    figure, axes = new_axes(10.0, 5.2)
     axes.set_xscale(scale)
     for k, (name, values) in enumerate(populations.items()):
         color = _COLORS[k % len(_COLORS)]
@@ -79,8 +89,9 @@ def score_histogram(
     axes.set(xlabel=score.replace("_", " "), ylabel="fraction of objects per bin")
     axes.set_xlim(edges[0], edges[-1])
     _mark_thresholds(axes, thresholds)
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.legend(loc="best")
+    if scale == "log":
+        _number_decades(axes.xaxis, edges[0], edges[-1])
+    figure.legend(loc="outside right upper")
     return figure
 
 
@@ -211,25 +222,19 @@ def _bars(axes, values, edges, name, *, color, filled):
 
 
 def _mark_thresholds(axes, thresholds):
-    colors = level_colors(list(thresholds))
-    to_axes = axes.transScale + axes.transLimits
-    last, lift = -1.0, 0
-    for level, x in sorted(thresholds.items(), key=lambda item: float(item[0])):
-        axes.axvline(x, color=colors[level], lw=1.8, ls="--")
-        place = to_axes.transform((x, 0.0))[0]
-        # Names of close thresholds climb instead of overprinting each other.
-        lift = lift + 14 if place - last < 0.075 else 0
-        last = place
-        axes.annotate(
-            f"{level}%",
-            (x, 1.0),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 3 + lift),
-            textcoords="offset points",
-            ha="center",
-            fontsize=11,
-            color=INK,
-        )
+    colors = level_colors(sorted(thresholds, key=float))
+    for k, level in enumerate(sorted(thresholds, key=float)):
+        x = thresholds[level]
+        label = f"{level}% level: {x:.4g}"
+        style = LINES[1 + k % (len(LINES) - 1)]
+        axes.axvline(x, color=colors[level], lw=2.0, ls=style, label=label)
+
+
+def _number_decades(axis, low, high):
+    subs = (1.0, 2.0, 5.0) if high < 2000 * low else (1.0,)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=15))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _feature_rows(features):
@@ -249,9 +254,7 @@ def _embed(features, seed, perplexity):
     n, width = features.shape
     if width > 50:
         features = PCA(min(50, n), random_state=seed).fit_transform(features)
-    tsne = TSNE(
-        perplexity=min(perplexity, (n - 1) / 3), init="pca", random_state=seed
-    )
+    tsne = TSNE(perplexity=min(perplexity, (n - 1) / 3), init="pca", random_state=seed)
     return tsne.fit_transform(features)
 
 
@@ -287,5 +290,3 @@ def _scatter_labels(axes, x, y, labels):
             label=f"{plain(str(name))} ({keep.sum():,})",
         )
     axes.legend(loc="best", markerscale=1.3)
-
-

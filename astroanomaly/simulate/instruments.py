@@ -7,7 +7,7 @@ import numpy as np
 
 from astroanomaly.simulate._extras import require
 
-_ARCSEC = 180.0 * 3600.0 / np.pi
+ARCSEC = 180.0 * 3600.0 / np.pi
 CORRELATIONS = ("none", "drizzle", "cosmos")
 
 
@@ -294,7 +294,7 @@ def point_spread_function(instrument):
     """
     galsim = require("galsim")
     airy = galsim.Airy(
-        lam_over_diam=instrument.wavelength * 1e-9 / instrument.diameter * _ARCSEC,
+        lam_over_diam=instrument.wavelength * 1e-9 / instrument.diameter * ARCSEC,
         obscuration=instrument.obscuration,
     )
     if instrument.blur == 0:

@@ -6,9 +6,7 @@ import numpy as np
 
 from astroanomaly.simulate import structure
 from astroanomaly.simulate._extras import require
-from astroanomaly.simulate.instruments import point_spread_function
-
-MARGIN = 16
+from astroanomaly.simulate.instruments import ARCSEC, point_spread_function
 
 
 @lru_cache(maxsize=1)
@@ -118,11 +116,42 @@ def draw(galaxies, instrument, size):
     >>> profiles.draw([(galaxy, 0, 0)], instruments.WFC3_F160W, 64).shape
     (64, 64)
     """
-    galsim = require("galsim")
-    psf = point_spread_function(instrument)
-    image = galsim.ImageF(size, size, scale=instrument.pixel_scale)
+    step, response, oversampling = _transfer(instrument, size)
+    total = 0
     for galaxy, dx, dy in galaxies:
         profile = galaxy_profile(galaxy, instrument.flux(galaxy.mag)).shift(dx, dy)
-        final = galsim.Convolve(profile, psf, gsparams=_accuracy())
-        final.drawImage(image=image, add_to_image=True)
-    return image.array
+        total = total + _transform(profile, step, response.shape[0])
+    image = np.fft.irfft2(total * response, s=(response.shape[0],) * 2)
+    return image[: size * oversampling : oversampling, : size * oversampling : oversampling].astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _transfer(instrument, size):
+    """Return the step in k and the transform of PSF and pixel on that grid.
+
+    The aperture passes no |k| beyond 2 pi D / lambda, so a grid that reaches it
+    is exact, whatever the galaxy; its period is twice the frame, so that what
+    folds back comes from three half-frames away. The transform also moves the
+    centre of the frame to that of the periodic grid's first `size` pixels.
+    """
+    galsim = require("galsim")
+    psf = point_spread_function(instrument)
+    limit = 2 * np.pi * instrument.diameter / (instrument.wavelength * 1e-9) / ARCSEC
+    oversampling = int(np.ceil(limit * instrument.pixel_scale / np.pi))
+    length = 2 * size * oversampling
+    step = 2 * np.pi / (2 * size * instrument.pixel_scale)
+    pixel = galsim.Pixel(instrument.pixel_scale)
+    centre = 0.5 * (size - 1) * instrument.pixel_scale
+    response = galsim.Convolve(psf, pixel, gsparams=_accuracy()).shift(centre, centre)
+    array = _transform(response, step, length) * oversampling**2
+    array.flags.writeable = False
+    return step, array, oversampling
+
+
+def _transform(profile, step, length):
+    """Return a profile's Fourier transform in the layout of ``numpy.fft.rfft2``."""
+    galsim = require("galsim")
+    half = length // 2
+    image = galsim.ImageCD(galsim.BoundsI(0, half, -half, half), scale=step)
+    profile.drawKImage(image=image, recenter=False)
+    return np.fft.ifftshift(image.array[:-1], axes=0)

@@ -5,7 +5,7 @@
     ["sort", "order", "id", "level", "min", "flag"].map((name) => [name, document.getElementById(name)]));
   const cards = document.getElementById("cards");
   const body = document.querySelector("#objects tbody");
-  const heads = [...document.querySelectorAll("#objects thead th")];
+  const heads = [...document.querySelectorAll("#objects th[data-column]")];
   const column = Object.fromEntries(data.columns.map((name, k) => [name, k]));
   const cardOf = new Map([...cards.children].map((node) => [Number(node.dataset.row), node]));
   const rowOf = new Map([...body.children].map((node) => [Number(node.dataset.row), node]));
