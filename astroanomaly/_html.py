@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import numpy as np
@@ -48,11 +48,11 @@ def words(name: str) -> str:
     return escape(name.replace("_", " "))
 
 
-def table(names: Iterable[str], rows: Iterable[Iterable]) -> str:
+def table(names: Sequence[str], rows: Iterable[Iterable]) -> str:
     """Return a table; columns of words are left-aligned, numbers right-aligned."""
     rows = [list(row) for row in rows]
-    wordy = [_wordy(value) for value in rows[0]] if rows else [True] * len(names)
-    kinds = [' class="text wide"' if words else "" for words in wordy]
+    columns = list(zip(*rows, strict=True)) or [("",)] * len(names)
+    kinds = [' class="text wide"' if any(map(_wordy, c)) else "" for c in columns]
     head = "".join(
         f'<th scope="col"{kind}>{words(name)}</th>'
         for kind, name in zip(kinds, names, strict=True)
@@ -117,7 +117,8 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def _wordy(value) -> bool:
-    return isinstance(value, str | bytes | list | tuple | np.ndarray)
+    kinds = str | bytes | list | tuple | np.ndarray
+    return value is not np.ma.masked and isinstance(value, kinds)
 
 
 def _cells(row, kinds) -> str:

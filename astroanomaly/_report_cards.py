@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 from matplotlib import colormaps
 
-from astroanomaly import _html, _tables
+from astroanomaly import _html, _score_table
 from astroanomaly.plots import _display
 from astroanomaly.plots._style import level_colors
 from astroanomaly.plots.images import RESIDUAL_MAP
@@ -29,11 +29,11 @@ class Objects:
 
     def __init__(self, table, by: str, n_rows: int):
         self.by = by
-        self.table = table[_tables.ranking(table, by)[:n_rows]]
-        self.ids = _tables.texts(self.table)
-        self.levels = _tables.levels(table)
-        self.highest = _tables.highest_level(self.table)
-        self.scores = _tables.score_names(table)
+        self.table = table[_score_table.ranking(table, by)[:n_rows]]
+        self.ids = _score_table.texts(self.table)
+        self.levels = _score_table.levels(table)
+        self.highest = _score_table.highest_level(self.table)
+        self.scores = _score_table.score_names(table)
         self.colors = level_colors(self.levels)
         self.flags = self._flags()
         self.columns = self._columns()
@@ -45,14 +45,14 @@ class Objects:
     def _flags(self):
         if "flag" not in self.table.colnames:
             return np.zeros(len(self.table), np.int64)
-        return np.nan_to_num(_tables.numbers(self.table, "flag")).astype(np.int64)
+        return np.nan_to_num(_score_table.numbers(self.table, "flag")).astype(np.int64)
 
     def _columns(self):
         named = {
             "rank": np.arange(1.0, len(self) + 1),
             "object_id": self.ids,
             **{
-                name: _tables.numbers(self.table, name)
+                name: _score_table.numbers(self.table, name)
                 for name in ("ra", "dec", *self.scores, "p_value")
                 if name in self.table.colnames
             },
@@ -104,10 +104,11 @@ class Objects:
             else f"<td>{_value(name, column[k])}</td>"
             for name, column in self.columns.items()
         ]
-        flags = escape(", ".join(_tables.flag_words(self.flags[k]))) or _html.DASH
+        flags = escape(", ".join(_score_table.flag_words(self.flags[k]))) or _html.DASH
         mark = self._mark(k)
         kind = f' class="flagged" style="{mark}"' if mark else ""
-        return f'<tr data-row="{k}"{kind}>{"".join(cells)}<td class="text">{flags}</td></tr>'
+        cells.append(f'<td class="text">{flags}</td>')
+        return f'<tr data-row="{k}"{kind}>{"".join(cells)}</tr>'
 
     def cards(self, explained: dict) -> str:
         """Return a card with three pictures for each explained object.
@@ -145,20 +146,23 @@ class Objects:
         badge = f"above {level}%" if level else "not flagged"
         flags = "".join(
             f'<span class="flag">{escape(word)}</span>'
-            for word in _tables.flag_words(self.flags[k])
-        )
-        scores = "".join(
-            f'<div data-column="{escape(name)}"><dt>{_html.words(name.removesuffix("_score"))}</dt>'
-            f"<dd>{_value(name, self.columns[name][k])}</dd></div>"
-            for name in (*self.scores, "p_value")
-            if name in self.columns
+            for word in _score_table.flag_words(self.flags[k])
         )
         return (
             f'<article class="card" data-row="{k}" style="{self._mark(k)}"><header>'
             f'<h3><span class="rank">{k + 1}.</span>{escape(self.ids[k])}</h3>'
             f'<span class="badge">{badge}</span></header>{self._sky(k)}'
-            f'<div class="triplet">{triplet}</div><dl class="scores">{scores}</dl>'
-            f"{flags}</article>"
+            f'<div class="triplet">{triplet}</div>'
+            f'<dl class="scores">{self._scores(k)}</dl>{flags}</article>'
+        )
+
+    def _scores(self, k):
+        return "".join(
+            f'<div data-column="{escape(name)}">'
+            f"<dt>{_html.words(name.removesuffix('_score'))}</dt>"
+            f"<dd>{_value(name, self.columns[name][k])}</dd></div>"
+            for name in (*self.scores, "p_value")
+            if name in self.columns
         )
 
     def _sky(self, k):

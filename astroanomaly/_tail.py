@@ -7,7 +7,7 @@ extrapolated, with an honest interval (Coles 2001, section 4.3).
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,7 +101,7 @@ class ExtremeThreshold(NamedTuple):
     high: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tail:
     """A generalised Pareto tail above a threshold.
 
@@ -133,7 +133,7 @@ class Tail:
     shape: float
     n_above: int
     n: int
-    excesses: np.ndarray
+    excesses: np.ndarray = field(repr=False)
 
     def _returns(self, level: float) -> float:
         # Excesses for every one beyond the wanted threshold.

@@ -58,8 +58,8 @@ class Evaluation:
     rates : Table
         Objects above the threshold of each level: bin ("all", then each bin), level
         (per cent), population ("normal" or "anomalous"), k, n, rate = k / n, low,
-        high (95 per cent Wilson interval). No rows where the score table has no
-        is_anomaly columns.
+        high (95 per cent Wilson interval). A population without objects in a bin
+        has no row; a score table without is_anomaly columns has none at all.
     by : Table or None
         One row for each bin and score: bin, then the columns of ``auc``. The
         anomalous objects of the bin stand against all normal ones; NaN where there
@@ -301,9 +301,9 @@ def _rates(rows: Table, truth: np.ndarray, bins: dict[str, np.ndarray]) -> Table
             for population, kind in (("normal", ~truth), ("anomalous", truth)):
                 n = int((kind & members).sum())
                 k = int((flagged & kind & members).sum())
-                rate = k / n if n else float("nan")
-                counts = (float(flag[1]), population, k, n, rate)
-                out.append((name, *counts, *binomial_interval(k, n)))
+                if n:
+                    counts = (float(flag[1]), population, k, n, k / n)
+                    out.append((name, *counts, *binomial_interval(k, n)))
     types = (str, float, str, int, int, float, float, float)
     return Table(rows=out or None, names=_RATE_NAMES, dtype=None if out else types)
 
@@ -359,8 +359,8 @@ def _markdown_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _span(value: float, low: float, high: float, scale: int = 1) -> str:
     if np.isnan(value):
         return "none"
-    digits = 3 if scale == 1 else 1
-    value, low, high = (f"{scale * x:.{digits}f}" for x in (value, low, high))
+    form = ".3f" if scale == 1 else ".3g"
+    value, low, high = (format(scale * x, form) for x in (value, low, high))
     return f"{value} ({low} to {high})"
 
 
@@ -380,7 +380,6 @@ def _markdown_rates(table: Table) -> str:
         (r["bin"], f"{r['level']:g}", r["population"], str(r["k"]), str(r["n"]))
         + (_span(r["rate"], r["low"], r["high"], scale=100),)
         for r in table
-        if r["n"]
     ]
     return _markdown_table(names, rows)
 

@@ -10,7 +10,7 @@ from string import Template
 import numpy as np
 
 import astroanomaly
-from astroanomaly import _html, _tables, plots
+from astroanomaly import _html, _score_table, plots
 from astroanomaly._files import atomic_path
 from astroanomaly._report_cards import Objects
 from astroanomaly.plots import _display
@@ -122,7 +122,7 @@ def write(
 
 
 def _check(table, n):
-    _tables.require(table, "object_id", "anomaly_score")
+    _score_table.require(table, "object_id", "anomaly_score")
     if not len(table):
         raise ValueError("The score table has no rows: there is nothing to report.")
     if int(n) != n or n < 1:
@@ -146,8 +146,8 @@ def _lead(detector, table):
 def _facts(detector, cutouts, table, colors):
     n = len(table)
     items = [("", f"{n:,}", "objects scored", "")]
-    for level in _tables.levels(table):
-        count = int(_tables.truths(table, f"is_anomaly_{level}").sum())
+    for level in _score_table.levels(table):
+        count = int(_score_table.truths(table, f"is_anomaly_{level}").sum())
         note = (
             f"{100 * count / n:.1f}% of all; {100 - float(level):.3g}% "
             "of normal objects would be"
@@ -201,10 +201,10 @@ def _table_note(n, n_all):
 def _flag_options(table):
     used = 0
     if "flag" in table.colnames:
-        flags = np.nan_to_num(_tables.numbers(table, "flag")).astype(np.int64)
+        flags = np.nan_to_num(_score_table.numbers(table, "flag")).astype(np.int64)
         used = int(np.bitwise_or.reduce(flags))
     bits = [1 << k for k in range(used.bit_length()) if used >> k & 1]
-    named = [(str(bit), _tables.flag_words(bit)[0]) for bit in bits]
+    named = [(str(bit), _score_table.flag_words(bit)[0]) for bit in bits]
     return _html.options([("", "any or none"), ("none", "no flag"), *named])
 
 
@@ -265,7 +265,7 @@ def _evaluation(evaluation):
 
 def _skipped(skipped):
     rows = list(
-        zip(*(_tables.texts(skipped, c) for c in ("file", "reason")), strict=True)
+        zip(*(_score_table.texts(skipped, c) for c in ("file", "reason")), strict=True)
     )
     cut = ""
     if len(rows) > _N_SKIPPED_ROWS:

@@ -90,8 +90,7 @@ class ResidualNoise:
         about the size of a faint source, so that its maximum is a matched
         filter's.
     n_bins : int, optional
-        Bins of brightness, each of about the same total of pixels in the
-        brighter half.
+        Bins of brightness, of equal counts of pixels.
     curves : list of dict, optional
         A curve measured before, one dict per band with lists `brightness` and
         `noise`, as :meth:`get_config` gives it.
@@ -157,10 +156,10 @@ class ResidualNoise:
         return self
 
     def _curve(self, level: np.ndarray, residual: np.ndarray) -> dict:
-        # Half of the pixels are sky: one bin for them, finer ones toward the
-        # brightest, which are few and whose residuals are largest.
+        # Equal counts, and finer bins for the brightest pixels: they are few, and
+        # their residuals are the largest.
         fractions = np.concatenate(
-            [[0.0], np.linspace(0.5, 1.0, self.n_bins), [0.99, 0.995, 0.999]]
+            [np.linspace(0.0, 1.0, self.n_bins + 1), [0.99, 0.995, 0.999]]
         )
         edges = np.unique(np.quantile(level, np.sort(fractions)))
         index = np.digitize(level, edges[1:-1])

@@ -90,9 +90,7 @@ def test_interval_is_the_binomial_order_statistic_interval():
 
 def test_interval_covers_the_true_percentile():
     rng, truth = np.random.default_rng(1), norm.ppf(0.95)
-    rows = [
-        Calibration(rng.normal(size=100), (95,)).intervals()[0] for _ in range(500)
-    ]
+    rows = [Calibration(rng.normal(size=100), (95,)).intervals()[0] for _ in range(500)]
     hits = [row["low"] <= truth <= row["high"] for row in rows]
     assert np.mean(hits) >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / 500)
 

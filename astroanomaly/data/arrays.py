@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from astroanomaly.data import headers
-from astroanomaly.data.planes import BadCutout, list_images, open_fits, pixels, stem
+from astroanomaly.data.planes import BadCutout, open_fits, pixels, stem
 from astroanomaly.data.prepare import RawCutout
 
 _DIGITS = 6
@@ -99,7 +99,8 @@ class ArraySource:
             first = hashlib.sha256(data.view(np.uint8).data).hexdigest()
         return [Path(self.path).name + first] + [""] * (len(self.object_ids) - 1)
 
-    def _array(self) -> np.ndarray:
+    def pixels(self) -> np.ndarray:
+        """Return the whole array, mapped when it lies in a file."""
         if self._memory is not None:
             return self._memory
         if self._mapped is None:
@@ -115,7 +116,7 @@ class ArraySource:
 
     def read(self, row: int, mask_extension: str | None = None) -> RawCutout:
         """Read one object; see `FileSource.read`."""
-        image = self._array()[row]
+        image = self.pixels()[row]
         image = image[..., np.newaxis] if image.ndim == 2 else image
         planes = [np.array(image[..., c], np.float32) for c in self.channels]
         if self.header is None:
@@ -123,7 +124,7 @@ class ArraySource:
         n = len(planes)
         return RawCutout(
             planes,
-            [headers.pixel_scale(self.header)] * n,
+            [headers.pixel_scale(headers.own(self.header))] * n,
             units=[headers.unit(self.header)] * n,
             zero_points=[headers.zero_point(self.header)] * n,
         )
@@ -366,6 +367,4 @@ def from_cube(path: str, image, header, bands) -> ArraySource:
         )
     names = _channel_names(bands, n_bands, headers.band_name(header), path)
     ids = numbered(stem(path), n)
-    return ArraySource(
-        ids, names, range(n_bands), None, path, image.index, header.copy()
-    )
+    return ArraySource(ids, names, range(n_bands), None, path, image.index, header)

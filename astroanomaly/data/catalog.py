@@ -7,7 +7,6 @@ import numpy as np
 from astropy import units as u
 from astropy.table import MaskedColumn, Table
 
-from astroanomaly.data.planes import stem
 from astroanomaly.data.tables import fill_missing
 
 CATALOG_NAMES = ("catalog.ecsv", "catalog.csv", "catalog.fits")
@@ -214,7 +213,9 @@ def join(
     ids = list(object_ids)
     if by_file and "object_id" in catalog.colnames:
         names = catalog["object_id"].tolist()
-        ids = [names[row] if row >= 0 else old for row, old in zip(rows, ids, strict=True)]
+        ids = [
+            names[row] if row >= 0 else old for row, old in zip(rows, ids, strict=True)
+        ]
     columns = _normalize(catalog)[np.where(found, rows, 0)]
     if not found.all():
         columns = Table(columns, masked=True)

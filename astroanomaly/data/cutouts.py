@@ -16,7 +16,6 @@ from astroanomaly.data.tables import (
     standard_table,
 )
 
-
 __all__ = [
     "FLAG_CLIPPED",
     "FLAG_NAN_FILLED",

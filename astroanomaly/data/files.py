@@ -36,12 +36,15 @@ class Layout:
         The extension of each band, for "extensions".
     planes : tuple of int
         The plane of each band, for "planes".
+    check_filter : bool
+        Refuse a file whose header states another filter than the band's name.
     """
 
     kind: str
     bands: tuple[str, ...]
     extensions: tuple[str, ...] = ()
     planes: tuple[int, ...] = ()
+    check_filter: bool = False
 
     def select(self, index: list[int]) -> "Layout":
         """Return the layout of the chosen bands, in the order of `index`."""
@@ -53,7 +56,33 @@ class Layout:
         )
 
 
-def _find(images: list[ImageHDU], name: str, what: str) -> ImageHDU:
+def find_image(images: list[ImageHDU], name: str, what: str) -> ImageHDU:
+    """Return the extension of a name.
+
+    Parameters
+    ----------
+    images : list of ImageHDU
+        As from `list_images`.
+    name : str
+        EXTNAME; capitals do not matter, as in FITS.
+    what : str
+        What it is for, for the message.
+
+    Returns
+    -------
+    ImageHDU
+        The first of that name.
+
+    Raises
+    ------
+    BadCutout
+        If there is none.
+
+    Examples
+    --------
+    >>> find_image([ImageHDU(1, "DQ", (8, 8))], "dq", "the mask").index
+    1
+    """
     for image in images:
         if image.name.upper() == name.upper():
             return image
@@ -95,6 +124,39 @@ def only_image(images: list[ImageHDU]) -> ImageHDU:
             'name those that are bands with bands= or band_pattern="{band}..."'
         )
     return found[0]
+
+
+def find_images(images: list[ImageHDU], layout: Layout) -> list[ImageHDU]:
+    """Return the extensions that a layout names.
+
+    Parameters
+    ----------
+    images : list of ImageHDU
+        As from `list_images`.
+    layout : Layout
+        Where the bands are.
+
+    Returns
+    -------
+    list of ImageHDU
+        One per band for "extensions", else the only image.
+
+    Raises
+    ------
+    BadCutout
+        If one is missing.
+
+    Examples
+    --------
+    >>> find_images([ImageHDU(0, "", (8, 8))], Layout(SINGLE, ("H",)))[0].index
+    0
+    """
+    if layout.kind != EXTENSIONS:
+        return [only_image(images)]
+    return [
+        find_image(images, name, f"the band {band}")
+        for name, band in zip(layout.extensions, layout.bands, strict=True)
+    ]
 
 
 def _shape_of(image: ImageHDU, dimensions: int) -> None:
@@ -149,7 +211,8 @@ class FileSource:
     def signature(self) -> list[str]:
         """Return one text per object: its files and their sizes in bytes."""
         return [
-            "|".join(f"{Path(p).name}:{_size(p)}" for p in paths) for paths in self.paths
+            "|".join(f"{Path(p).name}:{_size(p)}" for p in paths)
+            for paths in self.paths
         ]
 
     def read(self, row: int, mask_extension: str | None = None) -> RawCutout:
@@ -178,13 +241,7 @@ class FileSource:
             return _read_files(paths, layout, mask_extension)
         with open_fits(paths[0]) as hdus:
             images = list_images(hdus)
-            if layout.kind == EXTENSIONS:
-                found = [
-                    _find(images, name, f"the band {band}")
-                    for name, band in zip(layout.extensions, layout.bands, strict=True)
-                ]
-            else:
-                found = [only_image(images)]
+            found = find_images(images, layout)
             for image in found:
                 _shape_of(image, 3 if layout.kind == PLANES else 2)
             planes = [pixels(hdus[image.index]) for image in found]
@@ -192,7 +249,9 @@ class FileSource:
                 _mask(hdus, images, mask_extension, band, plane.shape[-2:])
                 for band, plane in zip(layout.bands, planes, strict=False)
             ]
-            found_headers = [_header(hdus, image.index) for image in found]
+            found_headers = [headers.inherited(hdus, image.index) for image in found]
+        if layout.check_filter:
+            _check_filter(found_headers[0], layout.bands[0])
         if layout.kind == PLANES:
             planes, found_headers = _split(planes[0], found_headers[0], layout)
             masks = masks * len(planes)
@@ -209,34 +268,19 @@ def _size(path: str) -> int:
         return -1
 
 
-def _header(hdus, index: int):
-    """Return an extension's header, completed from the primary one.
-
-    Archives write FILTER, PHOTFLAM and the like only once, at the top of a file.
-    """
-    header = hdus[index].header
-    if index == 0:
-        return header
-    return _Inherited(header, hdus[0].header)
-
-
-class _Inherited:
-    """A header that looks missing keywords up in the primary header."""
-
-    # A position or an array's size in the primary header is not the extension's.
-    def __init__(self, own, primary):
-        self.own, self.primary = own, primary
-
-    def get(self, key, default=None):
-        """Return the keyword's value, the extension's own first."""
-        value = self.own.get(key)
-        return self.primary.get(key, default) if value is None else value
+def _check_filter(header, band: str) -> None:
+    name = headers.band_name(header)
+    if name not in (band, headers.NO_FILTER):
+        raise BadCutout(
+            f"is of the filter {name} where the others are of {band}; tell the bands "
+            'apart with band_pattern="{object_id}_{band}.fits" or the like'
+        )
 
 
 def _mask(hdus, images, name: str | None, band: str, shape):
     if name is None:
         return None
-    image = _find(images, name.replace("{band}", band), "the mask")
+    image = find_image(images, name.replace("{band}", band), "the mask")
     mask = pixels(hdus[image.index]) != 0
     if mask.shape != shape:
         raise BadCutout(
@@ -267,7 +311,7 @@ def _read_files(paths, layout: Layout, mask_extension) -> RawCutout:
                 masks.append(
                     _mask(hdus, images, mask_extension, band, planes[-1].shape)
                 )
-                found_headers.append(_header(hdus, image.index))
+                found_headers.append(headers.inherited(hdus, image.index))
         except BadCutout as error:
             raise BadCutout(f"{error} (band {band}, file {Path(path).name})") from error
     return _raw(planes, masks, found_headers)
@@ -277,7 +321,7 @@ def _raw(planes, masks, found_headers) -> RawCutout:
     for plane, mask in zip(planes, masks, strict=True):
         if mask is not None:
             plane[mask] = np.nan
-    own = [getattr(header, "own", header) for header in found_headers]
+    own = [headers.own(header) for header in found_headers]
     ny, nx = planes[0].shape
     ra, dec = headers.sky_position(own[0], (nx - 1) / 2, (ny - 1) / 2)
     return RawCutout(

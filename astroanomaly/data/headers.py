@@ -1,6 +1,7 @@
 """What a FITS header says of its image: band, unit, zero point, scale, position."""
 
 import math
+import re
 import warnings
 
 import numpy as np
@@ -9,7 +10,12 @@ from astropy.io.fits import Header
 ZERO_POINT_KEYS = ("MAGZERO", "ABZP", "MAGZPT", "ZEROPT", "MAGZP", "ABMAGZP", "ZP")
 PIXEL_SCALE_KEYS = ("PIXSCALE", "PIXELSCL", "SECPIX", "D001SCAL")
 
-_DISTORTIONS = ("A_ORDER", "B_ORDER", "CPDIS1", "CPDIS2", "PV2_1", "PV1_1")
+NO_FILTER = "image"
+
+_TAN = ("RA---TAN", "DEC--TAN")
+# SCAMP writes its distortion as PV keywords under the name of a plain TAN.
+_SCAMP = ("PV1_0", "PV1_1", "PV2_0", "PV2_1")
+_SIP = re.compile(r"(A|B|AP|BP)_(ORDER|DMAX|\d+_\d+)|(CPDIS|DP|D2IM|CPERR|CQ).*")
 
 
 def _text(header: Header, key: str) -> str:
@@ -47,7 +53,7 @@ def band_name(header: Header) -> str:
         name = _text(header, key)
         if name and not name.upper().startswith("CLEAR"):
             return name
-    return "image"
+    return NO_FILTER
 
 
 def unit(header: Header) -> str:
@@ -120,12 +126,16 @@ def _cd_matrix(header: Header) -> np.ndarray | None:
         return np.array(cd, float)
     steps = np.array([header.get(f"CDELT{i}", 1.0) for i in (1, 2)], float)
     if any(f"PC{key}" in header for row in keys for key in row):
-        pc = [[header.get(f"PC{k}", float(k in ("1_1", "2_2"))) for k in r] for r in keys]
+        pc = [
+            [header.get(f"PC{k}", float(k in ("1_1", "2_2"))) for k in r] for r in keys
+        ]
         return steps[:, None] * np.array(pc, float)
     angle = math.radians(float(header.get("CROTA2", 0.0)))
     cos, sin = math.cos(angle), math.sin(angle)
     # Calabretta & Greisen 2002, equation 189: CROTA2 as a PC matrix.
-    mix = np.array([[cos, -sin * steps[1] / steps[0]], [sin * steps[0] / steps[1], cos]])
+    mix = np.array(
+        [[cos, -sin * steps[1] / steps[0]], [sin * steps[0] / steps[1], cos]]
+    )
     return steps[:, None] * mix
 
 
@@ -160,6 +170,20 @@ def pixel_scale(header: Header) -> float | None:
     return None
 
 
+def _without_leftovers(header: Header) -> Header:
+    """Drop distortion keywords that no longer hold: the image was drizzled.
+
+    Drizzling takes the distortion out and names the axes RA---TAN, but copies the
+    keywords of the exposures. Lookup tables lie in other extensions.
+    """
+    if _text(header, "CTYPE1").endswith("-SIP"):
+        return header
+    kept = header.copy()
+    for key in [key for key in header if _SIP.fullmatch(key)]:
+        kept.remove(key, ignore_missing=True, remove_all=True)
+    return kept
+
+
 def celestial_wcs(header: Header):
     """Return astropy's celestial WCS of a header, or None when it has none.
 
@@ -187,7 +211,7 @@ def celestial_wcs(header: Header):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FITSFixedWarning)
         try:
-            return WCS(header, naxis=2)
+            return WCS(_without_leftovers(header), naxis=2)
         except (ValueError, TypeError, KeyError, MemoryError):
             return None
 
@@ -199,7 +223,7 @@ def _light_tan(header: Header, x: float, y: float) -> tuple[float, float] | None
     takes 3 ms for the header of an archive image, this takes 0.03 ms.
     """
     kinds = _text(header, "CTYPE1"), _text(header, "CTYPE2")
-    if kinds != ("RA---TAN", "DEC--TAN") or any(k in header for k in _DISTORTIONS):
+    if kinds != _TAN or any(key in header for key in _SCAMP):
         return None
     if float(header.get("LONPOLE", 180.0)) != 180.0:
         return None
@@ -245,3 +269,66 @@ def sky_position(header: Header, x: float, y: float) -> tuple[float, float]:
         return math.nan, math.nan
     ra, dec = wcs.all_pix2world(x, y, 0)
     return float(ra), float(dec)
+
+
+class _Inherited:
+    """A header that looks missing keywords up in the primary header."""
+
+    def __init__(self, own, primary):
+        self.own, self.primary = own, primary
+
+    def get(self, key, default=None):
+        """Return the keyword's value, the extension's own first."""
+        value = self.own.get(key)
+        return self.primary.get(key, default) if value is None else value
+
+
+def inherited(hdus, index: int):
+    """Return an extension's header, completed from the primary one.
+
+    Archives write FILTER, PHOTFLAM and the like only once, at the top of a file.
+    What describes the pixel grid must be taken from the extension alone, `own`.
+
+    Parameters
+    ----------
+    hdus : HDUList
+        An open file.
+    index : int
+        The extension.
+
+    Returns
+    -------
+    object with ``get(key, default)``
+        The header itself for the primary one.
+
+    Examples
+    --------
+    >>> from astropy.io import fits
+    >>> hdus = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU()])
+    >>> hdus[0].header["FILTER"] = "F814W"
+    >>> band_name(inherited(hdus, 1))
+    'F814W'
+    """
+    header = hdus[index].header
+    return header if index == 0 else _Inherited(header, hdus[0].header)
+
+
+def own(header):
+    """Return the extension's own header out of what `inherited` gave.
+
+    Parameters
+    ----------
+    header : Header, or as from `inherited`
+        Any of the two.
+
+    Returns
+    -------
+    Header
+        Without the primary header's keywords.
+
+    Examples
+    --------
+    >>> own(Header()) == Header()
+    True
+    """
+    return getattr(header, "own", header)

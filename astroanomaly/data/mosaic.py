@@ -5,13 +5,14 @@ import os
 from pathlib import Path
 
 import numpy as np
-from astropy.nddata import Cutout2D, NoOverlapError
+from astropy.nddata import NoOverlapError, overlap_slices
 from astropy.table import Table
 
 from astroanomaly.data import headers
+from astroanomaly.data.arrays import numbered
 from astroanomaly.data.catalog import pixel_columns, sky_columns
-from astroanomaly.data.files import EXTENSIONS, Layout, find_images
-from astroanomaly.data.planes import BadCutout, list_images, open_fits, pixels
+from astroanomaly.data.files import Layout, find_image, find_images
+from astroanomaly.data.planes import BadCutout, list_images, open_fits, stem
 from astroanomaly.data.prepare import RawCutout, Settings
 from astroanomaly.data.resize import same_scale
 
@@ -121,9 +122,7 @@ class MosaicSource:
     def select(self, index: list[int]) -> "MosaicSource":
         """Return the source that reads only the chosen bands."""
         layout = self.layout.select(index)
-        return MosaicSource(
-            self.path, layout, self.object_ids, self.places, self.box
-        )
+        return MosaicSource(self.path, layout, self.object_ids, self.places, self.box)
 
     def signature(self) -> list[str]:
         """Return one text per object: its position and the file's size."""
@@ -134,12 +133,12 @@ class MosaicSource:
         with open_fits(self.path, memmap=not self.packed) as hdus:
             images = list_images(hdus)
             found = find_images(images, self.layout)
-            planes = [_mapped(hdus[image.index]) for image in found]
+            planes = [_image(hdus[image.index]) for image in found]
             own = [hdus[image.index].header for image in found]
             masks = [
                 None
                 if mask_extension is None
-                else _mapped(hdus[mask_image(images, mask_extension, band)])
+                else _mask(hdus, images, mask_extension, band)
                 for band in self.bands
             ]
         return (
@@ -158,11 +157,22 @@ class MosaicSource:
         x, y, ra, dec = self.places[row]
         if not (math.isfinite(x) and math.isfinite(y)):
             raise BadCutout(f"{self.object_ids[row]} has no position in the catalog")
-        cut = [self._cut(plane, x, y, row) for plane in planes]
-        outside = ~np.isfinite(self._cut(_Ones(planes[0].shape), x, y, row))
-        for plane, mask in zip(cut, masks, strict=True):
+        try:
+            large, small = overlap_slices(planes[0].shape, self.box, (y, x), "partial")
+        except NoOverlapError as error:
+            raise BadCutout(
+                f"{self.object_ids[row]} lies outside the mosaic, at x={x:.1f}, "
+                f"y={y:.1f} of {planes[0].shape[1]}x{planes[0].shape[0]} pixels (x, y)"
+            ) from error
+        outside = np.ones(self.box, bool)
+        outside[small] = False
+        cut = []
+        for plane, mask in zip(planes, masks, strict=True):
+            image = np.full(self.box, np.nan, np.float32)
+            image[small] = plane[large]
             if mask is not None:
-                plane[self._cut(mask, x, y, row) > 0] = np.nan
+                image[small][mask[large] != 0] = np.nan
+            cut.append(image)
         return RawCutout(
             cut,
             scales,
@@ -172,3 +182,105 @@ class MosaicSource:
             zero_points,
             outside if outside.any() else None,
         )
+
+    def release(self) -> None:
+        """Unmap the mosaic: pages that were read would count as used memory."""
+        if not self.packed:
+            self._open = None
+
+    def __getstate__(self) -> dict:
+        """Leave the open mosaic out when a worker process gets a copy."""
+        return {**self.__dict__, "_open": None}
+
+
+def _image(hdu) -> np.ndarray:
+    data = hdu.data
+    return data.reshape(data.shape[-2:])
+
+
+def _mask(hdus, images, mask_extension: str, band: str) -> np.ndarray:
+    name = mask_extension.replace("{band}", band)
+    return _image(hdus[find_image(images, name, "the mask").index])
+
+
+def native_box(
+    size: tuple[int, int], scale: float | None, settings: Settings
+) -> tuple[int, int]:
+    """Return how many pixels of a mosaic a cutout of `size` needs.
+
+    Parameters
+    ----------
+    size : tuple of int
+        Rows and columns of the finished cutout.
+    scale : float or None
+        Pixel size of the mosaic, arcsec.
+    settings : Settings
+        With the pixel scale wanted, if any.
+
+    Returns
+    -------
+    tuple of int
+        `size` itself when nothing is resampled; else the same angle and a pixel
+        more on each side, so that every finished pixel lies inside.
+
+    Examples
+    --------
+    >>> native_box((32, 32), 0.05, Settings(pixel_scale=0.1))
+    (66, 66)
+    """
+    scale = scale or settings.input_pixel_scale
+    wanted = settings.pixel_scale
+    if wanted is None or scale is None or same_scale(scale, wanted):
+        return size
+    rows, columns = (math.ceil(n * wanted / scale - 1e-9) + 2 for n in size)
+    return rows, columns
+
+
+def from_mosaic(path: str, layout: Layout, catalog: Table, settings: Settings):
+    """Return the source for a mosaic and a catalog.
+
+    Parameters
+    ----------
+    path : str
+        The FITS file.
+    layout : Layout
+        Where its bands are.
+    catalog : Table of n rows
+        As from `read_catalog`.
+    settings : Settings
+        With the size, which a mosaic needs.
+
+    Returns
+    -------
+    MosaicSource
+        One object per row of the catalog.
+
+    Raises
+    ------
+    ValueError
+        If no size is given, the catalog has no usable columns or the mosaic no WCS,
+        or its bands have different shapes.
+    BadCutout
+        If the mosaic cannot be opened.
+    """
+    if settings.size is None:
+        raise ValueError(
+            f"`size` must be given to cut objects out of the mosaic {path}. "
+            "Received: None."
+        )
+    with open_fits(path, memmap=True) as hdus:
+        found = find_images(list_images(hdus), layout)
+        header = hdus[found[0].index].header.copy()
+    shapes = {image.shape for image in found}
+    if len(shapes) > 1 or len(found[0].shape) != 2:
+        raise ValueError(
+            f"The bands of the mosaic {path} must be images of one shape. "
+            f"Received: {sorted(shapes)}."
+        )
+    places = np.column_stack(positions(path, header, catalog))
+    if "object_id" in catalog.colnames:
+        ids = catalog["object_id"].tolist()
+    else:
+        ids = numbered(stem(path), len(catalog))
+    box = native_box(settings.size, headers.pixel_scale(header), settings)
+    return MosaicSource(path, layout, ids, places, box)

@@ -96,7 +96,7 @@ def _rescale(plane: np.ndarray, scale: float | None, settings: Settings) -> np.n
         return plane
     factor = wanted / scale
     if min(plane.shape) < factor:
-        raise BadCutout(f"is {_text(plane.shape)} pixels, less than one of {wanted}\"")
+        raise BadCutout(f'is {_text(plane.shape)} pixels, less than one of {wanted}"')
     return resample(plane, factor, whole=True)
 
 
@@ -147,6 +147,8 @@ def _one_plane(plane, native, raw, settings) -> tuple[np.ndarray, int]:
             raise BadCutout(f"constant: every pixel is {lowest:g}")
         return fitted, 0
     added = _added(plane, native, scaled, raw.outside, settings)
+    if settings.edge == "error" and added.any():
+        raise BadCutout('reaches over the edge of the mosaic with edge="error"')
     filled, repaired = _fill(fitted, added, settings)
     if np.ptp(filled) == 0:
         raise BadCutout(f"constant: every pixel is {filled[0, 0]:g}")

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
-import numpy as np
 from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts, band_index
@@ -57,6 +56,7 @@ class CutoutStream:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from astroanomaly.data.reading import read_cutouts
     >>> stream = read_cutouts(np.random.default_rng(1).normal(size=(9, 8, 8)),
     ...                       stream=True)
@@ -313,9 +313,7 @@ class CutoutStream:
         """
         settings = replace(self._settings, scale=None)
         digest = hashlib.sha256(repr((self.bands, settings)).encode())
-        for pair in zip(
-            self._source.object_ids, self._source.signature(), strict=True
-        ):
+        for pair in zip(self._source.object_ids, self._source.signature(), strict=True):
             digest.update(repr(pair).encode())
         return digest.hexdigest()
 

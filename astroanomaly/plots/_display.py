@@ -3,7 +3,7 @@
 import numpy as np
 from astropy.visualization import AsinhStretch, make_lupton_rgb
 
-from astroanomaly import _tables
+from astroanomaly import _score_table
 
 
 def select(cutouts, ids: list[str]):
@@ -22,9 +22,9 @@ def select(cutouts, ids: list[str]):
         If an id is not among the cutouts.
     """
     if hasattr(cutouts, "images"):
-        return cutouts[_tables.match(cutouts.table, ids, "the cutouts")]
+        return cutouts[_score_table.match(cutouts.table, ids, "the cutouts")]
     rows = {name: row for row, name in enumerate(cutouts.object_ids)}
-    _tables.lookup(rows, ids, "the cutouts")
+    _score_table.lookup(rows, ids, "the cutouts")
     return _read(cutouts, ids)
 
 
@@ -33,10 +33,12 @@ def _read(stream, ids):
 
     wanted, parts = set(ids), []
     for chunk in stream.chunks(256):
-        keep = np.array([name in wanted for name in _tables.texts(chunk.table)], bool)
+        keep = np.array(
+            [name in wanted for name in _score_table.texts(chunk.table)], bool
+        )
         if keep.any():
             parts.append(chunk[keep])
-            wanted -= set(_tables.texts(parts[-1].table))
+            wanted -= set(_score_table.texts(parts[-1].table))
         if not wanted:
             break
     if wanted:
@@ -44,7 +46,7 @@ def _read(stream, ids):
             f"object_id {min(wanted)!r} is in the table but could not be read again."
         )
     found = concatenate(parts)
-    return found[_tables.match(found.table, ids, "the cutouts")]
+    return found[_score_table.match(found.table, ids, "the cutouts")]
 
 
 def picture(image: np.ndarray) -> np.ndarray:
@@ -53,7 +55,7 @@ def picture(image: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     image : ndarray of shape (ny, nx, n_bands)
-        Linear pixel values in any unit. NaN pixels are shown black.
+        Linear pixel values in any unit. NaN pixels are shown as sky.
 
     Returns
     -------
@@ -63,8 +65,8 @@ def picture(image: np.ndarray) -> np.ndarray:
         stretched, within [0, 1].
     """
     image = np.asarray(image, np.float64)
-    sky = np.nan_to_num(np.nanmedian(image, axis=(0, 1)))
-    image = np.where(np.isfinite(image), image, sky) - sky
+    known = np.isfinite(image)
+    image = np.where(known, image - _sky(image, known), 0.0)
     mean = image.mean(axis=-1)
     low, high = np.percentile(mean, (1.0, 99.7))
     span = high - low
@@ -73,8 +75,16 @@ def picture(image: np.ndarray) -> np.ndarray:
     if image.shape[-1] != 3:
         return AsinhStretch(0.1)(np.clip((mean - low) / span, 0.0, 1.0))
     blue, green, red = np.moveaxis(image, -1, 0)
-    rgb = make_lupton_rgb(red, green, blue, minimum=low, stretch=0.35 * span, Q=6)
+    # Astropy divides by the intensity, and then replaces where that was zero.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rgb = make_lupton_rgb(red, green, blue, minimum=low, stretch=0.35 * span, Q=6)
     return rgb / 255.0
+
+
+def _sky(image, known):
+    # The median of each band's known pixels, 0 where it has none.
+    planes = zip(np.moveaxis(image, -1, 0), np.moveaxis(known, -1, 0), strict=True)
+    return np.array([np.median(p[ok]) if ok.any() else 0.0 for p, ok in planes])
 
 
 def stretched_pictures(

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
-from astroanomaly import _tables
+from astroanomaly import _score_table
 
 from . import _display
 from ._style import INK, bare, level_colors, new_figure, plain, shorten, styled
@@ -53,14 +53,14 @@ def gallery(cutouts, table, n: int = 24, columns: int = 8, *, by="anomaly_score"
     """
     order = _strangest(table, n, by)
     columns = min(_positive(columns, "columns"), len(order))
-    ids = [_tables.texts(table)[row] for row in order]
+    ids = [_score_table.texts(table)[row] for row in order]
     images = _display.select(cutouts, ids).images
     rows = -(-len(order) // columns)
-    figure = new_figure(1.75 * columns + 0.2, 2.35 * rows + 0.6)
-    figure.get_layout_engine().set(h_pad=0.1)
+    figure = new_figure(1.75 * columns + 0.2, 2.45 * rows + 0.7)
+    figure.get_layout_engine().set(hspace=0.06)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    colors = level_colors(_tables.levels(table))
-    highest = _tables.highest_level(table)
+    colors = level_colors(_score_table.levels(table))
+    highest = _score_table.highest_level(table)
     for rank, (axes, row) in enumerate(zip(grid, order, strict=False)):
         axes.imshow(_display.picture(images[rank]), **_show())
         bare(axes)
@@ -131,7 +131,7 @@ def reconstructions(
     explain = _explainer(table, detector)
     order = _choice(table, n, choose, by)
     columns = min(_positive(columns, "columns"), len(order))
-    ids = [_tables.texts(table)[row] for row in order]
+    ids = [_score_table.texts(table)[row] for row in order]
     found = explain(_display.select(cutouts, ids))
     residual = _display.residual_plane(found["residual"])
     blocks = -(-len(order) // columns)
@@ -228,10 +228,10 @@ def _name_rows(grid, n, columns):
 
 
 def _caption(table, row, by):
-    score = f"{_tables.numbers(table, by)[row]:.4g}"
+    score = f"{_score_table.numbers(table, by)[row]:.4g}"
     if "p_value" not in table.colnames:
         return score
-    return f"{score}\np = {_tables.numbers(table, 'p_value')[row]:.2g}"
+    return f"{score}\np = {_score_table.numbers(table, 'p_value')[row]:.2g}"
 
 
 def _level_legend(figure, colors):
@@ -275,10 +275,10 @@ def _choice(table, n, choose, by):
 
 
 def _strangest(table, n, by):
-    _tables.require(table, "object_id", by)
+    _score_table.require(table, "object_id", by)
     if not len(table):
         raise ValueError("The score table has no rows: there is nothing to show.")
-    return _tables.ranking(table, by)[: _positive(n, "n")]
+    return _score_table.ranking(table, by)[: _positive(n, "n")]
 
 
 def _positive(value, name):

@@ -1,9 +1,11 @@
 """How scores and critic features are distributed."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from astroanomaly import _tables
+from astroanomaly import _score_table
 from astroanomaly.calibration import Calibration
 
 from ._style import (
@@ -162,9 +164,9 @@ def _populations(table, labels, score):
     if not hasattr(table, "colnames"):
         named = {k: np.asarray(v, np.float64).ravel() for k, v in table.items()}
     elif labels is None:
-        named = {"scored objects": _tables.numbers(table, score)}
+        named = {"scored objects": _score_table.numbers(table, score)}
     else:
-        named = _split(table, labels, _tables.numbers(table, score))
+        named = _split(table, labels, _score_table.numbers(table, score))
     if not any(np.isfinite(values).any() for values in named.values()):
         raise ValueError(f"There is no finite {score} to draw.")
     return named
@@ -172,10 +174,10 @@ def _populations(table, labels, score):
 
 def _split(table, labels, scores):
     if isinstance(labels, str):
-        strange = _tables.truths(table, labels)
+        strange = _score_table.truths(table, labels)
     else:
-        rows = _tables.match(labels, _tables.texts(table), "the labels")
-        strange = _tables.truths(labels, "is_anomaly")[rows]
+        rows = _score_table.match(labels, _score_table.texts(table), "the labels")
+        strange = _score_table.truths(labels, "is_anomaly")[rows]
     return {"normal": scores[~strange], "anomalous": scores[strange]}
 
 
@@ -190,13 +192,17 @@ def _thresholds(table, calibration, score, levels):
     elif calibration is not None:
         found = calibration.thresholds
     else:
-        meta = getattr(table, "meta", {})
-        ranked = meta.get("score", score) in (score, score.removesuffix("_score"))
-        ours = score == "anomaly_score" or ranked
-        found = meta.get("thresholds", {}) if ours else {}
-        if not isinstance(found, dict):
-            found = dict(zip(meta.get("levels", ()), found, strict=False))
+        found = _noted_thresholds(getattr(table, "meta", {}), score)
     return {f"{float(k):g}": float(v) for k, v in found.items()}
+
+
+def _noted_thresholds(meta, score):
+    ranking = str(meta.get("score", ""))
+    # Thresholds belong to the score that ranked, whichever name it goes by.
+    if score not in ("anomaly_score", ranking, f"{ranking}_score"):
+        return {}
+    found = meta.get("thresholds", {})
+    return found if isinstance(found, Mapping) else {}
 
 
 def _edges(groups, thresholds, bins):
@@ -250,12 +256,15 @@ def _feature_rows(features):
 def _embed(features, seed, perplexity):
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     n, width = features.shape
     if width > 50:
         features = PCA(min(50, n), random_state=seed).fit_transform(features)
     tsne = TSNE(perplexity=min(perplexity, (n - 1) / 3), init="pca", random_state=seed)
-    return tsne.fit_transform(features)
+    # Threads would sum in an order of their own, and t-SNE amplifies rounding.
+    with threadpool_limits(1):
+        return tsne.fit_transform(features)
 
 
 def _scatter_scores(figure, axes, x, y, scores):

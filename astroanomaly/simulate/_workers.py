@@ -44,8 +44,11 @@ def map_batches(function, recipe, n, n_workers=None, progress=False, label=""):
     [64, 6]
     """
     if n_workers is None:
-        n_workers = len(os.sched_getaffinity(0)) if hasattr(
-            os, "sched_getaffinity") else os.cpu_count()
+        n_workers = (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count()
+        )
     if n_workers < 1:
         raise ValueError(
             f"`n_workers` must be at least 1. Received: n_workers={n_workers}."

@@ -122,7 +122,9 @@ def galaxies(
         images[len(rows) : len(rows) + len(truth), :, :, 0] = stamps
         rows += truth
     return Cutouts(
-        images, _table(rows, camera), bands=(camera.band,),
+        images,
+        _table(rows, camera),
+        bands=(camera.band,),
         pixel_scale=camera.pixel_scale,
     )
 

@@ -222,7 +222,10 @@ def sky_patches(mosaic, size, n, seed, *, n_sigma=3.0, tolerance=0.01, max_tries
     y = rng.integers(0, ny - size + 1, n * max_tries)
     x = rng.integers(0, nx - size + 1, n * max_tries)
     count = (
-        total[y + size, x + size] - total[y, x + size] - total[y + size, x] + total[y, x]
+        total[y + size, x + size]
+        - total[y, x + size]
+        - total[y + size, x]
+        + total[y, x]
     )
     good = np.flatnonzero(count <= tolerance * size**2)[:n]
     if len(good) < n:

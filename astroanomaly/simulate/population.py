@@ -152,9 +152,7 @@ def _finish(values, seed):
         disc = radius / composite_radius(fraction, values["n"], 0.3)
         bulge = 0.3 * disc if fraction else 0.0
         disc /= half_light_in_scale_lengths()
-    return Galaxy(
-        **values, bulge_radius=bulge, disc_scale=disc, structure_seed=seed
-    )
+    return Galaxy(**values, bulge_radius=bulge, disc_scale=disc, structure_seed=seed)
 
 
 def half_light_in_scale_lengths():

@@ -13,7 +13,9 @@ from astroanomaly.simulate.instruments import ARCSEC, point_spread_function
 def _accuracy():
     """GalSim's accuracy, relaxed where the flux does not change by 0.5 per cent."""
     return require("galsim").GSParams(
-        folding_threshold=1e-2, maxk_threshold=5e-3, kvalue_accuracy=1e-4,
+        folding_threshold=1e-2,
+        maxk_threshold=5e-3,
+        kvalue_accuracy=1e-4,
         maximum_fft_size=4096,
     )
 
@@ -116,30 +118,33 @@ def draw(galaxies, instrument, size):
     >>> profiles.draw([(galaxy, 0, 0)], instruments.WFC3_F160W, 64).shape
     (64, 64)
     """
-    step, response, oversampling = _transfer(instrument, size)
+    # The wings of early types reach far beyond the frame and would fold back.
+    wide = any(galaxy.bulge_to_total == 1 for galaxy, _, _ in galaxies)
+    step, response, oversampling = _transfer(instrument, size, 4 if wide else 2)
     total = 0
     for galaxy, dx, dy in galaxies:
         profile = galaxy_profile(galaxy, instrument.flux(galaxy.mag)).shift(dx, dy)
         total = total + _transform(profile, step, response.shape[0])
     image = np.fft.irfft2(total * response, s=(response.shape[0],) * 2)
-    return image[: size * oversampling : oversampling, : size * oversampling : oversampling].astype(np.float32)
+    pixels = slice(0, size * oversampling, oversampling)
+    return image[pixels, pixels].astype(np.float32)
 
 
 @lru_cache(maxsize=16)
-def _transfer(instrument, size):
+def _transfer(instrument, size, periods):
     """Return the step in k and the transform of PSF and pixel on that grid.
 
     The aperture passes no |k| beyond 2 pi D / lambda, so a grid that reaches it
-    is exact, whatever the galaxy; its period is twice the frame, so that what
-    folds back comes from three half-frames away. The transform also moves the
-    centre of the frame to that of the periodic grid's first `size` pixels.
+    is exact, whatever the galaxy. The grid's period is `periods` frames; what
+    lies beyond folds back. A shift moves the origin of the profiles to the
+    centre of the first `size` pixels.
     """
     galsim = require("galsim")
     psf = point_spread_function(instrument)
     limit = 2 * np.pi * instrument.diameter / (instrument.wavelength * 1e-9) / ARCSEC
     oversampling = int(np.ceil(limit * instrument.pixel_scale / np.pi))
-    length = 2 * size * oversampling
-    step = 2 * np.pi / (2 * size * instrument.pixel_scale)
+    length = periods * size * oversampling
+    step = 2 * np.pi / (periods * size * instrument.pixel_scale)
     pixel = galsim.Pixel(instrument.pixel_scale)
     centre = 0.5 * (size - 1) * instrument.pixel_scale
     response = galsim.Convolve(psf, pixel, gsparams=_accuracy()).shift(centre, centre)

@@ -8,8 +8,17 @@ EXTENT = 6.0
 KNOT_LIMIT = 2.8
 
 
-def disc_image(rng, *, n_arms=0, pitch=20.0, contrast=0.0, bar=0.0, knots=0.0,
-               n_knots=0, lopsided=0.0):
+def disc_image(
+    rng,
+    *,
+    n_arms=0,
+    pitch=20.0,
+    contrast=0.0,
+    bar=0.0,
+    knots=0.0,
+    n_knots=0,
+    lopsided=0.0,
+):
     """Draw a face-on disc of unit flux and unit scale length.
 
     The smooth disc is ``exp(-r)`` out to six scale lengths. Arms modulate it

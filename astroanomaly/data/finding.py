@@ -1,0 +1,258 @@
+"""From what the caller names to the objects in it."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from astroanomaly.data import headers
+from astroanomaly.data.arrays import (
+    ExtensionSource,
+    from_array,
+    from_cube,
+    from_numpy,
+)
+from astroanomaly.data.files import (
+    EXTENSIONS,
+    PLANES,
+    SINGLE,
+    FileSource,
+    Layout,
+    only_image,
+)
+from astroanomaly.data.naming import from_named_files, list_files, sample_rows
+from astroanomaly.data.planes import (
+    BadCutout,
+    ImageHDU,
+    candidates,
+    list_images,
+    open_fits,
+    stem,
+)
+
+FLUX_PATTERN = "{band}_FLUX"
+_SAMPLE = 8
+_SHOWN = 5
+
+
+def _extension_bands(images: list[ImageHDU], pattern: str) -> dict[str, str]:
+    """Return band -> extension name for the extensions that fit a pattern."""
+    text = re.escape(pattern).replace(r"\{band\}", "(?P<band>.+)", 1)
+    expression = re.compile(text, re.IGNORECASE)
+    found = {}
+    for image in images:
+        match = expression.fullmatch(image.name)
+        if match and not image.why_not:
+            found.setdefault(match["band"], image.name)
+    return found
+
+
+def _pick(present: dict[str, str], bands, where: str) -> tuple[tuple, tuple]:
+    """Return the wanted bands and their extensions, by name."""
+    wanted = list(present) if bands is None else list(bands)
+    missing = [band for band in wanted if band not in present]
+    if missing:
+        raise ValueError(
+            f"`bands` must name bands of the files; {where} has {list(present)}. "
+            f"Received: {wanted}."
+        )
+    return tuple(wanted), tuple(present[band] for band in wanted)
+
+
+def _union(paths: list[str], pattern: str) -> dict[str, str]:
+    union: dict[str, str] = {}
+    for row in sample_rows(len(paths), _SAMPLE):
+        try:
+            with open_fits(paths[row]) as hdus:
+                present = _extension_bands(list_images(hdus), pattern)
+        except BadCutout:
+            continue
+        for band, name in present.items():
+            union.setdefault(band, name)
+    return union
+
+
+def _extension_layout(paths, path, images, pattern: str, bands) -> Layout:
+    union = _union(paths, pattern)
+    if not union:
+        names = [image.name or str(image.index) for image in images]
+        raise ValueError(
+            f"`band_pattern` {pattern!r} must fit extensions of the files. Received: "
+            f"{path} with {names}."
+        )
+    return Layout(EXTENSIONS, *_pick(union, bands, path))
+
+
+def find_layout(paths: list[str], band_pattern: str | None, bands) -> Layout:
+    """Tell from the first readable file where its bands are.
+
+    Parameters
+    ----------
+    paths : list of str
+        FITS files, one object each.
+    band_pattern : str, optional
+        The extension of a band, such as "{band}_FLUX".
+    bands : sequence of str, optional
+        The bands wanted, or the name of the only one.
+
+    Returns
+    -------
+    Layout
+        One image: the band's name is `bands`, else the header's filter. Extensions
+        that end in _FLUX: Euclid's form. One image of three axes: its planes are the
+        bands, which `bands` must name. Several images: `bands` names the extensions.
+
+    Raises
+    ------
+    ValueError
+        If the bands are not in the files, or no file can be read.
+    """
+    path, images, header = _first_readable(paths)
+    if band_pattern is not None:
+        return _extension_layout(paths, path, images, band_pattern, bands)
+    if _extension_bands(images, FLUX_PATTERN):
+        return _extension_layout(paths, path, images, FLUX_PATTERN, bands)
+    found = candidates(images)
+    try:
+        image = only_image(images)
+    except BadCutout as error:
+        if bands is None:
+            raise ValueError(f"{path} {error}. Received: no bands.") from error
+        present = {i.name: i.name for i in found if i.name}
+        return Layout(EXTENSIONS, *_pick(present, bands, path))
+    if len(image.shape) == 3:
+        return _plane_layout(path, image, bands)
+    if bands is None:
+        return Layout(SINGLE, (_one_filter(paths),), check_filter=True)
+    if len(bands) != 1:
+        raise ValueError(
+            f"`bands` must give one name: {path} has one image, of the filter "
+            f"{headers.band_name(header)!r}. Received: {list(bands)}."
+        )
+    return Layout(SINGLE, tuple(bands))
+
+
+def _one_filter(paths: list[str]) -> str:
+    """Return the filter that a sample of the files states."""
+    found: dict[str, str] = {}
+    for row in sample_rows(len(paths), _SAMPLE):
+        try:
+            with open_fits(paths[row]) as hdus:
+                index = only_image(list_images(hdus)).index
+                name = headers.band_name(headers.inherited(hdus, index))
+        except BadCutout:
+            continue
+        found.setdefault(name, paths[row])
+    # A file that does not say is taken for one of the others.
+    named = [name for name in found if name != headers.NO_FILTER]
+    if len(named) > 1:
+        shown = ", ".join(f"{name} ({found[name]})" for name in named)
+        raise ValueError(
+            "Files of several filters must be told apart with band_pattern="
+            '"{object_id}_{band}.fits" or the like; bands=[name] takes them for one. '
+            f"Received: {shown}."
+        )
+    return named[0] if named else headers.NO_FILTER
+
+
+def _plane_layout(path: str, image: ImageHDU, bands) -> Layout:
+    if bands is None or len(bands) != image.shape[0]:
+        raise ValueError(
+            f"`bands` must give {image.shape[0]} names: {path} has an image of shape "
+            f"{image.shape}, a plane per band. Received: {bands}."
+        )
+    return Layout(PLANES, tuple(bands), (), tuple(range(len(bands))))
+
+
+def _first_readable(paths: list[str]):
+    reasons = []
+    for path in paths:
+        try:
+            with open_fits(path) as hdus:
+                images = list_images(hdus)
+                header = headers.inherited(hdus, candidates(images)[0].index)
+                return path, images, header
+        except BadCutout as error:
+            reasons.append(f"{path}: {error}")
+    shown = "; ".join(reasons[:_SHOWN])
+    raise ValueError(
+        f"None of the {len(paths)} objects could be read. Received: {shown}."
+    )
+
+
+def from_files(paths: list[str], band_pattern: str | None, bands) -> FileSource:
+    """Return the source for FITS files with one object each.
+
+    Parameters
+    ----------
+    paths : list of str
+        The files.
+    band_pattern : str, optional
+        See `find_layout`.
+    bands : sequence of str, optional
+        See `find_layout`.
+
+    Returns
+    -------
+    FileSource
+        The object ids are the files' names without their endings.
+    """
+    layout = find_layout(paths, band_pattern, bands)
+    return FileSource([stem(p) for p in paths], [(p,) for p in paths], layout)
+
+
+def find_objects(path, band_pattern: str | None, bands):
+    """Return the source for what the caller named, and columns found with it.
+
+    Parameters
+    ----------
+    path : str, Path, sequence of them, or ndarray
+        See `read_cutouts`; not a mosaic.
+    band_pattern : str, optional
+        Of extensions, or of file names if "{object_id}" is in it.
+    bands : sequence of str, optional
+        The bands wanted.
+
+    Returns
+    -------
+    source
+        A FileSource, ArraySource or ExtensionSource.
+    dict
+        Columns that came with the pixels (.npz).
+    """
+    if isinstance(path, np.ndarray):
+        return from_array(path, bands), {}
+    if isinstance(path, str | Path) and str(path).endswith((".npy", ".npz")):
+        if not os.path.exists(path):
+            raise FileNotFoundError(f"There is no file or folder {str(path)!r}.")
+        return from_numpy(os.fspath(path), bands)
+    if band_pattern is not None and "{object_id}" in band_pattern:
+        return from_named_files(path, band_pattern, bands), {}
+    paths = list_files(path)
+    single = isinstance(path, str | Path) and paths == [os.fspath(path)]
+    if single:
+        source = _many_in_one(paths[0], band_pattern, bands)
+        if source is not None:
+            return source, {}
+    return from_files(paths, band_pattern, bands), {}
+
+
+def _many_in_one(path: str, band_pattern: str | None, bands):
+    """Return the source for a file of many objects, or None for a file of one."""
+    images, header = _first_readable([path])[1:]
+    found = candidates(images)
+    if len(found) == 1 and len(found[0].shape) > 2:
+        return from_cube(path, found[0], header, bands)
+    flux = band_pattern is not None or _extension_bands(images, FLUX_PATTERN)
+    flat = all(len(image.shape) == 2 for image in found)
+    if len(found) == 1 or flux or not flat or (bands and len(bands) > 1):
+        return None
+    if bands and bands[0] in [image.name for image in found]:
+        return None
+    try:
+        only_image(images)
+    except BadCutout:
+        name = headers.band_name(header) if bands is None else bands[0]
+        return ExtensionSource(path, found, name)
+    return None

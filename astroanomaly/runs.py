@@ -1,0 +1,446 @@
+"""The run folder: train, go on after a break, calibrate, load again."""
+
+import hashlib
+import json
+import os
+import tomllib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from astroanomaly import __version__, _config
+from astroanomaly._files import atomic_path
+from astroanomaly._versions import versions
+
+FORMAT = 1
+_CONFIG, _OBJECTS = "config.toml", "training_objects.json"
+
+
+def train(
+    cutouts: str | Path,
+    out: str | Path,
+    config: str | Path | Mapping | None = None,
+    *,
+    size: int | None = None,
+    bands: Sequence[str] | None = None,
+    model: str | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    resume: bool = False,
+    progress: bool = False,
+    catalog: str | Path | None = None,
+    n_workers: int | None = None,
+    **reading,
+) -> "Run":
+    """Train a detector on cutouts of ordinary objects and keep it in a folder.
+
+    The GAN is trained first, then the encoder. After every epoch a checkpoint
+    replaces the last one as a whole, so that a run that was killed at any moment
+    goes on with ``resume=True`` and ends with the bits of one never interrupted.
+
+    Parameters
+    ----------
+    cutouts : str or Path
+        What :func:`astroanomaly.read_cutouts` takes: a folder, a glob, a cube,
+        an array's file, or a mosaic with `catalog`.
+    out : str or Path
+        The run folder to make.
+    config : str, Path or dict, optional
+        TOML file (or its tables) that goes before the defaults: [data], [stretch],
+        [model], [training], [encoder], [detector]. The ``config.toml`` of another
+        run will do. What is given as an argument goes before both.
+    size : int, optional
+        Side of the images in pixels; 64 by default.
+    bands : sequence of str, optional
+        The bands to use, by name; all by default.
+    model : {"wgan_gp", "hsc"}, optional
+        The model; "wgan_gp" by default.
+    epochs : int, optional
+        Epochs of the GAN; 100 by default.
+    seed : int, optional
+        Seed of first weights, data order and every random number; 0 by default.
+    resume : bool, optional
+        Go on with the run in `out`, whose own settings then hold; begin where
+        there is none.
+    progress : bool, optional
+        Show bars with the time left.
+    catalog : str or Path, optional
+        Catalog beside the cutouts, or the positions in a mosaic.
+    n_workers : int, optional
+        Processes that read.
+    **reading
+        `band_pattern`, `pixel_scale`, `input_pixel_scale`, `edge`, `nan` and
+        `mask_extension` of :func:`astroanomaly.read_cutouts`; the run remembers
+        them for the objects that it scores later.
+
+    Returns
+    -------
+    Run
+        The finished run, not yet calibrated.
+
+    Raises
+    ------
+    ValueError
+        If a setting is unknown or out of range, `out` holds something already, or
+        a resumed run has other settings or other cutouts.
+    FloatingPointError
+        If a loss is not finite; the last checkpoint stays.
+    OSError
+        If `out` cannot be written.
+
+    Examples
+    --------
+    >>> run = train("cutouts/", "run", epochs=100, seed=1)
+    >>> run = train("cutouts/", "run", resume=True)
+    """
+    given = {
+        "data": {"size": size, "bands": bands, **reading},
+        "model": {"name": model},
+        "training": {"epochs": epochs, "seed": seed},
+    }
+    given = {t: {k: v for k, v in d.items() if v is not None} for t, d in given.items()}
+    given = _config.read_config(given)
+    folder = Path(out)
+    settings = _settings(folder, _config.read_config(config), given, resume)
+    if _finished(folder):
+        return load_run(folder)
+    # Before the reading, which may take long: is this a place to write to?
+    folder.mkdir(parents=True, exist_ok=True)
+    data, record = _training_data(
+        folder, settings, cutouts, catalog, n_workers, progress
+    )
+    from astroanomaly._training import Training
+
+    training = Training(folder, settings, data, progress)
+    _begin(folder, settings, record)
+    training.run()
+    return load_run(folder)
+
+
+def _settings(folder: Path, config: dict, given: dict, resume: bool) -> dict:
+    """Return the settings of a run that is new or goes on."""
+    holds = folder.is_dir() and any(folder.iterdir())
+    if holds and not resume:
+        raise ValueError(
+            f"{folder} must be a new folder. Received: one that holds files already; "
+            "go on with its run by `resume` (--resume), or choose another."
+        )
+    if not holds:
+        return _config.resolve(config, given)
+    old = _read_config(folder)
+    settings = _config.resolve(old, config, given)
+    if found := _config.differences(old, settings):
+        raise ValueError(
+            f"{folder} must be resumed with its own settings. "
+            f"Received: {'; '.join(found)}."
+        )
+    return settings
+
+
+def _begin(folder: Path, settings: dict, record: dict) -> None:
+    """Write what a run is made with, once nothing speaks against it."""
+    if not (folder / _OBJECTS).is_file():
+        with atomic_path(folder / _OBJECTS) as partial:
+            partial.write_text(json.dumps(record), encoding="utf-8")
+    if not (folder / _CONFIG).is_file():
+        _write_config(folder, settings)
+
+
+def _write_config(folder: Path, settings: dict) -> None:
+    record = {"run": {"format": FORMAT, "astroanomaly": __version__}}
+    with atomic_path(folder / _CONFIG) as partial:
+        text = _config.dumps({**settings, **record, "versions": versions()})
+        partial.write_text(text, encoding="utf-8")
+
+
+def _not_a_run(folder: Path) -> ValueError:
+    what = f"a folder without {_CONFIG}" if folder.is_dir() else "no such folder"
+    if folder.is_file():
+        what = "a file"
+    return ValueError(
+        f"{folder} must be a run folder, as `astroanomaly train` makes it. "
+        f"Received: {what}."
+    )
+
+
+def _read_config(folder: Path) -> dict:
+    """Return the settings of a run, or refuse what is none of this version."""
+    file = folder / _CONFIG
+    if not file.is_file():
+        raise _not_a_run(folder)
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} must be a TOML file. Received: {error}") from None
+    record = tables.get("run", {})
+    if record.get("format") != FORMAT:
+        raise ValueError(
+            f"{file} must be of run format {FORMAT}, which astroanomaly {__version__} "
+            f"reads. Received: format {record.get('format')}, written by astroanomaly "
+            f"{record.get('astroanomaly', 'of an unknown version')}; train again or "
+            "use that version."
+        )
+    return {key: tables[key] for key in _config.SCHEMA if key in tables}
+
+
+def _finished(folder: Path) -> bool:
+    return (folder / "detector" / "detector.json").is_file()
+
+
+def _training_data(folder, settings, path, catalog, n_workers, progress):
+    """Read the training set and its record; on a resume, see that it is the same."""
+    from astroanomaly.data.reading import read_cutouts
+
+    stream = read_cutouts(
+        path,
+        catalog=catalog,
+        n_workers=n_workers,
+        progress=progress,
+        stream=True,
+        **settings["data"],
+    )
+    cutouts = stream.read()
+    skipped = cutouts.skipped
+    record = {
+        "cutouts": os.fspath(path),
+        "bands": list(cutouts.bands),
+        "n": len(cutouts),
+        "object_id": cutouts.object_ids,
+        "pixels": pixel_hashes(cutouts),
+        "skipped": {name: [str(v) for v in skipped[name]] for name in skipped.colnames},
+    }
+    if (folder / _OBJECTS).is_file():
+        old = _read_objects(folder)
+        if (old["pixels"], old["bands"]) != (record["pixels"], record["bands"]):
+            raise ValueError(
+                f"{folder} must be resumed with the cutouts it was begun with: "
+                f"{old['n']} of {old['cutouts']}. Received: {record['n']} of "
+                f"{record['cutouts']}, which are not the same images."
+            )
+    return cutouts, record
+
+
+def _read_objects(folder: Path) -> dict:
+    return json.loads((folder / _OBJECTS).read_text(encoding="utf-8"))
+
+
+def pixel_hashes(cutouts) -> list[str]:
+    """Return one short text per image that only the same pixels give again.
+
+    Parameters
+    ----------
+    cutouts : Cutouts
+        Images as they were read.
+
+    Returns
+    -------
+    list of str
+        64 bits of BLAKE2b each, in hexadecimal digits.
+
+    Examples
+    --------
+    >>> from astroanomaly.data.cutouts import Cutouts
+    >>> len(set(pixel_hashes(Cutouts(np.zeros((2, 8, 8))))))
+    1
+    """
+    return [
+        hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).hexdigest()
+        for image in cutouts.images
+    ]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    folder : Path
+        Its folder.
+    settings : dict
+        Its settings, table by table, as in ``config.toml``.
+    bands : tuple of str
+        The bands that it was trained on.
+
+    Examples
+    --------
+    >>> run = load_run("run")
+    >>> table = run.detector.score(run.read("survey/"))
+    """
+
+    folder: Path
+    settings: dict
+    bands: tuple[str, ...]
+
+    @cached_property
+    def detector(self):
+        """The detector, read from the folder when it is first used."""
+        from astroanomaly.detector import load_detector
+
+        return load_detector(self.folder / "detector")
+
+    def read(self, path: str | Path, **options):
+        """Open cutouts as those of the training were read.
+
+        Parameters
+        ----------
+        path : str or Path
+            What :func:`astroanomaly.read_cutouts` takes.
+        **options
+            Further options of it, or others than those of the training. With
+            `bands`, a file whose only band has another name counts as that band.
+
+        Returns
+        -------
+        CutoutStream
+            With the run's bands, picked by name.
+
+        Raises
+        ------
+        ValueError
+            If the cutouts lack a band that the model was trained on.
+        """
+        from astroanomaly.data.reading import read_cutouts
+
+        options = {k: v for k, v in options.items() if v is not None}
+        reading = {**self.settings["data"], **options, "stream": True}
+        stream = read_cutouts(path, **reading)
+        if "bands" not in options and len(reading.get("bands", ())) == 1:
+            _check_only_band(path, reading)
+        try:
+            return stream.select_bands(self.bands)
+        except ValueError as error:
+            raise ValueError(
+                f"{self.folder} was trained on other bands than {path} has. {error}"
+            ) from None
+
+
+def _check_only_band(path, reading: dict) -> None:
+    """Refuse a file whose header names another filter than the one it is read as."""
+    from astroanomaly.data.reading import read_cutouts
+
+    plain = {key: value for key, value in reading.items() if key != "bands"}
+    try:
+        own = read_cutouts(path, **plain).bands
+    except ValueError:
+        return  # Several images in a file: the band was picked by its name.
+    (band,) = reading["bands"]
+    if len(own) == 1 and own[0] not in (band, "image"):
+        raise ValueError(
+            f"The run was trained on the band {band}. Received: {path} with the band "
+            f"{own[0]}; give `bands` (--bands {band}) if the two are the same."
+        )
+
+
+def load_run(run: str | Path) -> Run:
+    """Open a run folder.
+
+    Parameters
+    ----------
+    run : str or Path
+        The folder that :func:`train` made.
+
+    Returns
+    -------
+    Run
+        Its settings and bands; ``run.detector`` loads the detector.
+
+    Raises
+    ------
+    ValueError
+        If the folder is not a run, is of another version, or is not finished.
+
+    Examples
+    --------
+    >>> load_run("run").detector.score_name
+    'peak'
+    """
+    folder = Path(run)
+    settings = _read_config(folder)
+    if not _finished(folder):
+        raise ValueError(
+            f"{folder} must hold a finished run. Received: one whose training has not "
+            f"ended; go on with `astroanomaly train CUTOUTS --out {folder} --resume`."
+        )
+    return Run(folder, settings, tuple(_read_objects(folder)["bands"]))
+
+
+def calibrate(
+    run: str | Path,
+    cutouts: str | Path,
+    levels: Sequence[float] = (90, 95, 99),
+    method: str | None = None,
+    **reading,
+) -> Run:
+    """Calibrate a run's detector on ordinary objects and keep the thresholds.
+
+    Parameters
+    ----------
+    run : str or Path
+        The run folder.
+    cutouts : str or Path
+        Ordinary objects, best ones that the model was not trained on.
+    levels : sequence of float, optional
+        Levels in per cent.
+    method : {"encoder", "refine", "mapping"}, optional
+        The latent method to calibrate; each keeps its own thresholds.
+    **reading
+        Options of :func:`astroanomaly.read_cutouts`.
+
+    Returns
+    -------
+    Run
+        The run with its calibrated detector, set to `method`.
+
+    Raises
+    ------
+    ValueError
+        If the folder is not a run, the bands are others, or a level is outside
+        (0, 100) or needs more objects than there are.
+
+    Warns
+    -----
+    UserWarning
+        If the model was trained on some of the objects: their scores are lower
+        than those of objects that it never saw.
+
+    Examples
+    --------
+    >>> run = calibrate("run", "held_out/", levels=(90, 95, 99))
+    """
+    from astroanomaly.calibration import required_size
+
+    opened = load_run(run)
+    for level in levels:
+        required_size(level)  # Refuses levels outside (0, 100) before it reads.
+    objects = opened.read(cutouts, **reading).read()
+    _warn_if_trained_on(opened, objects, cutouts)
+    detector = opened.detector
+    default = detector.method
+    if method is not None:
+        detector.use(method)
+    detector.calibrate(objects, levels=levels)
+    used = detector.latent
+    if detector.method != default:
+        # The folder keeps the method that `score` takes when none is named.
+        detector.use(default)
+    detector.save(opened.folder / "detector")
+    detector.latent = used
+    return opened
+
+
+def _warn_if_trained_on(run: Run, objects, path) -> None:
+    seen = set(_read_objects(run.folder)["pixels"])
+    known = sum(key in seen for key in pixel_hashes(objects))
+    if known:
+        warnings.warn(
+            f"the model was trained on {known} of the {len(objects)} calibration "
+            f"objects of {path}: their scores are lower than those of new objects, so "
+            "more than the stated share of ordinary objects will be flagged.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,112 @@
+"""Stretches against astropy.visualization."""
+
+import astropy.visualization as av
+import numpy as np
+import pytest
+
+from astroanomaly import stretches
+from astroanomaly.data.cutouts import Cutouts
+
+RNG = np.random.default_rng(1)
+PAIRS = [
+    (stretches.Linear(), av.LinearStretch()),
+    (stretches.Sqrt(), av.SqrtStretch()),
+    (stretches.Log(), av.LogStretch()),
+    (stretches.Log(a=10), av.LogStretch(10)),
+    (stretches.Asinh(a=0.1), av.AsinhStretch(0.1)),
+    (stretches.Asinh(a=0.003), av.AsinhStretch(0.003)),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+def test_equals_astropy(ours, theirs):
+    images = RNG.uniform(-3, 50, (3, 8, 8, 1)).astype(np.float32)
+    ours.vmin, ours.vmax = (-2.0,), (40.0,)
+    expected = theirs(av.ManualInterval(-2.0, 40.0)(images.astype(float)))
+    assert np.abs(np.asarray(ours(images)) - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+def test_invert_returns_the_pixels(ours, theirs):
+    ours.vmin, ours.vmax = (-2.0,), (40.0,)
+    images = RNG.uniform(-2, 40, (3, 8, 8, 1)).astype(np.float32)
+    np.testing.assert_allclose(ours.invert(ours(images)), images, atol=2e-4)
+
+
+def test_adapt_takes_range_names_and_softening_per_band():
+    sky = RNG.normal(10.0, 2.0, (200, 16, 16, 2)).astype(np.float32)
+    sky[..., 1] *= 5
+    cutouts = Cutouts(sky, bands=["i", "r"])
+    stretch = stretches.Asinh(softening=3.0).adapt(cutouts)
+    assert stretch.bands == ("i", "r")
+    np.testing.assert_allclose(stretch.vmin, sky.min(axis=(0, 1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(stretch.vmax, sky.max(axis=(0, 1, 2)), rtol=1e-6)
+    noise = np.array(stretch.a) * np.subtract(stretch.vmax, stretch.vmin) / 3.0
+    np.testing.assert_allclose(noise, [2.0, 10.0], rtol=0.03)
+
+
+def test_percentiles_leave_extremes_out():
+    images = np.arange(10001, dtype=np.float32).reshape(1, 73, 137, 1)
+    stretch = stretches.Linear(percentiles=(1, 99)).adapt(images)
+    assert stretch.vmin == pytest.approx((100.0,))
+    assert stretch.vmax == pytest.approx((9900.0,))
+
+
+def test_sky_noise_ignores_sources():
+    sky = RNG.normal(0, 1, 100_000)
+    sky[:30_000] += RNG.exponential(20, 30_000)
+    assert stretches.sky_noise(sky) == pytest.approx(1.0, abs=0.2)
+
+
+def test_clipped_pixels_are_counted_per_image():
+    images = np.zeros((2, 4, 4, 1), np.float32)
+    images[1, 0, 0] = 11
+    images[1, 0, 1] = -1
+    stretch = stretches.Linear(vmin=0, vmax=10)
+    assert stretch.count_clipped(images).tolist() == [0, 2]
+
+
+def test_per_image_range_erases_flux():
+    images = RNG.uniform(0, 1, (2, 8, 8, 2)).astype(np.float32)
+    stretch = stretches.Linear(per_image=True)
+    a, b = np.asarray(stretch(images)), np.asarray(stretch(images * 7 + 3))
+    np.testing.assert_allclose(a, b, atol=1e-5)
+    assert a.min(axis=(1, 2)).max() == 0
+    assert a.max(axis=(1, 2)).min() == pytest.approx(1)
+    assert stretch.count_clipped(images).tolist() == [0, 0]
+    with pytest.raises(ValueError, match="cannot be inverted"):
+        stretch.invert(a)
+
+
+def test_saved_stretch_is_the_same(tmp_path):
+    images = RNG.normal(size=(4, 8, 8, 1)).astype(np.float32)
+    stretch = stretches.Asinh().adapt(images)
+    stretch.save(tmp_path / "stretch.json")
+    again = stretches.load(tmp_path / "stretch.json")
+    assert again.get_config() == stretch.get_config()
+    np.testing.assert_array_equal(again(images), stretch(images))
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: stretches.Linear(vmin=1, vmax=1), "`vmax` must be above `vmin`"),
+        (lambda: stretches.Linear(percentiles=(5, 101)), "`percentiles` must be two"),
+        (lambda: stretches.Log(a=0), "`a` must be above 0"),
+        (lambda: stretches.Asinh(a=2), r"`a` must be within \(0, 1\]"),
+        (lambda: stretches.Asinh(softening=0), "`softening` must be above 0"),
+        (lambda: stretches.Linear()(np.zeros((1, 2, 2, 1))), "has no range yet"),
+        (
+            lambda: stretches.Linear().adapt(np.zeros((1, 4, 4, 1))),
+            "band 0 holds only 0.0",
+        ),
+        (
+            lambda: stretches.Linear().adapt(np.full((1, 4, 4, 1), np.nan)),
+            "band 0 holds none",
+        ),
+        (lambda: stretches.Linear().adapt(np.zeros((0, 4, 4, 1))), "with n >= 1"),
+    ],
+)
+def test_bad_arguments_are_named(make, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make()
