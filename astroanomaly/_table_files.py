@@ -91,10 +91,9 @@ def _write_fits(table: Table, path: Path) -> None:
     # FITS cards hold no nested values: all of `meta` is one long text, in JSON.
     meta, table.meta = json.dumps(table.meta, default=str), {}
     hdu = fits.table_to_hdu(table)
-    with fits.conf.set_temp("enable_record_valued_keyword_cards", False):
-        hdu.header["EXTNAME"] = "SCORES"
-        hdu.header[f"HIERARCH {_META}"] = meta
-        fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
+    hdu.header["EXTNAME"] = "SCORES"
+    hdu.header[_META] = meta
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
 
 
 def _write_parquet(table: Table, path: Path) -> None:

@@ -83,8 +83,7 @@ def write(
     path = Path(path)
     _check(table, n)
     objects = Objects(table, "anomaly_score", max(n, N_TABLE_ROWS))
-    shown = objects.ids[:n]
-    explained = detector.explain(_display.select(cutouts, shown))
+    explained = detector.explain(_display.select(cutouts, objects.ids[:n]))
     sections = _sections(detector, cutouts, table, evaluation, history)
     page = Template(_part("report.html")).substitute(
         title=escape(title),
@@ -95,30 +94,43 @@ def write(
         lead=_lead(detector, table),
         facts=_facts(detector, cutouts, table, objects.colors),
         navigation=_navigation(sections),
-        gallery_note=_gallery_note(len(shown), len(table)),
-        n_cards=len(shown),
-        sort_options=_html.options(
-            (name, name.replace("_", " "))
-            for name in sorted(objects.columns, key=lambda c: c != objects.by)
-        ),
-        level_options=_html.options(
-            [("", "all"), *((v, f"above {v}%") for v in objects.levels)]
-        ),
-        flag_options=_flag_options(table),
-        cards=objects.cards(explained),
-        table_note=_table_note(len(objects), len(table)),
-        table_head=objects.head(),
-        table_rows=objects.rows(),
-        sections="\n".join(
-            f'<section id="{key}" aria-labelledby="{key}-title">\n'
-            f'<h2 id="{key}-title">{name}</h2>\n{content}\n</section>'
-            for key, name, content in sections
-        ),
-        data=objects.data(),
+        sections="\n".join(_section(*section) for section in sections),
+        **_controls(objects, table),
+        **_objects(objects, explained, len(table)),
     )
     with atomic_path(path) as partial:
         partial.write_text(page, encoding="utf-8")
     return path
+
+
+def _section(key, name, content):
+    return (
+        f'<section id="{key}" aria-labelledby="{key}-title">\n'
+        f'<h2 id="{key}-title">{name}</h2>\n{content}\n</section>'
+    )
+
+
+def _controls(objects, table):
+    columns = sorted(objects.columns, key=lambda name: name != objects.by)
+    levels = [("", "all"), *((v, f"above {v}%") for v in objects.levels)]
+    return {
+        "sort_options": _html.options((c, c.replace("_", " ")) for c in columns),
+        "level_options": _html.options(levels),
+        "flag_options": _flag_options(table),
+    }
+
+
+def _objects(objects, explained, n_all):
+    n_cards = len(explained["residual"])
+    return {
+        "gallery_note": _gallery_note(n_cards, n_all),
+        "n_cards": n_cards,
+        "cards": objects.cards(explained),
+        "table_note": _table_note(len(objects), n_all),
+        "table_head": objects.head(),
+        "table_rows": objects.rows(),
+        "data": objects.data(),
+    }
 
 
 def _check(table, n):

@@ -210,7 +210,11 @@ class ResidualNoise:
         return residual
 
     def peak(self, images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
-        """Take the maximum of the smoothed residual in units of its noise.
+        """Take the largest excess of light, in units of its noise.
+
+        The maximum over the smoothed residual where the image is the brighter
+        one: a matched filter for a source that the model does not know. Light
+        that is missing counts in the residual score.
 
         Parameters
         ----------
@@ -220,13 +224,13 @@ class ResidualNoise:
         Returns
         -------
         ndarray of shape (n,)
-            Largest absolute significance over pixels and bands; NaN where an
-            image holds one.
+            Largest significance over pixels and bands; NaN where an image
+            holds one.
         """
         if len(images) == 0:
             return np.zeros(0)
         significance = self.significance(images, reconstructions)
-        return np.abs(significance).max(axis=(1, 2, 3)).astype(np.float64)
+        return significance.max(axis=(1, 2, 3)).astype(np.float64)
 
     def get_config(self) -> dict:
         """Return settings and curves."""

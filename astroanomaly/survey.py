@@ -12,11 +12,12 @@ from astropy.table import Table, vstack
 from astroanomaly._files import atomic_path
 from astroanomaly._table_files import check_ending, read_table, write_table
 
-__all__ = ["read_table", "score_survey", "write_table"]
+__all__ = ["check_ending", "read_table", "score_survey", "write_table"]
 
 BLOCK = 512
 _MANIFEST = "manifest.json"
-_SKIPPED = "skipped_"
+# Before the names of the columns, which may be anything.
+_ROWS, _SKIPPED = "rows_", "skipped_"
 
 
 def score_survey(
@@ -178,7 +179,7 @@ class Parts:
         """Write the next block; rows are None where nothing could be read."""
         columns = {f"{_SKIPPED}{n}": _array(skipped[n]) for n in skipped.colnames}
         for name in [] if rows is None else rows.colnames:
-            columns[name] = _array(rows[name])
+            columns[f"{_ROWS}{name}"] = _array(rows[name])
         with (
             atomic_path(self._file(self.n_finished)) as partial,
             open(partial, "wb") as file,
@@ -191,17 +192,21 @@ class Parts:
         rows, skipped = [], []
         for k in range(self.n_finished):
             with np.load(self._file(k)) as part:
-                columns = {name: part[name] for name in part.files}
-            cut = {n: columns.pop(n) for n in part.files if n.startswith(_SKIPPED)}
-            skipped.append(Table({n.removeprefix(_SKIPPED): c for n, c in cut.items()}))
-            if columns:
-                rows.append(Table(columns))
+                found = {name: part[name] for name in part.files}
+            skipped.append(_table(found, _SKIPPED))
+            rows.append(_table(found, _ROWS))
+        rows = [part for part in rows if part.colnames]
         joined = vstack(rows, metadata_conflicts="silent") if rows else None
         return joined, vstack(skipped, metadata_conflicts="silent")
 
     def remove(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self.folder)
+
+
+def _table(columns: dict, prefix: str) -> Table:
+    kept = {n: column for n, column in columns.items() if n.startswith(prefix)}
+    return Table({name.removeprefix(prefix): kept[name] for name in kept})
 
 
 def _array(column) -> np.ndarray:

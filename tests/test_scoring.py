@@ -48,7 +48,7 @@ def test_peak_is_a_matched_filter():
     # Two Gaussians of 2 px convolve to half the height at the centre.
     peak = noise.peak(source, np.zeros_like(source))
     assert peak[0] == pytest.approx(3.0 / 2 / 0.5, rel=0.02)
-    assert noise.peak(-source, np.zeros_like(source)) == pytest.approx(peak, rel=1e-5)
+    assert noise.peak(-source, np.zeros_like(source))[0] < 0.01
     assert len(noise.peak(source[:0], source[:0])) == 0
 
 
@@ -57,7 +57,7 @@ def test_bands_have_their_own_curves_and_the_largest_counts():
     noise = scoring.ResidualNoise().fit(sky, np.zeros_like(sky))
     one, ten = (curve["noise"][0] for curve in noise.curves)
     assert ten / one == pytest.approx(10, rel=0.2)
-    significance = np.abs(noise.significance(sky, np.zeros_like(sky)))
+    significance = noise.significance(sky, np.zeros_like(sky))
     np.testing.assert_allclose(
         noise.peak(sky, np.zeros_like(sky)), significance.max(axis=(1, 2, 3))
     )

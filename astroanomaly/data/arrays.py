@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 
 from astroanomaly.data import headers
 from astroanomaly.data.planes import BadCutout, open_fits, pixels, stem
@@ -155,7 +157,8 @@ class ExtensionSource:
         if len(set(names)) < len(names):
             names = [f"{image.index:04d}" for image in self.images]
         self.object_ids = [f"{stem(path)}_{name}" for name in names]
-        self._context = self._hdus = None
+        # Opening anew for each object would read all headers before it again.
+        self._hdus = None
 
     @property
     def files(self) -> list[str]:
@@ -173,14 +176,15 @@ class ExtensionSource:
 
     def read(self, row: int, mask_extension: str | None = None) -> RawCutout:
         """Read one object; see `FileSource.read`."""
-        if self._hdus is None:
-            self._context = open_fits(self.path)
-            self._hdus = self._context.__enter__()
-        try:
-            hdu = self._hdus[self.images[row].index]
-            plane, header = pixels(hdu), hdu.header
-        except (OSError, ValueError, TypeError) as error:
-            raise BadCutout(f"cannot be read as FITS ({error})") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                if self._hdus is None:
+                    self._hdus = fits.open(self.path, memmap=True)
+                hdu = self._hdus[self.images[row].index]
+                plane, header = pixels(hdu), hdu.header
+            except (OSError, ValueError, TypeError, IndexError) as error:
+                raise BadCutout(f"cannot be read as FITS ({error})") from error
         ny, nx = plane.shape
         ra, dec = headers.sky_position(header, (nx - 1) / 2, (ny - 1) / 2)
         return RawCutout(
@@ -194,9 +198,9 @@ class ExtensionSource:
 
     def release(self) -> None:
         """Close the file."""
-        if self._context is not None:
-            self._context.__exit__(None, None, None)
-        self._context = self._hdus = None
+        if self._hdus is not None:
+            self._hdus.close()
+        self._hdus = None
 
 
 def _channel_names(bands, n: int, default: str, what: str) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from astropy.utils.exceptions import AstropyUserWarning
 
 FITS_ENDINGS = (".fits", ".fit", ".fts")
 PACKED_ENDINGS = ("", ".gz", ".fz", ".bz2")
@@ -133,11 +132,21 @@ def _describe(path, error: Exception) -> str:
         return "does not exist"
     if "truncated" in text or "buffer is too small" in text or "EOF" in text:
         return f"is a truncated FITS file ({text})"
-    if "No SIMPLE card" in text or "Empty or corrupt" in text:
-        return "is not a FITS file (it does not begin with SIMPLE)"
     if "ompressed file ended" in text or isinstance(error, EOFError | zlib.error):
         return f"is a truncated or damaged compressed file ({text})"
+    if "No SIMPLE card" in text or "Empty or corrupt" in text:
+        if _is_gzip(path):
+            return "is a truncated or damaged compressed file, or no FITS file in it"
+        return "is not a FITS file (it does not begin with SIMPLE)"
     return f"cannot be read as FITS ({type(error).__name__}: {text[:200]})"
+
+
+def _is_gzip(path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == b"\x1f\x8b"
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -168,18 +177,20 @@ def open_fits(path: str | Path, memmap: bool = False) -> Iterator[fits.HDUList]:
     Traceback (most recent call last):
     astroanomaly.data.planes.BadCutout: does not exist
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(record=True) as remarks:
         # Archive headers break the standard in ways that do not touch pixels;
         # a short file, however, is a fault and not a remark.
-        warnings.simplefilter("ignore")
-        warnings.filterwarnings("error", ".*truncated.*", AstropyUserWarning)
+        warnings.simplefilter("always")
         try:
             with fits.open(path, memmap=memmap) as hdus:
                 yield hdus
         except BadCutout:
             raise
-        except (*_READ_ERRORS, AstropyUserWarning) as error:
+        except _READ_ERRORS as error:
             raise BadCutout(_describe(path, error)) from error
+        for remark in remarks:
+            if "truncated" in str(remark.message):
+                raise BadCutout(f"is a truncated FITS file ({remark.message})")
 
 
 def _why_not(name: str, shape: tuple[int, ...]) -> str:

@@ -134,11 +134,11 @@ def adam_step(x, gradient, mean, square, step, learning_rate):
     Returns
     -------
     x, mean, square : tensor
-        After the step, with betas (0.9, 0.999) and epsilon 1e-8.
+        After the step, with betas (0.9, 0.999) and epsilon 1e-8, in the paper's
+        second form (the end of its section 2), which is also that of Keras.
     """
     step = tf.cast(step, x.dtype)
     mean = 0.9 * mean + 0.1 * gradient
     square = 0.999 * square + 0.001 * gradient**2
-    corrected = mean / (1 - 0.9**step)
-    scale = tf.sqrt(square / (1 - 0.999**step)) + 1e-8
-    return x - learning_rate * corrected / scale, mean, square
+    rate = learning_rate * tf.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+    return x - rate * mean / (tf.sqrt(square) + 1e-8), mean, square

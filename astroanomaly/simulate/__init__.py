@@ -1,5 +1,6 @@
 """Simulated survey images with known truth."""
 
 from astroanomaly.simulate.galaxies import galaxies
+from astroanomaly.simulate.instruments import Instrument
 
-__all__ = ["galaxies"]
+__all__ = ["Instrument", "galaxies"]

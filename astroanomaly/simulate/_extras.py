@@ -3,7 +3,7 @@
 from importlib import import_module
 
 
-def require(name):
+def require(name: str):
     """Import an optional package, or say how to install it.
 
     Parameters

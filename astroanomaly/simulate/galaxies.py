@@ -1,6 +1,7 @@
 """Galaxies, isolated or with a companion, as a survey would see them."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from astropy.table import Table
@@ -8,7 +9,7 @@ from astropy.table import Table
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.simulate import instruments, population, profiles
 from astroanomaly.simulate._extras import require
-from astroanomaly.simulate._workers import map_batches
+from astroanomaly.simulate._batches import map_batches
 from astroanomaly.simulate.noise import correlated_noise, noise_power
 
 MIN_SIZE = 16
@@ -28,18 +29,18 @@ class _Recipe:
 
 
 def galaxies(
-    n,
+    n: int,
     *,
-    instrument="wfc3_f160w",
-    size=64,
-    companion_fraction=0.0,
-    flux_ratio=(0.1, 1.0),
-    magnitude=None,
-    noise=True,
-    seed=0,
-    n_workers=None,
-    progress=False,
-):
+    instrument: str | instruments.Instrument = "wfc3_f160w",
+    size: int = 64,
+    companion_fraction: float = 0.0,
+    flux_ratio: float | tuple[float, float] = (0.1, 1.0),
+    magnitude: tuple[float, float] | None = None,
+    noise: bool = True,
+    seed: int = 0,
+    n_workers: int | None = None,
+    progress: bool = False,
+) -> Cutouts:
     """Simulate cutouts of galaxies with known truth.
 
     Galaxies are early types (Sersic), spirals (disc with arms, bulge, knots,
@@ -234,7 +235,7 @@ def _table(rows, camera):
 
 def _check_count(name, value, least):
     """Return a whole number that is at least `least`."""
-    if isinstance(value, bool) or value != int(value) or value < least:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(
             f"`{name}` must be a whole number of at least {least}. "
             f"Received: {name}={value}."

@@ -88,7 +88,7 @@ class Instrument:
     obscuration: float
     blur: float
     correlation: str
-    magnitudes: tuple = (20.0, 23.5)
+    magnitudes: tuple[float, float] = (20.0, 23.5)
 
     def __post_init__(self):
         """Refuse numbers that no camera has."""
@@ -105,16 +105,16 @@ class Instrument:
             )
 
     @property
-    def unit(self):
+    def unit(self) -> str:
         """Unit of a pixel value."""
         return "electron/s" if self.gain == 1 else "adu/s"
 
-    def flux(self, magnitude):
+    def flux(self, magnitude: float) -> float:
         """Return the flux, ``10**(-0.4 (m - zero_point))``, in image units."""
         return 10.0 ** (-0.4 * (magnitude - self.zero_point))
 
     @property
-    def noise_reduction(self):
+    def noise_reduction(self) -> float:
         """Factor by which drizzling lowers the noise of one pixel.
 
         Casertano et al. 2000 (AJ 120, 2747, appendix A): with r the side of the
@@ -126,7 +126,7 @@ class Instrument:
         r = self.drop_scale * self.native_pixel_scale / self.pixel_scale
         return r / (1 - 1 / (3 * r)) if r >= 1 else 1 / (1 - r / 3)
 
-    def variance(self, signal=0.0):
+    def variance(self, signal: float | np.ndarray = 0.0) -> float | np.ndarray:
         """Return the variance of one pixel, sky, dark, read-out and source.
 
         Parameters
@@ -146,15 +146,15 @@ class Instrument:
         Examples
         --------
         >>> from astroanomaly.simulate import instruments
-        >>> round(instruments.get("wfc3_f160w").variance() ** 0.5, 4)
-        0.0038
+        >>> round(float(instruments.get("wfc3_f160w").variance() ** 0.5), 4)
+        0.0039
         """
         electrons = self.gain * np.maximum(signal, 0.0) * self.exposure_time
         scale = self.gain * self.exposure_time * self.noise_reduction
         return (electrons + self.background_electrons) / scale**2
 
     @property
-    def background_electrons(self):
+    def background_electrons(self) -> float:
         """Variance of an empty pixel before drizzling, squared electrons."""
         area = (self.pixel_scale / self.native_pixel_scale) ** 2
         sky = self.flux(self.sky_brightness) * self.gain * self.pixel_scale**2
@@ -162,7 +162,7 @@ class Instrument:
         reads = self.n_exposures * self.read_noise**2 * area
         return per_second * self.exposure_time + reads
 
-    def replace(self, **changes):
+    def replace(self, **changes) -> "Instrument":
         """Return a copy with other numbers, such as ``exposure_time=6000``."""
         return replace(self, **changes)
 
@@ -195,7 +195,7 @@ H, four exposures): Grogin et al. 2011 (ApJS 197, 35); detector scale 0.1283",
 read noise 12 e- of a 16-read ramp, dark 0.05 and thermal background 0.13 e-/s,
 pivot wavelength 1537 nm: WFC3 Instrument Handbook; obscuration 0.33: OTA
 Handbook. [O] our choice: sky 22.0 mag/arcsec2 (mean zodiacal light) and the
-blur, set so that the PSF has the width of the TinyTim model.
+blur, set so that the PSF is 0.18" wide, as in the mosaics.
 """
 
 ACS_F814W = Instrument(
@@ -204,7 +204,7 @@ ACS_F814W = Instrument(
     pixel_scale=0.03,
     native_pixel_scale=0.05,
     drop_scale=0.8,
-    zero_point=25.947,
+    zero_point=25.937,
     exposure_time=2028.0,
     n_exposures=4,
     gain=1.0,
@@ -221,17 +221,17 @@ ACS_F814W = Instrument(
 """HST ACS/WFC F814W as in COSMOS.
 
 Sources: scale 0.03", pixfrac 0.8, 4 x 507 s: Koekemoer et al. 2007 (ApJS 172,
-196); zero point 25.947: the COSMOS catalogs that GalSim distributes; detector
-scale 0.05", read noise 5 e-, dark 0.006 e-/s, pivot wavelength 806 nm: ACS
-Instrument Handbook; noise correlation: GalSim's ``getCOSMOSNoise``. [O] our
-choice: sky 21.9 mag/arcsec2, and the blur, set so that the PSF has
-the width of the empirical one, 0.09" to 0.1".
+196); zero point 25.937: PHOTFLAM and PHOTPLAM in the headers of the mosaics;
+detector scale 0.05", read noise 5 e-, pivot wavelength 806 nm: ACS Instrument
+Handbook; noise correlation: GalSim's ``getCOSMOSNoise``. [O] our choice: dark
+0.006 e-/s, sky 21.9 mag/arcsec2, and the blur, set so that the PSF is 0.095" to
+0.1" wide, as the empirical one is.
 """
 
 PRESETS = {preset.name: preset for preset in (WFC3_F160W, ACS_F814W)}
 
 
-def get(instrument):
+def get(instrument: str | Instrument) -> Instrument:
     """Return an instrument by its name.
 
     Parameters
@@ -266,8 +266,13 @@ def get(instrument):
     return PRESETS[key]
 
 
+def _diffraction(instrument):
+    """Return lambda / D, arcsec."""
+    return instrument.wavelength * 1e-9 / instrument.diameter * ARCSEC
+
+
 @lru_cache(maxsize=16)
-def point_spread_function(instrument):
+def point_spread_function(instrument: Instrument):
     """Return the PSF without the pixel: diffraction of the aperture and blur.
 
     Parameters
@@ -294,7 +299,7 @@ def point_spread_function(instrument):
     """
     galsim = require("galsim")
     airy = galsim.Airy(
-        lam_over_diam=instrument.wavelength * 1e-9 / instrument.diameter * ARCSEC,
+        lam_over_diam=_diffraction(instrument),
         obscuration=instrument.obscuration,
     )
     if instrument.blur == 0:
@@ -303,7 +308,7 @@ def point_spread_function(instrument):
 
 
 @lru_cache(maxsize=16)
-def resolution(instrument):
+def resolution(instrument: Instrument) -> float:
     """Return the full width at half maximum of the PSF with its pixel, arcsec.
 
     Parameters
@@ -330,8 +335,7 @@ def resolution(instrument):
     galsim = require("galsim")
     psf = point_spread_function(instrument)
     pixel = galsim.Pixel(instrument.pixel_scale)
+    profile = galsim.Convolve(psf, pixel)
     step = instrument.pixel_scale / 10
-    image = galsim.Convolve(psf, pixel).drawImage(
-        nx=201, ny=201, scale=step, method="no_pixel"
-    )
-    return float(image.view(scale=step).calculateFWHM())
+    image = profile.drawImage(nx=201, ny=201, scale=step, method="no_pixel")
+    return float(image.calculateFWHM())

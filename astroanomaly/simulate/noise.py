@@ -7,10 +7,11 @@ from astropy.stats import sigma_clipped_stats
 from scipy.ndimage import uniform_filter
 
 from astroanomaly.simulate._extras import require
+from astroanomaly.simulate.instruments import Instrument
 
 
 @lru_cache(maxsize=32)
-def noise_power(instrument, shape):
+def noise_power(instrument: Instrument, shape: tuple[int, int]) -> np.ndarray:
     """Return the power spectrum of an instrument's noise, with mean one.
 
     Parameters
@@ -65,12 +66,17 @@ def _cosmos_power(instrument, shape):
     galsim = require("galsim")
     noise = galsim.getCOSMOSNoise(rng=galsim.BaseDeviate(1))
     ny, nx = shape
+    # One pixel of COSMOS, 0.03", is one pixel here.
     image = galsim.ImageD(nx, ny, scale=0.03)
     noise.drawImage(image, scale=0.03)
     return np.maximum(np.fft.fft2(np.fft.ifftshift(image.array)).real, 0)
 
 
-def correlated_noise(variance_map, power_spectrum, seed):
+def correlated_noise(
+    variance_map: np.ndarray,
+    power_spectrum: np.ndarray,
+    seed: int | np.random.SeedSequence | np.random.Generator,
+) -> np.ndarray:
     """Draw noise of a given variance whose spectrum has a given shape.
 
     A white Gaussian field is filtered by ``sqrt(P / mean(P))`` and multiplied
@@ -114,7 +120,7 @@ def correlated_noise(variance_map, power_spectrum, seed):
             "`variance_map` and `power_spectrum` must be images of one shape. "
             f"Received: {variance.shape} and {power.shape}."
         )
-    if np.nanmin(variance) < 0:
+    if (variance < 0).any():
         raise ValueError(
             "`variance_map` must not be negative. "
             f"Received: a minimum of {np.nanmin(variance)}."
@@ -130,7 +136,7 @@ def correlated_noise(variance_map, power_spectrum, seed):
     return field * np.sqrt(variance)
 
 
-def mean_power(patches):
+def mean_power(patches: np.ndarray) -> np.ndarray:
     """Return the mean power spectrum of sky patches, their means removed.
 
     Parameters
@@ -167,7 +173,16 @@ def mean_power(patches):
     return power.mean(axis=0) / (patches.shape[1] * patches.shape[2])
 
 
-def sky_patches(mosaic, size, n, seed, *, n_sigma=3.0, tolerance=0.01, max_tries=200):
+def sky_patches(
+    mosaic: np.ndarray,
+    size: int,
+    n: int,
+    seed: int,
+    *,
+    n_sigma: float = 3.0,
+    tolerance: float = 0.01,
+    max_tries: int = 200,
+) -> np.ndarray:
     """Cut source-free patches from a mosaic.
 
     Means over 5x5 pixels mark sources: those further than 1.5 `n_sigma` from the

@@ -46,13 +46,13 @@ class Galaxy:
     structure_seed: int
 
 
-def draw_magnitude(rng, limits):
+def draw_magnitude(rng: np.random.Generator, limits: tuple[float, float]) -> float:
     """Draw a magnitude from counts that rise as dN/dm ~ 10**(0.25 m)."""
     low, high = (10 ** (COUNT_SLOPE * m) for m in limits)
     return float(np.log10(rng.uniform(low, high)) / COUNT_SLOPE)
 
 
-def draw_galaxy(rng, mag):
+def draw_galaxy(rng: np.random.Generator, mag: float) -> Galaxy:
     """Draw one galaxy of a given magnitude.
 
     Bright galaxies are larger, with a log-normal scatter of 0.17 dex, and more
@@ -155,12 +155,12 @@ def _finish(values, seed):
     return Galaxy(**values, bulge_radius=bulge, disc_scale=disc, structure_seed=seed)
 
 
-def half_light_in_scale_lengths():
+def half_light_in_scale_lengths() -> float:
     """Half-light radius of an exponential disc, in scale lengths: 1.678."""
     return float(gammaincinv(2.0, 0.5))
 
 
-def composite_radius(bulge_to_total, n, ratio):
+def composite_radius(bulge_to_total: float, n: float, ratio: float) -> float:
     """Half-light radius of a bulge and a disc, in units of the disc's.
 
     Parameters

@@ -6,7 +6,12 @@ import numpy as np
 
 from astroanomaly.simulate import structure
 from astroanomaly.simulate._extras import require
-from astroanomaly.simulate.instruments import ARCSEC, point_spread_function
+from astroanomaly.simulate.instruments import (
+    ARCSEC,
+    Instrument,
+    point_spread_function,
+)
+from astroanomaly.simulate.population import Galaxy
 
 
 @lru_cache(maxsize=1)
@@ -20,7 +25,7 @@ def _accuracy():
     )
 
 
-def galaxy_profile(galaxy, flux):
+def galaxy_profile(galaxy: Galaxy, flux: float):
     """Return the profile of a galaxy before the PSF, centred on the origin.
 
     Parameters
@@ -93,7 +98,9 @@ def _place(profile, radius, axis_ratio, position_angle):
     return profile.transform(cosine, -axis_ratio * sine, sine, axis_ratio * cosine)
 
 
-def draw(galaxies, instrument, size):
+def draw(
+    galaxies: list[tuple[Galaxy, float, float]], instrument: Instrument, size: int
+) -> np.ndarray:
     """Draw galaxies into one noiseless image.
 
     Parameters

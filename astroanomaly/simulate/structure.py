@@ -9,16 +9,16 @@ KNOT_LIMIT = 2.8
 
 
 def disc_image(
-    rng,
+    rng: np.random.Generator,
     *,
-    n_arms=0,
-    pitch=20.0,
-    contrast=0.0,
-    bar=0.0,
-    knots=0.0,
-    n_knots=0,
-    lopsided=0.0,
-):
+    n_arms: int = 0,
+    pitch: float = 20.0,
+    contrast: float = 0.0,
+    bar: float = 0.0,
+    knots: float = 0.0,
+    n_knots: int = 0,
+    lopsided: float = 0.0,
+) -> np.ndarray:
     """Draw a face-on disc of unit flux and unit scale length.
 
     The smooth disc is ``exp(-r)`` out to six scale lengths. Arms modulate it

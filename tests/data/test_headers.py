@@ -80,7 +80,7 @@ def test_another_projection_goes_through_astropy():
 def test_drizzled_images_keep_no_distortion(tan_header):
     plain = Header(tan_header(64, 64))
     left_over = Header(tan_header(64, 64) | {"A_ORDER": 2, "A_2_0": 1e-4})
-    left_over |= {"B_ORDER": 2, "CPDIS1": "LOOKUP"}
+    left_over.update({"B_ORDER": 2, "CPDIS1": "LOOKUP"})
     expected = WCS(plain).all_pix2world(3, 5, 0)
     found = headers.celestial_wcs(left_over).all_pix2world(3, 5, 0)
     np.testing.assert_allclose(found, expected, atol=1e-12)

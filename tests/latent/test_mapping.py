@@ -20,18 +20,24 @@ def alone(gan, image, mapping, iterations):
     parts = [dense(activation="relu"), dense(activation="relu"), dense()]
     network = keras.Sequential([keras.Input((d,), dtype=mapping.dtype), *parts])
     network.set_weights(weights)
-    optimizer = keras.optimizers.Adam(mapping.learning_rate, epsilon=1e-8)
+    mean = [np.zeros_like(w) for w in weights]
+    square = [np.zeros_like(w) for w in weights]
     x = tf.constant(image[None])
     features = gan.features(x)
     best = np.inf
-    for _ in range(iterations):
+    for t in range(1, iterations + 1):
         with tf.GradientTape() as tape:
             z = network(noise[None])
             residual, feature = image_losses(gan, x, features, z)
             loss = tf.reduce_sum((1 - mapping.w) * residual + mapping.w * feature)
         best = min(best, float(loss))
         variables = network.trainable_variables
-        optimizer.apply(tape.gradient(loss, variables), variables)
+        # Adam by hand: Keras rounds the betas to float32 even in float64.
+        rate = mapping.learning_rate * np.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+        for i, gradient in enumerate(tape.gradient(loss, variables)):
+            mean[i] = 0.9 * mean[i] + 0.1 * gradient.numpy()
+            square[i] = 0.999 * square[i] + 0.001 * gradient.numpy() ** 2
+            variables[i].assign_sub(rate * mean[i] / (np.sqrt(square[i]) + 1e-8))
     return best
 
 

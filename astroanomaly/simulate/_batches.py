@@ -2,13 +2,21 @@
 
 import os
 from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 
 BATCH = 64
 SERIAL_BELOW = 128
 
 
-def map_batches(function, recipe, n, n_workers=None, progress=False, label=""):
+def map_batches(
+    function: Callable,
+    recipe: object,
+    n: int,
+    n_workers: int | None = None,
+    progress: bool = False,
+    label: str = "",
+) -> Iterator:
     """Yield ``function(recipe, start, stop)`` for batches of 64, in order.
 
     Parameters
@@ -39,16 +47,12 @@ def map_batches(function, recipe, n, n_workers=None, progress=False, label=""):
 
     Examples
     --------
-    >>> from astroanomaly.simulate._workers import map_batches
+    >>> from astroanomaly.simulate._batches import map_batches
     >>> list(map_batches(lambda _, start, stop: stop - start, None, 70))
     [64, 6]
     """
     if n_workers is None:
-        n_workers = (
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count()
-        )
+        n_workers = _cores()
     if n_workers < 1:
         raise ValueError(
             f"`n_workers` must be at least 1. Received: n_workers={n_workers}."
@@ -56,7 +60,15 @@ def map_batches(function, recipe, n, n_workers=None, progress=False, label=""):
     return _results(function, recipe, n, n_workers, progress, label)
 
 
+def _cores():
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _results(function, recipe, n, n_workers, progress, label):
+    """Run the batches here or elsewhere, moving the bar."""
     spans = [(k, min(k + BATCH, n)) for k in range(0, n, BATCH)]
     serial = n_workers == 1 or n < SERIAL_BELOW
     results = (
@@ -76,14 +88,19 @@ def _parallel(function, recipe, spans, n_workers):
     """Keep a few batches in flight, so that memory stays bounded."""
     from joblib.externals.loky import get_reusable_executor
 
-    executor = get_reusable_executor(max_workers=n_workers)
+    # The same settings as the reader's, so that both share one set of workers.
+    executor = get_reusable_executor(max_workers=n_workers, timeout=60)
     waiting = deque()
-    for span in spans:
-        waiting.append(executor.submit(function, recipe, *span))
-        if len(waiting) > 4 * n_workers:
+    try:
+        for span in spans:
+            waiting.append(executor.submit(function, recipe, *span))
+            if len(waiting) > 4 * n_workers:
+                yield waiting.popleft().result()
+        while waiting:
             yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def _bar(progress):

@@ -1,0 +1,180 @@
+"""What the command line shows: results, warnings, one sentence for an error."""
+
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+
+
+def sentence(error: Exception) -> str:
+    """Return an error as one line that says what is wrong and where."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        text = f"{error.strerror}: {os.fspath(error.filename)}"
+    else:
+        text = str(error) or type(error).__name__
+    return " ".join(text.split())
+
+
+def fail(text: str, status: int = 2) -> int:
+    """Write one unwrapped line to standard error and return the exit status."""
+    sys.stderr.write(f"astroanomaly: {text}\n")
+    return status
+
+
+def show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    """Write a warning without the place in the code where it arose."""
+    sys.stderr.write(f"astroanomaly: warning: {' '.join(str(message).split())}\n")
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow without its log lines."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silent_stderr():
+        import tensorflow as tf
+    tf.get_logger().setLevel("ERROR")
+
+
+@contextmanager
+def _silent_stderr():
+    # The libraries write to the file descriptor itself, before their own log level
+    # counts. After an error what they wrote comes out.
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            sink.seek(0)
+            os.write(kept, sink.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _console():
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _table(title: str, names, rows):
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for k, name in enumerate(names):
+        table.add_column(name, justify="left" if k == 0 else "right")
+    for row in rows:
+        table.add_row(*[str(cell) for cell in row])
+    return table
+
+
+def show_run(run) -> None:
+    """Tell what a training left and what comes next."""
+    console = _console()
+    console.print(
+        f"Trained on bands {', '.join(run.bands)}: {run.folder}", markup=False
+    )
+    console.print(f"Next: astroanomaly calibrate {run.folder} CUTOUTS", markup=False)
+
+
+def show_calibration(detector) -> None:
+    """Show the thresholds with their intervals."""
+    calibration = detector.calibration
+    names = ("level", "threshold", "95% interval", "objects above")
+    rows = [
+        (
+            f"{row['level']:g}",
+            f"{row['threshold']:.5g}",
+            f"{row['low']:.5g} to {row['high']:.5g}",
+            f"{row['n_above']} of {row['n']}",
+        )
+        for row in calibration.intervals()
+    ]
+    title = f"Thresholds of the {detector.score_name} score ({detector.method})"
+    _console().print(_table(title, names, rows))
+
+
+def show_scores(table, out, n: int = 10) -> None:
+    """Show the strangest objects and how many are above each threshold."""
+    console = _console()
+    flags = [name for name in table.colnames if name.startswith("is_anomaly_")]
+    rows = [
+        (
+            row["object_id"],
+            f"{row['anomaly_score']:.5g}",
+            f"{row['p_value']:.3g}",
+            max((f.rpartition("_")[2] for f in flags if row[f]), key=float, default=""),
+        )
+        for row in table[:n]
+    ]
+    names = ("object_id", "anomaly_score", "p_value", "above level")
+    console.print(_table(f"The {len(rows)} strangest", names, rows))
+    for name in flags:
+        count = int(table[name].sum())
+        console.print(
+            f"above the {name.rpartition('_')[2]} per cent level: {count} of {len(table)}"
+        )
+    skipped = table.meta.get("n_skipped", 0)
+    listed = f", listed in {out}.skipped.ecsv" if skipped else ""
+    console.print(f"skipped: {skipped}{listed}", markup=False)
+    console.print(f"Scores written to {out}.", markup=False)
+
+
+def show_evaluation(found) -> None:
+    """Show the areas of every score and baseline, in all and by bin."""
+    console = _console()
+    bins = [] if found.by is None else list(dict.fromkeys(found.by["bin"]))
+    by = {} if found.by is None else {(r["score"], r["bin"]): r for r in found.by}
+    rows = [
+        (
+            row["score"],
+            row["kind"],
+            f"{row['auc']:.3f}",
+            f"{row['low']:.3f} to {row['high']:.3f}",
+            *(f"{by[row['score'], name]['auc']:.3f}" for name in bins),
+        )
+        for row in found.auc
+    ]
+    names = ("score", "kind", "AUC", "95% interval")
+    title = "Area under the ROC curve"
+    if bins:
+        title += f", and by {found.by_name}"
+    console.print(_table(title, (*names, *bins), rows))
+    if len(found.rates):
+        names = ("level", "population", "flagged", "per cent", "95% interval")
+        shown = [row for row in found.rates if row["bin"] == "all"]
+        rows = [
+            (
+                f"{row['level']:g}",
+                row["population"],
+                f"{row['k']} of {row['n']}",
+                f"{100 * row['rate']:.1f}",
+                f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
+            )
+            for row in shown
+        ]
+        console.print(_table("Objects above the thresholds", names, rows))
+    for line in (*found.notes, found.winner):
+        console.print(line, markup=False)
+
+
+def show_quickstart(result) -> None:
+    """Show what a quickstart found, where it lies and how long each stage took."""
+    console = _console()
+    show_evaluation(result.evaluation)
+    show_calibration(result.detector)
+    rows = [(title, f"{seconds:.0f} s") for title, seconds in result.seconds.items()]
+    rows.append(("All", f"{sum(result.seconds.values()):.0f} s"))
+    console.print(_table("Time", ("stage", "took"), rows))
+    places = {
+        "report.html": "the strangest galaxies, to sort and filter in a browser",
+        "figures": "gallery, reconstructions, ROC and more",
+        "scores.ecsv": "the score table",
+        "results": "evaluation.md and its tables",
+        "run": "the trained and calibrated run",
+        "cutouts": "the simulated survey",
+    }
+    for name, what in places.items():
+        console.print(f"{result.folder / name}: {what}", markup=False)

@@ -1,0 +1,483 @@
+"""The command line: each verb is a thin call of one library function."""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from astroanomaly import __version__, _terminal
+
+app = typer.Typer(
+    name="astroanomaly",
+    help="Find the strange objects in survey images without labels.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+simulate_app = typer.Typer(
+    help="Simulate survey cutouts with known truth: FITS files and catalog.ecsv.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(simulate_app, name="simulate")
+
+# After these options several values may follow, as in --levels 90 95 99.
+_SEVERAL = ("--levels", "--bins", "--bands", "--flux-ratio", "--magnitude")
+_USER_ERRORS = (ValueError, TypeError, OSError, ImportError, FloatingPointError)
+_DEBUG = "ASTROANOMALY_DEBUG"
+
+_CUTOUTS = "A folder, a glob, a FITS file, a cube, an .npy or .npz file."
+Cutouts = Annotated[str, typer.Argument(metavar="CUTOUTS", help=_CUTOUTS)]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
+Table = Annotated[
+    Path,
+    typer.Argument(
+        metavar="TABLE", help="A score table: .ecsv, .fits, .csv or .parquet."
+    ),
+]
+Catalog = Annotated[
+    Path | None,
+    typer.Option(help="Catalog beside the cutouts, or the positions in a mosaic."),
+]
+Bands = Annotated[
+    list[str] | None,
+    typer.Option(help="Bands by name, several after one another; put CUTOUTS first."),
+]
+BandPattern = Annotated[
+    str | None,
+    typer.Option(help='Such as "{band}_FLUX" or "{object_id}_{band}.fits".'),
+]
+PixelScale = Annotated[
+    float | None, typer.Option(help="Resample to pixels of so many arcsec.")
+]
+InputPixelScale = Annotated[
+    float | None, typer.Option(help="Pixel size of files that state none, arcsec.")
+]
+Edge = Annotated[
+    str | None, typer.Option(help="pad (default) or error: images below the size.")
+]
+Nan = Annotated[
+    str | None, typer.Option(help="fill (default) or refuse: images with NaN pixels.")
+]
+MaskExtension = Annotated[
+    str | None, typer.Option(help="Extension whose pixels other than 0 are bad.")
+]
+Workers = Annotated[int | None, typer.Option(help="Worker processes that read.")]
+Method = Annotated[
+    str | None,
+    typer.Option(help="Latent method: encoder (default), refine or mapping."),
+]
+Seed = Annotated[int, typer.Option(help="Same seed, same bits.")]
+By = Annotated[str | None, typer.Option(help="Column that divides the objects.")]
+Bins = Annotated[
+    list[str] | None, typer.Option(help="Rising edges, or words, of that column.")
+]
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"astroanomaly {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True)
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; anywhere in the line.")
+    ] = False,
+) -> None:
+    """Find the strange objects in survey images without labels."""
+
+
+@app.command()
+def quickstart(
+    out: Annotated[Path, typer.Option(help="A new folder.")] = Path("quickstart"),
+    seed: Seed = 0,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="A minute's run: does everything work?")
+    ] = False,
+    workers: Workers = None,
+) -> None:
+    """Run the whole chain on a simulated survey written as real FITS."""
+    _terminal.load_tensorflow()
+    from astroanomaly.quickstart import quickstart as run
+
+    scale = "smoke" if smoke else "standard"
+    result = run(out, seed, scale, progress=True, n_workers=workers)
+    _terminal.show_quickstart(result)
+
+
+@app.command()
+def inspect(path: Cutouts) -> None:
+    """Show what the reader sees: files, HDUs, bands, shapes, pixel scale, NaNs."""
+    from astroanomaly.data.inspect import inspect as look
+
+    typer.echo(str(look(path)))
+
+
+@simulate_app.command()
+def galaxies(
+    n: Annotated[int, typer.Option("--n", help="Number of cutouts.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    seed: Seed = 0,
+    instrument: Annotated[
+        str, typer.Option(help="wfc3_f160w or acs_f814w.")
+    ] = "wfc3_f160w",
+    size: Annotated[int, typer.Option(help="Side of a cutout, pixels.")] = 64,
+    companion_fraction: Annotated[
+        float | None,
+        typer.Option(help="Share with a companion; 1 with --flux-ratio, else 0."),
+    ] = None,
+    flux_ratio: Annotated[
+        list[float] | None,
+        typer.Option(help="Of companion to galaxy: a value, or two limits."),
+    ] = None,
+    magnitude: Annotated[
+        list[float] | None, typer.Option(help="Bright and faint limit, AB mag.")
+    ] = None,
+    workers: Workers = None,
+) -> None:
+    """Simulate galaxies, isolated or with a companion of given flux ratio."""
+    from astroanomaly import simulate
+    from astroanomaly.data.fits import write_cutouts
+
+    if companion_fraction is None:
+        companion_fraction = 1.0 if flux_ratio else 0.0
+    cutouts = simulate.galaxies(
+        n,
+        instrument=instrument,
+        size=size,
+        companion_fraction=companion_fraction,
+        flux_ratio=tuple(flux_ratio or (0.1, 1.0)),
+        magnitude=magnitude,
+        seed=seed,
+        n_workers=workers,
+        progress=True,
+    )
+    catalog = write_cutouts(out, cutouts, n_workers=workers)
+    typer.echo(f"{n} cutouts written to {out}, their truth to {catalog}.")
+
+
+@app.command()
+def train(
+    cutouts: Cutouts,
+    out: Annotated[Path, typer.Option(help="The run folder to make.")],
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of settings; see config.toml.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side in pixels; 64.")] = None,
+    bands: Bands = None,
+    model: Annotated[str | None, typer.Option(help="wgan_gp (default) or hsc.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Of the GAN; 100.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same bits; 0.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out.")
+    ] = False,
+    catalog: Catalog = None,
+    band_pattern: BandPattern = None,
+    pixel_scale: PixelScale = None,
+    input_pixel_scale: InputPixelScale = None,
+    edge: Edge = None,
+    nan: Nan = None,
+    mask_extension: MaskExtension = None,
+    workers: Workers = None,
+) -> None:
+    """Train a detector on cutouts of ordinary objects."""
+    _terminal.load_tensorflow()
+    from astroanomaly import runs
+
+    run = runs.train(
+        cutouts,
+        out,
+        config,
+        size=size,
+        bands=bands,
+        model=model,
+        epochs=epochs,
+        seed=seed,
+        resume=resume,
+        progress=True,
+        catalog=catalog,
+        n_workers=workers,
+        band_pattern=band_pattern,
+        pixel_scale=pixel_scale,
+        input_pixel_scale=input_pixel_scale,
+        edge=edge,
+        nan=nan,
+        mask_extension=mask_extension,
+    )
+    _terminal.show_run(run)
+
+
+@app.command()
+def calibrate(
+    run: Run,
+    cutouts: Cutouts,
+    levels: Annotated[
+        list[float] | None,
+        typer.Option(help="Levels in per cent, several after one another; 90 95 99."),
+    ] = None,
+    method: Method = None,
+    catalog: Catalog = None,
+    bands: Bands = None,
+    band_pattern: BandPattern = None,
+    pixel_scale: PixelScale = None,
+    input_pixel_scale: InputPixelScale = None,
+    workers: Workers = None,
+) -> None:
+    """Set thresholds from ordinary objects, best ones that were not trained on."""
+    _terminal.load_tensorflow()
+    from astroanomaly import runs
+
+    calibrated = runs.calibrate(
+        run,
+        cutouts,
+        levels or (90, 95, 99),
+        method,
+        catalog=catalog,
+        bands=bands,
+        band_pattern=band_pattern,
+        pixel_scale=pixel_scale,
+        input_pixel_scale=input_pixel_scale,
+        n_workers=workers,
+        progress=True,
+    )
+    _terminal.show_calibration(calibrated.detector)
+
+
+@app.command()
+def score(
+    run: Run,
+    cutouts: Cutouts,
+    out: Annotated[
+        Path, typer.Option(help="The table: .ecsv, .fits, .csv or .parquet.")
+    ],
+    method: Method = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the blocks of a broken scoring.")
+    ] = False,
+    block: Annotated[int, typer.Option(help="Objects per block.")] = 512,
+    catalog: Catalog = None,
+    bands: Bands = None,
+    band_pattern: BandPattern = None,
+    pixel_scale: PixelScale = None,
+    input_pixel_scale: InputPixelScale = None,
+    workers: Workers = None,
+) -> None:
+    """Score cutouts into a table, strangest first."""
+    from astroanomaly import survey
+
+    survey.check_ending(out)
+    _terminal.load_tensorflow()
+    from astroanomaly import runs
+
+    opened = runs.load_run(run)
+    detector = opened.detector
+    if method is not None:
+        detector.use(method)
+    stream = opened.read(
+        cutouts,
+        catalog=catalog,
+        bands=bands,
+        band_pattern=band_pattern,
+        pixel_scale=pixel_scale,
+        input_pixel_scale=input_pixel_scale,
+        n_workers=workers,
+    )
+    table = survey.score_survey(
+        detector, stream, out, block=block, resume=resume, progress=True
+    )
+    _terminal.show_scores(table, out)
+
+
+@app.command()
+def evaluate(
+    table: Table,
+    labels: Annotated[
+        Path, typer.Argument(help="Table of object_id and is_anomaly (the truth).")
+    ],
+    by: By = None,
+    bins: Bins = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for evaluation.md and tables.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Compare a score table with the truth: AUC and rates, with intervals."""
+    from astroanomaly import evaluation, survey
+
+    found = evaluation.evaluate(
+        survey.read_table(table),
+        survey.read_table(labels),
+        by=by,
+        bins=_numbers(bins),
+        seed=seed,
+    )
+    _terminal.show_evaluation(found)
+    if out is not None:
+        typer.echo(f"Written to {found.write(out)}.")
+
+
+@app.command()
+def report(
+    run: Run,
+    table: Table,
+    cutouts: Cutouts,
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
+    labels: Annotated[
+        Path | None, typer.Option(help="Truth; adds the evaluation.")
+    ] = None,
+    by: By = None,
+    bins: Bins = None,
+    n: Annotated[int, typer.Option("--n", help="Objects with pictures.")] = 60,
+    title: Annotated[str, typer.Option(help="The heading.")] = "Strange objects",
+    catalog: Catalog = None,
+    bands: Bands = None,
+    band_pattern: BandPattern = None,
+    pixel_scale: PixelScale = None,
+    input_pixel_scale: InputPixelScale = None,
+    workers: Workers = None,
+) -> None:
+    """Write one self-contained HTML page of the strangest objects."""
+    from astroanomaly import survey
+
+    scores = survey.read_table(table)
+    truth = None if labels is None else survey.read_table(labels)
+    _terminal.load_tensorflow()
+    from astroanomaly import evaluation, runs
+    from astroanomaly import report as page
+
+    opened = runs.load_run(run)
+    if scores.meta.get("latent") in ("encoder", "refine", "mapping"):
+        opened.detector.use(scores.meta["latent"])
+    stream = opened.read(
+        cutouts,
+        catalog=catalog,
+        bands=bands,
+        band_pattern=band_pattern,
+        pixel_scale=pixel_scale,
+        input_pixel_scale=input_pixel_scale,
+        n_workers=workers,
+    )
+    found = None
+    if truth is not None:
+        found = evaluation.evaluate(scores, truth, by=by, bins=_numbers(bins))
+    history = opened.folder / "history.csv"
+    written = page.write(
+        out,
+        opened.detector,
+        stream,
+        scores,
+        evaluation=found,
+        history=history,
+        n=n,
+        title=title,
+    )
+    typer.echo(f"Report written to {written}.")
+
+
+def _numbers(words: list[str] | None) -> list | None:
+    try:
+        return None if not words else [float(word) for word in words]
+    except ValueError:
+        return words
+
+
+def repeat_options(arguments: list[str]) -> list[str]:
+    """Write ``--levels 90 95`` as ``--levels 90 --levels 95``, which typer takes.
+
+    Parameters
+    ----------
+    arguments : list of str
+        The words of the command line.
+
+    Returns
+    -------
+    list of str
+        Each further value, up to the next option, with its option before it.
+
+    Examples
+    --------
+    >>> repeat_options(["--levels", "90", "95", "--seed", "1"])
+    ['--levels', '90', '--levels', '95', '--seed', '1']
+    """
+    repeated, option = [], None
+    for k, word in enumerate(arguments):
+        if word in _SEVERAL:
+            option = word
+        elif word.startswith("-") and not _is_number(word):
+            option = None
+        elif option is not None and arguments[k - 1] != option:
+            repeated.append(option)
+        repeated.append(word)
+    return repeated
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        The words after the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0; 2 for a wrong command or unusable input, after one sentence on standard
+        error; 130 when interrupted. With ``--debug``, or ASTROANOMALY_DEBUG=1 in
+        the environment, the error itself is raised.
+
+    Examples
+    --------
+    >>> main(["--version"])
+    astroanomaly 0.1.0
+    0
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments or bool(os.environ.get(_DEBUG))
+    arguments = repeat_options([word for word in arguments if word != "--debug"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = _terminal.show_warning
+        try:
+            return _run(arguments)
+        except _USER_ERRORS as error:
+            if debug:
+                raise
+            return _terminal.fail(_terminal.sentence(error))
+
+
+def _run(arguments: list[str]) -> int:
+    # typer brings click's exceptions with it or imports them, by its version; the
+    # base of all is known in both.
+    wrong_usage, any_click = typer.BadParameter.__mro__[1:3]
+    try:
+        status = app(arguments, prog_name="astroanomaly", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        return _terminal.fail("Interrupted.", 130)
+    except wrong_usage as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(error.format_message())
+            return 2
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "astroanomaly"
+        return _terminal.fail(f"{error.format_message()} See `{path} --help`.")
+    except any_click as error:
+        return _terminal.fail(error.format_message())
+    return int(status or 0)

@@ -1,0 +1,28 @@
+import os
+
+import pytest
+
+from astroanomaly.simulate._batches import map_batches
+
+
+def span(recipe, start, stop):
+    return recipe, start, stop, os.getpid()
+
+
+def test_batches_are_whole_and_in_order():
+    found = [r[1:3] for r in map_batches(span, None, 150, 1)]
+    assert found == [(0, 64), (64, 128), (128, 150)]
+
+
+def test_few_objects_stay_in_this_process():
+    assert {r[3] for r in map_batches(span, None, 127, 4)} == {os.getpid()}
+
+
+def test_bar_reaches_the_end(capsys):
+    list(map_batches(span, None, 100, 1, progress=True, label="Simulating"))
+    assert "100/100" in capsys.readouterr().out
+
+
+def test_no_workers_are_refused():
+    with pytest.raises(ValueError, match=r"`n_workers` must be at least 1. .*=0\."):
+        map_batches(span, None, 10, 0)

@@ -1,0 +1,16 @@
+import sys
+
+import pytest
+
+from astroanomaly import simulate
+from astroanomaly.simulate._extras import require
+
+
+def test_missing_galsim_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "galsim", None)
+    with pytest.raises(ImportError, match=r'pip install "astroanomaly\[sim\]"'):
+        simulate.galaxies(1)
+
+
+def test_present_package_is_returned():
+    assert require("sys") is sys
