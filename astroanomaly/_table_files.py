@@ -54,7 +54,8 @@ def write_table(table: Table, path: str | Path) -> None:
         Score table, or any table of numbers, truth values and text.
     path : str or Path
         File that ends in .ecsv, .fits, .csv or .parquet. Every format keeps every
-        bit of a float; all but .csv keep ``table.meta``.
+        bit of a float; all but .csv keep ``table.meta``. Letters beyond ASCII,
+        which FITS does not have, are spelled out as Python escapes in .fits.
 
     Raises
     ------
@@ -90,10 +91,18 @@ def _write_fits(table: Table, path: Path) -> None:
 
     # FITS cards hold no nested values: all of `meta` is one long text, in JSON.
     meta, table.meta = json.dumps(table.meta, default=str), {}
+    for name in table.colnames:
+        if table[name].dtype.kind in "UO":
+            table[name] = [_ascii(text) for text in table[name]]
     hdu = fits.table_to_hdu(table)
     hdu.header["EXTNAME"] = "SCORES"
     hdu.header[_META] = meta
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
+
+
+def _ascii(text) -> str:
+    # FITS has no other letters; a survey must not fail at its last step for one.
+    return str(text).encode("ascii", "backslashreplace").decode()
 
 
 def _write_parquet(table: Table, path: Path) -> None:

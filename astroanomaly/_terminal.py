@@ -60,11 +60,18 @@ def _console():
 
 
 def _table(title: str, names, rows):
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     for k, name in enumerate(names):
-        table.add_column(name, justify="left" if k == 0 else "right")
+        table.add_column(name, justify="right" if k else "left", no_wrap=True)
     for row in rows:
         table.add_row(*[str(cell) for cell in row])
     return table
@@ -112,10 +119,8 @@ def show_scores(table, out, n: int = 10) -> None:
     names = ("object_id", "anomaly_score", "p_value", "above level")
     console.print(_table(f"The {len(rows)} strangest", names, rows))
     for name in flags:
-        count = int(table[name].sum())
-        console.print(
-            f"above the {name.rpartition('_')[2]} per cent level: {count} of {len(table)}"
-        )
+        level, count = name.rpartition("_")[2], int(table[name].sum())
+        console.print(f"above the {level} per cent level: {count} of {len(table)}")
     skipped = table.meta.get("n_skipped", 0)
     listed = f", listed in {out}.skipped.ecsv" if skipped else ""
     console.print(f"skipped: {skipped}{listed}", markup=False)
@@ -132,7 +137,7 @@ def show_evaluation(found) -> None:
             row["score"],
             row["kind"],
             f"{row['auc']:.3f}",
-            f"{row['low']:.3f} to {row['high']:.3f}",
+            f"{row['low']:.3f}-{row['high']:.3f}",
             *(f"{by[row['score'], name]['auc']:.3f}" for name in bins),
         )
         for row in found.auc
@@ -141,7 +146,8 @@ def show_evaluation(found) -> None:
     title = "Area under the ROC curve"
     if bins:
         title += f", and by {found.by_name}"
-    console.print(_table(title, (*names, *bins), rows))
+    short = [str(name).replace(" to ", "-") for name in bins]
+    console.print(_table(title, (*names, *short), rows))
     if len(found.rates):
         names = ("level", "population", "flagged", "per cent", "95% interval")
         shown = [row for row in found.rates if row["bin"] == "all"]

@@ -128,7 +128,7 @@ class Training:
         file = self._checkpoint(name)
         watchers.append(callbacks.Checkpoint(file, self.rows[name], on_saved=saved))
         if self.progress:
-            title = "Training the GAN" if name == "gan" else "Training the encoder"
+            title = "GAN, epoch" if name == "gan" else "Encoder, epoch"
             watchers.append(callbacks.TrainingProgress(title))
         return watchers
 
@@ -152,7 +152,8 @@ def make_stretch(chosen: dict) -> stretches.Stretch:
     own = {"asinh": ("a", "softening"), "log": ("a",)}.get(name, ())
     if alien := [key for key in ("a", "softening") if key in chosen and key not in own]:
         raise ValueError(f"The stretch {name} has no setting {alien[0]}.")
-    return getattr(stretches, _config.STRETCHES[name])(**chosen)
+    # A name of its own keeps Keras from counting up one, run after run.
+    return getattr(stretches, _config.STRETCHES[name])(name=name, **chosen)
 
 
 def stretched(stretch, cutouts) -> np.ndarray:

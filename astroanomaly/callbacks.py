@@ -12,6 +12,7 @@ import keras
 from astroanomaly._files import atomic_path
 
 _MEMBER = "training.json"
+_SHOWN = 2
 
 
 def save_checkpoint(
@@ -213,7 +214,7 @@ class TrainingProgress(keras.callbacks.Callback):
             self._steps, self._first = steps, epoch
             total = (self.params["epochs"] - epoch) * steps
             self._task = self._bar.add_task(self.title, total=total, losses="")
-        text = f"{self.title}, epoch {epoch + 1} of {self.params['epochs']}"
+        text = f"{self.title} {epoch + 1}/{self.params['epochs']}"
         self._bar.update(self._task, description=text)
 
     def on_train_batch_end(self, batch, logs=None):
@@ -223,7 +224,10 @@ class TrainingProgress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Show the losses of the epoch."""
         done = (epoch - self._first + 1) * self._steps
-        losses = ", ".join(f"{k} {float(v):.4g}" for k, v in (logs or {}).items())
+        shown = list((logs or {}).items())[:_SHOWN]
+        losses = ", ".join(
+            f"{name.removesuffix('_loss')} {float(value):.4g}" for name, value in shown
+        )
         self._bar.update(self._task, completed=done, losses=losses)
 
     def on_train_end(self, logs=None):

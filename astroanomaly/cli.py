@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from astroanomaly import __version__, _terminal
+from astroanomaly import _options as opt
 
 app = typer.Typer(
     name="astroanomaly",
@@ -25,57 +26,9 @@ simulate_app = typer.Typer(
 )
 app.add_typer(simulate_app, name="simulate")
 
-# After these options several values may follow, as in --levels 90 95 99.
-_SEVERAL = ("--levels", "--bins", "--bands", "--flux-ratio", "--magnitude")
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError, FloatingPointError)
 _DEBUG = "ASTROANOMALY_DEBUG"
-
-_CUTOUTS = "A folder, a glob, a FITS file, a cube, an .npy or .npz file."
-Cutouts = Annotated[str, typer.Argument(metavar="CUTOUTS", help=_CUTOUTS)]
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
-Table = Annotated[
-    Path,
-    typer.Argument(
-        metavar="TABLE", help="A score table: .ecsv, .fits, .csv or .parquet."
-    ),
-]
-Catalog = Annotated[
-    Path | None,
-    typer.Option(help="Catalog beside the cutouts, or the positions in a mosaic."),
-]
-Bands = Annotated[
-    list[str] | None,
-    typer.Option(help="Bands by name, several after one another; put CUTOUTS first."),
-]
-BandPattern = Annotated[
-    str | None,
-    typer.Option(help='Such as "{band}_FLUX" or "{object_id}_{band}.fits".'),
-]
-PixelScale = Annotated[
-    float | None, typer.Option(help="Resample to pixels of so many arcsec.")
-]
-InputPixelScale = Annotated[
-    float | None, typer.Option(help="Pixel size of files that state none, arcsec.")
-]
-Edge = Annotated[
-    str | None, typer.Option(help="pad (default) or error: images below the size.")
-]
-Nan = Annotated[
-    str | None, typer.Option(help="fill (default) or refuse: images with NaN pixels.")
-]
-MaskExtension = Annotated[
-    str | None, typer.Option(help="Extension whose pixels other than 0 are bad.")
-]
-Workers = Annotated[int | None, typer.Option(help="Worker processes that read.")]
-Method = Annotated[
-    str | None,
-    typer.Option(help="Latent method: encoder (default), refine or mapping."),
-]
-Seed = Annotated[int, typer.Option(help="Same seed, same bits.")]
-By = Annotated[str | None, typer.Option(help="Column that divides the objects.")]
-Bins = Annotated[
-    list[str] | None, typer.Option(help="Rising edges, or words, of that column.")
-]
+_INTERRUPTED = 130
 
 
 def _version(value: bool) -> None:
@@ -99,11 +52,11 @@ def _options(
 @app.command()
 def quickstart(
     out: Annotated[Path, typer.Option(help="A new folder.")] = Path("quickstart"),
-    seed: Seed = 0,
+    seed: opt.Seed = 0,
     smoke: Annotated[
         bool, typer.Option("--smoke", help="A minute's run: does everything work?")
     ] = False,
-    workers: Workers = None,
+    workers: opt.Workers = None,
 ) -> None:
     """Run the whole chain on a simulated survey written as real FITS."""
     _terminal.load_tensorflow()
@@ -115,7 +68,7 @@ def quickstart(
 
 
 @app.command()
-def inspect(path: Cutouts) -> None:
+def inspect(path: opt.Cutouts) -> None:
     """Show what the reader sees: files, HDUs, bands, shapes, pixel scale, NaNs."""
     from astroanomaly.data.inspect import inspect as look
 
@@ -126,7 +79,7 @@ def inspect(path: Cutouts) -> None:
 def galaxies(
     n: Annotated[int, typer.Option("--n", help="Number of cutouts.")],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
-    seed: Seed = 0,
+    seed: opt.Seed = 0,
     instrument: Annotated[
         str, typer.Option(help="wfc3_f160w or acs_f814w.")
     ] = "wfc3_f160w",
@@ -142,7 +95,7 @@ def galaxies(
     magnitude: Annotated[
         list[float] | None, typer.Option(help="Bright and faint limit, AB mag.")
     ] = None,
-    workers: Workers = None,
+    workers: opt.Workers = None,
 ) -> None:
     """Simulate galaxies, isolated or with a companion of given flux ratio."""
     from astroanomaly import simulate
@@ -150,6 +103,7 @@ def galaxies(
 
     if companion_fraction is None:
         companion_fraction = 1.0 if flux_ratio else 0.0
+    out.mkdir(parents=True, exist_ok=True)  # Fails before the work, if it must.
     cutouts = simulate.galaxies(
         n,
         instrument=instrument,
@@ -167,27 +121,27 @@ def galaxies(
 
 @app.command()
 def train(
-    cutouts: Cutouts,
+    cutouts: opt.Cutouts,
     out: Annotated[Path, typer.Option(help="The run folder to make.")],
     config: Annotated[
         Path | None, typer.Option(help="TOML file of settings; see config.toml.")
     ] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels; 64.")] = None,
-    bands: Bands = None,
+    bands: opt.Bands = None,
     model: Annotated[str | None, typer.Option(help="wgan_gp (default) or hsc.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Of the GAN; 100.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same bits; 0.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out.")
     ] = False,
-    catalog: Catalog = None,
-    band_pattern: BandPattern = None,
-    pixel_scale: PixelScale = None,
-    input_pixel_scale: InputPixelScale = None,
-    edge: Edge = None,
-    nan: Nan = None,
-    mask_extension: MaskExtension = None,
-    workers: Workers = None,
+    catalog: opt.Catalog = None,
+    band_pattern: opt.BandPattern = None,
+    pixel_scale: opt.PixelScale = None,
+    input_pixel_scale: opt.InputPixelScale = None,
+    edge: opt.Edge = None,
+    nan: opt.Nan = None,
+    mask_extension: opt.MaskExtension = None,
+    workers: opt.Workers = None,
 ) -> None:
     """Train a detector on cutouts of ordinary objects."""
     _terminal.load_tensorflow()
@@ -218,19 +172,19 @@ def train(
 
 @app.command()
 def calibrate(
-    run: Run,
-    cutouts: Cutouts,
+    run: opt.Run,
+    cutouts: opt.Cutouts,
     levels: Annotated[
         list[float] | None,
         typer.Option(help="Levels in per cent, several after one another; 90 95 99."),
     ] = None,
-    method: Method = None,
-    catalog: Catalog = None,
-    bands: Bands = None,
-    band_pattern: BandPattern = None,
-    pixel_scale: PixelScale = None,
-    input_pixel_scale: InputPixelScale = None,
-    workers: Workers = None,
+    method: opt.Method = None,
+    catalog: opt.Catalog = None,
+    bands: opt.Bands = None,
+    band_pattern: opt.BandPattern = None,
+    pixel_scale: opt.PixelScale = None,
+    input_pixel_scale: opt.InputPixelScale = None,
+    workers: opt.Workers = None,
 ) -> None:
     """Set thresholds from ordinary objects, best ones that were not trained on."""
     _terminal.load_tensorflow()
@@ -254,22 +208,22 @@ def calibrate(
 
 @app.command()
 def score(
-    run: Run,
-    cutouts: Cutouts,
+    run: opt.Run,
+    cutouts: opt.Cutouts,
     out: Annotated[
         Path, typer.Option(help="The table: .ecsv, .fits, .csv or .parquet.")
     ],
-    method: Method = None,
+    method: opt.Method = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the blocks of a broken scoring.")
     ] = False,
     block: Annotated[int, typer.Option(help="Objects per block.")] = 512,
-    catalog: Catalog = None,
-    bands: Bands = None,
-    band_pattern: BandPattern = None,
-    pixel_scale: PixelScale = None,
-    input_pixel_scale: InputPixelScale = None,
-    workers: Workers = None,
+    catalog: opt.Catalog = None,
+    bands: opt.Bands = None,
+    band_pattern: opt.BandPattern = None,
+    pixel_scale: opt.PixelScale = None,
+    input_pixel_scale: opt.InputPixelScale = None,
+    workers: opt.Workers = None,
 ) -> None:
     """Score cutouts into a table, strangest first."""
     from astroanomaly import survey
@@ -299,16 +253,16 @@ def score(
 
 @app.command()
 def evaluate(
-    table: Table,
+    table: opt.Table,
     labels: Annotated[
         Path, typer.Argument(help="Table of object_id and is_anomaly (the truth).")
     ],
-    by: By = None,
-    bins: Bins = None,
+    by: opt.By = None,
+    bins: opt.Bins = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for evaluation.md and tables.")
     ] = None,
-    seed: Seed = 0,
+    seed: opt.Seed = 0,
 ) -> None:
     """Compare a score table with the truth: AUC and rates, with intervals."""
     from astroanomaly import evaluation, survey
@@ -317,7 +271,7 @@ def evaluate(
         survey.read_table(table),
         survey.read_table(labels),
         by=by,
-        bins=_numbers(bins),
+        bins=opt.numbers(bins),
         seed=seed,
     )
     _terminal.show_evaluation(found)
@@ -327,23 +281,23 @@ def evaluate(
 
 @app.command()
 def report(
-    run: Run,
-    table: Table,
-    cutouts: Cutouts,
+    run: opt.Run,
+    table: opt.Table,
+    cutouts: opt.Cutouts,
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
     labels: Annotated[
         Path | None, typer.Option(help="Truth; adds the evaluation.")
     ] = None,
-    by: By = None,
-    bins: Bins = None,
+    by: opt.By = None,
+    bins: opt.Bins = None,
     n: Annotated[int, typer.Option("--n", help="Objects with pictures.")] = 60,
     title: Annotated[str, typer.Option(help="The heading.")] = "Strange objects",
-    catalog: Catalog = None,
-    bands: Bands = None,
-    band_pattern: BandPattern = None,
-    pixel_scale: PixelScale = None,
-    input_pixel_scale: InputPixelScale = None,
-    workers: Workers = None,
+    catalog: opt.Catalog = None,
+    bands: opt.Bands = None,
+    band_pattern: opt.BandPattern = None,
+    pixel_scale: opt.PixelScale = None,
+    input_pixel_scale: opt.InputPixelScale = None,
+    workers: opt.Workers = None,
 ) -> None:
     """Write one self-contained HTML page of the strangest objects."""
     from astroanomaly import survey
@@ -368,7 +322,7 @@ def report(
     )
     found = None
     if truth is not None:
-        found = evaluation.evaluate(scores, truth, by=by, bins=_numbers(bins))
+        found = evaluation.evaluate(scores, truth, by=by, bins=opt.numbers(bins))
     history = opened.folder / "history.csv"
     written = page.write(
         out,
@@ -381,51 +335,6 @@ def report(
         title=title,
     )
     typer.echo(f"Report written to {written}.")
-
-
-def _numbers(words: list[str] | None) -> list | None:
-    try:
-        return None if not words else [float(word) for word in words]
-    except ValueError:
-        return words
-
-
-def repeat_options(arguments: list[str]) -> list[str]:
-    """Write ``--levels 90 95`` as ``--levels 90 --levels 95``, which typer takes.
-
-    Parameters
-    ----------
-    arguments : list of str
-        The words of the command line.
-
-    Returns
-    -------
-    list of str
-        Each further value, up to the next option, with its option before it.
-
-    Examples
-    --------
-    >>> repeat_options(["--levels", "90", "95", "--seed", "1"])
-    ['--levels', '90', '--levels', '95', '--seed', '1']
-    """
-    repeated, option = [], None
-    for k, word in enumerate(arguments):
-        if word in _SEVERAL:
-            option = word
-        elif word.startswith("-") and not _is_number(word):
-            option = None
-        elif option is not None and arguments[k - 1] != option:
-            repeated.append(option)
-        repeated.append(word)
-    return repeated
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -451,7 +360,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or bool(os.environ.get(_DEBUG))
-    arguments = repeat_options([word for word in arguments if word != "--debug"])
+    arguments = opt.repeat_options([word for word in arguments if word != "--debug"])
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)
         warnings.showwarning = _terminal.show_warning
@@ -470,7 +379,7 @@ def _run(arguments: list[str]) -> int:
     try:
         status = app(arguments, prog_name="astroanomaly", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
-        return _terminal.fail("Interrupted.", 130)
+        status = _INTERRUPTED
     except wrong_usage as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(error.format_message())
@@ -480,4 +389,6 @@ def _run(arguments: list[str]) -> int:
         return _terminal.fail(f"{error.format_message()} See `{path} --help`.")
     except any_click as error:
         return _terminal.fail(error.format_message())
+    if status == _INTERRUPTED:
+        return _terminal.fail("Interrupted.", _INTERRUPTED)
     return int(status or 0)

@@ -581,7 +581,10 @@ class AnomalyDetector:
     def _search_configs(self) -> dict:
         if self.latent is None or self.latent is self.encoder:
             return {}
-        return {self.method: self.latent.get_config()}
+        config = self.latent.get_config()
+        if self.method == "mapping":
+            config["encoder"] = self.latent.encoder is not None
+        return {self.method: config}
 
 
 def load_detector(path: str | Path) -> AnomalyDetector:
@@ -614,12 +617,14 @@ def load_detector(path: str | Path) -> AnomalyDetector:
             f"{state.get('astroanomaly')}; train again or use that version."
         )
     model = keras.saving.load_model(path / "model.keras")
+    search, encoder = _load_latent(path, state, model)
     detector = AnomalyDetector(
         model,
         stretches.load(path / "stretch.json"),
-        _load_latent(path, state, model),
+        search,
         **{key: state[key] for key in ("score", "w", "smoothing", "seed", "level")},
     )
+    detector.encoder = encoder
     for method, config in state["noise"].items():
         detector._noise[method] = scoring.ResidualNoise(**config)
     for method, config in state["calibrations"].items():
@@ -633,11 +638,12 @@ def _load_latent(path: Path, state: dict, model):
         encoder = keras.saving.load_model(path / "encoder.keras").attach(model)
     method = state["method"]
     if method in ("model", "encoder"):
-        return encoder
-    base = model if method == "mapping" else encoder
-    search = METHODS[method](base, **state["searches"].get(method, {}))
-    search.encoder = encoder
-    return search
+        return encoder, encoder
+    config = state["searches"][method]
+    if method == "mapping":
+        config["encoder"] = encoder if config["encoder"] else None
+        return METHODS[method](model, **config), encoder
+    return METHODS[method](encoder, **config), encoder
 
 
 def _require(cutouts, n: int, what: str) -> None:

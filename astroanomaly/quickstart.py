@@ -19,6 +19,10 @@ _SUMMARY, _MARK = "summary.json", "quickstart.json"
 _N_STAGES = 6
 
 
+def _table(**values):
+    return field(default_factory=lambda: dict(values))
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a quickstart simulates and how it trains.
@@ -46,28 +50,15 @@ class Settings:
     n_companions: int = 600
     size: int = 64
     instrument: str = "wfc3_f160w"
-    model: Mapping = field(
-        default_factory=lambda: {
-            "width": 16,
-            "kernel_size": 5,
-            "latent_dim": 64,
-            "n_critic": 5,
-            "ema": 0.99,
-        }
+    model: Mapping = _table(
+        width=16, kernel_size=5, latent_dim=64, n_critic=5, ema=0.99
     )
-    training: Mapping = field(
-        default_factory=lambda: {
-            "epochs": 30,
-            "batch_size": 32,
-            "learning_rate": 3e-4,
-            "augment": True,
-        }
+    training: Mapping = _table(
+        epochs=30, batch_size=32, learning_rate=3e-4, augment=True
     )
-    encoder: Mapping = field(
-        default_factory=lambda: {"epochs": 8, "learning_rate": 1e-3}
-    )
-    stretch: Mapping = field(default_factory=lambda: {"name": "asinh"})
-    detector: Mapping = field(default_factory=lambda: {"score": "peak"})
+    encoder: Mapping = _table(epochs=8, learning_rate=1e-3)
+    stretch: Mapping = _table(name="asinh")
+    detector: Mapping = _table(score="peak")
 
     @property
     def n(self) -> int:
@@ -84,14 +75,14 @@ SCALES = {
         n_isolated=60,
         n_companions=60,
         size=32,
-        model={"width": 8, "kernel_size": 3, "latent_dim": 16, "ema": 0.9},
+        model={"width": 8, "latent_dim": 16, "n_critic": 2, "ema": 0.9},
         training={
-            "epochs": 6,
-            "batch_size": 32,
+            "epochs": 20,
+            "batch_size": 16,
             "learning_rate": 1e-3,
             "augment": True,
         },
-        encoder={"epochs": 6, "learning_rate": 2e-3},
+        encoder={"epochs": 12, "learning_rate": 2e-3},
     ),
 }
 
@@ -343,18 +334,16 @@ class _Chain:
             )
 
     def _labelled(self, table):
-        from astroanomaly import _tables
-
         labelled = table.copy()
-        rows = _tables.match(self.test.table, _tables.texts(table))
+        rows = _rows(self.test.object_ids, table["object_id"])
         labelled["is_anomaly"] = np.asarray(self.test.table["is_anomaly"], bool)[rows]
         return labelled
 
     def _figures(self, table, found):
-        from astroanomaly import _tables, plots
+        from astroanomaly import plots
 
         detector, test = self.run.detector, self.test
-        rows = _tables.match(table, test.object_ids)
+        rows = _rows(table["object_id"], test.object_ids)
         truth = np.asarray(test.table["is_anomaly"], bool)
         scores = {
             name: np.asarray(table[name])[rows]
@@ -390,6 +379,11 @@ class _Chain:
         }
         with atomic_path(self.folder / _SUMMARY) as partial:
             partial.write_text(json.dumps(summary, indent=1), encoding="utf-8")
+
+
+def _rows(ids, wanted) -> list[int]:
+    place = {str(name): row for row, name in enumerate(ids)}
+    return [place[str(name)] for name in wanted]
 
 
 def _join(parts: list):

@@ -1,9 +1,7 @@
 """The run folder: train, go on after a break, calibrate, load again."""
 
 import hashlib
-import json
 import os
-import tomllib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from astroanomaly import __version__, _config
-from astroanomaly._files import atomic_path
-from astroanomaly._versions import versions
-
-FORMAT = 1
-_CONFIG, _OBJECTS = "config.toml", "training_objects.json"
+from astroanomaly import _config, _run_folder
 
 
 def train(
@@ -106,7 +99,7 @@ def train(
     given = _config.read_config(given)
     folder = Path(out)
     settings = _settings(folder, _config.read_config(config), given, resume)
-    if _finished(folder):
+    if _run_folder.finished(folder):
         return load_run(folder)
     # Before the reading, which may take long: is this a place to write to?
     folder.mkdir(parents=True, exist_ok=True)
@@ -116,14 +109,14 @@ def train(
     from astroanomaly._training import Training
 
     training = Training(folder, settings, data, progress)
-    _begin(folder, settings, record)
+    _run_folder.begin(folder, settings, record)
     training.run()
     return load_run(folder)
 
 
 def _settings(folder: Path, config: dict, given: dict, resume: bool) -> dict:
     """Return the settings of a run that is new or goes on."""
-    holds = folder.is_dir() and any(folder.iterdir())
+    holds = _run_folder.holds_files(folder)
     if holds and not resume:
         raise ValueError(
             f"{folder} must be a new folder. Received: one that holds files already; "
@@ -131,7 +124,7 @@ def _settings(folder: Path, config: dict, given: dict, resume: bool) -> dict:
         )
     if not holds:
         return _config.resolve(config, given)
-    old = _read_config(folder)
+    old = _run_folder.read_config(folder)
     settings = _config.resolve(old, config, given)
     if found := _config.differences(old, settings):
         raise ValueError(
@@ -139,56 +132,6 @@ def _settings(folder: Path, config: dict, given: dict, resume: bool) -> dict:
             f"Received: {'; '.join(found)}."
         )
     return settings
-
-
-def _begin(folder: Path, settings: dict, record: dict) -> None:
-    """Write what a run is made with, once nothing speaks against it."""
-    if not (folder / _OBJECTS).is_file():
-        with atomic_path(folder / _OBJECTS) as partial:
-            partial.write_text(json.dumps(record), encoding="utf-8")
-    if not (folder / _CONFIG).is_file():
-        _write_config(folder, settings)
-
-
-def _write_config(folder: Path, settings: dict) -> None:
-    record = {"run": {"format": FORMAT, "astroanomaly": __version__}}
-    with atomic_path(folder / _CONFIG) as partial:
-        text = _config.dumps({**settings, **record, "versions": versions()})
-        partial.write_text(text, encoding="utf-8")
-
-
-def _not_a_run(folder: Path) -> ValueError:
-    what = f"a folder without {_CONFIG}" if folder.is_dir() else "no such folder"
-    if folder.is_file():
-        what = "a file"
-    return ValueError(
-        f"{folder} must be a run folder, as `astroanomaly train` makes it. "
-        f"Received: {what}."
-    )
-
-
-def _read_config(folder: Path) -> dict:
-    """Return the settings of a run, or refuse what is none of this version."""
-    file = folder / _CONFIG
-    if not file.is_file():
-        raise _not_a_run(folder)
-    try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} must be a TOML file. Received: {error}") from None
-    record = tables.get("run", {})
-    if record.get("format") != FORMAT:
-        raise ValueError(
-            f"{file} must be of run format {FORMAT}, which astroanomaly {__version__} "
-            f"reads. Received: format {record.get('format')}, written by astroanomaly "
-            f"{record.get('astroanomaly', 'of an unknown version')}; train again or "
-            "use that version."
-        )
-    return {key: tables[key] for key in _config.SCHEMA if key in tables}
-
-
-def _finished(folder: Path) -> bool:
-    return (folder / "detector" / "detector.json").is_file()
 
 
 def _training_data(folder, settings, path, catalog, n_workers, progress):
@@ -213,19 +156,14 @@ def _training_data(folder, settings, path, catalog, n_workers, progress):
         "pixels": pixel_hashes(cutouts),
         "skipped": {name: [str(v) for v in skipped[name]] for name in skipped.colnames},
     }
-    if (folder / _OBJECTS).is_file():
-        old = _read_objects(folder)
-        if (old["pixels"], old["bands"]) != (record["pixels"], record["bands"]):
-            raise ValueError(
-                f"{folder} must be resumed with the cutouts it was begun with: "
-                f"{old['n']} of {old['cutouts']}. Received: {record['n']} of "
-                f"{record['cutouts']}, which are not the same images."
-            )
+    old = _run_folder.read_objects(folder)
+    if old and any(old[key] != record[key] for key in ("pixels", "bands")):
+        raise ValueError(
+            f"{folder} must be resumed with the cutouts it was begun with: "
+            f"{old['n']} of {old['cutouts']}. Received: {record['n']} of "
+            f"{record['cutouts']}, which are not the same images."
+        )
     return cutouts, record
-
-
-def _read_objects(folder: Path) -> dict:
-    return json.loads((folder / _OBJECTS).read_text(encoding="utf-8"))
 
 
 def pixel_hashes(cutouts) -> list[str]:
@@ -360,13 +298,13 @@ def load_run(run: str | Path) -> Run:
     'peak'
     """
     folder = Path(run)
-    settings = _read_config(folder)
-    if not _finished(folder):
+    settings = _run_folder.read_config(folder)
+    if not _run_folder.finished(folder):
         raise ValueError(
             f"{folder} must hold a finished run. Received: one whose training has not "
             f"ended; go on with `astroanomaly train CUTOUTS --out {folder} --resume`."
         )
-    return Run(folder, settings, tuple(_read_objects(folder)["bands"]))
+    return Run(folder, settings, tuple(_run_folder.read_objects(folder)["bands"]))
 
 
 def calibrate(
@@ -434,7 +372,7 @@ def calibrate(
 
 
 def _warn_if_trained_on(run: Run, objects, path) -> None:
-    seen = set(_read_objects(run.folder)["pixels"])
+    seen = set(_run_folder.read_objects(run.folder)["pixels"])
     known = sum(key in seen for key in pixel_hashes(objects))
     if known:
         warnings.warn(

@@ -81,7 +81,7 @@ def score_survey(
             f"{detector.method}` with ordinary objects first."
         )
     parts = Parts(out, _manifest(detector, cutouts, int(block)), resume)
-    start = parts.n_finished * parts.block
+    start = min(parts.n_finished * parts.block, len(cutouts))
     with _bar(len(cutouts), start, progress) as advance:
         rest, first = cutouts, start
         if hasattr(cutouts, "images"):

@@ -27,6 +27,7 @@ _MODULES = (
     "mosaic",
     "naming",
     "pipeline",
+    "plain",
     "planes",
     "prepare",
     "progress",

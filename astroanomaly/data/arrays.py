@@ -1,6 +1,7 @@
 """Many objects in one file or array: cubes, .npy, .npz, an extension an object."""
 
 import hashlib
+import mmap
 import os
 import warnings
 from pathlib import Path
@@ -133,7 +134,17 @@ class ArraySource:
 
     def release(self) -> None:
         """Unmap the file: pages that were read would count as used memory."""
-        self._mapped = None
+        # A packed or scaled cube is no map, and would have to be read again.
+        if _is_mapped(self._mapped):
+            self._mapped = None
+
+
+def _is_mapped(array) -> bool:
+    while array is not None:
+        if isinstance(array, np.memmap | mmap.mmap):
+            return True
+        array = getattr(array, "base", None)
+    return False
 
 
 class ExtensionSource:

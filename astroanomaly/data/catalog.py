@@ -1,5 +1,6 @@
 """Catalogs: reading them, joining them to cutouts, positions in them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def read_catalog(catalog: str | Path | Table) -> Table:
 
     Examples
     --------
-    >>> read_catalog(Table({"ID": [7]}))["object_id"][0]
+    >>> str(read_catalog(Table({"ID": [7]}))["object_id"][0])
     '7'
     """
     if isinstance(catalog, Table):
@@ -164,21 +165,42 @@ def match_rows(
     bool
         True when the column `file` matched and not `object_id`.
 
+    Raises
+    ------
+    ValueError
+        If an object's id occurs in two rows.
+
     Examples
     --------
     >>> match_rows(Table({"object_id": ["b", "a"]}), ["a"], ["a.fits"])
     (array([1]), False)
     """
     best, by_file = np.full(len(object_ids), -1), False
-    if "file" in catalog.colnames:
+    names = [Path(name).name for name in files]
+    if "file" in catalog.colnames and len(set(names)) == len(names):
         keys = [Path(name).name for name in catalog["file"].tolist()]
-        best = _match(keys, [Path(name).name for name in files])
-        by_file = True
+        # In the catalog of a cube every row names the same file.
+        if len(set(keys)) == len(keys):
+            best, by_file = _match(keys, names), True
     if "object_id" in catalog.colnames:
-        ids = _match(catalog["object_id"].tolist(), object_ids)
+        keys = catalog["object_id"].tolist()
+        ids = _match(keys, object_ids)
         if (ids >= 0).sum() > (best >= 0).sum():
+            _check_once(keys, object_ids)
             return ids, False
     return best, by_file
+
+
+def _check_once(keys: list[str], wanted: Sequence[str]) -> None:
+    if len(set(keys)) == len(keys):
+        return
+    wanted = set(wanted)
+    twice = [k for k, n in Counter(keys).items() if n > 1 and k in wanted]
+    if twice:
+        raise ValueError(
+            "The catalog must have one row per object_id. Received: "
+            f"{len(twice)} duplicate object_id value(s), such as {twice[0]!r}."
+        )
 
 
 def join(

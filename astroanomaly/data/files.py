@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from astroanomaly.data import headers
+from astroanomaly.data.plain import read_plain
 from astroanomaly.data.planes import (
     BadCutout,
     ImageHDU,
@@ -239,17 +240,13 @@ class FileSource:
         layout, paths = self.layout, self.paths[row]
         if layout.kind == FILES:
             return _read_files(paths, layout, mask_extension)
-        with open_fits(paths[0]) as hdus:
-            images = list_images(hdus)
-            found = find_images(images, layout)
-            for image in found:
-                _shape_of(image, 3 if layout.kind == PLANES else 2)
-            planes = [pixels(hdus[image.index]) for image in found]
-            masks = [
-                _mask(hdus, images, mask_extension, band, plane.shape[-2:])
-                for band, plane in zip(layout.bands, planes, strict=False)
-            ]
-            found_headers = [headers.inherited(hdus, image.index) for image in found]
+        if layout.kind == SINGLE:
+            parts = _read_single(paths[0], layout.bands[0], mask_extension)
+            planes, masks, found_headers = ([part] for part in parts)
+        else:
+            planes, masks, found_headers = _read_images(
+                paths[0], layout, mask_extension
+            )
         if layout.check_filter:
             _check_filter(found_headers[0], layout.bands[0])
         if layout.kind == PLANES:
@@ -297,23 +294,49 @@ def _split(cube, header, layout: Layout):
     return [cube[i] for i in layout.planes], [header] * len(layout.planes)
 
 
+def _read_single(path: str, band: str, mask_extension):
+    """Return pixels, mask and header of the only image of a file."""
+    found = None if mask_extension else read_plain(path)
+    if found is not None:
+        plane, header = found
+        if min(plane.shape) > 1:
+            return plane, None, header
+    with open_fits(path) as hdus:
+        images = list_images(hdus)
+        image = only_image(images)
+        _shape_of(image, 2)
+        plane = pixels(hdus[image.index])
+        mask = _mask(hdus, images, mask_extension, band, plane.shape)
+        return plane, mask, headers.inherited(hdus, image.index)
+
+
+def _read_images(path: str, layout: Layout, mask_extension):
+    """Return pixels, masks and headers of the images that a layout names."""
+    with open_fits(path) as hdus:
+        images = list_images(hdus)
+        found = find_images(images, layout)
+        for image in found:
+            _shape_of(image, 3 if layout.kind == PLANES else 2)
+        planes = [pixels(hdus[image.index]) for image in found]
+        masks = [
+            _mask(hdus, images, mask_extension, band, plane.shape[-2:])
+            for band, plane in zip(layout.bands, planes, strict=False)
+        ]
+        return planes, masks, [headers.inherited(hdus, i.index) for i in found]
+
+
 def _read_files(paths, layout: Layout, mask_extension) -> RawCutout:
     planes, masks, found_headers = [], [], []
     for path, band in zip(paths, layout.bands, strict=True):
         if not path:
             raise BadCutout(f"has no file for the band {band}")
         try:
-            with open_fits(path) as hdus:
-                images = list_images(hdus)
-                image = only_image(images)
-                _shape_of(image, 2)
-                planes.append(pixels(hdus[image.index]))
-                masks.append(
-                    _mask(hdus, images, mask_extension, band, planes[-1].shape)
-                )
-                found_headers.append(headers.inherited(hdus, image.index))
+            plane, mask, header = _read_single(path, band, mask_extension)
         except BadCutout as error:
             raise BadCutout(f"{error} (band {band}, file {Path(path).name})") from error
+        planes.append(plane)
+        masks.append(mask)
+        found_headers.append(header)
     return _raw(planes, masks, found_headers)
 
 

@@ -7,6 +7,8 @@ import warnings
 import numpy as np
 from astropy.io.fits import Header
 
+from astroanomaly.data.plain import PlainHeader
+
 ZERO_POINT_KEYS = ("MAGZERO", "ABZP", "MAGZPT", "ZEROPT", "MAGZP", "ABMAGZP", "ZP")
 PIXEL_SCALE_KEYS = ("PIXSCALE", "PIXELSCL", "SECPIX", "D001SCAL")
 
@@ -85,7 +87,9 @@ def zero_point(header: Header) -> float:
     header : Header
         Read are MAGZERO, ABZP, MAGZPT, ZEROPT, MAGZP, ABMAGZP and ZP, the first
         that is a number; else the Hubble keywords PHOTFLAM and PHOTPLAM, by
-        ``-2.5 log10(PHOTFLAM) - 5 log10(PHOTPLAM) - 2.408``.
+        ``-2.5 log10(PHOTFLAM) - 5 log10(PHOTPLAM) - 2.408``; else FLUXMAG0, the
+        counts of magnitude 0 that the LSST pipeline writes (HSC), by
+        ``2.5 log10(FLUXMAG0)``.
 
     Returns
     -------
@@ -108,7 +112,8 @@ def zero_point(header: Header) -> float:
     flam, plam = _number(header, "PHOTFLAM"), _number(header, "PHOTPLAM")
     if flam > 0 and plam > 0:
         return -2.5 * math.log10(flam) - 5 * math.log10(plam) - 2.408
-    return math.nan
+    counts = _number(header, "FLUXMAG0")
+    return 2.5 * math.log10(counts) if counts > 0 else math.nan
 
 
 def _celestial(header: Header) -> bool:
@@ -176,6 +181,8 @@ def _without_leftovers(header: Header) -> Header:
     Drizzling takes the distortion out and names the axes RA---TAN, but copies the
     keywords of the exposures. Lookup tables lie in other extensions.
     """
+    if isinstance(header, PlainHeader):
+        header = header.full()
     if _text(header, "CTYPE1").endswith("-SIP"):
         return header
     kept = header.copy()

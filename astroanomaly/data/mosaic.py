@@ -5,18 +5,27 @@ import os
 from pathlib import Path
 
 import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.io.fits import CompImageHDU
 from astropy.nddata import NoOverlapError, overlap_slices
 from astropy.table import Table
 
 from astroanomaly.data import headers
 from astroanomaly.data.arrays import numbered
 from astroanomaly.data.catalog import pixel_columns, sky_columns
-from astroanomaly.data.files import Layout, find_image, find_images
+from astroanomaly.data.files import (
+    FILES,
+    SINGLE,
+    Layout,
+    find_image,
+    find_images,
+)
 from astroanomaly.data.planes import BadCutout, list_images, open_fits, stem
 from astroanomaly.data.prepare import RawCutout, Settings
 from astroanomaly.data.resize import same_scale
 
 _PACKED = (".gz", ".bz2", ".fz")
+_SCALED = ("BSCALE", "BZERO", "BLANK")
 
 
 def positions(
@@ -78,12 +87,12 @@ def positions(
 
 
 class MosaicSource:
-    """Objects at positions in one image.
+    """Objects at positions in one image, or in one image per band.
 
     Parameters
     ----------
-    path : str
-        The FITS file.
+    paths : tuple of str
+        The FITS file, or one per band.
     layout : Layout
         Where the bands are; all have the same pixel grid.
     object_ids : list of str
@@ -92,15 +101,16 @@ class MosaicSource:
         x, y, ra, dec of each object.
     box : tuple of int
         Rows and columns to cut, in pixels of the mosaic.
+    mapped : bool
+        False for packed or scaled pixels, which cannot be mapped from the disk:
+        they are held in memory, by this process alone.
     """
 
-    def __init__(self, path, layout: Layout, object_ids, places, box):
-        self.path, self.layout, self.box = str(path), layout, tuple(box)
+    def __init__(self, paths, layout: Layout, object_ids, places, box, mapped=True):
+        self.paths, self.layout, self.box = tuple(paths), layout, tuple(box)
         self.object_ids = list(object_ids)
         self.places = np.asarray(places, float)
-        # A packed mosaic cannot be mapped: one process holds it.
-        self.packed = self.path.lower().endswith(_PACKED)
-        self.in_workers = not self.packed
+        self.mapped = self.in_workers = mapped
         self._open = None
 
     @property
@@ -111,59 +121,74 @@ class MosaicSource:
     @property
     def files(self) -> list[str]:
         """The file of each object, for the table."""
-        return [self.path] * len(self.object_ids)
+        return [self.paths[0]] * len(self.object_ids)
 
     def take(self, rows) -> "MosaicSource":
         """Return the source of the chosen objects only."""
         ids = [self.object_ids[i] for i in rows]
         places = self.places[list(rows)]
-        return MosaicSource(self.path, self.layout, ids, places, self.box)
+        return MosaicSource(self.paths, self.layout, ids, places, self.box, self.mapped)
 
     def select(self, index: list[int]) -> "MosaicSource":
         """Return the source that reads only the chosen bands."""
+        paths = self.paths
+        if self.layout.kind == FILES:
+            paths = [paths[i] for i in index]
         layout = self.layout.select(index)
-        return MosaicSource(self.path, layout, self.object_ids, self.places, self.box)
+        return MosaicSource(
+            paths, layout, self.object_ids, self.places, self.box, self.mapped
+        )
 
     def signature(self) -> list[str]:
-        """Return one text per object: its position and the file's size."""
-        size = f"{Path(self.path).name}:{os.path.getsize(self.path)}"
-        return [f"{size}@{x:.3f},{y:.3f}" for x, y, *_ in self.places]
+        """Return one text per object: its position and the files' sizes."""
+        sizes = [f"{Path(p).name}:{os.path.getsize(p)}" for p in self.paths]
+        return [f"{'|'.join(sizes)}@{x:.3f},{y:.3f}" for x, y, *_ in self.places]
 
     def _load(self, mask_extension):
-        with open_fits(self.path, memmap=not self.packed) as hdus:
-            images = list_images(hdus)
-            found = find_images(images, self.layout)
-            planes = [_image(hdus[image.index]) for image in found]
-            own = [hdus[image.index].header for image in found]
-            masks = [
-                None
-                if mask_extension is None
-                else _mask(hdus, images, mask_extension, band)
-                for band in self.bands
-            ]
+        planes, masks, own = [], [], []
+        for path, layout in parts(self.paths, self.layout):
+            with open_fits(path, memmap=self.mapped) as hdus:
+                images = list_images(hdus)
+                found = find_images(images, layout)
+                planes += [_image(hdus[image.index]) for image in found]
+                own += [headers.inherited(hdus, image.index) for image in found]
+                masks += [
+                    None
+                    if mask_extension is None
+                    else _mask(hdus, images, mask_extension, band)
+                    for band in layout.bands
+                ]
         return (
             planes,
             masks,
-            [headers.pixel_scale(header) for header in own],
+            [headers.pixel_scale(headers.own(header)) for header in own],
             [headers.unit(header) for header in own],
             [headers.zero_point(header) for header in own],
         )
+
+    def _overlap(self, row: int, shape):
+        """Return the slices of the mosaic and of the box that belong together."""
+        name, (x, y) = self.object_ids[row], self.places[row, :2]
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise BadCutout(f"{name} has no position in the catalog")
+        # The nearest pixel first: a position that went through a WCS is off a whole
+        # number by 1e-10, which must not move the box.
+        nearest = math.floor(y + 0.5), math.floor(x + 0.5)
+        try:
+            return overlap_slices(shape, self.box, nearest, "partial")
+        except NoOverlapError as error:
+            raise BadCutout(
+                f"{name} lies outside the mosaic, at x={x:.1f}, y={y:.1f} of "
+                f"{shape[1]}x{shape[0]} pixels (x, y)"
+            ) from error
 
     def read(self, row: int, mask_extension: str | None = None) -> RawCutout:
         """Read one object; see `FileSource.read`."""
         if self._open is None:
             self._open = self._load(mask_extension)
         planes, masks, scales, units, zero_points = self._open
-        x, y, ra, dec = self.places[row]
-        if not (math.isfinite(x) and math.isfinite(y)):
-            raise BadCutout(f"{self.object_ids[row]} has no position in the catalog")
-        try:
-            large, small = overlap_slices(planes[0].shape, self.box, (y, x), "partial")
-        except NoOverlapError as error:
-            raise BadCutout(
-                f"{self.object_ids[row]} lies outside the mosaic, at x={x:.1f}, "
-                f"y={y:.1f} of {planes[0].shape[1]}x{planes[0].shape[0]} pixels (x, y)"
-            ) from error
+        ra, dec = self.places[row, 2:]
+        large, small = self._overlap(row, planes[0].shape)
         outside = np.ones(self.box, bool)
         outside[small] = False
         cut = []
@@ -185,12 +210,38 @@ class MosaicSource:
 
     def release(self) -> None:
         """Unmap the mosaic: pages that were read would count as used memory."""
-        if not self.packed:
+        if self.mapped:
             self._open = None
 
     def __getstate__(self) -> dict:
         """Leave the open mosaic out when a worker process gets a copy."""
         return {**self.__dict__, "_open": None}
+
+
+def parts(paths, layout: Layout) -> list[tuple[str, Layout]]:
+    """Return the files of a mosaic, each with the layout of its bands.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        One file, or one per band.
+    layout : Layout
+        Where the bands are.
+
+    Returns
+    -------
+    list of tuple
+        File and layout.
+
+    Examples
+    --------
+    >>> parts(["h.fits", "j.fits"], Layout(FILES, ("h", "j")))[1][1].bands
+    ('j',)
+    """
+    if layout.kind != FILES:
+        return [(paths[0], layout)]
+    pairs = zip(paths, layout.bands, strict=True)
+    return [(path, Layout(SINGLE, (band,))) for path, band in pairs]
 
 
 def _image(hdu) -> np.ndarray:
@@ -236,15 +287,61 @@ def native_box(
     return rows, columns
 
 
-def from_mosaic(path: str, layout: Layout, catalog: Table, settings: Settings):
+def _can_be_mapped(path: str, hdu) -> bool:
+    if path.lower().endswith(_PACKED) or isinstance(hdu, CompImageHDU):
+        return False
+    return not any(key in hdu.header for key in _SCALED)
+
+
+def _grid(paths, layout: Layout):
+    """Return the first band's header and whether all can be mapped.
+
+    All bands must have one pixel grid: the same shape and the same sky, to half a
+    pixel, in the first and in the last corner.
+    """
+    found, mapped = [], True
+    for path, part in parts(paths, layout):
+        with open_fits(path, memmap=True) as hdus:
+            for image in find_images(list_images(hdus), part):
+                hdu = hdus[image.index]
+                found.append((path, image.shape, hdu.header.copy()))
+                mapped = mapped and _can_be_mapped(path, hdu)
+    path, shape, header = found[0]
+    for other, other_shape, other_header in found:
+        if other_shape != shape or len(shape) != 2:
+            raise ValueError(
+                f"The bands of a mosaic must be images of one shape. Received: {shape} "
+                f"({path}) and {other_shape} ({other})."
+            )
+        if not _same_sky(header, other_header, shape):
+            raise ValueError(
+                "The bands of a mosaic must lie on one pixel grid. Received: "
+                f"{path} and {other}, whose positions differ by half a pixel or more."
+            )
+    return header, mapped
+
+
+def _same_sky(first, second, shape) -> bool:
+    scale = headers.pixel_scale(first)
+    if first is second or scale is None or headers.pixel_scale(second) is None:
+        return True
+    for x, y in ((0, 0), (shape[1] - 1, shape[0] - 1)):
+        a = SkyCoord(*headers.sky_position(first, x, y), unit="deg")
+        b = SkyCoord(*headers.sky_position(second, x, y), unit="deg")
+        if a.separation(b).arcsec >= 0.5 * scale:
+            return False
+    return True
+
+
+def from_mosaic(paths, layout: Layout, catalog: Table, settings: Settings):
     """Return the source for a mosaic and a catalog.
 
     Parameters
     ----------
-    path : str
-        The FITS file.
+    paths : sequence of str
+        The FITS file, or one per band on the same pixel grid.
     layout : Layout
-        Where its bands are.
+        Where the bands are.
     catalog : Table of n rows
         As from `read_catalog`.
     settings : Settings
@@ -259,28 +356,20 @@ def from_mosaic(path: str, layout: Layout, catalog: Table, settings: Settings):
     ------
     ValueError
         If no size is given, the catalog has no usable columns or the mosaic no WCS,
-        or its bands have different shapes.
+        or its bands have different shapes or positions.
     BadCutout
-        If the mosaic cannot be opened.
+        If a file cannot be opened.
     """
     if settings.size is None:
         raise ValueError(
-            f"`size` must be given to cut objects out of the mosaic {path}. "
+            f"`size` must be given to cut objects out of the mosaic {paths[0]}. "
             "Received: None."
         )
-    with open_fits(path, memmap=True) as hdus:
-        found = find_images(list_images(hdus), layout)
-        header = hdus[found[0].index].header.copy()
-    shapes = {image.shape for image in found}
-    if len(shapes) > 1 or len(found[0].shape) != 2:
-        raise ValueError(
-            f"The bands of the mosaic {path} must be images of one shape. "
-            f"Received: {sorted(shapes)}."
-        )
-    places = np.column_stack(positions(path, header, catalog))
+    header, mapped = _grid(paths, layout)
+    places = np.column_stack(positions(paths[0], header, catalog))
     if "object_id" in catalog.colnames:
         ids = catalog["object_id"].tolist()
     else:
-        ids = numbered(stem(path), len(catalog))
+        ids = numbered(stem(paths[0]), len(catalog))
     box = native_box(settings.size, headers.pixel_scale(header), settings)
-    return MosaicSource(path, layout, ids, places, box)
+    return MosaicSource(paths, layout, ids, places, box, mapped)

@@ -182,7 +182,8 @@ def open_fits(path: str | Path, memmap: bool = False) -> Iterator[fits.HDUList]:
         # a short file, however, is a fault and not a remark.
         warnings.simplefilter("always")
         try:
-            with fits.open(path, memmap=memmap) as hdus:
+            # None and not True: scaled pixels, which cannot be mapped, are read.
+            with fits.open(path, memmap=None if memmap else False) as hdus:
                 yield hdus
         except BadCutout:
             raise

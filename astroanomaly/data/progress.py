@@ -53,7 +53,8 @@ def reading_bar(total: int, console=None) -> Iterator[Bar]:
 
     Examples
     --------
-    >>> with reading_bar(10) as bar:
+    >>> from rich.console import Console
+    >>> with reading_bar(10, Console(quiet=True)) as bar:
     ...     bar.advance(10, 0)
     """
     columns = (

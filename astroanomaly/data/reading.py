@@ -11,8 +11,8 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly.data import catalog as catalogs
-from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.data.files import FileSource
+from astroanomaly.data.cutouts import Cutouts, band_index
+from astroanomaly.data.files import FILES, FileSource, Layout
 from astroanomaly.data.finding import find_layout, find_objects
 from astroanomaly.data.mosaic import from_mosaic
 from astroanomaly.data.naming import sample_rows
@@ -23,15 +23,16 @@ from astroanomaly.data.planes import (
     list_images,
     open_fits,
 )
-from astroanomaly.data.prepare import Settings, prepare
+from astroanomaly.data.prepare import Settings
 from astroanomaly.data.stream import CutoutStream, none_readable
 from astroanomaly.data.tables import check_unique, skipped_table
+from astroanomaly.data.workers import read_batch, worker_count
 
 _SAMPLE = 32
 
 
 def read_cutouts(
-    path: str | Path | Sequence | np.ndarray,
+    path: str | Path | Sequence | dict | np.ndarray,
     *,
     catalog: str | Path | Table | None = None,
     size: int | tuple[int, int] | None = None,
@@ -55,14 +56,15 @@ def read_cutouts(
 
     Parameters
     ----------
-    path : str, Path, sequence of them, or ndarray
+    path : str, Path, sequence or dict of them, or ndarray
         - a folder or glob of FITS files, or a list of them, one object each
           (.fits, .fit, .fts, also .gz and .fz): one image, or an extension per band;
         - one FITS file: a cube (n, ny, nx) or (n, bands, ny, nx), one object with
           extensions named like Euclid's VIS_FLUX, or an object per extension;
         - a .npy or .npz file, or an array, of shape (n, ny, nx) or
           (n, ny, nx, n_bands);
-        - with `catalog`, one FITS file with a large image: a mosaic.
+        - with `catalog`, one FITS file with a large image: a mosaic, or a dict of
+          them, ``{band: file}``, on the same pixel grid.
     catalog : str, Path or Table, optional
         ECSV, FITS or CSV. Beside cutouts it is joined by `object_id` or `file`; for
         a mosaic it gives the positions: ra and dec in degrees through the WCS, or x
@@ -126,6 +128,7 @@ def read_cutouts(
         size, pixel_scale, input_pixel_scale, edge, nan, mask_extension
     )
     _check_choice("on_error", on_error, ("skip", "raise"))
+    worker_count(n_workers, 1)
     if stream and cache is not None:
         raise ValueError(
             "`cache` is for stream=False; a stream's read(cache=...) writes one. "
@@ -160,7 +163,7 @@ def _positive(name: str, value) -> float | None:
 def _size(size) -> tuple[int, int] | None:
     if size is None:
         return None
-    pair = (size, size) if isinstance(size, int | np.integer) else tuple(size)
+    pair = (size, size) if np.ndim(size) == 0 else tuple(size)
     whole = all(isinstance(n, int | np.integer) for n in pair)
     if len(pair) != 2 or not whole or min(pair) < 1:
         raise ValueError(
@@ -197,12 +200,40 @@ def _is_mosaic(path) -> bool:
     return all(len(image.shape) == 2 for image in found)
 
 
+def _mosaic_per_band(path: dict, table, bands) -> tuple[tuple[str, ...], Layout]:
+    """Return the files and the layout of {band: mosaic}."""
+    if table is None:
+        raise ValueError(
+            "A dict of mosaics, one per band, needs `catalog`. Received: None."
+        )
+    names = tuple(path) if bands is None else tuple(bands)
+    paths = [os.fspath(item) for item in path.values()]
+    index = band_index(names, tuple(path))
+    for item in paths:
+        if not os.path.exists(item):
+            raise FileNotFoundError(f"There is no file or folder {item!r}.")
+    return tuple(paths[i] for i in index), Layout(FILES, names)
+
+
+def _cut_from(paths, layout: Layout, table: Table, settings: Settings):
+    try:
+        return from_mosaic(paths, layout, table, settings)
+    except BadCutout as error:
+        raise ValueError(f"The mosaic {', '.join(paths)}: {error}.") from error
+
+
 def _objects(path, catalog, band_pattern, bands, settings):
     """Return the source and the catalog columns of its objects."""
     table = None if catalog is None else catalogs.read_catalog(catalog)
-    if table is not None and _is_mosaic(path):
-        layout = find_layout([os.fspath(path)], band_pattern, bands)
-        source = from_mosaic(os.fspath(path), layout, table, settings)
+    if isinstance(path, dict):
+        path, layout = _mosaic_per_band(path, table, bands)
+    elif table is not None and _is_mosaic(path):
+        path = (os.fspath(path),)
+        layout = find_layout(path, band_pattern, bands)
+    else:
+        layout = None
+    if layout is not None:
+        source = _cut_from(path, layout, table, settings)
         # Positions went through the WCS already and come with each object.
         rest = [n for n in table.colnames if n.lower() not in ("ra", "dec")]
         return source, table[rest] if rest else None
@@ -269,15 +300,15 @@ def _probe(source, settings: Settings) -> tuple[Settings, float | None]:
 
 
 def _look(source, settings: Settings, rows):
+    """Read some objects: (file, shape, native scale) of each, and what is bad."""
     looked, bad, files = [], [], source.files
     for row in rows:
-        try:
-            raw = source.read(row, settings.mask_extension)
-            image, _ = prepare(raw, settings)
-        except BadCutout as error:
-            bad.append((row, str(error)))
-            continue
-        looked.append((files[row], image.shape[:2], raw.scales[0]))
+        # One at a time: a batch is of one shape, which is what is asked here.
+        batch = read_batch(source, settings, [row])
+        bad += batch.skipped
+        if batch.rows:
+            shape = batch.images.shape[1:3]
+            looked.append((files[row], shape, batch.records[0][5]))
     return looked, bad
 
 

@@ -141,7 +141,7 @@ def standard_table(table: Table | None, n: int, bands: Sequence[str]) -> Table:
 
     Examples
     --------
-    >>> standard_table(None, 1, ["H"])["object_id"][0]
+    >>> str(standard_table(None, 1, ["H"])["object_id"][0])
     '000000'
     """
     table = Table() if table is None else Table(table, copy=False)

@@ -64,21 +64,21 @@ def read_batch(source, settings: Settings, rows: list[int], start: int = 0) -> B
     []
     """
     batch, images = Batch(), []
-    for row in rows:
-        try:
-            raw = source.read(row, settings.mask_extension)
-            with warnings.catch_warnings():
-                # Float overflow of absurd pixels ends as infinity, and is filled.
-                warnings.simplefilter("ignore", RuntimeWarning)
+    with warnings.catch_warnings():
+        # Pixels beyond float32 become infinite, and are filled and flagged.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for row in rows:
+            try:
+                raw = source.read(row, settings.mask_extension)
                 image, flag = prepare(raw, settings)
-        except BadCutout as error:
-            batch.skipped.append((row + start, str(error)))
-            continue
-        images.append(image)
-        batch.rows.append(row + start)
-        batch.records.append(
-            (raw.ra, raw.dec, flag, raw.units, raw.zero_points, raw.scales[0])
-        )
+            except BadCutout as error:
+                batch.skipped.append((row + start, str(error)))
+                continue
+            images.append(image)
+            batch.rows.append(row + start)
+            batch.records.append(
+                (raw.ra, raw.dec, flag, raw.units, raw.zero_points, raw.scales[0])
+            )
     if source is not None:
         source.release()
     batch.images = np.stack(images) if images else None

@@ -118,7 +118,7 @@ class Refine:
         }
 
 
-def adam_step(x, gradient, mean, square, step, learning_rate):
+def adam_step(x, gradient, mean, square, step, rate, betas=(0.9, 0.999)):
     """Take one Adam step (Kingma & Ba 2015), element by element.
 
     Parameters
@@ -128,17 +128,20 @@ def adam_step(x, gradient, mean, square, step, learning_rate):
     step : scalar tensor
         1 for the first step; a tensor that broadcasts against `x` gives each
         image its own count.
-    learning_rate : float or tensor
-        Step size.
+    rate : float or tensor
+        Learning rate.
+    betas : tuple of float, optional
+        Decays of the two running means.
 
     Returns
     -------
     x, mean, square : tensor
-        After the step, with betas (0.9, 0.999) and epsilon 1e-8, in the paper's
-        second form (the end of its section 2), which is also that of Keras.
+        After the step, with epsilon 1e-8, in the paper's second form (the end of
+        its section 2), which is also that of Keras.
     """
     step = tf.cast(step, x.dtype)
-    mean = 0.9 * mean + 0.1 * gradient
-    square = 0.999 * square + 0.001 * gradient**2
-    rate = learning_rate * tf.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+    first, second = betas
+    mean = first * mean + (1 - first) * gradient
+    square = second * square + (1 - second) * gradient**2
+    rate = rate * tf.sqrt(1 - second**step) / (1 - first**step)
     return x - rate * mean / (tf.sqrt(square) + 1e-8), mean, square

@@ -8,8 +8,8 @@ from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.simulate import instruments, population, profiles
-from astroanomaly.simulate._extras import require
 from astroanomaly.simulate._batches import map_batches
+from astroanomaly.simulate._extras import require
 from astroanomaly.simulate.noise import correlated_noise, noise_power
 
 MIN_SIZE = 16

@@ -336,6 +336,6 @@ def resolution(instrument: Instrument) -> float:
     psf = point_spread_function(instrument)
     pixel = galsim.Pixel(instrument.pixel_scale)
     profile = galsim.Convolve(psf, pixel)
-    step = instrument.pixel_scale / 10
+    step = max(instrument.pixel_scale, _diffraction(instrument)) / 20
     image = profile.drawImage(nx=201, ny=201, scale=step, method="no_pixel")
     return float(image.calculateFWHM())

@@ -92,6 +92,29 @@ def test_cube(tmp_path, write_fits, noise, tan_header):
         from_cube(str(path), image, header, ["J"])
 
 
+def test_cube_of_scaled_pixels(tmp_path, write_fits):
+    cube = np.arange(192, dtype=np.uint16).reshape(3, 8, 8)
+    path = write_fits(tmp_path / "c.fits", cube)
+    with open_fits(path) as hdus:
+        image, header = list_images(hdus)[0], hdus[0].header
+    source = from_cube(str(path), image, header, None)
+    np.testing.assert_array_equal(source.read(2).planes[0], cube[2])
+    held = source.pixels()
+    source.release()
+    assert source.pixels() is held
+
+
+def test_a_plain_cube_is_mapped_and_released(tmp_path, write_fits, noise):
+    path = write_fits(tmp_path / "c.fits", noise(3, 8, 8))
+    with open_fits(path) as hdus:
+        image, header = list_images(hdus)[0], hdus[0].header
+    source = from_cube(str(path), image, header, None)
+    held = source.pixels()
+    assert source.pixels() is held
+    source.release()
+    assert source.pixels() is not held
+
+
 def test_extensions(tmp_path, noise):
     images = noise(3, 8, 8)
     hdus = [fits.PrimaryHDU(images[0]), *(fits.ImageHDU(i) for i in images[1:])]

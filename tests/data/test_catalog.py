@@ -88,3 +88,17 @@ def test_sextractor_counts_pixels_from_one():
     assert (x[0], y[0]) == (0, 10)
     x, y = pixel_columns(Table({"x": [1.0], "y": [11.0]}))
     assert (x[0], y[0]) == (1, 11)
+
+
+def test_an_object_in_two_rows():
+    catalog = read_catalog(Table({"object_id": ["a", "a", "b"], "mag": [1, 2, 3]}))
+    with pytest.raises(ValueError, match="one row per object_id.*'a'"):
+        join(catalog, ["a"], ["a.fits"])
+    assert join(catalog, ["b"], ["b.fits"])[0]["mag"][0] == 3
+
+
+def test_rows_of_a_cube_share_their_file():
+    catalog = read_catalog(Table({"object_id": ["c_1", "c_0"], "file": ["c.fits"] * 2}))
+    rows, by_file = match_rows(catalog, ["c_0", "c_1"], ["c.fits", "c.fits"])
+    assert rows.tolist() == [1, 0]
+    assert not by_file

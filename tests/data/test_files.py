@@ -21,7 +21,9 @@ def euclid(tmp_path, noise):
     """Write one object in Euclid's form, its pixels being VIS, H."""
     images = noise(2, 16, 16)
     hdus = fits.HDUList([fits.PrimaryHDU()])
-    for band, image, zero_point in zip(["VIS", "NIR_H"], images, [24.6, 29.9]):
+    for band, image, zero_point in zip(
+        ["VIS", "NIR_H"], images, [24.6, 29.9], strict=True
+    ):
         hdu = fits.ImageHDU(image, name=f"{band}_FLUX")
         hdu.header["MAGZERO"] = zero_point
         mask = np.zeros((16, 16), np.int16)

@@ -28,6 +28,11 @@ def test_zero_point_of_hubble_is_the_published_one():
     assert headers.zero_point(header) == pytest.approx(25.94, abs=0.005)
 
 
+def test_zero_point_of_hsc_coadds_is_27():
+    header = Header({"FLUXMAG0": 63095734448.0194})
+    assert headers.zero_point(header) == pytest.approx(27.0, abs=1e-9)
+
+
 def test_zero_point_that_is_no_number():
     assert math.isnan(headers.zero_point(Header({"MAGZERO": "none"})))
 

@@ -111,7 +111,7 @@ def test_bands_in_extensions_and_a_mask(tmp_path, noise, tan_header):
     mask = np.zeros((60, 60), np.uint8)
     mask[30, 30] = 1
     hdus = fits.HDUList([fits.PrimaryHDU()])
-    for name, image in zip("GR", images):
+    for name, image in zip("GR", images, strict=True):
         hdu = fits.ImageHDU(image, name=f"{name}_FLUX")
         hdu.header.update(tan_header(60, 60))
         hdus.append(hdu)
@@ -138,6 +138,61 @@ def test_bands_of_two_shapes(tmp_path):
         )
 
 
+def test_a_mosaic_per_band(tmp_path, write_fits, noise, tan_header):
+    paths = {}
+    for i, band in enumerate(["J", "H"]):
+        image, header = noise(60, 60, seed=i), tan_header(60, 60)
+        paths[band] = write_fits(tmp_path / f"{band}.fits", image, **header)
+    catalog = Table({"x": [30.0], "y": [30.0]})
+    found = read_cutouts(paths, catalog=catalog, size=16)
+    assert found.bands == ("J", "H")
+    expected = noise(60, 60, seed=1)[22:38, 22:38]
+    np.testing.assert_array_equal(found.images[0, ..., 1], expected)
+    one = read_cutouts(paths, catalog=catalog, size=16, bands=["H"])
+    np.testing.assert_array_equal(one.images[..., 0], found.images[..., 1])
+    turned = read_cutouts(paths, catalog=catalog, size=16, stream=True)
+    turned = turned.select_bands(["H", "J"]).read()
+    np.testing.assert_array_equal(turned.images, found.images[..., ::-1])
+    with pytest.raises(ValueError, match="needs `catalog`"):
+        read_cutouts(paths, size=16)
+    shifted = tan_header(60, 60, ra=150.001)
+    paths["K"] = write_fits(tmp_path / "K.fits", noise(60, 60), **shifted)
+    with pytest.raises(ValueError, match="must lie on one pixel grid"):
+        read_cutouts(paths, catalog=catalog, size=16)
+    with pytest.raises(FileNotFoundError, match="Y.fits"):
+        read_cutouts({"Y": tmp_path / "Y.fits"}, catalog=catalog, size=16)
+
+
+def test_scaled_pixels_cannot_be_mapped(tmp_path):
+    image = np.arange(1600, dtype=np.uint16).reshape(40, 40)
+    fits.PrimaryHDU(image).writeto(tmp_path / "m.fits")
+    catalog = Table({"x": [20.0], "y": [20.0]})
+    source = from_mosaic(
+        [str(tmp_path / "m.fits")],
+        Layout(SINGLE, ("i",)),
+        catalog,
+        Settings(size=(8, 8)),
+    )
+    assert not source.in_workers
+    np.testing.assert_array_equal(source.read(0).planes[0], image[16:24, 16:24])
+
+
+def test_a_damaged_mosaic(tmp_path, write_fits, noise):
+    path = write_fits(tmp_path / "m.fits", noise(64, 64))
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(ValueError, match="m.fits: is a truncated FITS file"):
+        read_cutouts(path, catalog=Table({"x": [2.0], "y": [2.0]}), size=16)
+
+
+def test_workers_cut_the_same(mosaic):
+    rng = np.random.default_rng(2)
+    x, y = rng.uniform(0, 100, (2, 60))
+    catalog = Table({"x": x, "y": y})
+    here = read_cutouts(mosaic[0], catalog=catalog, size=16, n_workers=1)
+    there = read_cutouts(mosaic[0], catalog=catalog, size=16, n_workers=2)
+    np.testing.assert_array_equal(here.images, there.images)
+
+
 def test_positions_without_any_sky():
     x, y, ra, dec = positions("m", Header(), Table({"x": [1.0], "y": [2.0]}))
     assert (x[0], y[0]) == (1, 2)
@@ -147,7 +202,7 @@ def test_positions_without_any_sky():
 def test_a_packed_mosaic_is_held_by_one_process(tmp_path, write_fits, noise):
     path = str(write_fits(tmp_path / "m.fits.gz", noise(40, 40)))
     layout, catalog = Layout(SINGLE, ("i",)), Table({"x": [20.0], "y": [20.0]})
-    source = from_mosaic(path, layout, catalog, Settings(size=(8, 8)))
+    source = from_mosaic([path], layout, catalog, Settings(size=(8, 8)))
     assert not source.in_workers
     expected = noise(40, 40)[16:24, 16:24]
     np.testing.assert_array_equal(source.read(0).planes[0], expected)
@@ -155,7 +210,7 @@ def test_a_packed_mosaic_is_held_by_one_process(tmp_path, write_fits, noise):
 
 def test_take_and_signature(mosaic):
     places = np.array([[50.0, 50, 1, 2], [900, 900, 3, 4]])
-    source = MosaicSource(mosaic[0], Layout(SINGLE, ("i",)), "ab", places, (8, 8))
+    source = MosaicSource([mosaic[0]], Layout(SINGLE, ("i",)), "ab", places, (8, 8))
     second = source.take([1])
     assert second.object_ids == ["b"]
     assert second.signature() != source.signature()[:1]

@@ -33,7 +33,7 @@ def test_padding_is_background_and_flagged(noise):
 
 
 def test_too_small_with_edge_error(noise):
-    with pytest.raises(BadCutout, match='is 20x20 pixels, smaller than the size 32x32'):
+    with pytest.raises(BadCutout, match="is 20x20 pixels, smaller than the size 32x32"):
         prepare(_raw(noise(20, 20)), Settings(size=(32, 32), edge="error"))
 
 
@@ -59,7 +59,7 @@ def test_gaps_and_padding_are_two_flags(noise):
 def test_gaps_refused(noise):
     plane = noise(20, 20)
     plane[9, 9:12] = np.nan
-    with pytest.raises(BadCutout, match='has 3 NaN, infinite or masked pixels'):
+    with pytest.raises(BadCutout, match="has 3 NaN, infinite or masked pixels"):
         prepare(_raw(plane), Settings(nan="refuse"))
     # Padding is no gap of the file.
     prepare(_raw(noise(20, 20)), Settings(size=(32, 32), nan="refuse"))

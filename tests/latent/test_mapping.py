@@ -33,10 +33,13 @@ def alone(gan, image, mapping, iterations):
         best = min(best, float(loss))
         variables = network.trainable_variables
         # Adam by hand: Keras rounds the betas to float32 even in float64.
-        rate = mapping.learning_rate * np.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+        first, second = mapping.betas
+        rate = mapping.learning_rate * np.sqrt(1 - second**t) / (1 - first**t)
+        if mapping.decay:
+            rate *= min(t / 5, 1) * (1 + np.cos(np.pi * (t - 1) / iterations)) / 2
         for i, gradient in enumerate(tape.gradient(loss, variables)):
-            mean[i] = 0.9 * mean[i] + 0.1 * gradient.numpy()
-            square[i] = 0.999 * square[i] + 0.001 * gradient.numpy() ** 2
+            mean[i] = first * mean[i] + (1 - first) * gradient.numpy()
+            square[i] = second * square[i] + (1 - second) * gradient.numpy() ** 2
             variables[i].assign_sub(rate * mean[i] / (np.sqrt(square[i]) + 1e-8))
     return best
 
@@ -57,9 +60,10 @@ def double_gan(gan):
     return double
 
 
-def test_equals_a_network_trained_alone_in_float64(double_gan, images):
+@pytest.mark.parametrize("make", [Mapping, Mapping.plain])
+def test_equals_a_network_trained_alone_in_float64(double_gan, images, make):
     some = images[:3].astype(np.float64)
-    mapping = Mapping(double_gan, max_iterations=60, patience=20, tolerance=0, chunk=4)
+    mapping = make(double_gan, max_iterations=60, patience=20, tolerance=0, chunk=4)
     z, converged = mapping.search(some)
     assert z.dtype == np.float64
     ours = loss_of(double_gan, some, z, mapping.w)
@@ -69,15 +73,16 @@ def test_equals_a_network_trained_alone_in_float64(double_gan, images):
 
 
 def test_equals_a_network_trained_alone_in_float32(gan, images):
-    mapping = Mapping(gan, max_iterations=100, tolerance=0, chunk=4)
+    mapping = Mapping.plain(gan, max_iterations=100, tolerance=0, chunk=4)
     z, _ = mapping.search(images[:2])
     ours = loss_of(gan, images[:2], z, mapping.w)
     expected = [alone(gan, image, mapping, 100) for image in images[:2]]
     np.testing.assert_allclose(ours, expected, rtol=0.005)
 
 
-def test_z_does_not_depend_on_neighbours_or_order(gan, images):
-    mapping = Mapping(gan, max_iterations=100, learning_rate=5e-3, chunk=8)
+@pytest.mark.parametrize("make", [Mapping, Mapping.plain])
+def test_z_does_not_depend_on_neighbours_or_order(gan, images, make):
+    mapping = make(gan, max_iterations=100, learning_rate=5e-3, chunk=8)
     z, converged = mapping.search(images)
     backward, _ = mapping.search(images[::-1])
     np.testing.assert_array_equal(backward[::-1], z)
@@ -86,12 +91,12 @@ def test_z_does_not_depend_on_neighbours_or_order(gan, images):
 
 
 def test_an_image_that_does_not_settle_is_told(gan, images):
-    mapping = Mapping(gan, max_iterations=25, learning_rate=1e-4, tolerance=1e-4)
+    mapping = Mapping.plain(gan, max_iterations=50, learning_rate=1e-4, tolerance=1e-4)
     assert not mapping.search(images[:2])[1].any()
 
 
 def test_the_search_improves_on_a_random_z(gan, images):
-    mapping = Mapping(gan, max_iterations=150, learning_rate=3e-3)
+    mapping = Mapping(gan, max_iterations=150)
     z, _ = mapping.search(images[:8])
     random = np.random.default_rng(0).standard_normal(z.shape).astype(np.float32)
     found = loss_of(gan, images[:8], z, 0.1).mean()
@@ -99,9 +104,19 @@ def test_the_search_improves_on_a_random_z(gan, images):
     assert mapping.search(images[:0])[0].shape == (0, 8)
 
 
+def test_the_decaying_rate_and_the_encoder_save_iterations(gan, encoder, images):
+    def mean_loss(mapping):
+        return loss_of(gan, images, mapping.search(images)[0], 0.1).mean()
+
+    plain = mean_loss(Mapping.plain(gan, tolerance=0))
+    assert mean_loss(Mapping(gan)) < 1.01 * plain
+    assert mean_loss(Mapping(gan, encoder=encoder)) < 1.01 * plain
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        ({"betas": (0.9, 1.0)}, r"`betas` must be within \[0, 1\)"),
         ({"w": 1.5}, r"`w` must be within \[0, 1\]. Received: 1.5"),
         ({"n_layers": 0}, "`n_layers` must be an integer >= 1. Received: 0"),
         ({"chunk": 0}, "`chunk` must be an integer >= 1. Received: 0"),

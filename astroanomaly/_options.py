@@ -1,0 +1,102 @@
+"""Options and arguments that several verbs of the command line share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+CUTOUTS_HELP = "A folder, a glob, a FITS file, a cube, an .npy or .npz file."
+Cutouts = Annotated[str, typer.Argument(metavar="CUTOUTS", help=CUTOUTS_HELP)]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
+Table = Annotated[
+    Path,
+    typer.Argument(
+        metavar="TABLE", help="A score table: .ecsv, .fits, .csv or .parquet."
+    ),
+]
+Catalog = Annotated[
+    Path | None,
+    typer.Option(help="Catalog beside the cutouts, or the positions in a mosaic."),
+]
+Bands = Annotated[
+    list[str] | None,
+    typer.Option(help="Bands by name, several after one another; put CUTOUTS first."),
+]
+BandPattern = Annotated[
+    str | None,
+    typer.Option(help='Such as "{band}_FLUX" or "{object_id}_{band}.fits".'),
+]
+PixelScale = Annotated[
+    float | None, typer.Option(help="Resample to pixels of so many arcsec.")
+]
+InputPixelScale = Annotated[
+    float | None, typer.Option(help="Pixel size of files that state none, arcsec.")
+]
+Edge = Annotated[
+    str | None, typer.Option(help="pad (default) or error: images below the size.")
+]
+Nan = Annotated[
+    str | None, typer.Option(help="fill (default) or refuse: images with NaN pixels.")
+]
+MaskExtension = Annotated[
+    str | None, typer.Option(help="Extension whose pixels other than 0 are bad.")
+]
+Workers = Annotated[int | None, typer.Option(help="Worker processes that read.")]
+Method = Annotated[
+    str | None,
+    typer.Option(help="Latent method: encoder (default), refine or mapping."),
+]
+Seed = Annotated[int, typer.Option(help="Same seed, same bits.")]
+By = Annotated[str | None, typer.Option(help="Column that divides the objects.")]
+Bins = Annotated[
+    list[str] | None, typer.Option(help="Rising edges, or words, of that column.")
+]
+
+# After these options several values may follow, as in --levels 90 95 99.
+_SEVERAL = ("--levels", "--bins", "--bands", "--flux-ratio", "--magnitude")
+
+
+def numbers(words: list[str] | None) -> list | None:
+    """Return words as numbers where all are numbers."""
+    try:
+        return None if not words else [float(word) for word in words]
+    except ValueError:
+        return words
+
+
+def repeat_options(arguments: list[str]) -> list[str]:
+    """Write ``--levels 90 95`` as ``--levels 90 --levels 95``, which typer takes.
+
+    Parameters
+    ----------
+    arguments : list of str
+        The words of the command line.
+
+    Returns
+    -------
+    list of str
+        Each further value, up to the next option, with its option before it.
+
+    Examples
+    --------
+    >>> repeat_options(["--levels", "90", "95", "--seed", "1"])
+    ['--levels', '90', '--levels', '95', '--seed', '1']
+    """
+    repeated, option = [], None
+    for k, word in enumerate(arguments):
+        if word in _SEVERAL:
+            option = word
+        elif word.startswith("-") and not _is_number(word):
+            option = None
+        elif option is not None and arguments[k - 1] != option:
+            repeated.append(option)
+        repeated.append(word)
+    return repeated
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True

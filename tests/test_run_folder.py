@@ -1,0 +1,29 @@
+import tomllib
+
+from astroanomaly import _config, _run_folder
+
+
+def test_the_record_is_written_once(tmp_path):
+    settings = _config.resolve({"training": {"seed": 7}})
+    _run_folder.begin(tmp_path, settings, {"n": 1})
+    _run_folder.begin(tmp_path, _config.resolve(), {"n": 2})
+    assert _run_folder.read_config(tmp_path) == settings
+    assert _run_folder.read_objects(tmp_path) == {"n": 1}
+    tables = tomllib.loads((tmp_path / "config.toml").read_text())
+    assert tables["run"] == {"format": 1, "astroanomaly": "0.1.0"}
+    assert "tensorflow" in tables["versions"]
+
+
+def test_what_a_broken_writing_left_does_not_count(tmp_path):
+    assert not _run_folder.holds_files(tmp_path / "nowhere")
+    (tmp_path / ".1234.partial.config.toml").write_text("")
+    assert not _run_folder.holds_files(tmp_path)
+    (tmp_path / "notes").write_text("")
+    assert _run_folder.holds_files(tmp_path)
+
+
+def test_a_run_is_finished_when_its_detector_is_there(tmp_path):
+    assert not _run_folder.finished(tmp_path)
+    (tmp_path / "detector").mkdir()
+    (tmp_path / "detector" / "detector.json").write_text("{}")
+    assert _run_folder.finished(tmp_path)
