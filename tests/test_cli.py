@@ -181,6 +181,10 @@ def test_version(capsys):
     [
         (["calibrate", "RUN"], "Missing argument 'CUTOUTS'. See `astroanomaly calib"),
         (["scroe"], "No such command 'scroe'"),
+        (
+            ["score", "R", *"abcdefgh", "--out", "t.csv"],
+            "such as 'cutouts/*.fits' in q",
+        ),
         (["train", "X", "--out", "Y", "--sise", "3"], "No such option: --sise"),
         (["train", "X", "--out", "Y", "--size", "big"], "'--size'"),
         (["calibrate", "RUN", "X", "--levels", "90", "high"], "'--levels'"),
