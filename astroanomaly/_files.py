@@ -15,7 +15,7 @@ def _beside(path: Path) -> Path:
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` that takes its place on success.
+    r"""Give a temporary path beside `path` that takes its place on success.
 
     Parameters
     ----------

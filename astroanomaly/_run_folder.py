@@ -1,6 +1,7 @@
 """The record in a run folder: its settings, versions and training objects."""
 
 import json
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -19,6 +20,15 @@ def begin(folder: Path, settings: dict, record: dict) -> None:
     if not (folder / _OBJECTS).is_file():
         with atomic_path(folder / _OBJECTS) as partial:
             partial.write_text(json.dumps(record), encoding="utf-8")
+
+
+def sweep(folder: Path) -> None:
+    """Remove the unfinished files that a killed training left behind."""
+    for path in list(folder.rglob(".*.partial.*")):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def holds_files(folder: Path) -> bool:

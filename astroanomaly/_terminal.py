@@ -21,6 +21,16 @@ def fail(text: str, status: int = 2) -> int:
     return status
 
 
+def usage(error) -> str:
+    """Return what is wrong with a command line as one sentence."""
+    text = error.format_message().rstrip(".")
+    if "unexpected extra argument" in text:
+        # Most often the shell wrote a pattern out, with thousands of names.
+        short = text if len(text) < 100 else f"{text[:100]}..."
+        return f"{short}; put a pattern such as 'cutouts/*.fits' in quotes."
+    return f"{text}."
+
+
 def show_warning(message, category, filename, lineno, file=None, line=None) -> None:
     """Write a warning without the place in the code where it arose."""
     sys.stderr.write(f"astroanomaly: warning: {' '.join(str(message).split())}\n")

@@ -386,18 +386,9 @@ def _run(arguments: list[str]) -> int:
             return 2
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "astroanomaly"
-        return _terminal.fail(f"{_usage(error)} See `{path} --help`.")
+        return _terminal.fail(f"{_terminal.usage(error)} See `{path} --help`.")
     except any_click as error:
         return _terminal.fail(error.format_message())
     if status == _INTERRUPTED:
         return _terminal.fail("Interrupted.", _INTERRUPTED)
     return int(status or 0)
-
-
-def _usage(error) -> str:
-    text = error.format_message().rstrip(".")
-    if "unexpected extra argument" in text:
-        # Most often the shell wrote a pattern out, with thousands of names.
-        short = text if len(text) < 100 else f"{text[:100]}..."
-        return f"{short}; put a pattern such as 'cutouts/*.fits' in quotes."
-    return f"{text}."

@@ -3,29 +3,22 @@
 import json
 from pathlib import Path
 
-import keras
 import numpy as np
-from astropy.table import Table
+from astropy.table import Table, vstack
 
-from astroanomaly import __version__, latent, scoring, stretches
-from astroanomaly._files import atomic_dir
+from astroanomaly import _detector_files, scoring
+from astroanomaly._conventions import OutlierConventions
+from astroanomaly._image_model import ImageModel
+from astroanomaly._scored import ScoreTable, measure, ranked
 from astroanomaly._versions import versions
 from astroanomaly.calibration import Calibration, warn_if_shifted
-from astroanomaly.data.cutouts import FLAG_CLIPPED, FLAG_NOT_CONVERGED, Cutouts
-from astroanomaly.latent.objective import CHUNK, check_weight, padded_chunks
+from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.latent.objective import check_weight
 
-FORMAT = 1
 BLOCK = 512
-METHODS = {"encoder": latent.Encoder, "refine": latent.Refine, "mapping": latent.Mapping}
 
 
-class ScoreTable(Table):
-    """A score table that remembers, in memory only, the detector that made it."""
-
-    detector = None
-
-
-class AnomalyDetector:
+class AnomalyDetector(OutlierConventions):
     """Score cutouts by how far they are from what the model can draw.
 
     Parameters
@@ -62,7 +55,8 @@ class AnomalyDetector:
     Examples
     --------
     >>> from astroanomaly.models import WGANGP
-    >>> stretch = stretches.Linear(vmin=0, vmax=1)
+    >>> from astroanomaly.stretches import Linear
+    >>> stretch = Linear(vmin=0, vmax=1)
     >>> detector = AnomalyDetector(WGANGP((32, 32, 1), width=4), stretch, "mapping")
     >>> detector.score_name
     'peak'
@@ -88,46 +82,46 @@ class AnomalyDetector:
                 "`stretch` must be adapted to the training images first: call "
                 "`stretch.adapt(train)`."
             )
-        self.model, self.stretch = model, stretch
-        self.score_name, self.w = score, check_weight(w)
-        self.smoothing, self.seed, self.level = float(smoothing), int(seed), level
-        self.bands = stretch.bands
+        self._images = ImageModel(model, stretch, latent, check_weight(w), int(seed))
+        self.score_name, self.w, self.level = score, float(w), level
+        self.smoothing, self.seed = float(smoothing), int(seed)
         self._noise: dict[str, scoring.ResidualNoise] = {}
         self._calibrations: dict[str, Calibration] = {}
-        self.encoder = getattr(latent, "encoder", None)
-        if isinstance(latent, METHODS["encoder"]):
-            self.encoder = latent
-        self.latent = self._latent(latent)
-        if self.latent is None and not hasattr(model, "reconstruct"):
-            raise ValueError(
-                f"`latent` must say how {type(model).__name__} finds the latent "
-                'vector of an image: an Encoder, a Refine, a Mapping or "mapping". '
-                "Received: None"
-            )
 
-    # --- how images are reconstructed -------------------------------------
+    @property
+    def model(self):
+        """The trained model."""
+        return self._images.model
 
-    def _latent(self, method):
-        if not isinstance(method, str):
-            return method
-        if method not in METHODS:
-            raise ValueError(
-                f"`latent` must be one of {', '.join(METHODS)}. Received: {method}"
-            )
-        if method == "mapping":
-            return METHODS[method](self.model, w=self.w, seed=self.seed)
-        if self.encoder is None:
-            raise ValueError(
-                f"the method {method!r} needs a trained Encoder; this detector has none."
-            )
-        if method == "encoder":
-            return self.encoder
-        return METHODS[method](self.encoder, w=self.w)
+    @property
+    def stretch(self):
+        """The stretch that the model was trained with."""
+        return self._images.stretch
+
+    @property
+    def encoder(self):
+        """The trained encoder, if there is one."""
+        return self._images.encoder
+
+    @property
+    def latent(self):
+        """The latent search in use; None when the model needs none."""
+        return self._images.search
 
     @property
     def method(self) -> str:
-        """Name of the latent method in use; "model" when the model needs none."""
-        return "model" if self.latent is None else self.latent.name_in_tables
+        """Name of the latent search in use; "model" when the model needs none."""
+        return self._images.method
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape (ny, nx, n_bands) of the images that the model takes."""
+        return self._images.image_shape
+
+    @property
+    def bands(self) -> tuple[str, ...] | None:
+        """Names of the bands, None when the stretch was adapted to an array."""
+        return self.stretch.bands
 
     def use(self, method) -> "AnomalyDetector":
         """Choose another latent method; each keeps its own calibration.
@@ -147,7 +141,7 @@ class AnomalyDetector:
         ValueError
             If the name is unknown or the method needs an encoder.
         """
-        self.latent = self._latent(method)
+        self._images.use(method)
         return self
 
     @property
@@ -161,56 +155,9 @@ class AnomalyDetector:
         return self._noise.get(self.method)
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Shape (ny, nx, n_bands) of the images that the model takes."""
-        return tuple(self.model.image_shape)
-
-    @property
     def levels(self) -> tuple:
         """Levels of the calibration in per cent; empty before it."""
         return () if self.calibration is None else self.calibration.levels
-
-    def _stretched(self, cutouts: Cutouts) -> np.ndarray:
-        if self.bands is not None and cutouts.bands != tuple(self.bands):
-            cutouts = cutouts.select_bands(self.bands)
-        if cutouts.image_shape != self.image_shape:
-            raise ValueError(
-                f"`cutouts` must have images of shape {self.image_shape}, as the "
-                f"model was trained on. Received: {cutouts.image_shape}; read them "
-                f"with size={self.image_shape[0]}."
-            )
-        chunks = [
-            np.asarray(self.stretch(chunk))[:n]
-            for chunk, n in padded_chunks(cutouts.images)
-        ]
-        return np.concatenate(chunks) if chunks else cutouts.images
-
-    def _predict(self, function, inputs: np.ndarray) -> np.ndarray:
-        parts = [np.asarray(function(c))[:n] for c, n in padded_chunks(inputs)]
-        return np.concatenate(parts)
-
-    def _reconstruct(self, images: np.ndarray):
-        """Give reconstructions, z (or None) and convergence of stretched images."""
-        if self.latent is None:
-            reconstructed = self._predict(self.model.reconstruct, images)
-            return reconstructed, None, np.ones(len(images), bool)
-        z, converged = self.latent.search(images)
-        generator = self.model.scoring_generator
-        return self._predict(generator.predict_on_batch, z), z, converged
-
-    def _features(self, images: np.ndarray) -> np.ndarray:
-        return self._predict(self._feature_function, images)
-
-    @property
-    def _feature_function(self):
-        # One traced function per detector: eager calls cost several times more.
-        if not hasattr(self, "_traced_features"):
-            import tensorflow as tf
-
-            self._traced_features = tf.function(self.model.features)
-        return self._traced_features
-
-    # --- scores --------------------------------------------------------------
 
     def measure_noise(self, cutouts: Cutouts) -> "AnomalyDetector":
         """Measure the residual noise that the peak score divides by.
@@ -234,39 +181,12 @@ class AnomalyDetector:
         rng = np.random.default_rng(self.seed)
         if len(cutouts) > 2000:
             cutouts = cutouts[np.sort(rng.permutation(len(cutouts))[:2000])]
-        images = self._stretched(cutouts)
+        images = self._images.stretched(cutouts)
         noise = scoring.ResidualNoise(self.smoothing)
-        self._noise[self.method] = noise.fit(images, self._reconstruct(images)[0])
-        return self
-
-    def _score_block(self, cutouts: Cutouts) -> Table:
-        images = self._stretched(cutouts)
-        reconstructed, z, converged = self._reconstruct(images)
-        residual = scoring.residual_score(images, reconstructed)
-        feature = scoring.feature_score(
-            self._features(images), self._features(reconstructed)
+        self._noise[self.method] = noise.fit(
+            images, self._images.reconstruct(images)[0]
         )
-        values = {
-            "residual_score": residual,
-            "feature_score": feature,
-            "total_score": scoring.total_score(residual, feature, self.w),
-            "peak_score": self.noise.peak(images, reconstructed),
-            "latent_norm": np.full(len(images), np.nan)
-            if z is None
-            else np.linalg.norm(z.astype(np.float64), axis=1),
-        }
-        return self._rows(cutouts, values, converged)
-
-    def _rows(self, cutouts, values, converged) -> Table:
-        flag = np.array(cutouts.table["flag"], np.int32)
-        flag |= FLAG_CLIPPED * (self.stretch.count_clipped(cutouts) > 0)
-        flag |= FLAG_NOT_CONVERGED * ~converged
-        rows = Table(cutouts.table["object_id", "file", "ra", "dec"])
-        rows["anomaly_score"] = values[f"{self.score_name}_score"]
-        for name, column in values.items():
-            rows[name] = column
-        rows["flag"] = flag
-        return rows
+        return self
 
     def score_blocks(self, cutouts, block: int = BLOCK, start: int = 0):
         """Score cutouts block by block, for surveys larger than memory.
@@ -282,8 +202,9 @@ class AnomalyDetector:
 
         Yields
         ------
-        rows : Table
-            Scores of one block in its own order, not yet calibrated.
+        rows : Table or None
+            Scores of one block in its own order, not yet calibrated; None when
+            nothing of it could be read.
         skipped : Table
             What of this block could not be read.
         """
@@ -292,18 +213,14 @@ class AnomalyDetector:
                 "the detector has not measured its residual noise for the method "
                 f"{self.method!r}: call `calibrate` (or `measure_noise`) first."
             )
-        blocks = (
-            cutouts.chunks(block, start=start) if start else cutouts.chunks(block)
-        )
+        blocks = cutouts.chunks(block, start=start) if start else cutouts.chunks(block)
         for part in blocks:
+            rows = None
             if len(part):
-                yield self._score_block(part), part.skipped
-            else:
-                yield None, part.skipped
+                rows = measure(self._images, self.noise, part, self.score_name, self.w)
+            yield rows, part.skipped
 
     def _raw_scores(self, cutouts) -> tuple[Table, int]:
-        from astropy.table import vstack
-
         parts, n_skipped = [], 0
         for rows, skipped in self.score_blocks(cutouts):
             n_skipped += len(skipped)
@@ -379,17 +296,18 @@ class AnomalyDetector:
         UserWarning
             If these scores and the calibration's differ visibly as a whole.
         """
-        self._require_calibration()
+        self._calibrated()
         rows, n_skipped = self._raw_scores(cutouts)
         return self.finish(rows, n_skipped)
 
-    def _require_calibration(self) -> None:
+    def _calibrated(self) -> Calibration:
         if self.calibration is None:
             known = ", ".join(self._calibrations) or "none"
             raise ValueError(
                 f"the detector is not calibrated for the method {self.method!r} "
                 f"(calibrated: {known}): call `calibrate` with ordinary objects first."
             )
+        return self.calibration
 
     def finish(self, rows: Table, n_skipped: int = 0) -> ScoreTable:
         """Calibrate and rank raw scores.
@@ -406,76 +324,12 @@ class AnomalyDetector:
         ScoreTable
             As :meth:`score`.
         """
-        self._require_calibration()
-        scores = np.asarray(rows["anomaly_score"])
-        warn_if_shifted(self.calibration.scores, scores)
-        table = ScoreTable(rows)
-        flag = table["flag"].copy()
-        table.remove_column("flag")
-        table["p_value"] = self.calibration.p_values(scores)
-        for level in self.calibration.levels:
-            table[f"is_anomaly_{level:g}"] = self.calibration.is_anomaly(scores, level)
-        table["flag"] = flag
-        order = np.lexsort((table["object_id"], -scores))
-        table = table[order]
+        self._calibrated()
+        warn_if_shifted(self.calibration.scores, np.asarray(rows["anomaly_score"]))
+        table = ranked(rows, self.calibration)
         table.meta = {**self.settings(), "n_skipped": int(n_skipped)}
         table.detector = self
         return table
-
-    def score_samples(self, cutouts) -> np.ndarray:
-        """Score in scikit-learn's sense: the lower, the stranger.
-
-        Parameters
-        ----------
-        cutouts : Cutouts
-            What to score.
-
-        Returns
-        -------
-        ndarray of shape (n,)
-            Minus the anomaly score, in the cutouts' order.
-        """
-        return -np.asarray(self._raw_scores(cutouts)[0]["anomaly_score"])
-
-    def decision_function(self, cutouts) -> np.ndarray:
-        """Tell how far inside the threshold each cutout lies.
-
-        Parameters
-        ----------
-        cutouts : Cutouts
-            What to score.
-
-        Returns
-        -------
-        ndarray of shape (n,)
-            Threshold of the detector's `level` minus the anomaly score;
-            negative for outliers.
-        """
-        self._require_calibration()
-        thresholds = self.calibration.thresholds
-        if self.level not in thresholds:
-            raise ValueError(
-                f"`level` must be one of the calibrated levels {list(thresholds)}. "
-                f"Received: {self.level}"
-            )
-        return self.score_samples(cutouts) + thresholds[self.level]
-
-    def predict(self, cutouts) -> np.ndarray:
-        """Tell outliers from ordinary objects.
-
-        Parameters
-        ----------
-        cutouts : Cutouts
-            What to score.
-
-        Returns
-        -------
-        ndarray of shape (n,)
-            -1 for outliers, +1 for ordinary objects, at the detector's `level`.
-        """
-        return np.where(self.decision_function(cutouts) < 0, -1, 1)
-
-    # --- what it saw --------------------------------------------------------
 
     def explain(self, cutouts: Cutouts) -> dict[str, np.ndarray]:
         """Give what the scores were made from.
@@ -492,8 +346,8 @@ class AnomalyDetector:
             their difference; `significance`, the smoothed residual in units of
             its noise (once that is measured).
         """
-        images = self._stretched(cutouts)
-        reconstructed = self._reconstruct(images)[0]
+        images = self._images.stretched(cutouts)
+        reconstructed = self._images.reconstruct(images)[0]
         parts = {
             "original": images,
             "reconstruction": reconstructed,
@@ -516,7 +370,7 @@ class AnomalyDetector:
         ndarray of shape (n, d)
             Features in the cutouts' order.
         """
-        return self._features(self._stretched(cutouts))
+        return self._images.features(self._images.stretched(cutouts))
 
     def settings(self) -> dict:
         """Tell how scores are made, in plain values that JSON and FITS can hold.
@@ -543,12 +397,10 @@ class AnomalyDetector:
             "levels": [float(level) for level in self.levels],
             "thresholds": {}
             if calibration is None
-            else {f"{k:g}": float(v) for k, v in calibration.thresholds.items()},
+            else {str(k): float(v) for k, v in calibration.thresholds.items()},
             "seed": self.seed,
             "versions": versions(),
         }
-
-    # --- files -------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
         """Write the detector as a folder of .keras and .json files.
@@ -558,33 +410,11 @@ class AnomalyDetector:
         path : str or Path
             Folder to make; one that exists is replaced as a whole.
         """
-        state = {
-            "format": FORMAT,
-            "astroanomaly": __version__,
-            "score": self.score_name,
-            "w": self.w,
-            "smoothing": self.smoothing,
-            "seed": self.seed,
-            "level": self.level,
-            "method": self.method,
-            "searches": self._search_configs(),
-            "noise": {k: v.get_config() for k, v in self._noise.items()},
-            "calibrations": {k: v.to_dict() for k, v in self._calibrations.items()},
-        }
-        with atomic_dir(path) as folder:
-            self.model.save(folder / "model.keras")
-            if self.encoder is not None:
-                self.encoder.save(folder / "encoder.keras")
-            self.stretch.save(folder / "stretch.json")
-            (folder / "detector.json").write_text(json.dumps(state, indent=1))
-
-    def _search_configs(self) -> dict:
-        if self.latent is None or self.latent is self.encoder:
-            return {}
-        config = self.latent.get_config()
-        if self.method == "mapping":
-            config["encoder"] = self.latent.encoder is not None
-        return {self.method: config}
+        arguments = {"score": self.score_name, "w": self.w, "level": self.level}
+        arguments |= {"smoothing": self.smoothing, "seed": self.seed}
+        _detector_files.write(
+            path, self._images, arguments, self._noise, self._calibrations
+        )
 
 
 def load_detector(path: str | Path) -> AnomalyDetector:
@@ -598,52 +428,21 @@ def load_detector(path: str | Path) -> AnomalyDetector:
     Returns
     -------
     AnomalyDetector
-        With its calibration; it scores as the one that was saved.
+        With its calibrations; it scores as the one that was saved.
 
     Raises
     ------
     ValueError
         If the folder holds no detector, or one of another format.
     """
-    path = Path(path)
-    file = path / "detector.json"
-    if not file.is_file():
-        raise ValueError(f"{path} must be a detector's folder: it has no detector.json.")
-    state = json.loads(file.read_text())
-    if state.get("format") != FORMAT:
-        raise ValueError(
-            f"{file} must be of format {FORMAT}, which astroanomaly {__version__} "
-            f"reads. Received: format {state.get('format')}, written by astroanomaly "
-            f"{state.get('astroanomaly')}; train again or use that version."
-        )
-    model = keras.saving.load_model(path / "model.keras")
-    search, encoder = _load_latent(path, state, model)
+    parts = _detector_files.read(path)
     detector = AnomalyDetector(
-        model,
-        stretches.load(path / "stretch.json"),
-        search,
-        **{key: state[key] for key in ("score", "w", "smoothing", "seed", "level")},
+        parts["model"], parts["stretch"], parts["search"], **parts["arguments"]
     )
-    detector.encoder = encoder
-    for method, config in state["noise"].items():
-        detector._noise[method] = scoring.ResidualNoise(**config)
-    for method, config in state["calibrations"].items():
-        detector._calibrations[method] = Calibration.from_dict(config)
+    detector._images.encoder = parts["encoder"]
+    detector._noise = parts["noise"]
+    detector._calibrations = parts["calibrations"]
     return detector
-
-
-def _load_latent(path: Path, state: dict, model):
-    encoder = None
-    if (path / "encoder.keras").is_file():
-        encoder = keras.saving.load_model(path / "encoder.keras").attach(model)
-    method = state["method"]
-    if method in ("model", "encoder"):
-        return encoder, encoder
-    config = state["searches"][method]
-    if method == "mapping":
-        config["encoder"] = encoder if config["encoder"] else None
-        return METHODS[method](model, **config), encoder
-    return METHODS[method](encoder, **config), encoder
 
 
 def _require(cutouts, n: int, what: str) -> None:

@@ -109,6 +109,7 @@ def train(
     from astroanomaly._training import Training
 
     training = Training(folder, settings, data, progress)
+    _run_folder.sweep(folder)
     _run_folder.begin(folder, settings, record)
     training.run()
     return load_run(folder)
@@ -246,12 +247,14 @@ class Run:
 
         options = {k: v for k, v in options.items() if v is not None}
         reading = {**self.settings["data"], **options, "stream": True}
-        stream = read_cutouts(path, **reading)
-        if "bands" not in options and len(reading.get("bands", ())) == 1:
-            _check_only_band(path, reading)
         try:
+            stream = read_cutouts(path, **reading)
+            if "bands" not in options and len(reading.get("bands", ())) == 1:
+                _check_only_band(path, reading)
             return stream.select_bands(self.bands)
         except ValueError as error:
+            if "bands" in options or "band" not in str(error):
+                raise
             raise ValueError(
                 f"{self.folder} was trained on other bands than {path} has. {error}"
             ) from None
@@ -358,16 +361,17 @@ def calibrate(
     objects = opened.read(cutouts, **reading).read()
     _warn_if_trained_on(opened, objects, cutouts)
     detector = opened.detector
-    default = detector.method
+    default = detector.latent
     if method is not None:
         detector.use(method)
-    detector.calibrate(objects, levels=levels)
     used = detector.latent
-    if detector.method != default:
+    detector.calibrate(objects, levels=levels)
+    if used is not default:
         # The folder keeps the method that `score` takes when none is named.
         detector.use(default)
     detector.save(opened.folder / "detector")
-    detector.latent = used
+    if used is not default:
+        detector.use(used)
     return opened
 
 

@@ -22,6 +22,17 @@ def test_what_a_broken_writing_left_does_not_count(tmp_path):
     assert _run_folder.holds_files(tmp_path)
 
 
+def test_what_a_killed_training_left_is_swept_away(tmp_path):
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / ".1a.partial.detector").mkdir()
+    for name in (".1b.partial.gan.keras", "gan.keras"):
+        (tmp_path / "checkpoint" / name).write_text("")
+    (tmp_path / ".1a.partial.detector" / "detector.json").write_text("")
+    _run_folder.sweep(tmp_path)
+    left = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*"))
+    assert left == ["checkpoint", "checkpoint/gan.keras"]
+
+
 def test_a_run_is_finished_when_its_detector_is_there(tmp_path):
     assert not _run_folder.finished(tmp_path)
     (tmp_path / "detector").mkdir()

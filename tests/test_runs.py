@@ -117,6 +117,7 @@ def test_a_loaded_run_knows_how_to_read_and_score(run, folder):
     assert (len(stream), stream.image_shape) == (30, (32, 32, 1))
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_equals_never_stopped(run, folder):
     """SIGKILL in the GAN's second epoch, then a break in the encoder's."""
     out = folder / "killed"
@@ -280,6 +281,14 @@ def test_other_bands_are_refused_by_name(run, tmp_path):
     survey = _write_fits(tmp_path / "f160w", "F160W")
     with pytest.raises(ValueError, match="trained on other bands.*'image'.*'F160W'"):
         run.read(survey)
+
+
+def test_two_bands_are_not_sought_in_a_single_image(run, tmp_path):
+    survey = _write_fits(tmp_path / "f160w", "F160W")
+    settings = {**run.settings, "data": {"size": 32, "bands": ["VIS", "NIR_Y"]}}
+    two = runs.Run(run.folder, settings, ("VIS", "NIR_Y"))
+    with pytest.raises(ValueError, match="trained on other bands than.*F160W.*'NIR_Y'"):
+        two.read(survey)
 
 
 def test_a_named_single_band_is_checked_against_the_header(run, tmp_path):

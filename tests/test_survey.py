@@ -118,11 +118,13 @@ def test_killed_and_resumed_equals_never_stopped(
     assert parts == ["000000.npz", "000001.npz", "manifest.json"]
 
     detector, scored = load_detector(folder / "detector"), []
-    plain = AnomalyDetector._score_block
+    plain = survey.Parts.add
     monkeypatch.setattr(
-        AnomalyDetector,
-        "_score_block",
-        lambda self, part: scored.extend(part.object_ids) or plain(self, part),
+        survey.Parts,
+        "add",
+        lambda self, rows, skipped: (
+            scored.extend(rows["object_id"]) or plain(self, rows, skipped)
+        ),
     )
     with pytest.raises(ValueError, match=r"scoring that was broken off.*\(--resume\)"):
         survey.score_survey(detector, stream, out, block=BLOCK)
@@ -182,7 +184,7 @@ def test_a_break_after_the_last_block_scores_nothing_again(
         patch.setattr(survey, "write_table", None)
         with pytest.raises(TypeError):
             survey.score_survey(detector, stream, out, block=BLOCK)
-    monkeypatch.setattr(AnomalyDetector, "_score_block", None)
+    monkeypatch.setattr(survey.Parts, "add", None)
     table = survey.score_survey(detector, stream, out, block=BLOCK, resume=True)
     np.testing.assert_array_equal(table["anomaly_score"], whole["anomaly_score"])
 

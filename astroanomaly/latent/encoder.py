@@ -158,9 +158,7 @@ class Encoder(EpochOrderMixin, keras.Model):
         with tf.GradientTape() as tape:
             reconstruction = gan.scoring_generator(self(images, training=True))
             image_loss = ops.mean(ops.square(images - reconstruction))
-            feature_loss = ops.mean(
-                ops.square(features - gan.features(reconstruction))
-            )
+            feature_loss = ops.mean(ops.square(features - gan.features(reconstruction)))
             latent_loss = ops.mean(ops.square(self(drawn, training=True) - z_drawn))
             loss = (
                 image_loss

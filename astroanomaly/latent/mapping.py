@@ -200,7 +200,9 @@ class Mapping:
                     weights, tape.gradient(loss, weights), means, squares, strict=True
                 )
             ]
-            weights, means, squares = (list(part) for part in zip(*updated, strict=True))
+            weights, means, squares = (
+                list(part) for part in zip(*updated, strict=True)
+            )
         return weights, means, squares, (step, best_loss, best_z)
 
     def search(self, images) -> tuple[np.ndarray, np.ndarray]:

@@ -177,9 +177,7 @@ class WGANGP(EpochOrderMixin, keras.Model):
             Passed to :meth:`keras.Model.compile`.
         """
         kwargs.setdefault("jit_compile", False)
-        super().compile(
-            optimizer=generator_optimizer or _default_optimizer(), **kwargs
-        )
+        super().compile(optimizer=generator_optimizer or _default_optimizer(), **kwargs)
         self.critic_optimizer = critic_optimizer or _default_optimizer()
         self.optimizer.build(self.generator.trainable_variables)
         self.critic_optimizer.build(self.critic.trainable_variables)

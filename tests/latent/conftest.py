@@ -15,8 +15,10 @@ def blobs(n, seed):
     radius = rng.uniform(10, 80, (n, 1, 1))
     peak = rng.uniform(0.4, 1, (n, 1, 1))
     images = peak * np.exp(-(x**2 + y**2) / radius)
-    return (images + rng.normal(0, 0.02, images.shape)).clip(0, 1)[..., None].astype(
-        np.float32
+    return (
+        (images + rng.normal(0, 0.02, images.shape))
+        .clip(0, 1)[..., None]
+        .astype(np.float32)
     )
 
 

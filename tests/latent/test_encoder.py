@@ -27,9 +27,7 @@ def test_loss_is_the_weighted_sum(gan, images):
     encoder = fresh(gan, feature_weight=2.0, latent_weight=0.5)
     x = images[:16]
     logs = {k: float(v) for k, v in encoder.train_step(x).items()}
-    expected = (
-        logs["image_loss"] + 2 * logs["feature_loss"] + 0.5 * logs["latent_loss"]
-    )
+    expected = logs["image_loss"] + 2 * logs["feature_loss"] + 0.5 * logs["latent_loss"]
     assert logs["encoder_loss"] == pytest.approx(expected, rel=1e-5)
     again = fresh(gan)
     drawn = np.asarray(gan.generator(again.network(x)))

@@ -111,9 +111,7 @@ def test_average_follows_its_formula_and_draws():
         gan.generator_ema.get_weights()[0], expected, rtol=1e-6, atol=1e-8
     )
     z = np.random.default_rng(2).standard_normal((3, 6)).astype(np.float32)
-    np.testing.assert_allclose(
-        gan.generate(3, seed=2), gan.generator_ema(z), atol=1e-6
-    )
+    np.testing.assert_allclose(gan.generate(3, seed=2), gan.generator_ema(z), atol=1e-6)
 
 
 @pytest.mark.parametrize("ema", [None, 0.9])

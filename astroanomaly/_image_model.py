@@ -1,0 +1,122 @@
+"""A trained model with its stretch and its latent search, chunk by chunk."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from astroanomaly import latent
+from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.latent.objective import padded_chunks
+
+SEARCHES = {
+    "encoder": latent.Encoder,
+    "refine": latent.Refine,
+    "mapping": latent.Mapping,
+}
+
+
+class ImageModel:
+    """Cutouts in; stretched images, reconstructions and features out.
+
+    Parameters
+    ----------
+    model, stretch
+        As for the detector.
+    search : Encoder, Refine, Mapping, str or None
+        How a GAN finds z.
+    w : float
+        Weight of the feature term of a search that is made here by its name.
+    seed : int
+        Seed of such a search.
+    """
+
+    def __init__(self, model, stretch, search, w: float, seed: int):
+        self.model, self.stretch, self.w, self.seed = model, stretch, w, seed
+        self.encoder = getattr(search, "encoder", None)
+        if isinstance(search, latent.Encoder):
+            self.encoder = search
+        self.search = None
+        self.use(search)
+        if self.search is None and not hasattr(model, "reconstruct"):
+            raise ValueError(
+                f"`latent` must say how {type(model).__name__} finds the latent "
+                'vector of an image: an Encoder, a Refine, a Mapping or "mapping". '
+                "Received: None"
+            )
+        # Traced once: eager calls cost several times more.
+        keras_model = isinstance(model, keras.Model)
+        self._features = tf.function(model.features) if keras_model else model.features
+
+    def use(self, search) -> None:
+        """Choose a latent search, by itself or by its name."""
+        if not isinstance(search, str):
+            self.search = search
+        elif search not in SEARCHES:
+            raise ValueError(
+                f"`latent` must be one of {', '.join(SEARCHES)}. Received: {search}"
+            )
+        elif search == "mapping":
+            self.search = latent.Mapping(self.model, w=self.w, seed=self.seed)
+        elif self.encoder is None:
+            raise ValueError(
+                f"the method {search!r} needs a trained Encoder, which this "
+                "detector does not have."
+            )
+        elif search == "encoder":
+            self.search = self.encoder
+        else:
+            self.search = latent.Refine(self.encoder, w=self.w)
+
+    @property
+    def method(self) -> str:
+        """Name of the search in use; "model" when the model needs none."""
+        return "model" if self.search is None else self.search.name_in_tables
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape (ny, nx, n_bands) of the images that the model takes."""
+        return tuple(self.model.image_shape)
+
+    def stretched(self, cutouts: Cutouts) -> np.ndarray:
+        """Pick the bands by name, check the shape, stretch."""
+        cutouts = self._own_bands(cutouts)
+        if cutouts.image_shape != self.image_shape:
+            raise ValueError(
+                f"`cutouts` must have images of shape {self.image_shape}, as the "
+                f"model was trained on. Received: {cutouts.image_shape}; read them "
+                f"with size={self.image_shape[0]}."
+            )
+        return in_chunks(self.stretch, cutouts.images)
+
+    def count_clipped(self, cutouts: Cutouts) -> np.ndarray:
+        """Count the pixels of each image that the stretch clips."""
+        return self.stretch.count_clipped(self._own_bands(cutouts))
+
+    def _own_bands(self, cutouts: Cutouts) -> Cutouts:
+        bands = self.stretch.bands
+        if bands is None or cutouts.bands == tuple(bands):
+            return cutouts
+        return cutouts.select_bands(bands)
+
+    def reconstruct(self, images: np.ndarray):
+        """Give reconstructions, z (or None) and convergence of stretched images."""
+        if self.search is None:
+            drawn = in_chunks(self.model.reconstruct, images)
+            return drawn, None, np.ones(len(images), bool)
+        z, converged = self.search.search(images)
+        draw = self.model.scoring_generator.predict_on_batch
+        return in_chunks(draw, z), z, converged
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Compute the features of stretched images."""
+        return in_chunks(self._features, images)
+
+
+def in_chunks(function, inputs: np.ndarray) -> np.ndarray:
+    """Apply a function to chunks of one fixed size and join the results."""
+    if len(inputs) == 0:
+        inputs, n = np.zeros((1, *inputs.shape[1:]), np.float32), 0
+    else:
+        n = len(inputs)
+    parts = [np.asarray(function(chunk))[:k] for chunk, k in padded_chunks(inputs)]
+    return np.concatenate(parts)[:n]

@@ -1,0 +1,87 @@
+"""The rows of a score table: measured block by block, then calibrated and ranked."""
+
+import numpy as np
+from astropy.table import Table
+
+from astroanomaly import scoring
+from astroanomaly.data.cutouts import FLAG_CLIPPED, FLAG_NOT_CONVERGED
+
+
+class ScoreTable(Table):
+    """A score table that remembers, in memory only, the detector that made it."""
+
+    detector = None
+
+
+def measure(image_model, noise, cutouts, ranking: str, w: float) -> Table:
+    """Score a block of cutouts, in its own order, without calibration.
+
+    Parameters
+    ----------
+    image_model : ImageModel
+        Model, stretch and latent search.
+    noise : ResidualNoise
+        Measured noise of the residual.
+    cutouts : Cutouts
+        At least one object.
+    ranking : str
+        The score that becomes `anomaly_score`.
+    w : float
+        Weight of the feature term in the total score.
+
+    Returns
+    -------
+    Table
+        `object_id`, `file`, `ra`, `dec`, every score and `flag`.
+    """
+    images = image_model.stretched(cutouts)
+    drawn, z, converged = image_model.reconstruct(images)
+    residual = scoring.residual_score(images, drawn)
+    feature = scoring.feature_score(
+        image_model.features(images), image_model.features(drawn)
+    )
+    norm = np.full(len(images), np.nan)
+    if z is not None:
+        norm = np.linalg.norm(z.astype(np.float64), axis=1)
+    scores = {
+        "residual_score": residual,
+        "feature_score": feature,
+        "total_score": scoring.total_score(residual, feature, w),
+        "peak_score": noise.peak(images, drawn),
+        "latent_norm": norm,
+    }
+    flag = np.array(cutouts.table["flag"], np.int32)
+    flag |= FLAG_CLIPPED * (image_model.count_clipped(cutouts) > 0)
+    flag |= FLAG_NOT_CONVERGED * ~converged
+    rows = Table(cutouts.table["object_id", "file", "ra", "dec"])
+    rows["anomaly_score"] = scores[f"{ranking}_score"]
+    for name, column in scores.items():
+        rows[name] = column
+    rows["flag"] = flag
+    return rows
+
+
+def ranked(rows: Table, calibration) -> ScoreTable:
+    """Add p-values and a boolean per level, and put the strangest first.
+
+    Parameters
+    ----------
+    rows : Table
+        What :func:`measure` gives.
+    calibration : Calibration
+        The detector's.
+
+    Returns
+    -------
+    ScoreTable
+        Equal scores stand in the order of their ids.
+    """
+    table = ScoreTable(rows)
+    scores = np.asarray(table["anomaly_score"])
+    flag = table["flag"].copy()
+    table.remove_column("flag")
+    table["p_value"] = calibration.p_values(scores)
+    for level in calibration.levels:
+        table[f"is_anomaly_{level}"] = calibration.is_anomaly(scores, level)
+    table["flag"] = flag
+    return table[np.lexsort((table["object_id"], -scores))]

@@ -1,0 +1,317 @@
+"""Every example in a docstring runs, and every public name is described."""
+
+import doctest
+import importlib
+import inspect
+import re
+import shutil
+from dataclasses import replace
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted((ROOT / "astroanomaly").rglob("*.py"))
+SIZE = 64
+TINY = {
+    "model": {"width": 4, "latent_dim": 8, "n_critic": 1},
+    "training": {"batch_size": 8, "sample_grid": 4},
+    "encoder": {"epochs": 1},
+}
+# What Keras and pickle-like protocols call; their meaning is Keras's own.
+HOOKS = {
+    "build",
+    "call",
+    "close",
+    "compile_from_config",
+    "compute_output_shape",
+    "from_config",
+    "get_compile_config",
+    "get_config",
+    "on_epoch_begin",
+    "on_epoch_end",
+    "on_train_begin",
+    "on_train_batch_end",
+    "on_train_end",
+    "train_step",
+}
+
+
+def _name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+EXAMPLES = [_name(path) for path in SOURCES if ">>> " in path.read_text("utf-8")]
+PUBLIC = [
+    name for name in map(_name, SOURCES) if not re.search(r"\._", name.replace(":", ""))
+]
+
+
+def _own(name):
+    """Give the classes and functions that a module defines."""
+    module = importlib.import_module(name)
+    for key, value in vars(module).items():
+        known = inspect.isclass(value) or inspect.isfunction(value)
+        if known and value.__module__ == name:
+            yield key, value
+
+
+# --- a small world, in which the examples' names mean something ---------------
+
+
+def _blobs(n, seed, start, n_odd=0):
+    """Give noisy round blobs; the last `n_odd` have a companion."""
+    from astroanomaly import Cutouts
+
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2
+    width = rng.uniform(3, 6, (n, 1, 1))
+    images = 50 * np.exp(-(x**2 + y**2) / (2 * width**2))
+    images += rng.normal(size=images.shape)
+    odd = np.arange(n) >= n - n_odd
+    images[odd] += 20 * np.exp(-((x - 14) ** 2 + (y - 9) ** 2) / 18)
+    ratio = np.where(odd, np.geomspace(0.11, 0.99, n), 0.0)
+    table = Table({"object_id": [f"{start}_{i:03d}" for i in range(n)]})
+    table["is_anomaly"], table["flux_ratio"] = odd, ratio
+    return Cutouts(images, table, bands=["F160W"], pixel_scale=0.06)
+
+
+@lru_cache(maxsize=1)
+def _trained(folder):
+    """Make the folders that examples read, and a calibrated run."""
+    from astroanomaly import runs, write_cutouts
+
+    folder = Path(folder)
+    test = _blobs(60, 3, "test", n_odd=30)
+    write_cutouts(folder / "cutouts", _blobs(16, 1, "train"))
+    write_cutouts(folder / "held_out", _blobs(110, 2, "held_out"))
+    write_cutouts(folder / "survey", test)
+    runs.train(folder / "cutouts", folder / "run", TINY, epochs=1)
+    run = runs.calibrate(folder / "run", folder / "held_out")
+    return run.detector, test
+
+
+def _run_names(detector, test, folder):
+    from astroanomaly import runs
+
+    tiny = partial(_one_epoch, runs.train)
+    return {"train": tiny} | {"calibrate": runs.calibrate}
+
+
+def _one_epoch(train, cutouts, out, epochs=1, **kwargs):
+    shutil.rmtree(out, ignore_errors=not kwargs.get("resume")) if not kwargs.get(
+        "resume"
+    ) else None
+    config = None if kwargs.get("resume") else TINY
+    return train(cutouts, out, config, **kwargs)
+
+
+def _plot_names(detector, test, folder):
+    table = detector.score(test)
+    truth = np.asarray(test.table["is_anomaly"])
+    peak = np.array(
+        [dict(zip(table["object_id"], table["peak_score"], strict=True))[i]
+         for i in test.object_ids]
+    )
+    return {
+        "table": table,
+        "truth": truth,
+        "peak": peak,
+        "flux": test.images.sum(axis=(1, 2, 3)),
+        "a": peak[~truth],
+        "b": peak[truth],
+        "gan": detector.model,
+        "data": _batches(detector),
+    }
+
+
+def _rate_names(detector, test, folder):
+    from astroanomaly.evaluation import evaluate
+
+    names = _plot_names(detector, test, folder)
+    return {**names, "truth": test.table, "evaluate": evaluate}
+
+
+def _batches(detector):
+    from astroanomaly import dataset
+
+    return dataset(_blobs(16, 1, "train"), detector.stretch, batch_size=8)
+
+
+def _callback_names(detector, test, folder):
+    from astroanomaly.callbacks import save_checkpoint
+
+    save_checkpoint("gan.keras", detector.model, 1, [{"epoch": 1}])
+    return {"gan": detector.model, "data": _batches(detector)}
+
+
+def _survey_names(detector, test, folder):
+    from astroanomaly import read_cutouts
+
+    return {"read_cutouts": read_cutouts}
+
+
+def _report_names(detector, test, folder):
+    from astroanomaly import report
+
+    return {"report": report}
+
+
+def _table_names(detector, test, folder):
+    detector.score(test)["object_id", "anomaly_score"].write("scores.fits")
+    return {}
+
+
+WORLDS = {
+    "astroanomaly._table_files": _table_names,
+    "astroanomaly.callbacks": _callback_names,
+    "astroanomaly.plots.curves": _plot_names,
+    "astroanomaly.plots.images": _plot_names,
+    "astroanomaly.plots.rates": _rate_names,
+    "astroanomaly.plots.scores": _plot_names,
+    "astroanomaly.report": _report_names,
+    "astroanomaly.runs": _run_names,
+    "astroanomaly.survey": _survey_names,
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Return a function that puts the world of a module into the current folder."""
+    shelf = tmp_path_factory.mktemp("world")
+
+    def enter(name):
+        if name not in WORLDS:
+            return {}
+        detector, test = _trained(str(shelf))
+        for folder in ("cutouts", "held_out", "survey", "run"):
+            shutil.copytree(shelf / folder, folder)
+        shared = {"detector": detector, "test": test}
+        return shared | WORLDS[name](detector, test, shelf)
+
+    return enter
+
+
+def _small_quickstart(monkeypatch):
+    from astroanomaly import quickstart
+
+    smoke = replace(
+        quickstart.SCALES["smoke"],
+        n_train=16,
+        n_calibration=100,
+        n_isolated=12,
+        n_companions=12,
+        model={"width": 4, "latent_dim": 8, "n_critic": 1},
+        training={"epochs": 1, "batch_size": 8},
+        encoder={"epochs": 1},
+    )
+    monkeypatch.setitem(quickstart.SCALES, "smoke", smoke)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_run(name, world, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if name.startswith("astroanomaly.simulate") or name.endswith("quickstart"):
+        pytest.importorskip("galsim")
+    if name.endswith("quickstart"):
+        _small_quickstart(monkeypatch)
+    names = {**vars(importlib.import_module(name)), **world(name)}
+    finder, found = doctest.DocTestFinder(), []
+    for key, value in _own(name):
+        found += finder.find(value, f"{name}.{key}", module=False, globs=dict(names))
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    report = []
+    for example in found:
+        runner.run(example, out=report.append, clear_globs=False)
+    assert runner.tries > 0
+    assert runner.failures == 0, "".join(report)
+
+
+# --- what a docstring must say -----------------------------------------------
+
+
+def _sections(text):
+    """Give the sections of a numpydoc docstring, by their names."""
+    parts = re.split(r"^([A-Z][\w ]+)\n-{3,}\n", inspect.cleandoc(text), flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _described(section):
+    names = re.findall(r"^(\*{0,2}\w[^\n:]*?)(?: : .*)?$", section, flags=re.M)
+    return {name.strip() for found in names for name in found.split(",")}
+
+
+def _parameters(function):
+    kinds = inspect.Parameter
+    for parameter in inspect.signature(function).parameters.values():
+        star = {kinds.VAR_POSITIONAL: "*", kinds.VAR_KEYWORD: "**"}
+        if parameter.name not in ("self", "cls"):
+            yield star.get(parameter.kind, "") + parameter.name
+
+
+def _gives(function):
+    """Tell what a function gives back: "Returns", "Yields" or nothing."""
+    source = re.sub(r'""".*?"""', "", inspect.getsource(function), flags=re.S)
+    if re.search(r"^\s*yield\b|= yield\b", source, flags=re.M):
+        return "Yields"
+    annotation = inspect.signature(function).return_annotation
+    named = annotation not in (inspect.Signature.empty, None, "None")
+    given = re.search(r"^\s+return +(?!None\b)\S", source, flags=re.M)
+    return "Returns" if named or given else ""
+
+
+def _check_parameters(sections, function, where):
+    wanted = set(_parameters(function))
+    if not wanted:
+        return
+    assert "Parameters" in sections, f"{where} describes no parameters"
+    missing = wanted - _described(sections["Parameters"])
+    assert not missing, f"{where} does not describe {missing}"
+
+
+def _check_function(function, where):
+    text = function.__doc__
+    assert text, f"{where} has no docstring"
+    sections = _sections(text)
+    function = inspect.unwrap(function)
+    _check_parameters(sections, function, where)
+    if gives := _gives(function):
+        both = {"Returns", "Yields"} & set(sections)
+        assert both, f"{where} does not say what it {gives.lower()}"
+
+
+def _methods(cls):
+    for key, value in vars(cls).items():
+        value = getattr(value, "__func__", value)
+        if inspect.isfunction(value) and not key.startswith("_") and key not in HOOKS:
+            yield key, value
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_names_are_described(name):
+    module = importlib.import_module(name)
+    assert module.__doc__, f"{name} has no docstring"
+    for key, value in _own(name):
+        if key.startswith("_"):
+            continue
+        where = f"{name}.{key}"
+        if inspect.isfunction(value):
+            _check_function(value, where)
+            continue
+        assert value.__doc__, f"{where} has no docstring"
+        sections = _sections(value.__doc__)
+        if "__init__" in vars(value) and value.__init__.__doc__ is None:
+            wanted = set(_parameters(value.__init__)) - {"**kwargs"}
+            told = set()
+            for title in ("Parameters", "Attributes"):
+                told |= _described(sections.get(title, ""))
+            assert wanted <= told, f"{where} does not describe {wanted - told}"
+        for method, function in _methods(value):
+            text = function.__doc__
+            assert text, f"{where}.{method} has no docstring"
+            if len(text.splitlines()) > 1:
+                _check_parameters(_sections(text), function, f"{where}.{method}")
