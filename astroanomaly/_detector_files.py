@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 
 from astroanomaly import __version__, scoring, stretches
-from astroanomaly._files import atomic_dir
+from astroanomaly._files import atomic_dir, restore_dir
 from astroanomaly._image_model import SEARCHES
 from astroanomaly.calibration import Calibration
 
@@ -51,6 +51,7 @@ def read(path: str | Path) -> dict:
         `calibrations`.
     """
     path = Path(path)
+    restore_dir(path)
     state = _state(path / "detector.json")
     model = keras.saving.load_model(path / "model.keras")
     encoder = None

@@ -74,13 +74,39 @@ def atomic_dir(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial, old = _beside(path), _beside(path)
+    restore_dir(path)
+    partial, previous = _beside(path), _previous(path)
     partial.mkdir()
     try:
         yield partial
         if path.exists():
-            os.replace(path, old)
+            os.replace(path, previous)
         os.replace(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        restore_dir(path)
+
+
+def _previous(path: Path) -> Path:
+    return path.with_name(f".{path.name}.previous")
+
+
+def restore_dir(path: str | Path) -> None:
+    """Finish or undo a replacement that was broken off between its two steps.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder that :func:`atomic_dir` writes. No system call replaces a full
+        folder in one step: the old one is set aside first. If the new one never
+        came, the old one takes its place again; if it came, the old one goes.
+
+    Examples
+    --------
+    >>> restore_dir("run/detector")
+    """
+    path = Path(path)
+    previous = _previous(path)
+    if previous.is_dir() and not path.exists():
+        os.replace(previous, path)
+    shutil.rmtree(previous, ignore_errors=True)

@@ -151,9 +151,7 @@ def row(width: int, name: str, seconds: np.ndarray, reference: np.ndarray, n: in
         "critic update (s)": float(np.median(update)),
         "cycle (s)": float(np.median(cycle)),
         "images/s": float(seconds.shape[1] * n / np.median(cycle)),
-        "update: time over TensorFlow's": ratio(
-            update, reference[:, :-1].mean(axis=1)
-        ),
+        "update: time over TensorFlow's": ratio(update, reference[:, :-1].mean(axis=1)),
         "cycle: time over TensorFlow's": ratio(cycle, reference.sum(axis=1)),
     }
 

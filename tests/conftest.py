@@ -17,3 +17,51 @@ def shared_data():
     if not SHARED.is_dir():
         pytest.skip("the real survey files (../shared/data) are not on this machine")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def parts():
+    """Train a small GAN, its stretch and its encoder on blobs."""
+    import keras
+    from blobs import blobs
+
+    import astroanomaly as aa
+
+    train = blobs(128, 1)
+    stretch = aa.stretches.Asinh().adapt(train)
+    gan = aa.models.WGANGP(
+        (32, 32, 1), latent_dim=8, width=8, kernel_size=3, n_critic=2
+    )
+    gan.compile(*[keras.optimizers.Adam(2e-3, beta_1=0.0, beta_2=0.9) for _ in "gc"])
+    gan.fit(aa.dataset(train, stretch, batch_size=16), epochs=40, verbose=0)
+    encoder = aa.latent.Encoder(gan)
+    encoder.compile()
+    encoder.fit(aa.dataset(train, stretch, batch_size=16), epochs=15, verbose=0)
+    return gan, stretch, encoder
+
+
+@pytest.fixture(scope="session")
+def detector(parts):
+    """Calibrate a detector on blobs that its parts did not see."""
+    from blobs import blobs
+
+    import astroanomaly as aa
+
+    gan, stretch, encoder = parts
+    return aa.AnomalyDetector(gan, stretch, encoder).calibrate(blobs(250, 2))
+
+
+@pytest.fixture(scope="session")
+def test_set():
+    """45 ordinary blobs, then 5 with a companion."""
+    from blobs import blobs
+
+    import astroanomaly as aa
+
+    return aa.concatenate([blobs(45, 3), blobs(5, 4, companion=True)])
+
+
+@pytest.fixture(scope="session")
+def table(detector, test_set):
+    """Score the test set."""
+    return detector.score(test_set)

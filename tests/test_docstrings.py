@@ -6,7 +6,7 @@ import inspect
 import re
 import shutil
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -98,24 +98,22 @@ def _trained(folder):
 def _run_names(detector, test, folder):
     from astroanomaly import runs
 
-    tiny = partial(_one_epoch, runs.train)
-    return {"train": tiny} | {"calibrate": runs.calibrate}
+    def train(cutouts, out, epochs=1, **kwargs):
+        # As typed apart from sizes, and beside the run that later examples open.
+        config = None if kwargs.get("resume") else TINY
+        return runs.train(cutouts, Path("new") / out, config, **kwargs)
 
-
-def _one_epoch(train, cutouts, out, epochs=1, **kwargs):
-    shutil.rmtree(out, ignore_errors=not kwargs.get("resume")) if not kwargs.get(
-        "resume"
-    ) else None
-    config = None if kwargs.get("resume") else TINY
-    return train(cutouts, out, config, **kwargs)
+    return {"train": train}
 
 
 def _plot_names(detector, test, folder):
     table = detector.score(test)
     truth = np.asarray(test.table["is_anomaly"])
     peak = np.array(
-        [dict(zip(table["object_id"], table["peak_score"], strict=True))[i]
-         for i in test.object_ids]
+        [
+            dict(zip(table["object_id"], table["peak_score"], strict=True))[i]
+            for i in test.object_ids
+        ]
     )
     return {
         "table": table,

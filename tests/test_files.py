@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from astroanomaly._files import atomic_dir, atomic_path
+from astroanomaly._files import atomic_dir, atomic_path, restore_dir
 
 
 def _names(folder):
@@ -134,3 +134,16 @@ def test_an_old_folder_stays_when_the_new_one_cannot_take_its_place(
         (partial / "new.json").write_text("new")
     assert _names(tmp_path) == ["detector"]
     assert (folder / "old.json").read_text() == "old"
+
+
+def test_a_replacement_broken_off_between_its_steps_is_undone(tmp_path):
+    folder = tmp_path / "detector"
+    aside = tmp_path / ".detector.previous"
+    aside.mkdir()
+    (aside / "old.json").write_text("old")
+    restore_dir(folder)
+    assert (folder / "old.json").read_text() == "old"
+    assert _names(tmp_path) == ["detector"]
+    aside.mkdir()
+    restore_dir(folder)
+    assert _names(tmp_path) == ["detector"]

@@ -173,7 +173,9 @@ def test_files_stay_short(path):
     words = ("TO" + "DO", "FIX" + "ME", "X" + "XX")
     assert not [word for word in words if word in text]
     lines = [
-        node.end_lineno - node.lineno + 1
+        node.end_lineno
+        - node.lineno
+        + 1
         - (len((ast.get_docstring(node, clean=False) or "").splitlines()))
         for node in ast.walk(_tree(path))
         if isinstance(node, ast.FunctionDef)

@@ -283,9 +283,18 @@ class WGANGP(EpochOrderMixin, keras.Model):
         -------
         ndarray of shape (n, ny, nx, n_bands)
             Stretched images in [0, 1], float32.
+
+        Raises
+        ------
+        ValueError
+            If `n` is below 1.
         """
+        if n < 1:
+            raise ValueError(f"`n` must be at least 1. Received: {n}")
         z = np.random.default_rng(seed).standard_normal((n, self.latent_dim))
-        return np.asarray(self.predict(z.astype("float32"), verbose=0))
+        parts = np.split(z.astype("float32"), range(64, n, 64))
+        draw = self.scoring_generator.predict_on_batch
+        return np.concatenate([draw(part) for part in parts])
 
     def features(self, images):
         """Compute the critic's last convolution's output.

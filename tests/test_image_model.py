@@ -1,0 +1,54 @@
+"""A model with its stretch and its search."""
+
+import numpy as np
+import pytest
+from blobs import blobs
+
+from astroanomaly._image_model import in_chunks
+from astroanomaly.detector import AnomalyDetector
+
+
+def test_bands_are_taken_by_name(parts, test_set, detector):
+    both = blobs(5, 3, bands=("z", "i"))
+    both.images[..., 0] = 0
+    few = both.select_bands(["i"])
+    np.testing.assert_array_equal(
+        detector.score_samples(both), detector.score_samples(few)
+    )
+    with pytest.raises(ValueError, match="'i'.*z"):
+        detector.score(both.select_bands(["z"]))
+
+
+class Mean:
+    """A model that reconstructs by itself, without a latent search."""
+
+    image_shape = (32, 32, 1)
+
+    def reconstruct(self, images):
+        return np.full(np.shape(images), 0.3, np.float32)
+
+    def features(self, images):
+        return np.reshape(images, (len(images), -1))
+
+    def get_config(self):
+        return {}
+
+
+def test_any_model_that_reconstructs_will_do(parts, test_set):
+    detector = AnomalyDetector(Mean(), parts[1], score="residual")
+    table = detector.calibrate(blobs(40, 2), (90,)).score(test_set)
+    assert np.isnan(table["latent_norm"]).all()
+    assert detector.method == "model"
+
+
+def test_chunks_are_joined_in_order_and_padding_is_dropped():
+    sizes = []
+
+    def double(chunk):
+        sizes.append(len(chunk))
+        return chunk * 2
+
+    values = np.arange(70, dtype=np.float32)[:, None]
+    np.testing.assert_array_equal(in_chunks(double, values), values * 2)
+    assert sizes == [32, 32, 32]
+    assert in_chunks(double, values[:0]).shape == (0, 1)

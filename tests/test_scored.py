@@ -1,0 +1,69 @@
+"""The rows of a score table."""
+
+import numpy as np
+import pytest
+from blobs import blobs
+
+from astroanomaly import scoring
+from astroanomaly.detector import AnomalyDetector
+from astroanomaly.latent import Mapping
+
+
+def test_table_has_the_stable_columns(table):
+    assert table.colnames == [
+        "object_id",
+        "file",
+        "ra",
+        "dec",
+        "anomaly_score",
+        "residual_score",
+        "feature_score",
+        "total_score",
+        "peak_score",
+        "latent_norm",
+        "p_value",
+        "is_anomaly_90",
+        "is_anomaly_95",
+        "is_anomaly_99",
+        "flag",
+    ]
+    np.testing.assert_array_equal(table["anomaly_score"], table["peak_score"])
+    for key in ("model", "stretch", "bands", "n_calibration", "levels", "seed"):
+        assert key in table.meta
+    assert table.meta["n_calibration"] == 200
+    assert table.meta["n_skipped"] == 0
+
+
+def test_scores_are_those_of_the_parts(detector, parts, table, test_set):
+    gan, stretch, encoder = parts
+    one = test_set[48:49]
+    image = np.asarray(stretch(one.images))
+    z = np.asarray(encoder(image))
+    drawn = np.asarray(gan.generator(z))
+    row = table[table["object_id"] == one.table["object_id"][0]][0]
+    residual = np.abs(image - drawn).sum()
+    feature = np.abs(np.asarray(gan.critic(image)[1]) - gan.critic(drawn)[1]).sum()
+    assert row["residual_score"] == pytest.approx(residual, rel=1e-4)
+    assert row["feature_score"] == pytest.approx(feature, rel=1e-4)
+    total = 0.9 * residual + 0.1 * feature
+    assert row["total_score"] == pytest.approx(total, rel=1e-4)
+    assert row["latent_norm"] == pytest.approx(np.linalg.norm(z), rel=1e-4)
+    peak = detector.noise.peak(image, drawn)[0]
+    assert row["peak_score"] == pytest.approx(peak, rel=1e-3)
+
+
+def test_clipped_and_unsettled_images_are_flagged(parts):
+    gan, stretch, _ = parts
+    detector = AnomalyDetector(gan, stretch, Mapping.plain(gan, max_iterations=25))
+    cutouts = blobs(12, 3)
+    cutouts.images[2, 0, 0] = 1e4
+    detector.calibrate(cutouts, levels=(50,))
+    table = detector.score(cutouts)
+    flags = dict(zip(table["object_id"], table["flag"], strict=True))
+    assert flags["3-2"] & 4
+    assert not flags["3-1"] & 4
+    assert all(flag & 8 for flag in flags.values())
+
+
+def test_scores_that_rank_are_those_of_scoring():
+    assert scoring.SCORES == ("peak", "total", "residual", "feature")
