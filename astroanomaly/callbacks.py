@@ -260,7 +260,7 @@ def write_history(path: str | Path, *trainings: Sequence[Mapping]) -> None:
     Examples
     --------
     >>> write_history("history.csv", [{"epoch": 1, "critic_loss": -0.5}])
-    >>> open("history.csv").read().split()
+    >>> Path("history.csv").read_text().split()
     ['epoch,critic_loss', '1,-0.5']
     """
     merged: dict[int, dict] = {}

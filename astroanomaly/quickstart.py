@@ -155,7 +155,7 @@ def quickstart(
     Examples
     --------
     >>> result = quickstart("quickstart", scale="smoke")
-    >>> result.evaluation.winner
+    >>> sentence = result.evaluation.winner
     """
     settings = _settings(scale)
     folder = _new_folder(Path(out))

@@ -16,6 +16,8 @@ from astroanomaly._files import atomic_path
 from astroanomaly.data.cutouts import Cutouts
 
 _PACKAGE = "astroanomaly"
+# The normal distribution's 15th and 30th percentiles.
+_NORMAL_15, _NORMAL_30 = -1.0364334, -0.5244005
 
 
 def _per_band(values) -> tuple[float, ...] | None:
@@ -42,6 +44,8 @@ class Stretch(keras.layers.Layer):
         outliers seldom does.
     bands : sequence of str, optional
         Names of the bands; :meth:`adapt` takes them from the cutouts.
+    **kwargs
+        Passed to :class:`keras.layers.Layer`.
 
     Raises
     ------
@@ -361,8 +365,7 @@ class Asinh(Stretch):
 
     Notes
     -----
-    The sky's noise is the normal-consistent median absolute deviation of the
-    pixels below the median, mirrored: sources sit on one side only.
+    The sky's noise is what :func:`sky_noise` measures on the training pixels.
 
     Examples
     --------
@@ -415,12 +418,16 @@ def sky_noise(pixels: np.ndarray) -> float:
     Returns
     -------
     float
-        1.4826 times the median distance below the mode-like level, which is the
-        25th percentile's mirror: sources, always positive, do not enter.
+        Standard deviation of the normal distribution whose 15th and 30th
+        percentiles are those of the pixels. Sources brighten pixels and so
+        hardly touch the faintest third; where they cover most of every image
+        the estimate is too large.
+
+    Examples
+    --------
+    >>> sky = np.random.default_rng(0).normal(5.0, 2.0, 100_000)
+    >>> round(sky_noise(sky), 1)
+    2.0
     """
-    finite = pixels[np.isfinite(pixels)].astype(np.float64)
-    level = np.percentile(finite, 30)
-    below = finite[finite <= level]
-    # For a normal sky the 30th percentile lies 0.5244 sigma below the mean and
-    # the median of what is below it (the 15th percentile) 1.0364 sigma below.
-    return float((level - np.median(below)) / (1.0364334 - 0.5244005))
+    low, high = np.percentile(pixels[np.isfinite(pixels)], (15, 30))
+    return float((high - low) / (_NORMAL_30 - _NORMAL_15))

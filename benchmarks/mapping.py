@@ -12,8 +12,6 @@ import numpy as np
 from harness import Report, parse, ratio, show
 from scipy.stats import spearmanr
 
-ITERATIONS = 500
-
 
 class NaiveLoop:
     """One Keras network per image, trained by itself.
@@ -62,7 +60,7 @@ class NaiveLoop:
         self.best_z.assign(tf.where(better, z, self.best_z))
         self.optimizer.apply(tape.gradient(loss, weights), weights)
 
-    def search(self, images, iterations: int = ITERATIONS) -> np.ndarray:
+    def search(self, images, iterations: int = 500) -> np.ndarray:
         """Give the z of the lowest loss of each image."""
         import tensorflow as tf
 
@@ -103,10 +101,11 @@ def total_scores(gan, images: np.ndarray, z: np.ndarray, w: float) -> np.ndarray
 class Searches:
     """The searches that are compared, their times and the z that they found."""
 
-    def __init__(self, detector, images: np.ndarray, group: int):
+    def __init__(self, detector, images: np.ndarray, group: int, iterations: int):
         from astroanomaly.latent import Mapping, Refine
 
         self.images, self.group, self.gan = images, group, detector.model
+        self.iterations = iterations
         encoder = detector.encoder
         self.plain = Mapping.plain(self.gan)
         self.naive = NaiveLoop(self.plain)
@@ -127,7 +126,7 @@ class Searches:
         for first in range(0, len(self.images), self.group):
             group = self.images[first : first + self.group]
             start = time.perf_counter()
-            parts.append(self.naive.search(group))
+            parts.append(self.naive.search(group, self.iterations))
             self.seconds["naive loop"].append(
                 (time.perf_counter() - start) / len(group)
             )
@@ -233,6 +232,7 @@ def main(argv=None) -> dict:
         __doc__,
         detector=(None, None),
         n=(32, 4),
+        iterations=(500, 50),
         group=(8, 2),
         n_train=(1024, 64),
         epochs=(12, 1),
@@ -252,13 +252,13 @@ def main(argv=None) -> dict:
 
         detector = trained(args.seed, args.n_train, args.epochs, args.size, args.width)
     images = test_images(detector, args.n, args.seed)
-    searches = Searches(detector, images, args.group)
+    searches = Searches(detector, images, args.group, args.iterations)
     searches.run()
     scores = searches.scores()
     shape = f"{detector.model.width} filters, latent {detector.model.latent_dim}"
     report.table(
         f"{args.n} images of {detector.image_shape[0]} pixels, {shape}, "
-        f"{ITERATIONS} iterations of the loop",
+        f"{args.iterations} iterations of the loop",
         comparison(searches, scores),
     )
     rows = scan(searches, scores, args)
@@ -266,11 +266,11 @@ def main(argv=None) -> dict:
     report.note(verdict(rows))
     eager = NaiveLoop(searches.plain, eager=True)
     start = time.perf_counter()
-    eager.search(images[:1], iterations=ITERATIONS // 10)
+    eager.search(images[:1], iterations=args.iterations // 10)
     report.note(
         "the loop without tf.function: "
         f"{10 * (time.perf_counter() - start):.3g} s/image (from one image, "
-        f"{ITERATIONS // 10} iterations)"
+        f"{args.iterations // 10} iterations)"
     )
     return report.write()
 

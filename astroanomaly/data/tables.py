@@ -76,12 +76,29 @@ def stack_tables(tables: Sequence[Table]) -> Table:
 
 
 def empty_skipped() -> Table:
-    """Return a table of skipped files without a row (columns file, reason)."""
+    """Return a table of skipped files without a row.
+
+    Returns
+    -------
+    Table
+        Columns `file` and `reason`.
+    """
     return Table({"file": np.array([], dtype=str), "reason": np.array([], dtype=str)})
 
 
 def skipped_table(pairs: Sequence[tuple[str, str]]) -> Table:
-    """Return the table of skipped files for (file, reason) pairs."""
+    """Return the table of skipped files.
+
+    Parameters
+    ----------
+    pairs : sequence of (str, str)
+        File and reason of each.
+
+    Returns
+    -------
+    Table
+        Columns `file` and `reason`.
+    """
     if not pairs:
         return empty_skipped()
     files, reasons = zip(*pairs, strict=True)

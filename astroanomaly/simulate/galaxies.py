@@ -149,7 +149,7 @@ def _draw_object(recipe, index):
     # Sources are centred to half a pixel, as a catalog's cutouts are.
     x, y = rngs[0].uniform(-0.5, 0.5, 2) * camera.pixel_scale
     scene = [(primary, x, y)]
-    row = _truth(index, primary)
+    row = _truth(recipe.seed, index, primary)
     if rngs[1].uniform() < recipe.companion_fraction:
         companion, dx, dy, extra = _draw_companion(rngs[1], recipe, primary)
         scene.append((companion, x + dx, y + dy))
@@ -194,13 +194,13 @@ def _draw_companion(rng, recipe, primary):
     return companion, dx, dy, extra
 
 
-def _truth(index, galaxy):
+def _truth(seed, index, galaxy):
     """Return the row of an isolated galaxy."""
     # Multiples of the plastic number's powers fill one square degree evenly.
     ra = 149.6 + (index * 0.7548776662466927) % 1.0
     dec = 1.7 + (index * 0.5698402909980532) % 1.0
     return {
-        "object_id": f"gal_{index:06d}",
+        "object_id": f"gal_{seed}_{index:06d}",
         "file": "",
         "ra": ra,
         "dec": dec,

@@ -15,9 +15,38 @@ SIZES = (0.08, 0.7)
 class Galaxy:
     """Parameters of one galaxy; angles in degrees, sizes in arcsec.
 
-    `bulge_radius` and `disc_scale` describe the parts, `half_light_radius` the
-    whole (semi-major axis). `position_angle` runs from north (up) through east
-    (left). `structure_seed` draws the arms, the bar and the knots.
+    Parameters
+    ----------
+    mag : float
+        AB magnitude of the whole.
+    half_light_radius : float
+        Of the whole, along the semi-major axis.
+    n : float
+        Sersic index of the bulge.
+    bulge_to_total : float
+        Fraction of the flux in the bulge; 1 for early types.
+    axis_ratio : float
+        b/a, within (0, 1].
+    position_angle : float
+        From north (up) through east (left).
+    structure : str
+        smooth, spiral or clumpy.
+    n_arms : int
+        Spiral arms; 0 for none.
+    pitch : float
+        Pitch angle of the arms.
+    contrast : float
+        Strength of the arms, 0 to 1.
+    bar, knots : float
+        Share of the disc's light in a bar and in knots.
+    n_knots : int
+        Number of knots.
+    lopsided : float
+        Strength of the disc's asymmetry, 0 for none.
+    bulge_radius, disc_scale : float
+        Half-light radius of the bulge and scale length of the disc.
+    structure_seed : int
+        Seed that draws the arms, the bar and the knots.
 
     Examples
     --------
@@ -47,7 +76,20 @@ class Galaxy:
 
 
 def draw_magnitude(rng: np.random.Generator, limits: tuple[float, float]) -> float:
-    """Draw a magnitude from counts that rise as dN/dm ~ 10**(0.25 m)."""
+    """Draw a magnitude from counts that rise as dN/dm ~ 10**(0.25 m).
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of random numbers.
+    limits : tuple of float
+        Bright and faint limit, AB mag.
+
+    Returns
+    -------
+    float
+        AB mag.
+    """
     low, high = (10 ** (COUNT_SLOPE * m) for m in limits)
     return float(np.log10(rng.uniform(low, high)) / COUNT_SLOPE)
 
@@ -158,7 +200,13 @@ def _finish(values, seed):
 
 
 def half_light_in_scale_lengths() -> float:
-    """Half-light radius of an exponential disc, in scale lengths: 1.678."""
+    """Half-light radius of an exponential disc.
+
+    Returns
+    -------
+    float
+        In scale lengths: 1.678, the root of ``P(2, x) = 1/2``.
+    """
     return float(gammaincinv(2.0, 0.5))
 
 

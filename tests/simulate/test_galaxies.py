@@ -18,7 +18,7 @@ def test_columns_and_shapes():
     assert cutouts.bands == ("F160W",)
     assert cutouts.pixel_scale == 0.06
     table = cutouts.table
-    assert list(table["object_id"]) == ["gal_000000", "gal_000001", "gal_000002"]
+    assert list(table["object_id"]) == [f"gal_1_00000{i}" for i in range(3)]
     assert table["unit_F160W"][0] == "electron/s"
     assert table["zero_point_F160W"][0] == 25.946
     assert not table["is_anomaly"].any()

@@ -1,0 +1,65 @@
+"""Run every benchmark, one after another, and write one page of results."""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from harness import OUT, all_versions, machine, markdown
+
+from astroanomaly._files import atomic_path
+
+HERE = Path(__file__).resolve().parent
+NAMES = ("training_step", "mapping", "scoring", "reading", "memory", "simulate")
+
+
+def run(name: str, args: argparse.Namespace) -> dict:
+    """Run one benchmark in a process of its own and read its result."""
+    command = [sys.executable, str(HERE / f"{name}.py"), "--out", str(args.out)]
+    command += ["--seed", str(args.seed), *["--quick"] * args.quick]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    text = (args.out / f"{name}.json").read_text(encoding="utf-8")
+    return json.loads(text)
+
+
+def page(results: list[dict], command: str) -> str:
+    """Write the results of all benchmarks as one markdown page."""
+    here = machine()
+    versions = ", ".join(f"{name} {number}" for name, number in all_versions().items())
+    seconds = sum(result["seconds"] for result in results)
+    head = [
+        "# Benchmarks",
+        "",
+        f"Made by `{command}` in {seconds / 60:.0f} minutes on {here['cpu']}, "
+        f"{here['cpu_count']} CPU cores. {versions}.",
+        "",
+        "What is compared was timed in one process, in turn; ratios are medians over "
+        "the rounds, their range in brackets. Warm-up is not counted.",
+        "",
+    ]
+    return "\n".join(head + [markdown(result) for result in results])
+
+
+def main(argv=None) -> Path:
+    """Run the benchmarks and return the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
+    args = parser.parse_args(argv)
+    results = []
+    for name in args.only:
+        sys.stderr.write(f"{name} ...\n")
+        results.append(run(name, args))
+    options = f" --seed {args.seed}" + " --quick" * args.quick
+    with atomic_path(args.out / "results.md") as partial:
+        partial.write_text(
+            page(results, f"python benchmarks/run_all.py{options}"), encoding="utf-8"
+        )
+    return args.out / "results.md"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{main()}\n")

@@ -1,0 +1,148 @@
+"""Time encoder scoring, from FITS files on the disk to the table on the disk.
+
+The networks are of the default size and untrained: their weights do not change
+the time. A further, instrumented pass tells where the time goes.
+"""
+
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from harness import Report, parse, show
+
+from astroanomaly import read_cutouts, survey
+
+
+class Stopwatch:
+    """Adds up the time that is spent in functions, by stage."""
+
+    def __init__(self):
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def timed(self, stage: str, function):
+        """Wrap a function so that its calls count for a stage."""
+
+        def wrapped(*args, **kwargs):
+            start = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.seconds[stage] += time.perf_counter() - start
+
+        return wrapped
+
+    def waited(self, stage: str, iterator):
+        """Count the time that an iterator keeps its user waiting."""
+        iterator = iter(iterator)
+        while True:
+            start = time.perf_counter()
+            part = next(iterator, None)
+            self.seconds[stage] += time.perf_counter() - start
+            if part is None:
+                return
+            yield part
+
+
+def score(detector, folder: Path, out: Path, n_workers: int | None) -> float:
+    """Read, score and write; give the seconds."""
+    start = time.perf_counter()
+    stream = read_cutouts(folder, stream=True, n_workers=n_workers)
+    survey.score_survey(detector, stream, out)
+    return time.perf_counter() - start
+
+
+def breakdown(detector, folder: Path, out: Path, n_workers) -> list[dict]:
+    """Score once more with a stopwatch in every stage."""
+    watch = Stopwatch()
+    start = time.perf_counter()
+    stream = read_cutouts(folder, stream=True, n_workers=n_workers)
+    watch.seconds["open the folder and its catalog"] = time.perf_counter() - start
+    chunks = stream.chunks
+    stream.chunks = lambda *a, **k: watch.waited("wait for pixels", chunks(*a, **k))
+    images, generator = detector._images, detector.model.scoring_generator
+    stages = [
+        (images, "stretched", "stretch"),
+        (detector.encoder, "search", "encode"),
+        (generator, "predict_on_batch", "draw"),
+        (images, "features", "features"),
+        (detector.noise, "peak", "peak score"),
+        (images, "count_clipped", "count clipped pixels"),
+        (detector, "finish", "calibrate and rank"),
+        (survey.Parts, "add", "write finished blocks"),
+        (survey, "write_table", "write the table"),
+    ]
+    originals = [(owner, name, vars(owner).get(name)) for owner, name, _ in stages]
+    for owner, name, stage in stages:
+        setattr(owner, name, watch.timed(stage, getattr(owner, name)))
+    try:
+        start = time.perf_counter()
+        survey.score_survey(detector, stream, out)
+        total = time.perf_counter() - start
+    finally:
+        for owner, name, original in originals:
+            if original is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, original)
+    total += watch.seconds["open the folder and its catalog"]
+    watch.seconds["everything else"] = total - sum(watch.seconds.values())
+    return [
+        {
+            "stage": stage,
+            "ms/image": 1000 * seconds / len(stream),
+            "share (%)": 100 * seconds / total,
+        }
+        for stage, seconds in watch.seconds.items()
+    ]
+
+
+def main(argv=None) -> dict:
+    """Measure, write and show the result."""
+    args = parse(
+        argv,
+        __doc__,
+        n=(6000, 64),
+        width=(32, 4),
+        size=(64, 32),
+        rounds=(3, 1),
+        workers=([1, 2], [1]),
+        table=("fits", "fits"),
+    )
+    report = Report("scoring", "Encoder scoring, from FITS files to the table", args)
+    from detectors import untrained, write_files
+
+    from astroanomaly import simulate
+
+    some = simulate.galaxies(min(args.n, 512), size=args.size, seed=args.seed)
+    detector = untrained(some, args.width)
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder, out = Path(name) / "cutouts", Path(name) / f"scores.{args.table}"
+        write_files(folder, some, args.n)
+        seconds = np.zeros((args.rounds + 1, len(args.workers)))
+        for k in range(args.rounds + 1):
+            for j, n_workers in enumerate(args.workers):
+                seconds[k, j] = score(detector, folder, out, n_workers)
+        for j, n_workers in enumerate(args.workers):
+            speeds = args.n / seconds[1:, j]
+            rows.append(
+                {
+                    "reading processes": n_workers,
+                    "images/s": float(np.median(speeds)),
+                    "range": f"{speeds.min():.0f} to {speeds.max():.0f}",
+                }
+            )
+        stages = breakdown(detector, folder, out, args.workers[-1])
+    report.table(
+        f"{args.n} files of {args.size} pixels, {args.width} filters, .{args.table} "
+        f"table, medians of {args.rounds} passes after one that is not counted",
+        rows,
+    )
+    report.table(f"where the time goes ({args.workers[-1]} reading processes)", stages)
+    return report.write()
+
+
+if __name__ == "__main__":
+    show(main())

@@ -1,0 +1,221 @@
+"""Real data: find companions and lenses among COSMOS galaxies, by command line.
+
+    python examples/cosmos_outliers.py --data ../shared/data --out RUN --scale laptop
+
+Real HST cutouts are divided into two halves of two quarters each. A detector is
+trained on one half, calibrated on a quarter of the other and scores the last
+quarter, so that each galaxy is scored once by a model that never saw it. Stages
+whose result exists are skipped: an interrupted study goes on where it stopped.
+"""
+
+import argparse
+import json
+import logging
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import cosmos_inputs as inputs
+import cosmos_page
+import numpy as np
+from astropy.table import Table, vstack
+
+from astroanomaly import survey
+from astroanomaly._config import dumps
+from astroanomaly._files import atomic_dir, atomic_path
+
+LOG = logging.getLogger("cosmos")
+LEVELS = ("90", "95")
+READING = ("--size", str(inputs.SIZE), "--pixel-scale", str(inputs.SCALE))
+COMPONENTS = (5, 10, 20)
+RATIO_BINS = ("0.1", "0.25", "0.5", "1")
+SNR_BINS = ("0", "10", "30", "100", "1000000")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much a study does.
+
+    Parameters
+    ----------
+    n_galaxies : int or None
+        Galaxies used; None for all.
+    per_object : int
+        Composites for each galaxy.
+    n_simulated : int
+        Simulated galaxies added to each training half in the tries.
+    config : dict
+        Tables of a run's config.toml.
+    tries : dict of dict
+        Changes of the config, each trained on one half to compare.
+    """
+
+    n_galaxies: int | None
+    per_object: int
+    n_simulated: int
+    config: dict
+    tries: dict
+
+
+LAPTOP = {
+    "model": {"width": 16, "latent_dim": 32, "n_critic": 3, "ema": 0.99},
+    "training": {"epochs": 200, "batch_size": 32, "learning_rate": 3e-4},
+    "encoder": {"epochs": 150},
+    "stretch": {"percentiles": [0, 99.9]},
+    "detector": {"score": "peak", "smoothing": 2.0},
+}
+SMOKE = {
+    "model": {"width": 4, "latent_dim": 8, "n_critic": 1, "ema": 0.9},
+    "training": {"epochs": 4, "batch_size": 16, "learning_rate": 1e-3},
+    "encoder": {"epochs": 4},
+    "stretch": {"percentiles": [0, 99.9]},
+    "detector": {"score": "peak", "smoothing": 2.0},
+}
+SCALES = {
+    "laptop": Scale(None, 2, 1000, LAPTOP, {}),
+    "smoke": Scale(80, 1, 0, SMOKE, {}),
+}
+
+
+class Study:
+    """The stages of the study, each done once.
+
+    Parameters
+    ----------
+    data : Path
+        The folder of real files.
+    out : Path
+        Where everything lies.
+    scale : Scale
+        How much is done.
+    seed : int
+        Seed of the division, the composites and the trainings.
+    """
+
+    def __init__(self, data: Path, out: Path, scale: Scale, seed: int):
+        self.data, self.out, self.scale, self.seed = data, out, scale, seed
+        self.inputs = out / "inputs"
+        self.commands: list[str] = []
+
+    def command(self, made: str | Path, *words) -> None:
+        """Run one command of astroanomaly unless what it makes is there."""
+        words = [str(word) for word in words]
+        shown = [word.removeprefix(f"{self.out}/") for word in words]
+        line = "astroanomaly " + shlex.join(shown)
+        self.commands.append(line)
+        if (self.out / made).exists():
+            LOG.info("done before: %s", line)
+            return
+        LOG.info("%s", line)
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        done = subprocess.run(
+            [sys.executable, "-m", "astroanomaly", *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{line} failed: {done.stderr.strip()[-2000:]}")
+
+    def prepare(self) -> None:
+        """Write the inputs."""
+        if not self.inputs.is_dir():
+            LOG.info("writing quarters, composites and lenses")
+            with atomic_dir(self.inputs) as partial:
+                n, per_object = self.scale.n_galaxies, self.scale.per_object
+                inputs.prepare(self.data, partial, self.seed, n, per_object)
+
+    def train(self, name: str, cutouts: Path, changes: dict) -> Path:
+        """Train a detector; a broken training goes on."""
+        config = self.out / f"{name}.toml"
+        tables = {t: {**keys} for t, keys in self.scale.config.items()}
+        tables["training"]["augment"] = True
+        for table, keys in changes.items():
+            tables[table] = tables.get(table, {}) | keys
+        with atomic_path(config) as partial:
+            partial.write_text(dumps(tables), encoding="utf-8")
+        words = ["train", cutouts, "--out", self.out / name, "--config", config]
+        words += [*READING, "--seed", self.seed]
+        begun = (self.out / name).exists()
+        self.command(
+            f"{name}/detector", *words, *(["--resume"] if begun else []), "--workers", 1
+        )
+        return self.out / name
+
+    def score(self, run: Path, calibrate_on: int, score_on: int, tag: str = "") -> None:
+        """Calibrate on one quarter and score another, and the lenses."""
+        quarter = self.inputs / f"quarter_{calibrate_on}"
+        table, lens = f"scores{tag}_{score_on}.ecsv", f"lenses{tag}_{score_on}.ecsv"
+        mark = f"{table}.calibrated"
+        if not (self.out / lens).exists():
+            # The run keeps one calibration: without the scores it is made again.
+            (self.out / mark).unlink(missing_ok=True)
+        self.command(mark, "calibrate", run, quarter, "--levels", *LEVELS)
+        (self.out / mark).touch()
+        for kind, name in (("test", table), ("lenses", lens)):
+            path = self.inputs / f"{kind}_{score_on}"
+            self.command(name, "score", run, path, "--out", self.out / name)
+
+    def run(self) -> None:
+        """Do everything."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.prepare()
+        for half in range(2):
+            run = self.train(f"run_{half}", self.inputs / f"half_{half}", {})
+            first, second = 2 * (1 - half), 2 * (1 - half) + 1
+            self.score(run, first, second)
+            self.report(run, second)
+            self.score(run, second, first)
+        pool(self.out, self.seed)
+        self.evaluate()
+        self.tries()
+        cosmos_page.write(self)
+
+    def report(self, run: Path, quarter: int) -> None:
+        """Write the page of one quarter's strangest objects."""
+        test = self.inputs / f"test_{quarter}"
+        name = f"report_{quarter}.html"
+        words = ["report", run, self.out / f"scores_{quarter}.ecsv", test]
+        words += ["--out", self.out / name, "--labels", test / "catalog.ecsv"]
+        self.command(name, *words, "--by", "flux_ratio", "--bins", *RATIO_BINS)
+
+    def evaluate(self) -> None:
+        """Compare the pooled scores with the truth, three times."""
+        table = self.out / "pooled.ecsv"
+        cases = {
+            "results": ("labels.ecsv", "flux_ratio", RATIO_BINS),
+            "results_snr": ("labels.ecsv", "companion_snr", SNR_BINS),
+            "results_alone": ("labels_alone.ecsv", "companion_snr", SNR_BINS),
+        }
+        for name, (labels, by, bins) in cases.items():
+            words = ["evaluate", table, self.out / labels, "--by", by, "--bins", *bins]
+            self.command(f"{name}/evaluation.md", *words, "--out", self.out / name)
+
+    def tries(self) -> None:
+        """Train what else was tried, on one half, and score one quarter."""
+        for name, changes in self.scale.tries.items():
+            half = self._simulated() if name.startswith("simulated") else "half_0"
+            run = self.train(f"try_{name}", self.inputs / half, changes)
+            self.score(run, 2, 3, f"_{name}")
+            self.score(run, 3, 2, f"_{name}")
+
+
+def main() -> None:
+    """Read the command line and run the study."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--scale", choices=SCALES, default="laptop")
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    Study(chosen.data, chosen.out, SCALES[chosen.scale], chosen.seed).run()
+
+
+if __name__ == "__main__":
+    main()

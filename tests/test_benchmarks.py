@@ -1,0 +1,130 @@
+"""Each benchmark at its smallest: it runs, and compares equal things."""
+
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def load(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module
+
+
+@pytest.fixture
+def run(load, tmp_path):
+    """Run a benchmark, check both files, give its tables' rows."""
+
+    def run(name, *options):
+        out = ["--quick", "--out", str(tmp_path), *options]
+        result = load(name).main(out)
+        written = json.loads((tmp_path / f"{name}.json").read_text())
+        assert written["seed"] == 1
+        assert written["command"].startswith(f"python benchmarks/{name}.py --quick")
+        assert str(tmp_path) not in (tmp_path / f"{name}.md").read_text()
+        return [table["rows"] for table in result["tables"]]
+
+    return run
+
+
+def test_contenders_take_turns_and_warm_up_is_not_timed(load):
+    calls = []
+    names = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
+    seconds = load("harness").alternate(names, rounds=2, warm_up=1)
+    assert calls == ["a", "b"] * 3
+    assert seconds["a"].shape == (2,)
+
+
+def test_a_ratio_is_the_median_of_the_rounds_ratios(load):
+    assert load("harness").ratio([2, 9, 12], [1, 3, 3]) == "3 (2 to 4)"
+
+
+def test_one_page_holds_every_result(load):
+    result = {
+        "title": "Speed",
+        "tables": [{"title": "All", "rows": [{"way": "a", "files/s": 1234.5}]}],
+        "notes": ["a note"],
+        "command": "python benchmarks/x.py",
+        "seed": 3,
+        "seconds": 60,
+        "machine": {"cpu_count": 2, "load_average": 0.5},
+    }
+    page = load("run_all").page([result, result], "python benchmarks/run_all.py")
+    assert page.count("| a | 1234 |") == 2
+    assert "in 2 minutes" in page
+
+
+def test_training_step(run):
+    (rows,) = run("training_step", "--xla-rounds", "0")
+    assert rows[0]["framework"] == "TensorFlow"
+    assert rows[0]["cycle: time over TensorFlow's"] == "1 (1 to 1)"
+    # Five critic updates and one of the generator take longer than four.
+    assert rows[0]["cycle (s)"] > 4 * rows[0]["critic update (s)"]
+
+
+def test_pytorch_holds_the_same_network(load):
+    pytest.importorskip("torch")
+    from astroanomaly.models import WGANGP
+
+    gan = WGANGP((48, 48, 2), width=4, latent_dim=8, kernel_size=3)
+    batch = np.random.default_rng(0).random((3, 48, 48, 2), dtype="float32")
+    module = load("training_step")
+    copy = load("torch_gan").TorchGAN(gan, [4, 8, 16])
+    found = module.check_equal(gan, copy, batch, seed=0)
+    assert max(found["critic"], found["generator"], found["penalty"]) < 1e-5
+    gan.critic.set_weights([1.1 * weight for weight in gan.critic.get_weights()])
+    with pytest.raises(ValueError, match="the critic's outputs must agree"):
+        module.check_equal(gan, copy, batch, seed=0)
+
+
+def test_the_naive_loop_is_the_plain_mapping(load):
+    from astroanomaly.latent import Mapping
+    from astroanomaly.models import WGANGP
+
+    gan = WGANGP((32, 32, 1), width=4, latent_dim=8, kernel_size=3)
+    images = np.random.default_rng(0).random((2, 32, 32, 1), dtype="float32")
+    plain = Mapping.plain(gan, max_iterations=50, tolerance=0, patience=25, chunk=2)
+    module = load("mapping")
+    z = module.NaiveLoop(plain).search(images, iterations=50)
+    np.testing.assert_allclose(z, plain.search(images)[0], atol=1e-3)
+
+
+def test_mapping(run):
+    rows, settings = run("mapping", "--iterations", "10")
+    assert [row["search"] for row in rows] == [
+        "naive loop",
+        "Mapping",
+        "Mapping, encoder's start",
+        "Refine",
+    ]
+    assert rows[0]["largest difference (%)"] == 0
+    assert settings[0]["n_steps"] == 2
+
+
+def test_scoring(run):
+    rows, stages = run("scoring")
+    assert rows[0]["images/s"] > 0
+    assert sum(stage["share (%)"] for stage in stages) == pytest.approx(100)
+
+
+def test_reading(run):
+    (rows,) = run("reading")
+    assert [row["reader"] for row in rows][0] == "astropy loop"
+    assert {row["files"] for row in rows} >= {"warm"}
+
+
+def test_memory(run):
+    (rows,) = run("memory", "--n-cube", "0", "--n-files", "0")
+    assert rows[0]["cutouts"] == 300
+    # A Python process with TensorFlow, and far from the limit of 2 GB.
+    assert 100 < rows[0]["ru_maxrss, scoring (MB)"] < 2000
+
+
+def test_simulate(run):
+    (rows,) = run("simulate")
+    assert [row["instrument"] for row in rows] == ["wfc3_f160w", "acs_f814w"]
