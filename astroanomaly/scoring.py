@@ -6,6 +6,8 @@ Each score of an image depends on that image alone, and higher means stranger.
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+# Rings of the residual noise, in units of half the image's side.
+RING_EDGES = (0.125, 0.25, 0.375, 0.5, 0.625, 0.8125)
 SCORES = ("peak", "total", "residual", "feature")
 
 
@@ -76,12 +78,14 @@ def total_score(residual: np.ndarray, feature: np.ndarray, w: float) -> np.ndarr
 
 
 class ResidualNoise:
-    """How large the smoothed residual of an ordinary object is, by brightness.
+    """How large the smoothed residual of an ordinary object is, pixel by pixel.
 
     Sky noise sets it where the image is faint; photon noise and structure that
-    no model foresees (arms, knots) set it where the object is bright. The root
-    mean square of the smoothed residual of ordinary objects is measured in bins
-    of the smoothed reconstruction, band by band, and interpolated between them.
+    no model foresees (arms, knots) set it where the object is bright, and more
+    so in its outskirts. The root mean square of the smoothed residual of
+    ordinary objects is measured band by band in rings around the image's centre
+    and, within each, in bins of the smoothed reconstruction's brightness;
+    between the bins it is interpolated.
 
     Parameters
     ----------
@@ -90,10 +94,10 @@ class ResidualNoise:
         about the size of a faint source, so that its maximum is a matched
         filter's.
     n_bins : int, optional
-        Bins of brightness, of equal counts of pixels.
-    curves : list of dict, optional
-        A curve measured before, one dict per band with lists `brightness` and
-        `noise`, as :meth:`get_config` gives it.
+        Bins of brightness in each ring, of equal counts of pixels.
+    curves : list, optional
+        What was measured before: per band, per ring, a dict with lists
+        `brightness` and `noise`, as :meth:`get_config` gives it.
 
     Raises
     ------
@@ -109,7 +113,7 @@ class ResidualNoise:
     True
     """
 
-    def __init__(self, smoothing: float = 2.0, n_bins: int = 24, curves=None):
+    def __init__(self, smoothing: float = 2.0, n_bins: int = 12, curves=None):
         if not smoothing > 0:
             raise ValueError(f"`smoothing` must be above 0. Received: {smoothing}")
         if n_bins < 1:
@@ -119,7 +123,7 @@ class ResidualNoise:
 
     @property
     def fitted(self) -> bool:
-        """Whether the curves are known."""
+        """Whether the noise is measured."""
         return self.curves is not None
 
     def _smooth(self, images: np.ndarray) -> np.ndarray:
@@ -128,7 +132,7 @@ class ResidualNoise:
         return gaussian_filter(images, sigma, mode="constant", truncate=3.0)
 
     def fit(self, images: np.ndarray, reconstructions: np.ndarray) -> "ResidualNoise":
-        """Measure the curves on ordinary objects.
+        """Measure the noise on ordinary objects.
 
         Parameters
         ----------
@@ -138,7 +142,7 @@ class ResidualNoise:
         Returns
         -------
         ResidualNoise
-            Itself, with one curve per band.
+            Itself, with one curve per band and ring.
 
         Raises
         ------
@@ -150,7 +154,10 @@ class ResidualNoise:
         residual = self._smooth(images - reconstructions)
         level = self._smooth(reconstructions)
         self.curves = [
-            self._curve(level[..., b].ravel(), residual[..., b].ravel())
+            [
+                self._curve(level[:, ring, b].ravel(), residual[:, ring, b].ravel())
+                for ring in _rings(level.shape[1:3])
+            ]
             for b in range(level.shape[-1])
         ]
         return self
@@ -164,9 +171,11 @@ class ResidualNoise:
         edges = np.unique(np.quantile(level, np.sort(fractions)))
         index = np.digitize(level, edges[1:-1])
         n_bins = max(len(edges) - 1, 1)
-        count = np.maximum(np.bincount(index, minlength=n_bins), 1)
-        power = np.bincount(index, residual.astype(np.float64) ** 2, n_bins) / count
-        centre = np.bincount(index, level.astype(np.float64), n_bins) / count
+        count = np.bincount(index, minlength=n_bins)
+        power = np.bincount(index, residual.astype(np.float64) ** 2, n_bins)
+        centre = np.bincount(index, level.astype(np.float64), n_bins)
+        filled = count > 0
+        power, centre = power[filled] / count[filled], centre[filled] / count[filled]
         floor = max(np.sqrt(power.max()) * 1e-3, 1e-12)
         return {
             "brightness": centre.tolist(),
@@ -189,7 +198,7 @@ class ResidualNoise:
         Raises
         ------
         ValueError
-            If the curves are not known yet, or are of another number of bands.
+            If the noise is not measured yet, or on another number of bands.
         """
         if not self.fitted:
             raise ValueError(
@@ -203,10 +212,12 @@ class ResidualNoise:
             )
         residual = self._smooth(images - reconstructions)
         level = self._smooth(reconstructions)
-        for b, curve in enumerate(self.curves):
-            residual[..., b] /= np.interp(
-                level[..., b], curve["brightness"], curve["noise"]
-            )
+        rings = _rings(level.shape[1:3])
+        for b, curves in enumerate(self.curves):
+            for ring, curve in zip(rings, curves, strict=True):
+                residual[:, ring, b] /= np.interp(
+                    level[:, ring, b], curve["brightness"], curve["noise"]
+                )
         return residual
 
     def peak(self, images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
@@ -239,3 +250,12 @@ class ResidualNoise:
             "n_bins": self.n_bins,
             "curves": self.curves,
         }
+
+
+def _rings(shape: tuple[int, int]) -> list[np.ndarray]:
+    """Give the masks of the rings around the centre of an image."""
+    y, x = np.indices(shape)
+    half = max(shape) / 2
+    radius = np.hypot(y - (shape[0] - 1) / 2, x - (shape[1] - 1) / 2) / half
+    ring = np.digitize(radius, RING_EDGES)
+    return [ring == i for i in range(len(RING_EDGES) + 1)]

@@ -325,3 +325,21 @@ def _joined(normals: Cutouts, pairs: Cutouts) -> Cutouts:
     other["neighbour"] = 0.0
     images = np.concatenate([normals.images, pairs.images])
     return Cutouts(images, vstack([one, other]), [BAND], NATIVE)
+
+
+def mix(simulated: Path, half: Path, out: Path) -> None:
+    """Write simulated galaxies and a half of the real ones into one folder.
+
+    Parameters
+    ----------
+    simulated, half : Path
+        Folders of native cutouts.
+    out : Path
+        Where to write.
+    """
+    parts = [read_cutouts(path, n_workers=1) for path in (simulated, half)]
+    images = [crop_or_pad(i[..., 0], (FRAME, FRAME)) for p in parts for i in p.images]
+    names = [name for part in parts for name in part.object_ids]
+    table = Table({"object_id": names})
+    mixed = Cutouts(np.array(images)[..., None], table, [BAND], NATIVE)
+    write_cutouts(out, mixed, n_workers=1)

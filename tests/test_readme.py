@@ -116,7 +116,7 @@ def sky(tmp_path_factory):
     import astroanomaly as aa
 
     folder = tmp_path_factory.mktemp("sky")
-    aa.write_cutouts(folder / "cutouts", aa.simulate.galaxies(1150, size=32, seed=1))
+    aa.write_cutouts(folder / "cutouts", aa.simulate.galaxies(1300, size=32, seed=1))
     # Another seed may not give the ids of the first set again.
     survey = aa.simulate.galaxies(40, size=32, companion_fraction=0.4, seed=2)
     survey.table["object_id"] = [f"survey_{i}" for i in range(40)]

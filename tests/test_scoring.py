@@ -23,9 +23,8 @@ def test_sums_by_hand():
 def test_noise_of_a_flat_sky_is_that_of_a_smoothed_white_field():
     sky = RNG.normal(0, 0.1, (400, 64, 64, 1)).astype(np.float32)
     noise = scoring.ResidualNoise(smoothing=2.0).fit(sky, np.zeros_like(sky))
-    # White noise after a Gaussian of s pixels: sigma / (2 s sqrt(pi)); the frame's
-    # dark surroundings lower it near the edges.
-    measured = noise.curves[0]["noise"][0]
+    # White noise after a Gaussian of s pixels: sigma / (2 s sqrt(pi)).
+    measured = noise.curves[0][0]["noise"][0]
     assert measured == pytest.approx(0.1 / (2 * 2.0 * np.sqrt(np.pi)), rel=0.05)
 
 
@@ -40,9 +39,21 @@ def test_noise_follows_brightness():
     assert np.abs(spread - 1).max() < 0.15
 
 
+def test_noise_follows_the_distance_from_the_centre():
+    y, x = np.indices((64, 64)) - 31.5
+    sigma = np.where(np.hypot(x, y) < 12, 0.1, 0.3)[None, ..., None]
+    images = RNG.normal(size=(300, 64, 64, 1)) * sigma
+    zero = np.zeros_like(images)
+    noise = scoring.ResidualNoise(smoothing=2.0).fit(images, zero)
+    inner, outer = noise.curves[0][0]["noise"][0], noise.curves[0][5]["noise"][0]
+    assert outer / inner == pytest.approx(3, rel=0.1)
+    significance = noise.significance(images, zero)
+    assert significance.std() == pytest.approx(1, abs=0.01)
+
+
 def test_peak_is_a_matched_filter():
     noise = scoring.ResidualNoise(smoothing=2.0)
-    noise.curves = [{"brightness": [0.0], "noise": [0.5]}]
+    noise.curves = [[{"brightness": [0.0], "noise": [0.5]}] * 7]
     y, x = np.mgrid[-16:17, -16:17]
     source = 3.0 * np.exp(-(x**2 + y**2) / (2 * 2.0**2))[None, ..., None]
     # Two Gaussians of 2 px convolve to half the height at the centre.
@@ -55,7 +66,7 @@ def test_peak_is_a_matched_filter():
 def test_bands_have_their_own_curves_and_the_largest_counts():
     sky = RNG.normal(0, 1, (50, 32, 32, 2)) * [1.0, 10.0]
     noise = scoring.ResidualNoise().fit(sky, np.zeros_like(sky))
-    one, ten = (curve["noise"][0] for curve in noise.curves)
+    one, ten = (curves[0]["noise"][0] for curves in noise.curves)
     assert ten / one == pytest.approx(10, rel=0.2)
     significance = noise.significance(sky, np.zeros_like(sky))
     np.testing.assert_allclose(
