@@ -38,6 +38,8 @@ class Scale:
 
     Parameters
     ----------
+    folds : int
+        2 scores every galaxy once, 1 those of one half.
     n_galaxies : int or None
         Galaxies used; None for all.
     per_object : int
@@ -50,6 +52,7 @@ class Scale:
         Changes of the config, each trained on the real galaxies of one half.
     """
 
+    folds: int
     n_galaxies: int | None
     per_object: int
     n_simulated: int
@@ -80,8 +83,8 @@ SMOKE = {
 # Ten times the epochs on a tenth of the images: as many steps.
 REAL_ONLY = {"training": {"epochs": 200}, "encoder": {"epochs": 200}}
 SCALES = {
-    "laptop": Scale(None, 2, 1000, LAPTOP, {"real": REAL_ONLY}),
-    "smoke": Scale(80, 1, 20, SMOKE, {}),
+    "laptop": Scale(2, None, 2, 1000, LAPTOP, {"real": REAL_ONLY}),
+    "smoke": Scale(1, 80, 1, 20, SMOKE, {}),
 }
 
 
@@ -104,6 +107,9 @@ class Study:
         self.data, self.out, self.name, self.seed = data, out, name, seed
         self.scale = SCALES[name]
         self.inputs = out / "inputs"
+        self.quarters = [
+            q for h in range(self.scale.folds) for q in cosmos_pool.tested_by(h)
+        ]
         self.commands: list[str] = []
 
     def command(self, made: str | Path, *words) -> None:
@@ -139,7 +145,7 @@ class Study:
         words += ["--out", simulated, "--instrument", "acs_f814w", *MAGNITUDES]
         words += ["--size", inputs.FRAME, "--seed", self.seed, "--workers", 1]
         self.command("simulated/catalog.ecsv", *words)
-        for half in range(2):
+        for half in range(self.scale.folds):
             made = self.out / f"train_{half}"
             if not made.is_dir():
                 with atomic_dir(made) as partial:
@@ -180,13 +186,13 @@ class Study:
         """Do everything."""
         self.out.mkdir(parents=True, exist_ok=True)
         self.prepare()
-        for half in range(2):
+        for half in range(self.scale.folds):
             run = self.train(f"run_{half}", self.out / f"train_{half}", {})
-            first, second = 2 * (1 - half), 2 * (1 - half) + 1
+            first, second = cosmos_pool.tested_by(half)
             self.score(run, first, second)
             self.report(run, second)
             self.score(run, second, first)
-        cosmos_pool.pool(self.out, self.seed)
+        cosmos_pool.pool(self.out, self.scale.folds, self.seed)
         self.evaluate()
         self.tries()
         cosmos_page.write(self)

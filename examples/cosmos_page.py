@@ -17,7 +17,7 @@ from astroanomaly.data.cutouts import concatenate
 DPI = 75
 SHOWN = ("peak_score", "total_score", "residual_score", "feature_score", "latent_norm")
 _COLUMNS = ("peak_score", "total_score", "feature_score", "baseline_brightness")
-_COLUMNS += ("baseline_pca_10", "baseline_isolation_forest")
+_COLUMNS += ("baseline_pca_20", "baseline_isolation_forest")
 _PLAIN = {name: name.removeprefix("baseline_").replace("_", " ") for name in _COLUMNS}
 
 
@@ -37,7 +37,7 @@ def write(study) -> Path:
     out = study.out
     figures = out / "figures_cosmos"
     figures.mkdir(exist_ok=True)
-    truth = vstack([cosmos_pool.catalog(out, q) for q in range(4)])
+    truth = vstack([cosmos_pool.catalog(out, q) for q in study.quarters])
     raw = Table.read(out / "raw.ecsv")
     for name, figure in _figures(out, truth, raw):
         _save(figure, figures / f"{name}.png")
@@ -209,7 +209,7 @@ def _neighbours(truth: Table) -> str:
 
 def _lenses(out: Path) -> str:
     ranks = Table.read(out / "lens_ranks.ecsv")
-    forms = Table.read(out / "inputs" / "lenses_0" / "catalog.ecsv")
+    forms = Table.read(out / "inputs" / "lenses_2" / "catalog.ecsv")
     rows = []
     for row in forms:
         same = ranks[ranks["object_id"] == row["object_id"]]
@@ -219,4 +219,4 @@ def _lenses(out: Path) -> str:
 
 
 def _tries(study, truth: Table) -> str:
-    return "\n".join(study.tried)
+    return ""

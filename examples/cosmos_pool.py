@@ -78,7 +78,7 @@ def fold(out: Path, half: int, seed: int) -> tuple[Table, Table]:
     return vstack(tables[:2]), vstack(tables[2:])
 
 
-def pool(out: Path, seed: int) -> None:
+def pool(out: Path, folds: int, seed: int) -> None:
     """Join both folds into tables that ``astroanomaly evaluate`` takes.
 
     Scores of two models have two scales: each is replaced by its percentile among
@@ -89,18 +89,21 @@ def pool(out: Path, seed: int) -> None:
     out : Path
         The study's folder; pooled.ecsv, labels.ecsv, labels_alone.ecsv and
         lens_ranks.ecsv are written there.
+    folds : int
+        Models, 1 or 2.
     seed : int
         Seed of the baselines.
     """
     made = ("raw.ecsv", "lens_ranks.ecsv", "labels_alone.ecsv", "labels.ecsv")
     if all((out / name).exists() for name in ("pooled.ecsv", *made)):
         return
-    truth = vstack([catalog(out, q) for q in range(4)])
+    quarters = [q for half in range(folds) for q in tested_by(half)]
+    truth = vstack([catalog(out, q) for q in quarters])
     lonely = alone(truth)
-    folds = [fold(out, half, seed) for half in range(2)]
-    ranks = [lens_ranks(tested, lenses, truth) for tested, lenses in folds]
-    raw = vstack([tested for tested, _ in folds])
-    percentiles = vstack([_percentiles(tested) for tested, _ in folds])
+    scored = [fold(out, half, seed) for half in range(folds)]
+    ranks = [lens_ranks(tested, lenses, truth) for tested, lenses in scored]
+    raw = vstack([tested for tested, _ in scored])
+    percentiles = vstack([_percentiles(tested) for tested, _ in scored])
     tables = (raw, vstack(ranks), truth[lonely][TRUTH], truth[TRUTH])
     for name, table in zip((*made, "pooled.ecsv"), (*tables, percentiles), strict=True):
         with atomic_path(out / name) as partial:
