@@ -10,7 +10,9 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _MODULES = (
+    "baselines",
     "calibration",
+    "callbacks",
     "data",
     "detector",
     "evaluation",

@@ -16,6 +16,8 @@ from astroanomaly._files import atomic_path
 from astroanomaly.data.cutouts import Cutouts
 
 _PACKAGE = "astroanomaly"
+# Images that percentiles and the sky's noise are taken from, at most.
+SAMPLE = 4096
 # The normal distribution's 15th and 30th percentiles.
 _NORMAL_15, _NORMAL_30 = -1.0364334, -0.5244005
 
@@ -116,17 +118,27 @@ class Stretch(keras.layers.Layer):
         pixels = _pixels(images)
         if isinstance(images, Cutouts):
             self.bands = images.bands
+        # Evenly spaced images stand for very many; the extremes come from all.
+        sample = pixels[:: -(-len(pixels) // SAMPLE)]
         if not self.per_image:
-            low, high = np.transpose(
-                [
-                    np.percentile(_finite(pixels[..., b], b), self.percentiles)
-                    for b in range(pixels.shape[-1])
-                ]
+            ranges = [
+                self._range_of(pixels[..., b], sample[..., b], b)
+                for b in range(pixels.shape[-1])
+            ]
+            self.vmin, self.vmax = (
+                _per_band(ends) for ends in zip(*ranges, strict=True)
             )
-            self.vmin, self.vmax = _per_band(low), _per_band(high)
             self._check_range()
-        self._adapt_curve(pixels)
+        self._adapt_curve(sample)
         return self
+
+    def _range_of(self, pixels, sample, band: int) -> list[float]:
+        finite = _finite(sample, band)
+        extremes = {0.0: np.nanmin, 100.0: np.nanmax}
+        return [
+            extremes[q](pixels) if q in extremes else np.percentile(finite, q)
+            for q in self.percentiles
+        ]
 
     def _adapt_curve(self, pixels: np.ndarray) -> None:
         """Learn the curve's own parameter; most curves have none to learn."""

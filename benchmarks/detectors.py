@@ -75,9 +75,9 @@ def untrained(cutouts: Cutouts, width: int, latent_dim: int = 128, seed: int = 0
 def repeated(cutouts: Cutouts, n: int) -> Cutouts:
     """Repeat cutouts up to `n` objects, each with its own name."""
     rows = np.arange(n) % len(cutouts)
-    more = cutouts[rows]
-    more.table["object_id"] = [f"g{k:07d}" for k in range(n)]
-    return Cutouts(more.images, more.table, more.bands, more.pixel_scale)
+    table = cutouts.table[rows]
+    table["object_id"] = [f"g{k:07d}" for k in range(n)]
+    return Cutouts(cutouts.images[rows], table, cutouts.bands, cutouts.pixel_scale)
 
 
 def write_files(folder: Path, cutouts: Cutouts, n: int) -> Path:

@@ -238,8 +238,8 @@ def main(argv=None) -> dict:
         epochs=(12, 1),
         size=(64, 32),
         width=(16, 4),
-        steps=([10, 20, 40, 60], [2]),
-        rates=([0.02, 0.05, 0.1, 0.2], [0.05]),
+        steps=([20, 40, 50, 60], [2]),
+        rates=([0.05, 0.1, 0.2, 0.3], [0.05]),
     )
     report = Report("mapping", "Latent searches against the naive loop", args)
     if args.detector:

@@ -204,7 +204,7 @@ def main(argv=None) -> dict:
         widths=([32, 16], [4]),
         size=(64, 32),
         batch_size=(64, 8),
-        rounds=(7, 2),
+        rounds=(5, 1),
         xla_rounds=(2, 1),
     )
     report = Report("training_step", "Training step of the WGAN-GP", args)

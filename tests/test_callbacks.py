@@ -95,3 +95,20 @@ def test_history_joins_trainings_by_epoch(tmp_path):
     assert rows[0] == {"epoch": "1", "critic_loss": "0.1", "encoder_loss": "7.0"}
     assert float(rows[1]["critic_loss"]) == 1 / 3
     assert rows[1]["encoder_loss"] == ""
+
+
+def test_a_nan_leaves_the_last_good_checkpoint(data, tmp_path):
+    class Poison(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                weight = self.model.critic.trainable_variables[0]
+                weight.assign(np.full(weight.shape, np.nan))
+
+    gan = WGANGP((32, 32, 1), width=4, latent_dim=8)
+    gan.compile()
+    checkpoint = callbacks.Checkpoint(tmp_path / "gan.keras")
+    with pytest.raises(FloatingPointError, match="stopped at epoch 3, batch 1"):
+        gan.fit(data, epochs=5, verbose=0, callbacks=[Poison(), checkpoint])
+    model, epoch, rows = callbacks.load_checkpoint(tmp_path / "gan.keras")
+    assert (epoch, len(rows)) == (2, 2)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())

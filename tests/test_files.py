@@ -6,6 +6,21 @@ import pytest
 from astroanomaly._files import atomic_dir, atomic_path, restore_dir
 
 
+def _break(manager, path, write, error):
+    """Write half of something, then fail inside the block."""
+    with manager(path) as partial:
+        write(partial)
+        raise error
+
+
+def _half_a_file(partial):
+    partial.write_text("half of the n")
+
+
+def _half_a_folder(partial):
+    (partial / "new.json").write_text("half")
+
+
 def _names(folder):
     return sorted(path.name for path in Path(folder).iterdir())
 
@@ -37,17 +52,15 @@ def test_a_file_is_replaced_in_one_step(tmp_path):
 def test_an_error_leaves_the_old_file(tmp_path, error):
     file = tmp_path / "table.csv"
     file.write_text("old")
-    with pytest.raises(error), atomic_path(file) as partial:
-        partial.write_text("half of the n")
-        raise error
+    with pytest.raises(error):
+        _break(atomic_path, file, _half_a_file, error)
     assert file.read_text() == "old"
     assert _names(tmp_path) == ["table.csv"]
 
 
 def test_an_error_leaves_no_file_where_there_was_none(tmp_path):
-    with pytest.raises(ValueError, match="broken"), atomic_path(tmp_path / "t") as part:
-        part.write_text("half")
-        raise ValueError("broken")
+    with pytest.raises(ValueError, match="broken"):
+        _break(atomic_path, tmp_path / "t", _half_a_file, ValueError("broken"))
     assert _names(tmp_path) == []
 
 
@@ -98,9 +111,8 @@ def test_an_error_leaves_the_old_folder(tmp_path):
     folder = tmp_path / "detector"
     folder.mkdir()
     (folder / "old.json").write_text("old")
-    with pytest.raises(ValueError, match="broken"), atomic_dir(folder) as partial:
-        (partial / "new.json").write_text("half")
-        raise ValueError("broken")
+    with pytest.raises(ValueError, match="broken"):
+        _break(atomic_dir, folder, _half_a_folder, ValueError("broken"))
     assert (folder / "old.json").read_text() == "old"
     assert _names(tmp_path) == ["detector"]
 
