@@ -84,4 +84,6 @@ def ranked(rows: Table, calibration) -> ScoreTable:
     for level in calibration.levels:
         table[f"is_anomaly_{level}"] = calibration.is_anomaly(scores, level)
     table["flag"] = flag
+    for name in ("ra", "dec"):
+        table[name].unit = "deg"
     return table[np.lexsort((table["object_id"], -scores))]

@@ -101,11 +101,11 @@ def total_scores(gan, images: np.ndarray, z: np.ndarray, w: float) -> np.ndarray
 class Searches:
     """The searches that are compared, their times and the z that they found."""
 
-    def __init__(self, detector, images: np.ndarray, group: int, iterations: int):
+    def __init__(self, detector, images: np.ndarray, args):
         from astroanomaly.latent import Mapping, Refine
 
-        self.images, self.group, self.gan = images, group, detector.model
-        self.iterations = iterations
+        self.images, self.group, self.gan = images, args.group, detector.model
+        self.iterations = args.iterations
         encoder = detector.encoder
         self.plain = Mapping.plain(self.gan)
         self.naive = NaiveLoop(self.plain)
@@ -113,6 +113,9 @@ class Searches:
             "Mapping": Mapping(self.gan),
             "Mapping, encoder's start": Mapping(self.gan, encoder=encoder),
             "Refine": Refine(encoder),
+            f"Refine, {args.refine_steps} steps at {args.refine_rate}": Refine(
+                encoder, n_steps=args.refine_steps, learning_rate=args.refine_rate
+            ),
         }
         self.z: dict[str, np.ndarray] = {"naive loop": np.zeros((0, 0))}
         self.seconds: dict[str, list] = {n: [] for n in ("naive loop", *self.batched)}
@@ -238,6 +241,8 @@ def main(argv=None) -> dict:
         epochs=(12, 1),
         size=(64, 32),
         width=(16, 4),
+        refine_steps=(50, 2),
+        refine_rate=(0.3, 0.3),
         steps=([20, 40, 50, 60], [2]),
         rates=([0.05, 0.1, 0.2, 0.3], [0.05]),
     )
@@ -252,7 +257,7 @@ def main(argv=None) -> dict:
 
         detector = trained(args.seed, args.n_train, args.epochs, args.size, args.width)
     images = test_images(detector, args.n, args.seed)
-    searches = Searches(detector, images, args.group, args.iterations)
+    searches = Searches(detector, images, args)
     searches.run()
     scores = searches.scores()
     shape = f"{detector.model.width} filters, latent {detector.model.latent_dim}"
@@ -262,7 +267,9 @@ def main(argv=None) -> dict:
         comparison(searches, scores),
     )
     rows = scan(searches, scores, args)
-    report.table("Refine: steps and learning rate (timed once each)", rows)
+    report.table(
+        "Refine: steps and learning rate (timed once each, after the rest)", rows
+    )
     report.note(verdict(rows))
     eager = NaiveLoop(searches.plain, eager=True)
     start = time.perf_counter()

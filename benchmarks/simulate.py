@@ -13,7 +13,7 @@ def main(argv=None) -> dict:
     args = parse(
         argv,
         __doc__,
-        n=(512, 8),
+        n=(256, 8),
         size=(64, 32),
         rounds=(3, 1),
         companions=([0.0, 1.0], [1.0]),

@@ -163,11 +163,11 @@ def measure_width(width: int, args, report: Report) -> list[dict]:
     keras_side = KerasContender(width, args.size, batch, args.seed, xla=False)
     contenders = {"TensorFlow": keras_side}
     try:
-        for layout in ("PyTorch", "PyTorch, channels last"):
-            last = layout != "PyTorch"
+        for layout in args.layouts:
+            last = layout == "channels-last"
             contender = TorchContender(keras_side.gan, batch, last, args.seed)
             check = check_equal(keras_side.gan, contender.copy, batch, args.seed)
-            contenders[layout] = contender
+            contenders[f"PyTorch, {layout}"] = contender
         report.note(
             f"width {width}: {check['parameters']:.0f} parameters in both; with the "
             f"weights copied the critic differs by {check['critic']:.1e}, the "
@@ -206,6 +206,7 @@ def main(argv=None) -> dict:
         batch_size=(64, 8),
         rounds=(5, 1),
         xla_rounds=(2, 1),
+        layouts=(["contiguous", "channels-last"], ["contiguous"]),
     )
     report = Report("training_step", "Training step of the WGAN-GP", args)
     rows = [row for w in args.widths for row in measure_width(w, args, report)]

@@ -35,7 +35,7 @@ LENSES = {
 }
 PAIR_COLUMNS = ("flux_ratio", "companion_snr", "separation", "primary", "companion")
 DIMMED = (50, 90)  # percentiles of the survey's brightness
-_SMOOTHING, _THRESHOLD, _MIN_AREA, _GROWTH = 2.0, 2.0, 25, 3
+_SMOOTHING, _THRESHOLD, _PEAK, _MIN_AREA, _GROWTH = 2.0, 2.0, 5.0, 25, 3
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ def segment(image: np.ndarray) -> Sources:
     """Find the source in the centre and its neighbours.
 
     Pixels above 2 standard deviations of the image smoothed by 2 pixels make
-    sources; those under 25 pixels (0.02 square arcsec) are noise.
+    sources; those under 25 pixels (0.02 square arcsec), or without a pixel above
+    5 standard deviations, are noise.
 
     Parameters
     ----------
@@ -99,16 +100,20 @@ def segment(image: np.ndarray) -> Sources:
     """
     net = image - background(image)
     smooth = ndimage.gaussian_filter(net, _SMOOTHING)
-    labels, n = ndimage.label(smooth > _THRESHOLD * sky_noise(smooth))
+    noise = sky_noise(smooth)
+    labels, n = ndimage.label(smooth > _THRESHOLD * noise)
+    real = ndimage.maximum(smooth, labels, range(n + 1)) > _PEAK * noise
     ny, nx = image.shape
     middle = labels[ny // 2 - 8 : ny // 2 + 8, nx // 2 - 8 : nx // 2 + 8]
     areas = np.bincount(labels.ravel(), minlength=n + 1)
-    inside = np.bincount(middle.ravel(), minlength=n + 1) * (areas >= _MIN_AREA)
+    inside = np.bincount(middle.ravel(), minlength=n + 1) * (
+        real & (areas >= _MIN_AREA)
+    )
     inside[0] = 0
     centre = int(inside.argmax()) if inside.any() else -1
     frame = crop_or_pad(np.arange(image.size).reshape(image.shape), (FRAME, FRAME))
     seen = np.bincount(labels.ravel()[frame.ravel()], minlength=n + 1) >= _MIN_AREA
-    rest = [k for k in range(1, n + 1) if seen[k] and k != centre]
+    rest = [k for k in range(1, n + 1) if seen[k] and real[k] and k != centre]
     within = np.zeros(image.size, bool)
     within[frame.ravel()] = True
     held = np.where(within.reshape(image.shape), net, 0.0)
@@ -161,8 +166,9 @@ def composites(cutouts: Cutouts, per_object: int, seed: int) -> Cutouts:
     Returns
     -------
     Cutouts
-        With the columns is_anomaly and PAIR_COLUMNS (separation in arcsec). Galaxies without a source in the centre, or for which no other
-        is bright enough, make none.
+        With the columns is_anomaly and PAIR_COLUMNS (separation in arcsec).
+        Galaxies without a source in the centre, or for which no other is bright
+        enough, make none.
     """
     rng = np.random.default_rng(seed)
     planes = cutouts.images[..., 0].astype(float)
@@ -248,7 +254,9 @@ def lenses(data: Path, normals: Cutouts, brightness: np.ndarray) -> Cutouts:
     planes = normals.images[..., 0].astype(float)
     small = np.array([seen(plane) for plane in planes])
     noise = np.median([sky_noise(image) for image in small])
-    empty = small[np.argmin([np.abs(ndimage.gaussian_filter(i, 2)).max() for i in small])]
+    empty = small[
+        np.argmin([np.abs(ndimage.gaussian_filter(i, 2)).max() for i in small])
+    ]
     images, rows = [], []
     for name in LENSES:
         plane, scale = _lens_plane(data, name)

@@ -20,6 +20,7 @@ from pathlib import Path
 import cosmos_inputs as inputs
 import cosmos_page
 import cosmos_pool
+import cosmos_tries
 
 from astroanomaly._config import dumps
 from astroanomaly._files import atomic_dir, atomic_path
@@ -45,11 +46,11 @@ class Scale:
     per_object : int
         Composites for each galaxy.
     n_simulated : int
-        Simulated galaxies added to each training half.
+        Simulated galaxies of the try that adds them to one half.
     config : dict
         Tables of a run's config.toml.
     tries : dict of dict
-        Changes of the config, each trained on the real galaxies of one half.
+        Changes of the config, each trained on one half to compare.
     """
 
     folds: int
@@ -64,12 +65,12 @@ LAPTOP = {
     "model": {
         "width": 16,
         "latent_dim": 32,
-        "kernel_size": 4,
+        "kernel_size": 5,
         "n_critic": 3,
         "ema": 0.99,
     },
-    "training": {"epochs": 18, "batch_size": 32, "learning_rate": 3e-4},
-    "encoder": {"epochs": 18},
+    "training": {"epochs": 200, "batch_size": 32, "learning_rate": 3e-4},
+    "encoder": {"epochs": 150},
     "stretch": {"percentiles": [0, 99.9]},
     "detector": {"score": "peak", "smoothing": 2.0},
 }
@@ -80,10 +81,17 @@ SMOKE = {
     "stretch": {"percentiles": [0, 99.9]},
     "detector": {"score": "peak", "smoothing": 2.0},
 }
-# Ten times the epochs on a tenth of the images: as many steps.
-REAL_ONLY = {"training": {"epochs": 200}, "encoder": {"epochs": 200}}
+TRIES = {
+    # A ninth of the epochs on eleven times the images: as many steps.
+    "simulated": {
+        "model": {"kernel_size": 4},
+        "training": {"epochs": 18},
+        "encoder": {"epochs": 18},
+    },
+    "latent_16": {"model": {"latent_dim": 16}},
+}
 SCALES = {
-    "laptop": Scale(2, None, 2, 1000, LAPTOP, {"real": REAL_ONLY}),
+    "laptop": Scale(2, None, 2, 1000, LAPTOP, TRIES),
     "smoke": Scale(1, 80, 1, 20, SMOKE, {}),
 }
 
@@ -112,8 +120,11 @@ class Study:
         ]
         self.commands: list[str] = []
 
-    def command(self, made: str | Path, *words) -> None:
-        """Run one command of astroanomaly unless what it makes is there."""
+    def command(self, made: str | Path, *words, unseen=()) -> None:
+        """Run one command of astroanomaly unless what it makes is there.
+
+        The words of `unseen` change nothing in the result and are not recorded.
+        """
         words = [str(word) for word in words]
         shown = [word.removeprefix(f"{self.out}/") for word in words]
         line = "astroanomaly " + shlex.join(shown)
@@ -124,7 +135,7 @@ class Study:
         LOG.info("%s", line)
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         done = subprocess.run(
-            [sys.executable, "-m", "astroanomaly", *words],
+            [sys.executable, "-m", "astroanomaly", *words, *map(str, unseen)],
             env=environment,
             capture_output=True,
             text=True,
@@ -140,16 +151,18 @@ class Study:
             with atomic_dir(self.inputs) as partial:
                 n, per_object = self.scale.n_galaxies, self.scale.per_object
                 inputs.prepare(self.data, partial, self.seed, n, per_object)
-        simulated = self.out / "simulated"
+
+    def mixed(self) -> Path:
+        """Simulate galaxies and add them to the real ones of one half."""
+        simulated, mixed = self.out / "simulated", self.out / "mixed_0"
         words = ["simulate", "galaxies", "--n", self.scale.n_simulated]
         words += ["--out", simulated, "--instrument", "acs_f814w", *MAGNITUDES]
-        words += ["--size", inputs.FRAME, "--seed", self.seed, "--workers", 1]
-        self.command("simulated/catalog.ecsv", *words)
-        for half in range(self.scale.folds):
-            made = self.out / f"train_{half}"
-            if not made.is_dir():
-                with atomic_dir(made) as partial:
-                    inputs.mix(simulated, self.inputs / f"half_{half}", partial)
+        words += ["--size", inputs.FRAME, "--seed", self.seed]
+        self.command("simulated/catalog.ecsv", *words, unseen=("--workers", 1))
+        if not mixed.is_dir():
+            with atomic_dir(mixed) as partial:
+                inputs.mix(simulated, self.inputs / "half_0", partial)
+        return mixed
 
     def train(self, name: str, cutouts: Path, changes: dict) -> Path:
         """Train a detector; a broken training goes on."""
@@ -162,32 +175,37 @@ class Study:
             partial.write_text(dumps(tables), encoding="utf-8")
         words = ["train", cutouts, "--out", self.out / name, "--config", config]
         words += [*READING, "--seed", self.seed]
-        begun = (self.out / name).exists()
-        self.command(
-            f"{name}/detector", *words, *(["--resume"] if begun else []), "--workers", 1
-        )
+        resume = ["--resume"] if (self.out / name).exists() else []
+        unseen = (*resume, "--workers", 1)
+        self.command(f"{name}/detector", *words, unseen=unseen)
         return self.out / name
 
-    def score(self, run: Path, calibrate_on: int, score_on: int, tag: str = "") -> None:
+    def score(
+        self, run: Path, calibrate_on: int, score_on: int, tag: str = "", method=()
+    ) -> None:
         """Calibrate on one quarter and score another, and the lenses."""
         quarter = self.inputs / f"quarter_{calibrate_on}"
-        table, lens = f"scores{tag}_{score_on}.ecsv", f"lenses{tag}_{score_on}.ecsv"
-        mark = f"{table}.calibrated"
-        if not (self.out / lens).exists():
+        tables = {
+            "test": f"scores{tag}_{score_on}.ecsv",
+            "lenses": f"lenses{tag}_{score_on}.ecsv",
+        }
+        mark = f"{tables['test']}.calibrated"
+        if not all((self.out / name).exists() for name in tables.values()):
             # The run keeps one calibration: without the scores it is made again.
             (self.out / mark).unlink(missing_ok=True)
-        self.command(mark, "calibrate", run, quarter, "--levels", *LEVELS)
+        words = ["calibrate", run, quarter, "--levels", *LEVELS, *method]
+        self.command(mark, *words)
         (self.out / mark).touch()
-        for kind, name in (("test", table), ("lenses", lens)):
+        for kind, name in tables.items():
             path = self.inputs / f"{kind}_{score_on}"
-            self.command(name, "score", run, path, "--out", self.out / name)
+            self.command(name, "score", run, path, "--out", self.out / name, *method)
 
     def run(self) -> None:
         """Do everything."""
         self.out.mkdir(parents=True, exist_ok=True)
         self.prepare()
         for half in range(self.scale.folds):
-            run = self.train(f"run_{half}", self.out / f"train_{half}", {})
+            run = self.train(f"run_{half}", self.inputs / f"half_{half}", {})
             first, second = cosmos_pool.tested_by(half)
             self.score(run, first, second)
             self.report(run, second)
@@ -218,11 +236,18 @@ class Study:
             self.command(f"{name}/evaluation.md", *words, "--out", self.out / name)
 
     def tries(self) -> None:
-        """Train what else was tried, on one half, and score the other."""
+        """Score what else was tried, each by models of one half."""
         for name, changes in self.scale.tries.items():
-            run = self.train(f"try_{name}", self.inputs / "half_0", changes)
+            mixed = name == "simulated"
+            cutouts = self.mixed() if mixed else self.inputs / "half_0"
+            run = self.train(f"try_{name}", cutouts, changes)
             self.score(run, 2, 3, f"_{name}")
             self.score(run, 3, 2, f"_{name}")
+        if self.scale.tries:
+            for pair in ((2, 3), (3, 2)):
+                method = ("--method", "refine")
+                self.score(self.out / "run_0", *pair, "_refine", method)
+            cosmos_tries.write(self.out, (*self.scale.tries, "refine"))
 
 
 def main() -> None:

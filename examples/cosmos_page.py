@@ -7,18 +7,23 @@ import cosmos_inputs as inputs
 import cosmos_pool
 import numpy as np
 from astropy.table import Table, vstack
+from matplotlib.figure import Figure
 from PIL import Image
 
-from astroanomaly import plots, runs
+from astroanomaly import evaluation, plots, runs
 from astroanomaly._files import atomic_path
 from astroanomaly._versions import versions
 from astroanomaly.data.cutouts import concatenate
+from astroanomaly.data.resize import background
 
 DPI = 75
-SHOWN = ("peak_score", "total_score", "residual_score", "feature_score", "latent_norm")
+FORMS = {
+    "observed": "as observed",
+    "p90": "dimmed, 90th\npercentile",
+    "p50": "dimmed,\nmedian",
+}
 _COLUMNS = ("peak_score", "total_score", "feature_score", "baseline_brightness")
 _COLUMNS += ("baseline_pca_20", "baseline_isolation_forest")
-_PLAIN = {name: name.removeprefix("baseline_").replace("_", " ") for name in _COLUMNS}
 
 
 def write(study) -> Path:
@@ -76,15 +81,45 @@ def _figures(out: Path, truth: Table, raw: Table):
     )
     lens = Table.read(out / f"lenses_{quarters[1]}.ecsv")
     seen = run.read(out / "inputs" / f"lenses_{quarters[1]}", n_workers=1).read()
-    yield "lenses", plots.gallery(seen, lens, n=len(lens), columns=7)
+    yield "lenses", _lens_panel(seen, Table.read(out / "lens_ranks.ecsv"))
     yield "score_histogram", plots.score_histogram(_populations(table, truth, lens))
     pooled = Table.read(out / "pooled.ecsv")
     labels = [strange[str(name)] for name in pooled["object_id"]]
-    scores = {
-        name.removeprefix("baseline_"): np.asarray(pooled[name], float)
-        for name in _COLUMNS
-    }
+    scores = {name: np.asarray(pooled[name], float) for name in _COLUMNS}
+    scores["baseline_second_source"] = np.asarray(pooled[cosmos_pool.REFERENCE])
+    scores = {_plain(name): values for name, values in scores.items()}
     yield "roc", plots.roc(labels, scores)
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("baseline_")
+
+
+def _lens_panel(seen, ranks: Table) -> Figure:
+    place = {str(name): row for row, name in enumerate(seen.object_ids)}
+    names = list(inputs.LENSES)
+    figure = Figure(figsize=(1.75 * len(names) + 1, 7.4), layout="constrained")
+    grid = figure.subplots(len(FORMS), len(names))
+    for column, name in enumerate(names):
+        grid[0, column].set_title(name.replace("_", " "), fontsize=12)
+        for axes, form in zip(grid[:, column], FORMS, strict=True):
+            axes.set(xticks=[], yticks=[])
+            row = place.get(f"{name}_{form}")
+            if row is None:
+                axes.set_frame_on(False)
+                axes.text(0.5, 0.5, "fainter\nas observed", ha="center", va="center")
+                continue
+            image = seen.images[row, ..., 0].astype(float)
+            soft = np.arcsinh((image - background(image)) / 0.02)
+            axes.imshow(soft, cmap="gray", origin="lower", vmin=-1, vmax=soft.max())
+            same = ranks[ranks["object_id"] == f"{name}_{form}"]
+            peak, light = (
+                np.mean(same[column]) for column in ("peak_score", _COLUMNS[3])
+            )
+            axes.set_xlabel(f"p = {peak:.3f}\nbrightness {light:.3f}", fontsize=11)
+    for axes, words in zip(grid[:, 0], FORMS.values(), strict=True):
+        axes.set_ylabel(words, fontsize=12)
+    return figure
 
 
 def _populations(table: Table, truth: Table, lens: Table) -> dict:
@@ -109,7 +144,7 @@ def _page(study, truth: Table, raw: Table) -> str:
         f"RUN --scale {study.name} --seed {study.seed}",
         "commands": "\n".join(study.commands),
         "versions": ", ".join(f"{k} {v}" for k, v in versions().items()),
-        "areas": _areas(out),
+        "areas": _areas(out, truth),
         "snr": _bins(out / "results_snr"),
         "snr_alone": _bins(out / "results_alone"),
         "ratio": _bins(out / "results"),
@@ -119,7 +154,7 @@ def _page(study, truth: Table, raw: Table) -> str:
         "paired": _paired(raw, truth),
         "neighbours": _neighbours(truth),
         "lenses": _lenses(out),
-        "tries": _tries(study, truth),
+        "tries": _tries(out),
         "n_pairs": str(int(np.sum(truth["is_anomaly"]))),
         "n_normal": str(int(np.sum(~truth["is_anomaly"]))),
     }
@@ -137,44 +172,51 @@ def _span(row) -> str:
     return f"{row['auc']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
 
 
-def _areas(out: Path) -> str:
+def _areas(out: Path, truth: Table) -> str:
     every, alone = (
         Table.read(out / name / "auc.ecsv") for name in ("results", "results_alone")
     )
     other = {row["score"]: _span(row) for row in alone}
-    n = [f"{t['n_normal'][0]} galaxies, {t['n_anomalous'][0]} composites" for t in
-         (every, alone)]
+    n = [
+        f"{t['n_normal'][0]} galaxies, {t['n_anomalous'][0]} composites"
+        for t in (every, alone)
+    ]
     names = ("score", "kind", f"AUC, all ({n[0]})", f"AUC, without neighbour ({n[1]})")
     rows = [
         (r["score"], r["kind"], _span(r), other[r["score"]])
         for r in every
         if r["score"] != "anomaly_score"
     ]
-    return _markdown(names, rows)
+    pooled = Table.read(out / "pooled.ecsv")
+    place = {str(name): row for row, name in enumerate(pooled["object_id"])}
+    order = [place[str(name)] for name in truth["object_id"]]
+    values = np.asarray(pooled[cosmos_pool.REFERENCE])[order]
+    strange = np.asarray(truth["is_anomaly"])
+    spans = []
+    for keep in (np.ones(len(truth), bool), cosmos_pool.alone(truth)):
+        area = evaluation.auc(strange[keep], values[keep], seed=0)
+        spans.append(f"{area.value:.3f} ({area.low:.3f} to {area.high:.3f})")
+    return _markdown(names, [*rows, ("second source", "made for this task", *spans)])
 
 
 def _bins(folder: Path) -> str:
     table = Table.read(folder / "by.ecsv")
     bins = list(dict.fromkeys(table["bin"]))
-    wanted = [_plain_name(name) for name in _COLUMNS]
+    wanted = [_plain(name) for name in _COLUMNS]
     cells = {(r["bin"], r["score"]): r for r in table}
     names = [f"{b} (n = {cells[b, 'peak_score']['n_anomalous']})" for b in bins]
-    rows = [
-        (name, *(_span(cells[b, name]) for b in bins))
-        for name in wanted
-    ]
+    rows = [(name, *(_span(cells[b, name]) for b in bins)) for name in wanted]
     return _markdown(("score", *names), rows)
-
-
-def _plain_name(name: str) -> str:
-    return name.removeprefix("baseline_")
 
 
 def _rates(out: Path) -> str:
     table = Table.read(out / "results_snr" / "rates.ecsv")
     rows = [
         (
-            r["bin"], f"{r['level']:g}", r["population"], f"{r['k']} of {r['n']}",
+            r["bin"],
+            f"{r['level']:g}",
+            r["population"],
+            f"{r['k']} of {r['n']}",
             f"{100 * r['rate']:.0f} ({100 * r['low']:.0f} to {100 * r['high']:.0f})",
         )
         for r in table
@@ -191,7 +233,7 @@ def _winner(folder: Path) -> str:
 def _paired(raw: Table, truth: Table) -> str:
     found = cosmos_pool.paired(raw, truth)
     rows = [
-        (_plain_name(name), f"{k} of {n}", f"{100 * k / n:.0f}")
+        (_plain(name), f"{k} of {n}", f"{100 * k / n:.0f}")
         for name, (k, n) in sorted(found.items(), key=lambda item: -item[1][0])
         if name != "anomaly_score"
     ]
@@ -208,15 +250,21 @@ def _neighbours(truth: Table) -> str:
 
 
 def _lenses(out: Path) -> str:
+    columns = (*_COLUMNS, cosmos_pool.REFERENCE)
     ranks = Table.read(out / "lens_ranks.ecsv")
     forms = Table.read(out / "inputs" / "lenses_2" / "catalog.ecsv")
     rows = []
     for row in forms:
         same = ranks[ranks["object_id"] == row["object_id"]]
-        cells = [f"{np.mean(same[name]):.3f}" for name in _COLUMNS]
+        cells = [f"{np.mean(same[name]):.3f}" for name in columns]
         rows.append((row["lens"], row["form"], *cells))
-    return _markdown(("lens", "form", *_PLAIN.values()), rows)
+    names = [_plain(name).replace("_", " ") for name in columns]
+    return _markdown(("lens", "form", *names), rows)
 
 
-def _tries(study, truth: Table) -> str:
-    return ""
+def _tries(out: Path) -> str:
+    if not (out / "tries.ecsv").exists():
+        return "None at this scale."
+    table = Table.read(out / "tries.ecsv")
+    names = ("tried", "score", "AUC, all", "without neighbour", "companion S/N > 30")
+    return _markdown(names, [tuple(row) for row in table])

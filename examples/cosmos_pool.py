@@ -2,15 +2,19 @@
 
 from pathlib import Path
 
+import cosmos_inputs as inputs
 import numpy as np
 from astropy.table import Table, vstack
+from scipy.ndimage import gaussian_filter, maximum_filter
 from scipy.stats import rankdata
 
 from astroanomaly import evaluation, runs, survey
 from astroanomaly._files import atomic_path
 from astroanomaly._training import stretched
+from astroanomaly.data.resize import background
 
-COMPONENTS = {"": (20, 60), "real_": (5, 10, 20)}
+COMPONENTS = (5, 10, 20)
+REFERENCE = "second_source"
 NEIGHBOUR = 0.1
 TRUTH = ("object_id", "is_anomaly", "flux_ratio", "companion_snr")
 
@@ -31,6 +35,31 @@ def score_names(table: Table) -> list[str]:
     return [c for c in table.colnames if c.endswith(ends) or c.startswith(starts)]
 
 
+def second_source(images: np.ndarray) -> np.ndarray:
+    """Measure the highest peak beside the one in the centre: a filter for this task.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, ny, nx)
+        As the detector reads them, not stretched.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Largest local maximum, 0.24 arcsec or more from the centre, of the image
+        smoothed by 1.5 pixels, in standard deviations of its sky.
+    """
+    ny, nx = images.shape[1:]
+    y, x = np.indices((ny, nx)) - np.array([(ny - 1) / 2, (nx - 1) / 2])[:, None, None]
+    away = np.hypot(y, x) > 0.24 / inputs.SCALE
+    found = []
+    for image in images:
+        smooth = gaussian_filter(image - background(image), 1.5)
+        peaks = smooth[away & (smooth == maximum_filter(smooth, 7))]
+        found.append(max(peaks, default=0.0) / inputs.sky_noise(smooth))
+    return np.array(found)
+
+
 def fold(out: Path, half: int, seed: int) -> tuple[Table, Table]:
     """Return what the model of one half scored, baselines added.
 
@@ -46,32 +75,28 @@ def fold(out: Path, half: int, seed: int) -> tuple[Table, Table]:
     Returns
     -------
     tested, lenses : Table
-        Score tables with columns ``baseline_*`` (``baseline_real_*`` learned from
-        the real half alone, the others from the detector's training set) and
-        quarter.
+        Score tables with columns ``baseline_*``, second_source and quarter.
     """
     run = runs.load_run(out / f"run_{half}")
     parts = [(k, q) for k in ("test", "lenses") for q in tested_by(half)]
     read = [run.read(out / "inputs" / f"{k}_{q}", n_workers=1).read() for k, q in parts]
     files = {"test": "scores", "lenses": "lenses"}
     tables = [survey.read_table(out / f"{files[k]}_{q}.ecsv") for k, q in parts]
-    columns = {}
-    for prefix, folder in (("", f"train_{half}"), ("real_", f"inputs/half_{half}")):
-        train = run.read(out / folder, n_workers=1).read()
-        found = evaluation.baseline_scores(
-            stretched(run.detector.stretch, train),
-            np.concatenate([stretched(run.detector.stretch, part) for part in read]),
-            seed=seed,
-            n_components=COMPONENTS[prefix],
-        )
-        columns |= {f"{prefix}{name}": values for name, values in found.items()}
-    del columns["real_brightness"]  # The same sum of pixels.
+    train = run.read(out / "inputs" / f"half_{half}", n_workers=1).read()
+    columns = evaluation.baseline_scores(
+        stretched(run.detector.stretch, train),
+        np.concatenate([stretched(run.detector.stretch, part) for part in read]),
+        seed=seed,
+        n_components=COMPONENTS,
+    )
     start = 0
     for (_, quarter), part, table in zip(parts, read, tables, strict=True):
         place = {str(name): start + i for i, name in enumerate(part.object_ids)}
         rows = [place[str(name)] for name in table["object_id"]]
         for name, values in columns.items():
             table[f"baseline_{name}"] = values[rows]
+        second = second_source(part.images[..., 0].astype(float))
+        table[REFERENCE] = second[[row - start for row in rows]]
         table["quarter"] = quarter
         table.meta = {}
         start += len(part)
@@ -112,7 +137,7 @@ def pool(out: Path, folds: int, seed: int) -> None:
 
 def _percentiles(tested: Table) -> Table:
     table = tested.copy()
-    for name in score_names(table):
+    for name in (*score_names(table), REFERENCE):
         table[name] = 100 * rankdata(table[name]) / len(table)
     return table
 
@@ -141,7 +166,7 @@ def lens_ranks(tested: Table, lenses: Table, truth: Table) -> Table:
     strange = dict(zip(truth["object_id"], truth["is_anomaly"], strict=True))
     normal = tested[[not strange[str(name)] for name in tested["object_id"]]]
     ranks = lenses["object_id", "quarter"]
-    for name in score_names(lenses):
+    for name in (*score_names(lenses), REFERENCE):
         above = np.asarray(normal[name])[None] >= np.asarray(lenses[name])[:, None]
         ranks[name] = (1 + above.sum(axis=1)) / (len(normal) + 1)
     return ranks

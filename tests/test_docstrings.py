@@ -103,10 +103,10 @@ def _trained(folder):
 def _run_names(detector, test, folder):
     from astroanomaly import runs
 
-    def train(cutouts, out, epochs=1, **kwargs):
+    def train(cutouts, out, **kwargs):
         # As typed apart from sizes, and beside the run that later examples open.
         config = None if kwargs.get("resume") else TINY
-        return runs.train(cutouts, Path("new") / out, config, **kwargs)
+        return runs.train(cutouts, Path("new") / out, config, **kwargs | {"epochs": 1})
 
     return {"train": train}
 

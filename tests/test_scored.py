@@ -32,6 +32,7 @@ def test_table_has_the_stable_columns(table):
         assert key in table.meta
     assert table.meta["n_calibration"] == 200
     assert table.meta["n_skipped"] == 0
+    assert table["ra"].unit == table["dec"].unit == "deg"
 
 
 def test_scores_are_those_of_the_parts(detector, parts, table, test_set):

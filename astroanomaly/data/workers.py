@@ -137,6 +137,12 @@ def worker_count(n_workers: int | None, n_tasks: int) -> int:
     return int(n_workers)
 
 
+def _call_in(folder: str, function: Callable, task: tuple):
+    # A worker that is used again is still in the folder in which it was started.
+    os.chdir(folder)
+    return function(*task)
+
+
 def ordered(function: Callable, tasks: Iterable[tuple], n_workers: int) -> Iterator:
     """Yield ``function(*task)`` for each task, in the order of the tasks.
 
@@ -172,7 +178,7 @@ def ordered(function: Callable, tasks: Iterable[tuple], n_workers: int) -> Itera
     waiting: deque = deque()
     try:
         for task in tasks:
-            waiting.append(executor.submit(function, *task))
+            waiting.append(executor.submit(_call_in, os.getcwd(), function, task))
             if len(waiting) >= _AHEAD * n_workers:
                 yield waiting.popleft().result()
         while waiting:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from astroanomaly.latent.objective import CHUNK, check_weight, image_losses
-from astroanomaly.latent.refine import adam_step
+from astroanomaly.latent.refine import adam_step, check_betas
 
 
 class Mapping:
@@ -100,8 +100,7 @@ class Mapping:
                 "`learning_rate` must be above 0 and `tolerance` within [0, 1). "
                 f"Received: {learning_rate} and {tolerance}"
             )
-        if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"`betas` must be within [0, 1). Received: {betas}")
+        check_betas(betas)
         self.gan, self.w, self.encoder = gan, check_weight(w), encoder
         self.n_layers, self.learning_rate = int(n_layers), float(learning_rate)
         self.betas, self.decay = tuple(betas), bool(decay)

@@ -16,7 +16,10 @@ class Refine:
     n_steps : int, optional
         Adam steps on z.
     learning_rate : float, optional
-        Adam's learning rate.
+        Adam's learning rate in the first half of the steps; from there it falls
+        linearly to zero.
+    betas : tuple of float, optional
+        Adam's decays.
     w : float, optional
         Weight of the feature term in the loss, within [0, 1].
     prior_weight : float, optional
@@ -51,8 +54,9 @@ class Refine:
     def __init__(
         self,
         encoder,
-        n_steps: int = 20,
-        learning_rate: float = 0.05,
+        n_steps: int = 35,
+        learning_rate: float = 0.2,
+        betas: tuple[float, float] = (0.8, 0.95),
         w: float = 0.1,
         prior_weight: float = 0.0,
     ):
@@ -64,7 +68,8 @@ class Refine:
         }.items():
             if value < 0:
                 raise ValueError(f"`{name}` must be >= 0. Received: {value}")
-        self.encoder, self.gan = encoder, encoder.gan
+        check_betas(betas)
+        self.encoder, self.gan, self.betas = encoder, encoder.gan, tuple(betas)
         self.n_steps, self.learning_rate = int(n_steps), float(learning_rate)
         self.w, self.prior_weight = check_weight(w), float(prior_weight)
         self._refine = tf.function(self._steps, reduce_retracing=True)
@@ -73,6 +78,7 @@ class Refine:
         features = self.gan.features(images)
         z = self.encoder(images, training=False)
         mean, square = tf.zeros_like(z), tf.zeros_like(z)
+        best_z, best_loss = z, tf.fill(tf.shape(z)[:1], tf.constant(np.inf, z.dtype))
         for step in tf.range(1, self.n_steps + 1):
             with tf.GradientTape() as tape:
                 tape.watch(z)
@@ -80,11 +86,16 @@ class Refine:
                 prior = 0.5 * tf.reduce_sum(z**2, axis=1)
                 loss = (1 - self.w) * residual + self.w * feature
                 loss += self.prior_weight * prior
+            better = loss < best_loss
+            best_loss = tf.where(better, loss, best_loss)
+            best_z = tf.where(better[:, None], z, best_z)
             gradient = tape.gradient(loss, z)
+            left = 1 - tf.cast(step - 1, z.dtype) / self.n_steps
+            rate = self.learning_rate * tf.minimum(2 * left, 1)
             z, mean, square = adam_step(
-                z, gradient, mean, square, step, self.learning_rate
+                z, gradient, mean, square, step, rate, self.betas
             )
-        return z
+        return best_z
 
     def search(self, images) -> tuple[np.ndarray, np.ndarray]:
         """Give the z of each image.
@@ -97,7 +108,7 @@ class Refine:
         Returns
         -------
         z : ndarray of shape (n, latent_dim)
-            Latent vectors.
+            Latent vector of the lowest loss.
         converged : ndarray of shape (n,)
             Whether z is finite: the number of steps is fixed.
         """
@@ -113,9 +124,27 @@ class Refine:
         return {
             "n_steps": self.n_steps,
             "learning_rate": self.learning_rate,
+            "betas": self.betas,
             "w": self.w,
             "prior_weight": self.prior_weight,
         }
+
+
+def check_betas(betas) -> None:
+    """Refuse Adam's decays outside [0, 1).
+
+    Parameters
+    ----------
+    betas : tuple of float
+        The two decays.
+
+    Raises
+    ------
+    ValueError
+        If one is outside.
+    """
+    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        raise ValueError(f"`betas` must be two numbers in [0, 1). Received: {betas}")
 
 
 def adam_step(x, gradient, mean, square, step, rate, betas=(0.9, 0.999)):

@@ -81,3 +81,12 @@ def test_images_are_equal_with_and_without_workers(folder):
     there = list(ordered(read_batch, tasks, 2))
     np.testing.assert_array_equal(here, [batch.images for batch in there])
     assert [batch.rows for batch in there] == [[i] for i in range(5)]
+
+
+def test_workers_follow_a_change_of_folder(tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        found = list(ordered(os.path.abspath, [("x",)] * 4, 2))
+        assert found == [str(folder / "x")] * 4

@@ -116,7 +116,7 @@ def test_the_decaying_rate_and_the_encoder_save_iterations(gan, encoder, images)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"betas": (0.9, 1.0)}, r"`betas` must be within \[0, 1\)"),
+        ({"betas": (0.9, 1.0)}, r"`betas` must be two numbers in \[0, 1\)"),
         ({"w": 1.5}, r"`w` must be within \[0, 1\]. Received: 1.5"),
         ({"n_layers": 0}, "`n_layers` must be an integer >= 1. Received: 0"),
         ({"chunk": 0}, "`chunk` must be an integer >= 1. Received: 0"),
