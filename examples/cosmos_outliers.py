@@ -89,6 +89,7 @@ TRIES = {
         "encoder": {"epochs": 18},
     },
     "latent_16": {"model": {"latent_dim": 16}},
+    "longer": {"training": {"epochs": 400}, "encoder": {"epochs": 300}},
 }
 SCALES = {
     "laptop": Scale(2, None, 2, 1000, LAPTOP, TRIES),
