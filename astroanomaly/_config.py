@@ -59,6 +59,7 @@ SCHEMA = {
         "score": ("peak", str),
         "w": (0.1, _NUMBER),
         "smoothing": (2.0, _NUMBER),
+        "views": (1, int),
         "level": (95, _NUMBER),
     },
 }

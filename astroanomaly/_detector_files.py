@@ -11,7 +11,7 @@ from astroanomaly._image_model import SEARCHES
 from astroanomaly.calibration import Calibration
 
 FORMAT = 1
-ARGUMENTS = ("score", "w", "smoothing", "seed", "level")
+ARGUMENTS = ("score", "w", "smoothing", "views", "seed", "level")
 
 
 def write(path: str | Path, image_model, arguments: dict, noise, calibrations) -> None:

@@ -8,6 +8,9 @@ from astroanomaly import latent
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.latent.objective import padded_chunks
 
+# The square's symmetries: quarter turns, and whether mirrored. Any first few of
+# them are as unlike each other as that number allows.
+TURNS = ((0, 0), (2, 0), (1, 0), (3, 0), (0, 1), (2, 1), (1, 1), (3, 1))
 SEARCHES = {
     "encoder": latent.Encoder,
     "refine": latent.Refine,
@@ -28,9 +31,16 @@ class ImageModel:
         Weight of the feature term of a search that is made here by its name.
     seed : int
         Seed of such a search.
+    views : int
+        Turned and mirrored views of an image that are reconstructed and averaged.
     """
 
-    def __init__(self, model, stretch, search, w: float, seed: int):
+    def __init__(self, model, stretch, search, w: float, seed: int, views: int):
+        if views not in range(1, len(TURNS) + 1):
+            raise ValueError(
+                f"`views` must be an integer from 1 to {len(TURNS)}. Received: {views}"
+            )
+        self.views = int(views)
         self.model, self.stretch, self.w, self.seed = model, stretch, w, seed
         self.encoder = getattr(search, "encoder", None)
         if isinstance(search, latent.Encoder):
@@ -99,7 +109,19 @@ class ImageModel:
         return cutouts.select_bands(bands)
 
     def reconstruct(self, images: np.ndarray):
-        """Give reconstructions, z (or None) and convergence of stretched images."""
+        """Give reconstructions, z (or None) and convergence of stretched images.
+
+        A reconstruction is the mean over the views, turned back; z is that of the
+        image as it is.
+        """
+        drawn, z, converged = self._reconstruct(images)
+        for turn in TURNS[1 : self.views]:
+            other, _, settled = self._reconstruct(_turned(images, *turn))
+            drawn = drawn + _turned_back(other, *turn)
+            converged = converged & settled
+        return drawn / np.float32(self.views), z, converged
+
+    def _reconstruct(self, images: np.ndarray):
         if self.search is None:
             drawn = in_chunks(self.model.reconstruct, images)
             return drawn, None, np.ones(len(images), bool)
@@ -110,6 +132,16 @@ class ImageModel:
     def features(self, images: np.ndarray) -> np.ndarray:
         """Compute the features of stretched images."""
         return in_chunks(self._features, images)
+
+
+def _turned(images: np.ndarray, quarters: int, mirrored: int) -> np.ndarray:
+    turned = np.rot90(images, quarters, axes=(1, 2))
+    return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
+
+
+def _turned_back(images: np.ndarray, quarters: int, mirrored: int) -> np.ndarray:
+    images = images[:, ::-1] if mirrored else images
+    return np.rot90(images, -quarters, axes=(1, 2))
 
 
 def in_chunks(function, inputs: np.ndarray) -> np.ndarray:

@@ -40,6 +40,11 @@ class AnomalyDetector(OutlierConventions):
         Weight of the feature term in the total score, within [0, 1].
     smoothing : float, optional
         Standard deviation, in pixels, of the Gaussian of the peak score.
+    views : int, optional
+        How many of the eight turned and mirrored views of an image are
+        reconstructed; the reconstruction is their mean. More views leave less of
+        the search's own error and cost that many times the search. Train with
+        ``dataset(..., augment=True)``, so that the model knows turned objects.
     seed : int, optional
         Seed that parts the calibration objects when the residual noise is
         measured on some of them.
@@ -70,6 +75,7 @@ class AnomalyDetector(OutlierConventions):
         score: str = "peak",
         w: float = 0.1,
         smoothing: float = 2.0,
+        views: int = 1,
         seed: int = 0,
         level: float = 95,
     ):
@@ -82,7 +88,9 @@ class AnomalyDetector(OutlierConventions):
                 "`stretch` must be adapted to the training images first: call "
                 "`stretch.adapt(train)`."
             )
-        self._images = ImageModel(model, stretch, latent, check_weight(w), int(seed))
+        self._images = ImageModel(
+            model, stretch, latent, check_weight(w), int(seed), views
+        )
         self.score_name, self.w, self.level = score, float(w), level
         self.smoothing, self.seed = float(smoothing), int(seed)
         self._noise: dict[str, scoring.ResidualNoise] = {}
@@ -392,6 +400,7 @@ class AnomalyDetector(OutlierConventions):
             "score": self.score_name,
             "w": self.w,
             "smoothing": self.smoothing,
+            "views": self._images.views,
             "bands": list(self.bands or ()),
             "n_calibration": 0 if calibration is None else len(calibration),
             "levels": [float(level) for level in self.levels],
@@ -412,6 +421,7 @@ class AnomalyDetector(OutlierConventions):
         """
         arguments = {"score": self.score_name, "w": self.w, "level": self.level}
         arguments |= {"smoothing": self.smoothing, "seed": self.seed}
+        arguments["views"] = self._images.views
         _detector_files.write(
             path, self._images, arguments, self._noise, self._calibrations
         )

@@ -54,11 +54,11 @@ class Settings:
         width=16, kernel_size=5, latent_dim=64, n_critic=5, ema=0.99
     )
     training: Mapping = _table(
-        epochs=50, batch_size=32, learning_rate=3e-4, augment=True
+        epochs=45, batch_size=32, learning_rate=3e-4, augment=True
     )
     encoder: Mapping = _table(epochs=16, learning_rate=1e-3)
     stretch: Mapping = _table(name="asinh")
-    detector: Mapping = _table(score="peak")
+    detector: Mapping = _table(score="peak", smoothing=3.0, views=8)
 
     @property
     def n(self) -> int:

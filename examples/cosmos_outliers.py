@@ -22,6 +22,7 @@ import cosmos_page
 import cosmos_pool
 import cosmos_tries
 
+from astroanomaly import cli
 from astroanomaly._config import dumps
 from astroanomaly._files import atomic_dir, atomic_path
 
@@ -51,6 +52,8 @@ class Scale:
         Tables of a run's config.toml.
     tries : dict of dict
         Changes of the config, each trained on one half to compare.
+    one_process : bool
+        Run the commands in this process, which loads TensorFlow once.
     """
 
     folds: int
@@ -59,6 +62,7 @@ class Scale:
     n_simulated: int
     config: dict
     tries: dict
+    one_process: bool = False
 
 
 LAPTOP = {
@@ -93,7 +97,7 @@ TRIES = {
 }
 SCALES = {
     "laptop": Scale(2, None, 2, 1000, LAPTOP, TRIES),
-    "smoke": Scale(1, 80, 1, 20, SMOKE, {}),
+    "smoke": Scale(1, 80, 1, 20, SMOKE, {}, one_process=True),
 }
 
 
@@ -134,10 +138,14 @@ class Study:
             LOG.info("done before: %s", line)
             return
         LOG.info("%s", line)
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        words += map(str, unseen)
+        if self.scale.one_process:
+            if cli.main(words):
+                raise RuntimeError(f"{line} failed.")
+            return
         done = subprocess.run(
-            [sys.executable, "-m", "astroanomaly", *words, *map(str, unseen)],
-            env=environment,
+            [sys.executable, "-m", "astroanomaly", *words],
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
             capture_output=True,
             text=True,
             check=False,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from blobs import blobs
 
-from astroanomaly._image_model import in_chunks
+from astroanomaly._image_model import ImageModel, in_chunks
 from astroanomaly.detector import AnomalyDetector
 
 
@@ -52,3 +52,30 @@ def test_chunks_are_joined_in_order_and_padding_is_dropped():
     np.testing.assert_array_equal(in_chunks(double, values), values * 2)
     assert sizes == [32, 32, 32]
     assert in_chunks(double, values[:0]).shape == (0, 1)
+
+
+def test_views_are_averaged_after_they_are_turned_back(parts, test_set):
+    gan, stretch, encoder = parts
+    images = np.asarray(stretch(test_set[44:48].images))
+
+    def drawn(views):
+        return np.asarray(gan.generator(encoder.network(views)))
+
+    turned = np.rot90(images, 2, axes=(1, 2))
+    expected = (drawn(images) + np.rot90(drawn(turned), -2, axes=(1, 2))) / 2
+    model = ImageModel(gan, stretch, encoder, w=0.1, seed=0, views=2)
+    np.testing.assert_allclose(model.reconstruct(images)[0], expected, atol=1e-5)
+
+
+def test_all_views_of_an_image_have_the_same_mean_reconstruction(parts, test_set):
+    gan, stretch, encoder = parts
+    images = np.asarray(stretch(test_set[44:48].images))
+    model = ImageModel(gan, stretch, encoder, w=0.1, seed=0, views=8)
+    mirrored = model.reconstruct(images[:, :, ::-1])[0][:, :, ::-1]
+    np.testing.assert_allclose(model.reconstruct(images)[0], mirrored, atol=1e-5)
+
+
+def test_views_beyond_the_symmetries_are_refused(parts):
+    for views in (0, 9, 2.5):
+        with pytest.raises(ValueError, match="`views` must be an integer from 1 to 8"):
+            AnomalyDetector(*parts, views=views)
