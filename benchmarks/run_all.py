@@ -18,6 +18,8 @@ def run(name: str, args: argparse.Namespace) -> dict:
     """Run one benchmark in a process of its own and read its result."""
     command = [sys.executable, str(HERE / f"{name}.py"), "--out", str(args.out)]
     command += ["--seed", str(args.seed), *["--quick"] * args.quick]
+    if name == "mapping" and args.detector:
+        command += ["--detector", str(args.detector)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     text = (args.out / f"{name}.json").read_text(encoding="utf-8")
     return json.loads(text)
@@ -46,6 +48,9 @@ def main(argv=None) -> Path:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument(
+        "--detector", type=Path, help="Trained detector for the latent searches."
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
     args = parser.parse_args(argv)
@@ -54,6 +59,7 @@ def main(argv=None) -> Path:
         sys.stderr.write(f"{name} ...\n")
         results.append(run(name, args))
     options = f" --seed {args.seed}" + " --quick" * args.quick
+    options += " --detector RUN/detector" * bool(args.detector)
     with atomic_path(args.out / "results.md") as partial:
         partial.write_text(
             page(results, f"python benchmarks/run_all.py{options}"), encoding="utf-8"

@@ -98,11 +98,11 @@ def _plain(name: str) -> str:
 def _histograms(populations: dict) -> Figure:
     figure = Figure(figsize=(8.5, 7.0), layout="constrained")
     grid = figure.subplots(len(populations), 1, sharex=True)
-    every = np.concatenate(list(populations.values()))
+    every = np.maximum(np.concatenate(list(populations.values())), 0.1)
     edges = np.geomspace(every.min() * 0.99, every.max() * 1.01, 32)
     for axes, (name, values) in zip(grid, populations.items(), strict=True):
         color = "#D55E00" if "companion" in name or "lens" in name else "#0072B2"
-        axes.hist(values, edges, color=color)
+        axes.hist(np.maximum(values, 0.1), edges, color=color)
         axes.axvline(np.median(values), color="#222222", lw=1.5, ls="--")
         axes.set(xscale="log", ylabel="objects")
         axes.spines[["top", "right"]].set_visible(False)
