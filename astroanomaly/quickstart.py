@@ -51,10 +51,10 @@ class Settings:
     size: int = 64
     instrument: str = "wfc3_f160w"
     model: Mapping = _table(
-        width=16, kernel_size=5, latent_dim=64, n_critic=5, ema=0.99
+        width=16, kernel_size=5, latent_dim=64, n_critic=2, ema=0.99
     )
     training: Mapping = _table(
-        epochs=45, batch_size=32, learning_rate=3e-4, augment=True
+        epochs=38, batch_size=32, learning_rate=3e-4, augment=True
     )
     encoder: Mapping = _table(epochs=16, learning_rate=1e-3)
     stretch: Mapping = _table(name="asinh")
