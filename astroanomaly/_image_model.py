@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from astroanomaly import latent
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.latent.objective import padded_chunks
+from astroanomaly.latent.objective import in_chunks
 
 # The square's symmetries: quarter turns, and whether mirrored. Any first few of
 # them are as unlike each other as that number allows.
@@ -142,13 +142,3 @@ def _turned(images: np.ndarray, quarters: int, mirrored: int) -> np.ndarray:
 def _turned_back(images: np.ndarray, quarters: int, mirrored: int) -> np.ndarray:
     images = images[:, ::-1] if mirrored else images
     return np.rot90(images, -quarters, axes=(1, 2))
-
-
-def in_chunks(function, inputs: np.ndarray) -> np.ndarray:
-    """Apply a function to chunks of one fixed size and join the results."""
-    if len(inputs) == 0:
-        inputs, n = np.zeros((1, *inputs.shape[1:]), np.float32), 0
-    else:
-        n = len(inputs)
-    parts = [np.asarray(function(chunk))[:k] for chunk, k in padded_chunks(inputs)]
-    return np.concatenate(parts)[:n]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from blobs import blobs
 
-from astroanomaly._image_model import ImageModel, in_chunks
+from astroanomaly._image_model import ImageModel
 from astroanomaly.detector import AnomalyDetector
 
 
@@ -39,19 +39,6 @@ def test_any_model_that_reconstructs_will_do(parts, test_set):
     table = detector.calibrate(blobs(40, 2), (90,)).score(test_set)
     assert np.isnan(table["latent_norm"]).all()
     assert detector.method == "model"
-
-
-def test_chunks_are_joined_in_order_and_padding_is_dropped():
-    sizes = []
-
-    def double(chunk):
-        sizes.append(len(chunk))
-        return chunk * 2
-
-    values = np.arange(70, dtype=np.float32)[:, None]
-    np.testing.assert_array_equal(in_chunks(double, values), values * 2)
-    assert sizes == [32, 32, 32]
-    assert in_chunks(double, values[:0]).shape == (0, 1)
 
 
 def test_views_are_averaged_after_they_are_turned_back(parts, test_set):

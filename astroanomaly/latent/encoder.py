@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from astroanomaly.latent.objective import padded_chunks
+from astroanomaly.latent.objective import in_chunks
 from astroanomaly.models import networks
 from astroanomaly.models.training import EpochOrderMixin, stateless_seed
 
@@ -188,10 +188,7 @@ class Encoder(EpochOrderMixin, keras.Model):
         converged : ndarray of shape (n,)
             All true: one pass has nothing that could fail to converge.
         """
-        if len(images) == 0:
-            return np.zeros((0, self.latent_dim), "float32"), np.zeros(0, bool)
-        z = [self.predict_on_batch(c)[:n] for c, n in padded_chunks(images)]
-        return np.concatenate(z), np.ones(len(images), bool)
+        return in_chunks(self.predict_on_batch, images), np.ones(len(images), bool)
 
     def get_config(self):
         """Return the arguments that make this encoder again, without its GAN."""

@@ -83,3 +83,26 @@ def padded_chunks(images: np.ndarray, size: int = CHUNK):
         if n < size:
             chunk = np.concatenate([chunk, np.repeat(chunk[:1], size - n, axis=0)])
         yield chunk, n
+
+
+def in_chunks(function, inputs: np.ndarray) -> np.ndarray:
+    """Apply a function to chunks of one fixed size and join the results.
+
+    Parameters
+    ----------
+    function : callable
+        Takes and returns arrays or tensors of as many rows.
+    inputs : ndarray of shape (n, ...)
+        What it is applied to; n may be 0.
+
+    Returns
+    -------
+    ndarray of shape (n, ...)
+        Results in the inputs' order.
+    """
+    n = len(inputs)
+    if n == 0:
+        # One row of zeros tells the shape of a result.
+        inputs = np.zeros((1, *inputs.shape[1:]), np.float32)
+    parts = [np.asarray(function(chunk))[:k] for chunk, k in padded_chunks(inputs)]
+    return np.concatenate(parts)[:n]

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from astroanomaly.latent.objective import check_weight, image_losses, padded_chunks
+from astroanomaly.latent.objective import check_weight, image_losses, in_chunks
 
 
 class Refine:
@@ -112,11 +112,7 @@ class Refine:
         converged : ndarray of shape (n,)
             Whether z is finite: the number of steps is fixed.
         """
-        if len(images) == 0:
-            return np.zeros((0, self.gan.latent_dim), "float32"), np.zeros(0, bool)
-        z = np.concatenate(
-            [self._refine(tf.constant(c)).numpy()[:n] for c, n in padded_chunks(images)]
-        )
+        z = in_chunks(lambda chunk: self._refine(tf.constant(chunk)), images)
         return z, np.isfinite(z).all(axis=1)
 
     def get_config(self) -> dict:

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from astroanomaly.latent.objective import check_weight, image_losses, padded_chunks
+from astroanomaly.latent.objective import (
+    check_weight,
+    image_losses,
+    in_chunks,
+    padded_chunks,
+)
 
 
 def test_losses_are_the_two_sums(gan, images):
@@ -26,3 +31,16 @@ def test_chunks_have_one_size_and_count_what_is_real():
 def test_weight_outside_zero_to_one_is_refused():
     with pytest.raises(ValueError, match=r"`w` must be within \[0, 1\]. Received: 2"):
         check_weight(2)
+
+
+def test_chunks_are_joined_in_order_and_padding_is_dropped():
+    sizes = []
+
+    def double(chunk):
+        sizes.append(len(chunk))
+        return chunk * 2
+
+    values = np.arange(70, dtype=np.float32)[:, None]
+    np.testing.assert_array_equal(in_chunks(double, values), values * 2)
+    assert sizes == [32, 32, 32]
+    assert in_chunks(double, values[:0]).shape == (0, 1)
