@@ -7,6 +7,13 @@ keep it with ``figure.savefig(...)``.
 from .curves import roc, training_curves
 from .images import gallery, reconstructions, sample_grid
 from .rates import areas, detection_by
+from .samples import (
+    rate_bars,
+    rates_along,
+    score_by_property,
+    score_distributions,
+    trend_panels,
+)
 from .scores import feature_map, score_histogram
 
 __all__ = [
@@ -14,9 +21,14 @@ __all__ = [
     "detection_by",
     "feature_map",
     "gallery",
+    "rate_bars",
+    "rates_along",
     "reconstructions",
     "roc",
     "sample_grid",
+    "score_by_property",
+    "score_distributions",
     "score_histogram",
     "training_curves",
+    "trend_panels",
 ]
