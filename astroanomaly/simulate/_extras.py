@@ -1,15 +1,19 @@
-"""Optional packages of the simulators, imported where they are used."""
+"""Optional packages, imported where they are used."""
 
 from importlib import import_module
 
+_NEEDED_BY = {"sim": "The simulators need", "morphology": "Morphology needs"}
 
-def require(name: str):
+
+def require(name: str, extra: str = "sim"):
     """Import an optional package, or say how to install it.
 
     Parameters
     ----------
     name : str
         Module name, such as ``"galsim"``.
+    extra : str
+        The extra that installs it: ``"sim"`` or ``"morphology"``.
 
     Returns
     -------
@@ -31,6 +35,6 @@ def require(name: str):
         return import_module(name)
     except ImportError as error:
         raise ImportError(
-            f"The simulators need `{name}`, which is not installed. "
-            'Install it with: pip install "astroanomaly[sim]"'
+            f"{_NEEDED_BY[extra]} `{name}`, which is not installed. "
+            f'Install it with: pip install "astroanomaly[{extra}]"'
         ) from error
