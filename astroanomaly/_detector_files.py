@@ -62,7 +62,8 @@ def read(path: str | Path) -> dict:
         "stretch": stretches.load(path / "stretch.json"),
         "encoder": encoder,
         "search": _search(state, model, encoder),
-        "arguments": {name: state[name] for name in ARGUMENTS},
+        # A detector written before an argument existed had its default.
+        "arguments": {name: state[name] for name in ARGUMENTS if name in state},
         "noise": {
             k: scoring.ResidualNoise(**config) for k, config in state["noise"].items()
         },

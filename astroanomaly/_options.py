@@ -51,6 +51,35 @@ By = Annotated[str | None, typer.Option(help="Column that divides the objects.")
 Bins = Annotated[
     list[str] | None, typer.Option(help="Rising edges, or words, of that column.")
 ]
+N = Annotated[
+    int, typer.Option("--n", help="Number of cutouts; of pairs with --mergers.")
+]
+Folder = Annotated[Path, typer.Option(help="Folder to write to.")]
+Instrument = Annotated[
+    str, typer.Option(help="wfc3_f160w, acs_f814w, euclid_vis or hsc_i.")
+]
+Size = Annotated[int, typer.Option(help="Side of a cutout, pixels.")]
+CompanionFraction = Annotated[
+    float | None,
+    typer.Option(help="Share with a companion; 1 with --flux-ratio, else 0."),
+]
+FluxRatio = Annotated[
+    list[float] | None,
+    typer.Option(help="Of companion to galaxy: a value, or two limits."),
+]
+Magnitude = Annotated[
+    list[float] | None, typer.Option(help="Bright and faint limit, AB mag.")
+]
+Isolated = Annotated[
+    bool,
+    typer.Option("--isolated", help="Isolation cuts: few massive galaxies pass."),
+]
+Mergers = Annotated[
+    bool,
+    typer.Option(
+        "--mergers", help="Merging pairs, before and after, each from three sides."
+    ),
+]
 
 # After these options several values may follow, as in --levels 90 95 99.
 _SEVERAL = ("--levels", "--bins", "--bands", "--flux-ratio", "--magnitude")
@@ -62,6 +91,31 @@ def numbers(words: list[str] | None) -> list | None:
         return None if not words else [float(word) for word in words]
     except ValueError:
         return words
+
+
+def refuse(option: str, others: dict) -> None:
+    """Refuse options beside one that leaves them without a meaning.
+
+    Parameters
+    ----------
+    option : str
+        The option that was given.
+    others : dict
+        Values of the others by their names; None and False were not given.
+
+    Raises
+    ------
+    ValueError
+        If one of the others was given.
+
+    Examples
+    --------
+    >>> refuse("--mergers", {"--isolated": False})
+    """
+    # Zero equals False, but was given.
+    given = [k for k, v in others.items() if v is not None and v is not False]
+    if given:
+        raise ValueError(f"{option} does not go with {given[0]}.")
 
 
 def repeat_options(arguments: list[str]) -> list[str]:

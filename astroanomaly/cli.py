@@ -77,46 +77,44 @@ def inspect(path: opt.Cutouts) -> None:
 
 @simulate_app.command()
 def galaxies(
-    n: Annotated[int, typer.Option("--n", help="Number of cutouts.")],
-    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    n: opt.N,
+    out: opt.Folder,
     seed: opt.Seed = 0,
-    instrument: Annotated[
-        str, typer.Option(help="wfc3_f160w or acs_f814w.")
-    ] = "wfc3_f160w",
-    size: Annotated[int, typer.Option(help="Side of a cutout, pixels.")] = 64,
-    companion_fraction: Annotated[
-        float | None,
-        typer.Option(help="Share with a companion; 1 with --flux-ratio, else 0."),
-    ] = None,
-    flux_ratio: Annotated[
-        list[float] | None,
-        typer.Option(help="Of companion to galaxy: a value, or two limits."),
-    ] = None,
-    magnitude: Annotated[
-        list[float] | None, typer.Option(help="Bright and faint limit, AB mag.")
-    ] = None,
+    instrument: opt.Instrument = "wfc3_f160w",
+    size: opt.Size = 64,
+    companion_fraction: opt.CompanionFraction = None,
+    flux_ratio: opt.FluxRatio = None,
+    magnitude: opt.Magnitude = None,
+    isolated: opt.Isolated = False,
+    mergers: opt.Mergers = False,
     workers: opt.Workers = None,
 ) -> None:
-    """Simulate galaxies, isolated or with a companion of given flux ratio."""
+    """Simulate galaxies: isolated, with a companion of given flux ratio, or merging."""
+    settings = {
+        "instrument": instrument,
+        "size": size,
+        "flux_ratio": tuple(flux_ratio or (0.1, 1.0)),
+        "magnitude": magnitude,
+        "seed": seed,
+        "n_workers": workers,
+        "progress": True,
+    }
+    if mergers:
+        others = {"--companion-fraction": companion_fraction, "--isolated": isolated}
+        opt.refuse("--mergers", others)
     from astroanomaly import simulate
     from astroanomaly.data.fits import write_cutouts
 
-    if companion_fraction is None:
-        companion_fraction = 1.0 if flux_ratio else 0.0
     out.mkdir(parents=True, exist_ok=True)  # Fails before the work, if it must.
-    cutouts = simulate.galaxies(
-        n,
-        instrument=instrument,
-        size=size,
-        companion_fraction=companion_fraction,
-        flux_ratio=tuple(flux_ratio or (0.1, 1.0)),
-        magnitude=magnitude,
-        seed=seed,
-        n_workers=workers,
-        progress=True,
-    )
+    if mergers:
+        cutouts = simulate.mergers(n, **settings)
+    else:
+        if companion_fraction is None:
+            companion_fraction = 1.0 if flux_ratio else 0.0
+        settings |= {"companion_fraction": companion_fraction, "isolation": isolated}
+        cutouts = simulate.galaxies(n, **settings)
     catalog = write_cutouts(out, cutouts, n_workers=workers)
-    typer.echo(f"{n} cutouts written to {out}, their truth to {catalog}.")
+    typer.echo(f"{len(cutouts)} cutouts written to {out}, their truth to {catalog}.")
 
 
 @app.command()

@@ -171,6 +171,55 @@ def test_simulate_writes_fits_and_truth(tmp_path):
     assert all((truth["flux_ratio"] >= 0.2) & (truth["flux_ratio"] <= 0.3))
 
 
+def test_simulate_writes_merger_sequences(tmp_path, capsys):
+    pytest.importorskip("galsim")
+    words = ["simulate", "galaxies", "--mergers", "--n", "1", "--size", "32"]
+    words += ["--out", str(tmp_path), "--seed", "3", "--flux-ratio", "0.4"]
+    assert cli.main(words) == 0
+    assert f"6 cutouts written to {tmp_path}" in capsys.readouterr().out
+    truth = Table.read(tmp_path / "catalog.ecsv")
+    assert len(list(tmp_path.glob("*.fits"))) == 6
+    assert set(truth["system"]) == {"mrg_3_00000"}
+    assert list(truth["projection"]) == [0, 1, 2] * 2
+    np.testing.assert_allclose(truth["flux_ratio"], 0.4)
+
+
+def test_simulate_hands_the_isolation_cuts_on(tmp_path):
+    pytest.importorskip("galsim")
+    from astroanomaly import simulate
+
+    words = ["simulate", "galaxies", "--isolated", "--n", "4", "--size", "32"]
+    assert cli.main([*words, "--out", str(tmp_path), "--magnitude", "19", "20"]) == 0
+    truth = Table.read(tmp_path / "catalog.ecsv")
+    options = {"size": 32, "magnitude": (19, 20), "n_workers": 1}
+    cut = simulate.galaxies(4, isolation=True, **options).table
+    free = simulate.galaxies(4, **options).table
+    np.testing.assert_allclose(truth["stellar_mass"], cut["stellar_mass"])
+    assert (cut["stellar_mass"] != free["stellar_mass"]).any()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["--mergers", "--companion-fraction", "0"],
+            "astroanomaly: --mergers does not go with --companion-fraction.",
+        ),
+        (
+            ["--mergers", "--isolated"],
+            "astroanomaly: --mergers does not go with --isolated.",
+        ),
+    ],
+)
+def test_options_that_mergers_leave_without_a_meaning(
+    capsys, tmp_path, words, sentence
+):
+    out = tmp_path / "out"
+    line = _fails(capsys, "simulate", "galaxies", "--n", "1", "--out", out, *words)
+    assert line == sentence
+    assert not out.exists()
+
+
 def test_version(capsys):
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == "astroanomaly 0.1.0\n"
@@ -186,6 +235,7 @@ def test_version(capsys):
             "such as 'cutouts/*.fits' in q",
         ),
         (["train", "X", "--out", "Y", "--sise", "3"], "No such option: --sise"),
+        (["simulate", "galaxies", "--mergers", "--out", "Y"], "Missing option '--n'"),
         (["train", "X", "--out", "Y", "--size", "big"], "'--size'"),
         (["calibrate", "RUN", "X", "--levels", "90", "high"], "'--levels'"),
     ],

@@ -233,6 +233,8 @@ def test_examples_run(name, world, quiet, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if name.startswith("astroanomaly.simulate") or name.endswith("quickstart"):
         pytest.importorskip("galsim")
+    if name == "astroanomaly.morphology":
+        pytest.importorskip("statmorph")
     if name.endswith("quickstart"):
         _small_quickstart(monkeypatch)
     names = {"np": np, **vars(importlib.import_module(name)), **world(name)}

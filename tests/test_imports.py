@@ -11,7 +11,16 @@ PACKAGE = ROOT / "astroanomaly"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 LEARNING = {"tensorflow", "keras", "tf_keras", "tensorflow_probability"}
 DRAWING = {"matplotlib"}
-EXTRAS = {"galsim", "fitsio", "pyarrow", "pandas", "h5py"}
+EXTRAS = {
+    "galsim",
+    "fitsio",
+    "pyarrow",
+    "pandas",
+    "h5py",
+    "statmorph",
+    "photutils",
+    "skimage",
+}
 
 # Imports run one way (docs of each room): from a higher number to a lower one.
 ROOMS = {
@@ -25,6 +34,10 @@ ROOMS = {
     "detector": 3,
     "evaluation": 3,
     "baselines": 2,
+    "morphology": 2,
+    "rates": 3,
+    "trends": 3,
+    "comparison": 3,
     "plots": 4,
     "callbacks": 5,
     "report": 5,
@@ -105,7 +118,19 @@ def test_import_loads_nothing_heavy():
     assert not loaded & heavy
 
 
-@pytest.mark.parametrize("room", ["data", "calibration", "evaluation", "simulate"])
+NO_TENSORFLOW = (
+    "data",
+    "calibration",
+    "comparison",
+    "evaluation",
+    "morphology",
+    "rates",
+    "simulate",
+    "trends",
+)
+
+
+@pytest.mark.parametrize("room", NO_TENSORFLOW)
 def test_rooms_without_tensorflow(room):
     loaded = _loaded("\n".join(f"import {name}" for name in _modules(room)))
     assert f"astroanomaly.{room}" in loaded

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 
 BATCH = 64
-SERIAL_BELOW = 128
 
 
 def map_batches(
@@ -16,8 +15,9 @@ def map_batches(
     n_workers: int | None = None,
     progress: bool = False,
     label: str = "",
+    batch: int = BATCH,
 ) -> Iterator:
-    """Yield ``function(recipe, start, stop)`` for batches of 64, in order.
+    """Yield ``function(recipe, start, stop)`` for batches, in order.
 
     Parameters
     ----------
@@ -28,12 +28,14 @@ def map_batches(
     n : int
         Number of objects.
     n_workers : int, optional
-        Worker processes, by default one per core. One, or fewer than 128
-        objects, run in this process.
+        Worker processes, by default one per core. One, or fewer than two
+        batches, run in this process.
     progress : bool
         Whether to show a progress bar.
     label : str
         Text in front of the bar.
+    batch : int
+        Objects in a batch.
 
     Yields
     ------
@@ -57,7 +59,9 @@ def map_batches(
         raise ValueError(
             f"`n_workers` must be at least 1. Received: n_workers={n_workers}."
         )
-    return _results(function, recipe, n, n_workers, progress, label)
+    spans = [(k, min(k + batch, n)) for k in range(0, n, batch)]
+    serial = n_workers == 1 or n < 2 * batch
+    return _results(function, recipe, spans, serial, n_workers, progress, label)
 
 
 def _cores():
@@ -67,17 +71,15 @@ def _cores():
     return os.cpu_count() or 1
 
 
-def _results(function, recipe, n, n_workers, progress, label):
+def _results(function, recipe, spans, serial, n_workers, progress, label):
     """Run the batches here or elsewhere, moving the bar."""
-    spans = [(k, min(k + BATCH, n)) for k in range(0, n, BATCH)]
-    serial = n_workers == 1 or n < SERIAL_BELOW
     results = (
         (function(recipe, *span) for span in spans)
         if serial
         else _parallel(function, recipe, spans, min(n_workers, len(spans)))
     )
     with _bar(progress) as bar:
-        task = bar.add_task(label, total=n) if bar else None
+        task = bar.add_task(label, total=spans[-1][1]) if bar else None
         for (start, stop), result in zip(spans, results, strict=True):
             if bar:
                 bar.advance(task, stop - start)

@@ -1,18 +1,23 @@
 """Galaxies, isolated or with a companion, as a survey would see them."""
 
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
-from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.simulate import instruments, population, profiles
+from astroanomaly.simulate import instruments, masses, population
 from astroanomaly.simulate._batches import map_batches
+from astroanomaly.simulate._checks import (
+    MIN_SIZE,
+    check_count,
+    check_fraction,
+    check_magnitude,
+    check_noise,
+    check_ratio,
+)
 from astroanomaly.simulate._extras import require
-from astroanomaly.simulate.noise import correlated_noise, noise_power
-
-MIN_SIZE = 16
+from astroanomaly.simulate._frames import draw_primary, expose, gather, truth_row
+from astroanomaly.simulate.sky import Sky
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,9 @@ class _Recipe:
     companion_fraction: float
     flux_ratio: tuple
     magnitude: tuple
-    noise: bool
+    isolation: bool
+    structure: bool
+    noise: object
     seed: int
 
 
@@ -36,7 +43,9 @@ def galaxies(
     companion_fraction: float = 0.0,
     flux_ratio: float | tuple[float, float] = (0.1, 1.0),
     magnitude: tuple[float, float] | None = None,
-    noise: bool = True,
+    isolation: bool = False,
+    structure: bool = True,
+    noise: bool | Sky = True,
     seed: int = 0,
     n_workers: int | None = None,
     progress: bool = False,
@@ -54,7 +63,8 @@ def galaxies(
     n : int
         Number of cutouts.
     instrument : str or Instrument
-        ``"wfc3_f160w"``, ``"acs_f814w"`` or an `instruments.Instrument`.
+        ``"wfc3_f160w"``, ``"acs_f814w"``, ``"euclid_vis"``, ``"hsc_i"`` or an
+        `instruments.Instrument`.
     size : int
         Side of a cutout, pixels, at least 16.
     companion_fraction : float
@@ -65,8 +75,15 @@ def galaxies(
     magnitude : tuple of float, optional
         Bright and faint limit of the primaries, AB mag; by default the
         instrument's.
-    noise : bool
-        Whether to add sky, read-out and source noise.
+    isolation : bool
+        Whether restrictive isolation cuts leave out most galaxies above about
+        10**10.8 solar masses, as in Margalef-Bentabol et al. 2020, figure 5.
+    structure : bool
+        Whether discs have arms, bars, knots and lopsidedness; without, all
+        galaxies are smooth bulges and discs.
+    noise : bool or Sky
+        Whether to add sky, read-out and source noise; or a `sky.Sky`, whose
+        patches are the sky and whose power spectrum the source's noise gets.
     seed : int
         Same seed, same bits.
     n_workers : int, optional
@@ -87,6 +104,7 @@ def galaxies(
         following), `n` (Sersic index of the bulge; discs have 1),
         `bulge_to_total`, `axis_ratio`, `position_angle` (deg, north through
         east), `structure` (smooth, spiral, clumpy), `n_arms`, `has_bar`,
+        `redshift`, `stellar_mass` (solMass, by `masses.draw_mass`),
         `snr` (``sqrt(sum(model^2 / V))``, V the variance of the photons and the
         read-out, the whole frame), `unit_<band>`, `zero_point_<band>`.
 
@@ -106,28 +124,21 @@ def galaxies(
     """
     require("galsim")
     camera = instruments.get(instrument)
+    size = check_count("size", size, MIN_SIZE)
     recipe = _Recipe(
         instrument=camera,
-        size=_check_count("size", size, MIN_SIZE),
-        companion_fraction=_check_fraction(companion_fraction),
-        flux_ratio=_check_ratio(flux_ratio),
-        magnitude=_check_magnitude(magnitude, camera),
-        noise=bool(noise),
-        seed=_check_count("seed", seed, 0),
+        size=size,
+        companion_fraction=check_fraction(companion_fraction),
+        flux_ratio=check_ratio(flux_ratio),
+        magnitude=check_magnitude(magnitude, camera),
+        isolation=bool(isolation),
+        structure=bool(structure),
+        noise=check_noise(noise, size),
+        seed=check_count("seed", seed, 0),
     )
-    n = _check_count("n", n, 1)
+    n = check_count("n", n, 1)
     batches = map_batches(_draw_batch, recipe, n, n_workers, progress, "Simulating")
-    images = np.empty((n, recipe.size, recipe.size, 1), dtype=np.float32)
-    rows = []
-    for stamps, truth in batches:
-        images[len(rows) : len(rows) + len(truth), :, :, 0] = stamps
-        rows += truth
-    return Cutouts(
-        images,
-        _table(rows, camera),
-        bands=(camera.band,),
-        pixel_scale=camera.pixel_scale,
-    )
+    return gather(batches, n, recipe.size, camera)
 
 
 def _draw_batch(recipe, start, stop):
@@ -137,37 +148,29 @@ def _draw_batch(recipe, start, stop):
 
 
 def _draw_object(recipe, index):
-    """Draw one object: its own random numbers for primary, companion, noise."""
+    """Draw one object: random numbers of its own for each part."""
     rngs = [
         np.random.default_rng(np.random.SeedSequence(recipe.seed, spawn_key=(index, k)))
-        for k in range(3)
+        for k in range(4)
     ]
     camera = recipe.instrument
-    primary = population.draw_galaxy(
-        rngs[0], population.draw_magnitude(rngs[0], recipe.magnitude)
+    kept = masses.isolated_probability if recipe.isolation else None
+    primary, redshift, mass = draw_primary(
+        rngs[0], rngs[3], recipe.magnitude, camera, kept
     )
+    if not recipe.structure:
+        primary = population.without_structure(primary)
     # Sources are centred to half a pixel, as a catalog's cutouts are.
     x, y = rngs[0].uniform(-0.5, 0.5, 2) * camera.pixel_scale
     scene = [(primary, x, y)]
-    row = _truth(recipe.seed, index, primary)
+    row = truth_row(f"gal_{recipe.seed}_{index:06d}", index, primary)
+    row |= {"redshift": redshift, "stellar_mass": mass}
     if rngs[1].uniform() < recipe.companion_fraction:
         companion, dx, dy, extra = _draw_companion(rngs[1], recipe, primary)
         scene.append((companion, x + dx, y + dy))
         row |= extra
-    model = profiles.draw(scene, camera, recipe.size)
-    variance = camera.variance(model)
-    row["snr"] = _signal_to_noise(model, variance, camera)
-    if not recipe.noise:
-        return model, row
-    power = noise_power(camera, model.shape)
-    image = model + correlated_noise(variance, power, rngs[2])
-    return image.astype(np.float32), row
-
-
-def _signal_to_noise(model, variance, camera):
-    """Return sqrt(sum(model^2 / V)), V the variance before drizzling smoothed it."""
-    photon_variance = variance * camera.noise_reduction**2
-    return float(np.sqrt((model.astype(float) ** 2 / photon_variance).sum()))
+    image, row["snr"] = expose(scene, camera, recipe.size, recipe.noise, rngs[2])
+    return image, row
 
 
 def _draw_companion(rng, recipe, primary):
@@ -176,6 +179,8 @@ def _draw_companion(rng, recipe, primary):
     low, high = np.log(recipe.flux_ratio)
     ratio = float(np.exp(rng.uniform(low, high)))
     companion = population.draw_galaxy(rng, primary.mag - 2.5 * np.log10(ratio))
+    if not recipe.structure:
+        companion = population.without_structure(companion)
     reach = (0.5 * recipe.size - 3) * camera.pixel_scale
     # Nearer than this the two are one source to the eye.
     inner = max(primary.half_light_radius, 1.5 * instruments.resolution(camera))
@@ -192,86 +197,3 @@ def _draw_companion(rng, recipe, primary):
         "companion_angle": angle,
     }
     return companion, dx, dy, extra
-
-
-def _truth(seed, index, galaxy):
-    """Return the row of an isolated galaxy."""
-    # Multiples of the plastic number's powers fill one square degree evenly.
-    ra = 149.6 + (index * 0.7548776662466927) % 1.0
-    dec = 1.7 + (index * 0.5698402909980532) % 1.0
-    return {
-        "object_id": f"gal_{seed}_{index:06d}",
-        "file": "",
-        "ra": ra,
-        "dec": dec,
-        "is_anomaly": False,
-        "flux_ratio": 0.0,
-        "separation": np.nan,
-        "companion_angle": np.nan,
-        "mag": galaxy.mag,
-        "half_light_radius": galaxy.half_light_radius,
-        "n": galaxy.n,
-        "bulge_to_total": galaxy.bulge_to_total,
-        "axis_ratio": galaxy.axis_ratio,
-        "position_angle": galaxy.position_angle,
-        "structure": galaxy.structure,
-        "n_arms": galaxy.n_arms,
-        "has_bar": galaxy.bar > 0,
-        "snr": np.nan,
-    }
-
-
-def _table(rows, camera):
-    """Gather the truth and say how pixels become magnitudes."""
-    table = Table(rows=rows, names=list(rows[0]))
-    table[f"unit_{camera.band}"] = camera.unit
-    table[f"zero_point_{camera.band}"] = camera.zero_point
-    for name in ("ra", "dec", "position_angle", "companion_angle"):
-        table[name].unit = "deg"
-    for name in ("separation", "half_light_radius"):
-        table[name].unit = "arcsec"
-    return table
-
-
-def _check_count(name, value, least):
-    """Return a whole number that is at least `least`."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise ValueError(
-            f"`{name}` must be a whole number of at least {least}. "
-            f"Received: {name}={value}."
-        )
-    return int(value)
-
-
-def _check_fraction(value):
-    """Return a probability."""
-    if not 0 <= value <= 1:
-        raise ValueError(
-            "`companion_fraction` must lie in [0, 1]. "
-            f"Received: companion_fraction={value}."
-        )
-    return float(value)
-
-
-def _check_ratio(value):
-    """Return the limits of the flux ratio."""
-    limits = np.atleast_1d(np.asarray(value, dtype=float))
-    limits = np.repeat(limits, 2) if limits.size == 1 else limits
-    if limits.size != 2 or not 0 < limits[0] <= limits[1] <= 1:
-        raise ValueError(
-            "`flux_ratio` must be one value or two rising limits in (0, 1]. "
-            f"Received: flux_ratio={value}."
-        )
-    return tuple(float(v) for v in limits)
-
-
-def _check_magnitude(value, camera):
-    """Return the limits of the magnitude."""
-    limits = camera.magnitudes if value is None else value
-    limits = np.atleast_1d(np.asarray(limits, dtype=float))
-    if limits.size != 2 or not 10 <= limits[0] <= limits[1] <= 30:
-        raise ValueError(
-            "`magnitude` must be two rising limits in [10, 30]. "
-            f"Received: magnitude={value}."
-        )
-    return tuple(float(v) for v in limits)

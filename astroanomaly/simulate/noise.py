@@ -114,26 +114,96 @@ def correlated_noise(
     (8, 8)
     """
     variance = np.asarray(variance_map, dtype=float)
-    power = np.asarray(power_spectrum, dtype=float)
-    if variance.ndim != 2 or variance.shape != power.shape:
-        raise ValueError(
-            "`variance_map` and `power_spectrum` must be images of one shape. "
-            f"Received: {variance.shape} and {power.shape}."
-        )
+    power = _check_power("variance_map", variance, power_spectrum)
     if (variance < 0).any():
         raise ValueError(
             "`variance_map` must not be negative. "
             f"Received: a minimum of {np.nanmin(variance)}."
+        )
+    white = np.random.default_rng(seed).standard_normal(variance.shape)
+    return _correlate(white, power) * np.sqrt(variance)
+
+
+def _check_power(name, image, power_spectrum):
+    """Return a power spectrum that is one, and of the shape of an image."""
+    power = np.asarray(power_spectrum, dtype=float)
+    if image.ndim != 2 or image.shape != power.shape:
+        raise ValueError(
+            f"`{name}` and `power_spectrum` must be images of one shape. "
+            f"Received: {image.shape} and {power.shape}."
         )
     if not np.isfinite(power).all() or power.min() < 0 or power.max() == 0:
         raise ValueError(
             "`power_spectrum` must be finite, not negative and not all zero. "
             f"Received: values from {power.min()} to {power.max()}."
         )
-    white = np.random.default_rng(seed).standard_normal(variance.shape)
+    return power
+
+
+def _correlate(white, power):
+    """Filter white noise by the root of a spectrum, which keeps its variance."""
     amplitude = np.sqrt(power / power.mean())
-    field = np.fft.ifft2(np.fft.fft2(white) * amplitude).real
-    return field * np.sqrt(variance)
+    return np.fft.ifft2(np.fft.fft2(white) * amplitude).real
+
+
+def poisson_noise(
+    signal: np.ndarray,
+    instrument: Instrument,
+    power_spectrum: np.ndarray,
+    seed: int | np.random.SeedSequence | np.random.Generator,
+) -> np.ndarray:
+    """Draw the photon noise of sources, correlated as the sky is.
+
+    Counts k are Poisson deviates of the electrons ``E = gain s t``. The white
+    field ``(k - E) / sqrt(E)`` is filtered by ``sqrt(P / mean(P))`` and
+    multiplied by the standard deviation of a drizzled pixel,
+    ``sqrt(E) / (gain t R)`` with R of `Instrument.noise_reduction`: on a
+    uniform source its power spectrum is that of the sky (Margalef-Bentabol et
+    al. 2020, MNRAS 496, 2346). Its variance is the source's share of
+    `Instrument.variance`.
+
+    Parameters
+    ----------
+    signal : ndarray of shape (ny, nx)
+        Noiseless sources, image units. Negative values count as 0; NaN pixels
+        stay NaN.
+    instrument : Instrument
+        The camera: exposure time, gain and noise reduction.
+    power_spectrum : ndarray of shape (ny, nx)
+        Power at the frequencies of ``numpy.fft.fft2``, any scale: from
+        `noise_power`, `mean_power` or a `sky.Sky`.
+    seed : int, SeedSequence or numpy.random.Generator
+        Same seed, same bits.
+
+    Returns
+    -------
+    ndarray of shape (ny, nx)
+        float64 noise of mean zero, image units.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or the power is not finite, positive somewhere and
+        negative nowhere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroanomaly.simulate import instruments, noise
+    >>> camera = instruments.WFC3_F160W
+    >>> power = noise.noise_power(camera, (8, 8))
+    >>> noise.poisson_noise(np.ones((8, 8)), camera, power, seed=1).shape
+    (8, 8)
+    """
+    signal = np.asarray(signal, dtype=float)
+    power = _check_power("signal", signal, power_spectrum)
+    total = instrument.gain * instrument.exposure_time
+    electrons = np.maximum(signal, 0.0) * total
+    counts = np.random.default_rng(seed).poisson(np.nan_to_num(electrons))
+    root = np.sqrt(electrons)
+    # An empty pixel has no noise to standardize; nor has one of NaN.
+    white = np.divide(counts - electrons, root, np.zeros_like(root), where=root > 0)
+    return _correlate(white, power) * root / (total * instrument.noise_reduction)
 
 
 def mean_power(patches: np.ndarray) -> np.ndarray:

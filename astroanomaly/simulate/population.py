@@ -1,6 +1,6 @@
 """What galaxies there are: joint distribution of their parameters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq
@@ -9,6 +9,8 @@ from scipy.special import gammainc, gammaincinv
 KINDS = ("smooth", "spiral", "clumpy")
 COUNT_SLOPE = 0.25
 SIZES = (0.08, 0.7)
+# GalSim has no Sersic profiles beyond.
+SERSIC = (0.3, 6.2)
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,12 @@ class Galaxy:
     structure_seed : int
         Seed that draws the arms, the bar and the knots.
 
+    Raises
+    ------
+    ValueError
+        If a number is one that no galaxy has: magnitude not finite, size not
+        positive, `n` outside GalSim's 0.3 to 6.2, a ratio out of its range.
+
     Examples
     --------
     >>> import numpy as np
@@ -73,6 +81,23 @@ class Galaxy:
     bulge_radius: float
     disc_scale: float
     structure_seed: int
+
+    def __post_init__(self):
+        """Refuse numbers that no galaxy has."""
+        low, high = SERSIC
+        self._check("mag", np.isfinite(self.mag), "finite")
+        positive = 0 < self.half_light_radius < np.inf
+        self._check("half_light_radius", positive, "greater than 0")
+        self._check("n", low <= self.n <= high, f"within [{low}, {high}]")
+        self._check("bulge_to_total", 0 <= self.bulge_to_total <= 1, "within [0, 1]")
+        self._check("axis_ratio", 0 < self.axis_ratio <= 1, "within (0, 1]")
+
+    def _check(self, name, fits, rule):
+        """Refuse a number that does not fit, by name and value."""
+        if not fits:
+            raise ValueError(
+                f"`{name}` must be {rule}. Received: {name}={getattr(self, name)}."
+            )
 
 
 def draw_magnitude(rng: np.random.Generator, limits: tuple[float, float]) -> float:
@@ -137,6 +162,32 @@ def draw_galaxy(rng: np.random.Generator, mag: float) -> Galaxy:
     parts = {"smooth": _smooth, "spiral": _spiral, "clumpy": _clumpy}[kind](rng)
     seed = int(rng.integers(1, 2**31))
     return _finish(common | parts, seed)
+
+
+def without_structure(galaxy: Galaxy) -> Galaxy:
+    """Return a galaxy whose disc, if it has one, is smooth and symmetric.
+
+    Parameters
+    ----------
+    galaxy : Galaxy
+        Any galaxy.
+
+    Returns
+    -------
+    Galaxy
+        The same without arms, bar, knots and lopsidedness.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroanomaly.simulate import population
+    >>> galaxy = population.draw_galaxy(np.random.default_rng(1), 22.0)
+    >>> population.without_structure(galaxy).n_knots
+    0
+    """
+    return replace(
+        galaxy, n_arms=0, contrast=0.0, bar=0.0, knots=0.0, n_knots=0, lopsided=0.0
+    )
 
 
 def _smooth(rng):

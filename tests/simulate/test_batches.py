@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+from astroanomaly.simulate import _batches
 from astroanomaly.simulate._batches import map_batches
 
 
@@ -16,6 +17,21 @@ def test_batches_are_whole_and_in_order():
 
 def test_few_objects_stay_in_this_process():
     assert {r[3] for r in map_batches(span, None, 127, 4)} == {os.getpid()}
+
+
+def test_batches_of_another_size():
+    found = [r[1:3] for r in map_batches(span, None, 7, 1, batch=3)]
+    assert found == [(0, 3), (3, 6), (6, 7)]
+
+
+def test_two_batches_go_to_workers_in_order(monkeypatch):
+    # Workers import what they run: a function of a test they could not find.
+    found = list(map_batches(slice, "recipe", 6, 2, batch=3))
+    assert found == [slice("recipe", 0, 3), slice("recipe", 3, 6)]
+    monkeypatch.setattr(_batches, "_parallel", lambda *_: iter("ab"))
+    assert list(map_batches(slice, None, 6, 2, batch=3)) == ["a", "b"]
+    alone = list(map_batches(slice, None, 5, 2, batch=3))
+    assert alone == [slice(None, 0, 3), slice(None, 3, 5)]
 
 
 def test_bar_reaches_the_end(capsys):

@@ -4,9 +4,10 @@ import sys
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from astroanomaly import simulate
-from astroanomaly.simulate import instruments
+from astroanomaly.simulate import instruments, masses
 
 pytest.importorskip("galsim")
 
@@ -28,6 +29,86 @@ def test_columns_and_shapes():
     assert set(wanted.split()) | {"structure", "n_arms", "has_bar", "snr"} <= set(
         table.colnames
     )
+
+
+def test_redshift_and_mass_are_drawn_for_what_the_image_shows():
+    table = simulate.galaxies(3, size=32, seed=1, n_workers=1).table
+    assert table["stellar_mass"].unit == "solMass"
+    for i, row in enumerate(table):
+        # Random numbers of their own, as many as there are parts of an object.
+        rng = np.random.default_rng(np.random.SeedSequence(1, spawn_key=(i, 3)))
+        args = row["mag"], row["half_light_radius"], row["structure"], 1537.0
+        drawn = masses.draw_mass(rng, *args)
+        assert (row["redshift"], row["stellar_mass"]) == pytest.approx(drawn)
+
+
+def test_isolation_leaves_out_massive_galaxies():
+    options = {"size": 16, "noise": False, "n_workers": 1, "magnitude": (19, 21)}
+    free = simulate.galaxies(250, seed=1, **options).table
+    cut = simulate.galaxies(250, seed=1, isolation=True, **options).table
+    logs = [np.log10(table["stellar_mass"]) for table in (free, cut)]
+    assert stats.ks_2samp(*logs, alternative="less").pvalue < 1e-6
+    assert np.median(logs[1]) < np.median(logs[0]) - 0.1
+    # What is left is the free sample, thinned by the probability of each mass.
+    keep = np.array([masses.isolated_probability(m) for m in free["stellar_mass"]])
+    expected = np.average(logs[0], weights=keep)
+    assert logs[1].mean() == pytest.approx(expected, abs=0.15)
+    assert not cut["is_anomaly"].any()
+
+
+def test_isolated_objects_are_the_same_whatever_n():
+    options = {"size": 16, "isolation": True, "seed": 3, "magnitude": (19, 21)}
+    few, many = (simulate.galaxies(n, n_workers=1, **options) for n in (3, 8))
+    np.testing.assert_array_equal(few.images, many.images[:3])
+    for name in few.table.colnames:
+        np.testing.assert_array_equal(few.table[name], many.table[name][:3])
+
+
+def test_galaxies_that_pass_the_cuts_are_those_that_were_there():
+    options = {"size": 16, "seed": 3, "noise": False, "n_workers": 1}
+    free = simulate.galaxies(30, **options)
+    cut = simulate.galaxies(30, isolation=True, **options)
+    same = free.table["stellar_mass"] == cut.table["stellar_mass"]
+    assert same.sum() > 5
+    np.testing.assert_array_equal(free.images[same], cut.images[same])
+
+
+def test_without_structure_discs_are_smooth():
+    options = {"size": 48, "seed": 2, "noise": False, "n_workers": 1}
+    options |= {"companion_fraction": 0.4}
+    rich = simulate.galaxies(12, **options)
+    plain = simulate.galaxies(12, structure=False, **options)
+    assert (plain.table["n_arms"] == 0).all()
+    assert not plain.table["has_bar"].any()
+    same = {"n_arms", "has_bar", "snr"}
+    for name in set(rich.table.colnames) - same:
+        np.testing.assert_array_equal(rich.table[name], plain.table[name])
+    early = rich.table["structure"] == "smooth"
+    alone = ~rich.table["is_anomaly"]
+    changed = (rich.images != plain.images).any(axis=(1, 2, 3))
+    assert not changed[early & alone].any()
+    assert changed[~early].all()
+    # A smooth galaxy looks the same when it is turned by half about its centre:
+    # centre and frame differ by half a pixel at most.
+    for i in np.flatnonzero(~early & alone):
+        odd = [
+            np.abs(c.images[i] - c.images[i, ::-1, ::-1]).sum() for c in (rich, plain)
+        ]
+        assert odd[1] < odd[0]
+
+
+def test_a_sky_takes_the_place_of_the_cameras_noise():
+    class FlatSky:
+        patches = np.zeros((2, 16, 16))
+
+        def add_to(self, model, instrument, seed):
+            return 2.0 * model + 0.5
+
+    options = {"size": 16, "seed": 4, "n_workers": 1}
+    clean = simulate.galaxies(3, noise=False, **options)
+    sky = simulate.galaxies(3, noise=FlatSky(), **options)
+    np.testing.assert_allclose(sky.images, 2 * clean.images + 0.5, rtol=1e-6)
+    np.testing.assert_array_equal(sky.table["snr"], clean.table["snr"])
 
 
 def test_positions_are_valid_and_distinct():
@@ -147,10 +228,17 @@ def test_signal_to_noise_by_hand():
         ({"flux_ratio": (0.0, 1.0)}, "`flux_ratio` must be one value or two rising "),
         ({"flux_ratio": 1.5}, "limits in (0, 1]. Received: flux_ratio=1.5."),
         ({"flux_ratio": (0.9, 0.1)}, "Received: flux_ratio=(0.9, 0.1)."),
+        ({"companion_fraction": np.nan}, "`companion_fraction` must lie in [0, 1]. R"),
+        ({"noise": 0.5}, "`noise` must be True, False or a sky.Sky. Received: noise=0"),
+        (
+            {"noise": None},
+            "`noise` must be True, False or a sky.Sky. Received: noise=N",
+        ),
+        ({"magnitude": 22.0}, "limits in [10, 30]. Received: magnitude=22.0."),
         ({"magnitude": (24, 20)}, "`magnitude` must be two rising limits in [10, 30]"),
         (
             {"instrument": "eye"},
-            "one of acs_f814w, wfc3_f160w. Received: instrument='e",
+            "one of acs_f814w, euclid_vis, hsc_i, wfc3_f160w. Received: instrument='e",
         ),
         ({"n_workers": 0}, "`n_workers` must be at least 1. Received: n_workers=0."),
     ],

@@ -75,6 +75,54 @@ def test_source_noise_follows_the_variance():
     np.testing.assert_array_equal(fields[7], noise.correlated_noise(variance, power, 7))
 
 
+def test_poisson_noise_is_photon_noise():
+    # Without correlation each pixel is (k - E) / (gain t), k a whole number.
+    camera = instruments.WFC3_F160W.replace(
+        correlation="none", gain=2.0, exposure_time=10.0
+    )
+    signal = np.full((64, 64), 0.2)  # E = 4 electrons.
+    field = noise.poisson_noise(signal, camera, np.ones((64, 64)), seed=1)
+    counts = field * 20 + 4
+    np.testing.assert_allclose(counts, np.rint(counts), atol=1e-9)
+    assert np.rint(counts).min() == 0
+    assert counts.mean() == pytest.approx(4.0, rel=0.03)
+    assert counts.var() == pytest.approx(4.0, rel=0.08)
+    # The skewness of Poisson deviates is 1 / sqrt(E).
+    skewness = ((counts - 4) ** 3).mean() / 8
+    assert skewness == pytest.approx(0.5, abs=0.12)
+    np.testing.assert_array_equal(
+        field, noise.poisson_noise(signal, camera, np.ones((64, 64)), seed=1)
+    )
+
+
+def test_poisson_noise_is_the_sources_share_of_the_variance():
+    camera = instruments.WFC3_F160W
+    power = noise.noise_power(camera, (32, 32))
+    signal = np.full((32, 32), 0.05)
+    signal[:, 16:] = 1.0
+    rng = np.random.default_rng(5)
+    fields = np.stack(
+        [noise.poisson_noise(signal, camera, power, rng) for _ in range(400)]
+    )
+    # s / (gain t R^2) by hand, R = 2.12467.
+    expected = np.array([0.05, 1.0]) / (3200 * 2.12467**2)
+    measured = [fields[:, :, 2:14].var(), fields[:, :, 18:30].var()]
+    np.testing.assert_allclose(measured, expected, rtol=0.02)
+    shares = camera.variance(np.array([0.05, 1.0])) - camera.variance()
+    np.testing.assert_allclose(shares, expected, rtol=1e-4)
+
+
+def test_poisson_noise_leaves_nan_and_empty_pixels():
+    camera = instruments.WFC3_F160W
+    signal = np.full((16, 16), 0.5)
+    signal[0, 0], signal[0, 1], signal[0, 2] = np.nan, 0.0, -3.0
+    power = noise.noise_power(camera, (16, 16))
+    field = noise.poisson_noise(signal, camera, power, seed=2)
+    assert np.isnan(field[0, 0])
+    assert (field[0, 1:3] == 0).all()
+    assert np.isfinite(field[1:]).all()
+
+
 def test_noise_made_from_patches_has_the_spectrum_of_the_mosaic():
     power = noise.noise_power(instruments.WFC3_F160W, (512, 512))
     mosaic = noise.correlated_noise(np.full((512, 512), 0.25), power, 3) + 10.0
@@ -108,6 +156,8 @@ def test_sky_patches_leave_sources_and_nan_out():
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="must be images of one shape. Rec.*4, 5"):
         noise.correlated_noise(np.ones((4, 4)), np.ones((4, 5)), 1)
+    with pytest.raises(ValueError, match="`signal` and `power_spectrum` must be imag"):
+        noise.poisson_noise(np.ones(4), instruments.WFC3_F160W, np.ones((4, 4)), 1)
     with pytest.raises(ValueError, match="`variance_map` must not be negative"):
         noise.correlated_noise(-np.ones((4, 4)), np.ones((4, 4)), 1)
     with pytest.raises(ValueError, match="`power_spectrum` must be finite, not"):

@@ -1,3 +1,6 @@
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -66,3 +69,44 @@ def test_composite_radius_against_integration():
 
 def test_exponential_disc_radius():
     assert population.half_light_in_scale_lengths() == pytest.approx(1.67835, abs=1e-5)
+
+
+def test_numbers_that_no_galaxy_has_are_refused():
+    good = sample(1)[0]
+    for name, values, rule in (
+        ("mag", (np.nan, np.inf, -np.inf), "finite"),
+        ("half_light_radius", (0.0, -0.3, np.nan, np.inf), "greater than 0"),
+        ("n", (0.29, 6.3, -1.0, np.nan), "within [0.3, 6.2]"),
+        ("bulge_to_total", (-0.01, 1.01, np.nan), "within [0, 1]"),
+        ("axis_ratio", (0.0, -0.5, 1.01, np.nan), "within (0, 1]"),
+    ):
+        for value in values:
+            message = f"`{name}` must be {rule}. Received: {name}={value}."
+            with pytest.raises(ValueError, match=re.escape(message)):
+                replace(good, **{name: value})
+
+
+def test_the_limits_themselves_are_galaxies():
+    good = sample(1)[0]
+    for change in ({"n": 0.3}, {"n": 6.2}, {"axis_ratio": 1.0}):
+        assert replace(good, **change) != good or good.axis_ratio == 1.0
+    for fraction in (0.0, 1.0):
+        assert replace(good, bulge_to_total=fraction).bulge_to_total == fraction
+
+
+@pytest.mark.parametrize("n", population.SERSIC)
+def test_galsim_draws_the_limits_of_n(n):
+    galsim = pytest.importorskip("galsim")
+    assert galsim.Sersic(n, half_light_radius=1.0).n == n
+    beyond = n + np.sign(n - 1) * 0.01
+    with pytest.raises(galsim.GalSimRangeError):
+        galsim.Sersic(beyond, half_light_radius=1.0)
+
+
+def test_a_galaxy_without_structure_keeps_its_light_and_shape():
+    for drawn in sample(20):
+        plain = population.without_structure(drawn)
+        shape = {"n_arms": drawn.n_arms, "contrast": drawn.contrast, "bar": drawn.bar}
+        shape |= {"knots": drawn.knots, "n_knots": drawn.n_knots}
+        assert replace(plain, **shape, lopsided=drawn.lopsided) == drawn
+        assert plain.n_arms == plain.bar == plain.knots == plain.lopsided == 0

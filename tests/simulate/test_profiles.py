@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -91,3 +93,85 @@ def test_two_galaxies_add_up():
     peak = np.unravel_index(parts[1].argmax(), both.shape)
     # 0.4" up and 0.8" right of the centre at 31.5.
     np.testing.assert_allclose(peak, (31.5 + 0.4 / 0.06, 31.5 + 0.8 / 0.06), atol=0.6)
+
+
+# --- light that tides have moved -------------------------------------------------
+
+
+def blob(x, y, sigma, flux=50.0):
+    return np.array([[x, y]]), np.array([flux]), np.array([sigma])
+
+
+@pytest.mark.parametrize("name", ["wfc3_f160w", "acs_f814w"])
+@pytest.mark.parametrize("sigma", [0.06, 0.3])
+def test_a_blob_is_galsims_gaussian(name, sigma):
+    camera = instruments.get(name)
+    ours = profiles.draw([], camera, 64, [blob(0.11, -0.23, sigma)])
+    gaussian = galsim.Gaussian(sigma=sigma, flux=50.0).shift(0.11, -0.23)
+    psf = instruments.point_spread_function(camera)
+    final = galsim.Convolve(gaussian, psf)
+    theirs = final.drawImage(nx=64, ny=64, scale=camera.pixel_scale).array
+    # How far four fine pixels widen a blob depends on its place among them.
+    assert np.abs(ours - theirs).max() < 0.02 * theirs.max()
+    assert ours.sum() == pytest.approx(theirs.sum(), rel=0.01)
+
+
+def test_many_blobs_are_as_wide_as_they_are_said_to_be():
+    camera = instruments.WFC3_F160W
+    places = np.random.default_rng(1).uniform(-0.5, 0.5, (400, 2)) * camera.pixel_scale
+    debris = places, np.full(400, 0.125), np.full(400, 0.05)
+    ours = profiles.draw([], camera, 48, [debris])
+    parts = [galsim.Gaussian(sigma=0.05, flux=0.125).shift(*xy) for xy in places]
+    final = galsim.Convolve(
+        galsim.Add(parts), instruments.point_spread_function(camera)
+    )
+    theirs = final.drawImage(nx=48, ny=48, scale=camera.pixel_scale).array
+    assert np.abs(ours - theirs).max() < 3e-3 * theirs.max()
+
+
+def test_blobs_add_up_and_cancel():
+    camera = instruments.WFC3_F160W
+    one, other = blob(0.3, 0.2, 0.1), blob(-0.5, 0.1, 0.2, -20.0)
+    joined = tuple(np.concatenate(part) for part in zip(one, other, strict=True))
+    both = profiles.draw([], camera, 48, [joined])
+    parts = [profiles.draw([], camera, 48, [part]) for part in (one, other)]
+    np.testing.assert_allclose(both, sum(parts), atol=1e-5)
+    offsets, flux, sigma = one
+    none = profiles.draw([], camera, 48, [one, (offsets, -flux, sigma)])
+    np.testing.assert_allclose(none, 0, atol=1e-6)
+
+
+def test_no_debris_leaves_every_bit():
+    camera = instruments.WFC3_F160W
+    alone = profiles.draw([(galaxy(), 0.1, 0.2)], camera, 48)
+    empty = profiles.draw([(galaxy(), 0.1, 0.2)], camera, 48, [])
+    dark = profiles.draw([(galaxy(), 0.1, 0.2)], camera, 48, [blob(0, 0, 0.1, 0.0)])
+    np.testing.assert_array_equal(alone, empty)
+    np.testing.assert_array_equal(alone, dark)
+
+
+def test_a_blob_far_outside_does_not_shine_into_the_frame():
+    camera = instruments.WFC3_F160W
+    # The grid is twice as wide as the frame: one frame away is its far side.
+    far = profiles.draw([], camera, 48, [blob(2.9, 0.0, 0.1)])
+    near = profiles.draw([], camera, 48, [blob(0.0, 0.0, 0.1)])
+    assert np.abs(far).max() < 5e-3 * near.max()
+
+
+def test_a_face_on_disc_is_the_same_from_every_side():
+    arms = {"structure": "spiral", "n_arms": 2, "pitch": 20.0, "contrast": 0.8}
+    spiral = galaxy(bulge_to_total=0.0, disc_scale=0.2, **arms)
+    image = profiles.face_on(spiral)
+    assert image.sum() == pytest.approx(1.0)
+    assert not image.flags.writeable
+    turned = replace(spiral, position_angle=10.0, axis_ratio=0.9, mag=20.0)
+    assert profiles.face_on(turned) is image
+    other = replace(spiral, structure_seed=spiral.structure_seed + 1)
+    assert (profiles.face_on(other) != image).any()
+
+
+@pytest.mark.parametrize("flux", [-1.0, 0.0, np.nan, np.inf])
+def test_impossible_fluxes_are_refused(flux):
+    message = rf"`flux` must be greater than 0 and finite. Received: flux={flux}\."
+    with pytest.raises(ValueError, match=message):
+        profiles.galaxy_profile(galaxy(), flux)
