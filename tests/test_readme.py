@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "data" / "README.md", ROOT / "examples/README.md"]
@@ -131,6 +132,8 @@ def _tiny(code):
         "epochs=50": "epochs=1, verbose=0",
         "WGANGP(": "WGANGP(width=4, ",
         "(train, stretch)": "(train, stretch, batch_size=32)",
+        "mergers(100": "mergers(3",
+        "galaxies(500": "galaxies(60",
     }.items():
         code = code.replace(typed, small)
     return code
@@ -169,8 +172,14 @@ aa.report.write("run/report.html", detector, test, table)
 
 
 @pytest.mark.slow
+# Some objects cannot be measured, and mergers score unlike ordinary galaxies.
+@pytest.mark.filterwarnings("ignore:.*could not be measured")
+@pytest.mark.filterwarnings("ignore:The new scores come from a visibly different")
 def test_the_guide_and_the_scores_page_run(sky, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("statmorph")
     monkeypatch.chdir(tmp_path)
+    mosaic = np.random.default_rng(1).normal(scale=0.004, size=(300, 300))
+    fits.writeto(tmp_path / "mosaic.fits", mosaic)
     for name in ("cutouts", "survey"):
         (tmp_path / name).symlink_to(sky / name)
     names = {}
@@ -181,7 +190,13 @@ def test_the_guide_and_the_scores_page_run(sky, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "report.html").is_file()
     assert names["low"] < names["threshold"] < names["high"]
     assert names["detector"].method == "encoder"
-    assert "AUC" in capsys.readouterr().out
+    assert len(names["merging"]) == len(names["mergers"]) == 27
+    assert set(names["rates"]["sample"]) == {"isolated", "mergers"}
+    assert sum(names["by_size"]["n"]) == len(names["fresh"])
+    assert names["mocks"].images.std() > 0.003
+    said = capsys.readouterr().out
+    assert "AUC" in said
+    assert "is flagged as often as promised by" in said
 
 
 @pytest.mark.slow

@@ -1,0 +1,89 @@
+"""The notebooks are valid, bare of outputs, and the merger one runs when shrunken."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
+MERGERS = EXAMPLES / "galaxy_mergers.ipynb"
+KEYS = {
+    "code": {"cell_type", "id", "metadata", "source", "execution_count", "outputs"},
+    "markdown": {"cell_type", "id", "metadata", "source"},
+}
+
+
+def _cells(path, kind):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in cells if cell["cell_type"] == kind]
+
+
+def test_both_notebooks_are_here():
+    assert [path.name for path in NOTEBOOKS] == [
+        "first_outliers.ipynb",
+        "galaxy_mergers.ipynb",
+    ]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_of_format_4_5_with_the_keys_that_it_asks_for(path):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    assert {"cells", "metadata", "nbformat", "nbformat_minor"} == set(notebook)
+    for cell in notebook["cells"]:
+        assert set(cell) == KEYS[cell["cell_type"]], cell["id"]
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_holds_no_outputs_and_no_path_of_a_machine(path):
+    for cell in _cells(path, "code"):
+        assert cell["outputs"] == []
+        assert cell["execution_count"] is None
+        ast.parse("".join(cell["source"]))
+    text = path.read_text(encoding="utf-8")
+    assert not re.findall(r"(?<![\w.])/(?:tmp|work|home|root|Users)\b", text)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_lines_fit_the_page(path):
+    for cell in _cells(path, "code") + _cells(path, "markdown"):
+        assert all(len(line.rstrip("\n")) <= 92 for line in cell["source"])
+
+
+@pytest.mark.slow
+# Some objects cannot be measured; a network that learned nothing may shift scores.
+@pytest.mark.filterwarnings("ignore:.*could not be measured")
+@pytest.mark.filterwarnings("ignore:The new scores come from a visibly different")
+def test_the_merger_notebook_runs_when_shrunken(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("galsim")
+    pytest.importorskip("statmorph")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for cell in _cells(MERGERS, "code"):
+        code = compile("".join(cell["source"]), "notebook", "exec")
+        exec(code, names)
+        if "parameters" in cell["metadata"].get("tags", ()):
+            names |= {"SCALE": 0.05, "SIZE": 32}
+    pairs = names["mergers"].table
+    assert len(pairs) == 9 * names["N_PAIRS"]
+    assert len(names["system"]) == len(names["stage"]) == len(names["everything"])
+    assert set(names["found"]["score"]) == set(names["scores"])
+    # Rows were brought back to the order of the sets.
+    ranked = names["table"]
+    scored = dict(zip(ranked["object_id"], ranked["peak_score"], strict=True))
+    wanted = [scored[name] for name in names["everything"].object_ids]
+    np.testing.assert_array_equal(names["scores"]["peak"], wanted)
+    # What the rates count is what lies above the calibration's threshold.
+    peak = names["at_90"][names["at_90"]["score"] == "peak"]
+    threshold = names["detector"].calibration.thresholds[90]
+    np.testing.assert_allclose(peak["threshold"], threshold)
+    assert sum(peak["n"]) == len(wanted) - names["N_CALIBRATION"]
+    assert sum(names["along"]["k-means"]["n"]) == len(pairs)
+    assert "is flagged as often as promised by" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
