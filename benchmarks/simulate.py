@@ -1,11 +1,13 @@
-"""Time the galaxy simulator by instrument, companions and worker processes."""
+"""Time the simulator by instrument, companions, mergers and worker processes."""
 
 import time
+from functools import partial
 
 import numpy as np
 from harness import Report, alternate, parse, ratio, show
 
 INSTRUMENTS = ("wfc3_f160w", "acs_f814w")
+PER_PAIR = 6  # one moment before the merger, one after, from three sides
 
 
 def main(argv=None) -> dict:
@@ -19,12 +21,43 @@ def main(argv=None) -> dict:
         companions=([0.0, 1.0], [1.0]),
         workers=([1, 2], [1]),
     )
+    report = Report("simulate", "Simulating galaxies", args)
+    n_pairs = -(-args.n // PER_PAIR)
+    report.note(
+        "importing GalSim and drawing the first two images, and the first pair, of "
+        f"each instrument took {first(args):.2g} s, not counted below"
+    )
+    report.table(
+        f"{args.n} images of {args.size} pixels, medians of {args.rounds}",
+        time_galaxies(args),
+    )
+    report.table(
+        f"{n_pairs} merging pairs, {PER_PAIR} images each, of {args.size} pixels, "
+        f"medians of {args.rounds}",
+        time_mergers(args, n_pairs),
+    )
+    report.note("starting the processes is within the time")
+    return report.write()
+
+
+def first(args) -> float:
+    """Return the seconds of what is not counted."""
+    start = time.perf_counter()
+    from astroanomaly.simulate import galaxies, mergers
+
+    for instrument in INSTRUMENTS:
+        galaxies(2, instrument=instrument, size=args.size, n_workers=1)
+        mergers(1, instrument=instrument, size=args.size, n_workers=1)
+    return time.perf_counter() - start
+
+
+def time_galaxies(args) -> list[dict]:
+    """Time isolated galaxies, and galaxies with a companion."""
     from astroanomaly.simulate import galaxies
 
-    report = Report("simulate", "Simulating galaxies", args)
-
-    def draw(instrument, fraction, n_workers):
-        return lambda: galaxies(
+    cases = {
+        (instrument, fraction, n_workers): partial(
+            galaxies,
             args.n,
             instrument=instrument,
             size=args.size,
@@ -32,22 +65,12 @@ def main(argv=None) -> dict:
             n_workers=n_workers,
             seed=args.seed,
         )
-
-    cases = {
-        (instrument, fraction, n_workers): draw(instrument, fraction, n_workers)
         for instrument in INSTRUMENTS
         for fraction in args.companions
         for n_workers in args.workers
     }
-    start = time.perf_counter()
-    for instrument in INSTRUMENTS:
-        galaxies(2, instrument=instrument, size=args.size, n_workers=1)
-    report.note(
-        "importing GalSim and drawing the first two images of each instrument took "
-        f"{time.perf_counter() - start:.2g} s, not counted below"
-    )
     seconds = alternate(cases, args.rounds, warm_up=0)
-    rows = [
+    return [
         {
             "instrument": instrument,
             "with a companion": fraction,
@@ -59,11 +82,36 @@ def main(argv=None) -> dict:
         }
         for (instrument, fraction, n_workers), values in seconds.items()
     ]
-    report.table(
-        f"{args.n} images of {args.size} pixels, medians of {args.rounds}", rows
-    )
-    report.note("starting the processes is within the time")
-    return report.write()
+
+
+def time_mergers(args, n_pairs: int) -> list[dict]:
+    """Time merger sequences."""
+    from astroanomaly.simulate import mergers
+
+    cases = {
+        (instrument, n_workers): partial(
+            mergers,
+            n_pairs,
+            instrument=instrument,
+            size=args.size,
+            n_workers=n_workers,
+            seed=args.seed,
+        )
+        for instrument in INSTRUMENTS
+        for n_workers in args.workers
+    }
+    seconds = alternate(cases, args.rounds, warm_up=0)
+    return [
+        {
+            "instrument": instrument,
+            "processes": n_workers,
+            "images/s": float(PER_PAIR * n_pairs / np.median(values)),
+            "speed over one process": ratio(
+                seconds[instrument, args.workers[0]], values
+            ),
+        }
+        for (instrument, n_workers), values in seconds.items()
+    ]
 
 
 if __name__ == "__main__":

@@ -131,5 +131,8 @@ def test_memory(run):
 
 
 def test_simulate(run):
-    (rows,) = run("simulate")
-    assert [row["instrument"] for row in rows] == ["wfc3_f160w", "acs_f814w"]
+    galaxies, mergers = run("simulate")
+    for rows in (galaxies, mergers):
+        assert [row["instrument"] for row in rows] == ["wfc3_f160w", "acs_f814w"]
+        assert all(row["images/s"] > 0 for row in rows)
+    assert [row["with a companion"] for row in galaxies] == [1.0, 1.0]

@@ -166,7 +166,7 @@ def _draw_views(recipe, index):
             row |= _companion(seen, moment, recipe)
             if moment > 0:
                 total = 1 + pair.flux_ratio
-                row["mag"] -= 2.5 * np.log10(total)
+                row["mag"] = pair.primary.mag - 2.5 * float(np.log10(total))
                 row["stellar_mass"] *= total
             # The centre lies anywhere in a pixel, as a catalog's does.
             dx, dy = rngs[2].uniform(-0.5, 0.5, 2) * camera.pixel_scale

@@ -14,8 +14,9 @@ EARLY_RESPONSE = 0.5
 # The secondary's light after coalescence: what tails hold, and the nucleus.
 TAIL, NUCLEUS = 0.4, 0.4
 # Share of a disc's light that a merger puts into new knots, and lopsidedness.
-STARBURST, LOPSIDED = 0.6, 0.9
-GIANT_KNOTS = 4
+STARBURST, LOPSIDED = 0.3, 0.5
+# Flux of a tidal dwarf over the primary's in an equal merger, and its radius.
+DWARF, DWARF_RADIUS = 0.05, 0.08
 _WIDEST = 4
 
 
@@ -41,6 +42,9 @@ class Pair:
         Where the secondary's nucleus is at coalescence.
     fading : float
         Normalised time in which the nucleus sinks and fades.
+    dwarfs : ndarray of shape (2, 2, 2)
+        For either galaxy's tidal dwarfs: the rank, 0 to 1, of the test particle
+        that one is at by distance, and its flux in units of the primary's.
     """
 
     primary: Galaxy
@@ -51,6 +55,7 @@ class Pair:
     spins: np.ndarray
     nucleus: np.ndarray
     fading: float
+    dwarfs: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,13 @@ def draw_pair(
         spins=vectors[:2],
         nucleus=vectors[3] * rng.uniform(0.6, 1.6),
         fading=float(rng.uniform(0.4, 1.0)),
+        dwarfs=np.stack(
+            [
+                rng.uniform(0.9, 1.0, (2, 2)),
+                DWARF * np.sqrt(flux_ratio) * rng.uniform(0.5, 1.5, (2, 2)),
+            ],
+            axis=-1,
+        ),
     )
 
 
@@ -205,11 +217,43 @@ def scene(pair: Pair, moment: float, tails: list, axes: np.ndarray) -> Scene:
         bodies = [(views[0], 0.0, 0.0), (views[1], *companion)]
         return Scene(bodies, moved, companion)
     companion = scale * (axes @ pair.nucleus)[:2] * np.exp(-moment / pair.fading)
+    dwarfs = _dwarfs(pair, tails, axes, moment)
     bodies = _remnant(pair, views, moment, companion)
+    bodies = [*_dimmed(bodies, dwarfs, pair.primary.mag), *dwarfs]
     tail, left = second[0], np.exp(-moment)
     share = TAIL * left * pair.flux_ratio / max(tail[1].sum(), 1e-6)
     moved = [_shifted(blobs, (0.0, 0.0), left) for blobs in first]
     return Scene(bodies, [*moved, _shifted(tail, (0.0, 0.0), share)], companion)
+
+
+def _dwarfs(pair, tails, axes, moment):
+    """Return tidal dwarfs, compact bodies in the tails of gas-rich galaxies.
+
+    They hold some per cent of a merger's light (Bournaud & Duc 2006, A&A 456, 481).
+    """
+    bodies = []
+    galaxies = (pair.primary, pair.secondary)
+    for galaxy, (rest, moved), drawn in zip(galaxies, tails, pair.dwarfs, strict=True):
+        if galaxy.bulge_to_total == 1:
+            continue
+        places = (rest + moved).reshape(-1, 3)
+        ranks = np.argsort(np.linalg.norm(places, axis=1))
+        for rank, flux in drawn:
+            place = places[ranks[int(rank * (len(ranks) - 1))]]
+            share = flux * np.exp(-0.5 * moment)
+            body = _spheroid(pair.primary, share, DWARF_RADIUS, 1.0)
+            bodies.append(
+                (body, *(pair.primary.half_light_radius * (axes @ place)[:2]))
+            )
+    return bodies
+
+
+def _dimmed(bodies, dwarfs, mag):
+    """Take the dwarfs' light from the first body, whose gas they are made of."""
+    first, x, y = bodies[0]
+    light = sum(10 ** (-0.4 * (dwarf.mag - mag)) for dwarf, _, _ in dwarfs)
+    dimmed = replace(first, mag=float(first.mag - 2.5 * np.log10(1 - light)))
+    return [(dimmed, x, y), *bodies[1:]]
 
 
 def _settled(primary, ratio, moment):
@@ -236,7 +280,7 @@ def _disturbed(disc, strength):
     return replace(
         disc,
         knots=float(min(disc.knots + STARBURST * strength, 0.7)),
-        n_knots=GIANT_KNOTS,
+        n_knots=max(disc.n_knots, 12),
         lopsided=float(min(disc.lopsided + LOPSIDED * strength, 0.9)),
     )
 
