@@ -19,9 +19,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import mergers_page
-import mergers_results
-import mergers_sets as sets
+from mergers import page as mergers_page
+from mergers import results as mergers_results
+from mergers import sets
+from mergers import tries as mergers_tries
 
 from astroanomaly import simulate
 from astroanomaly._files import atomic_path
@@ -88,7 +89,7 @@ MODEL = {"width": 16, "kernel_size": 5, "latent_dim": 64, "n_critic": 2, "ema": 
 TRAINING = {"epochs": 80, "batch_size": 32, "learning_rate": 3e-4, "augment": True}
 SCALES = {
     "smoke": Scale(
-        {"mergers": 2, "f160w": 1.5, "results": 1},
+        {"mergers": 2, "f160w": 1.5, "tries": 1, "results": 1},
         160,
         80,
         60,
@@ -104,7 +105,7 @@ SCALES = {
         real=False,
     ),
     "laptop": Scale(
-        {"mergers": 30, "f160w": 15, "f814w": 15, "results": 3},
+        {"mergers": 30, "f160w": 15, "f814w": 15, "tries": 8, "results": 3},
         5000,
         1500,
         1500,
@@ -119,7 +120,7 @@ SCALES = {
         (30, 12),
     ),
     "full": Scale(
-        {"mergers": 600, "f160w": 400, "f814w": 400, "results": 20},
+        {"mergers": 600, "f160w": 400, "f814w": 400, "tries": 60, "results": 20},
         20000,
         5000,
         5000,
@@ -150,10 +151,15 @@ class Study:
         How much is done.
     seed : int
         Seed of everything.
+    tries : bool
+        Whether to score in other ways too.
     """
 
-    def __init__(self, out: Path, data: Path, name: str, seed: int):
+    def __init__(
+        self, out: Path, data: Path, name: str, seed: int, tries: bool = False
+    ):
         self.out, self.data, self.name, self.seed = out, data, name, seed
+        self.tries = tries
         self.scale = SCALES[name]
 
     def stages(self) -> dict:
@@ -161,6 +167,8 @@ class Study:
         stages = {"mergers": self.mergers, "f160w": self.f160w}
         if self.scale.real and sets.real(self.data, "f814w_real"):
             stages["f814w"] = self.f814w
+        if self.tries:
+            stages["tries"] = lambda: mergers_tries.write(self.out)
         return stages | {"results": self.results}
 
     def announce(self) -> None:
@@ -294,7 +302,8 @@ class Study:
 
     def words(self) -> list[str]:
         """Return the command's options without this machine's paths."""
-        return ["--out", "RUN", "--scale", self.name, "--seed", str(self.seed)]
+        words = ["--out", "RUN", "--scale", self.name, "--seed", str(self.seed)]
+        return [*words, "--tries"] if self.tries else words
 
     def seconds(self) -> dict:
         """Return what each stage took, over all sessions."""
@@ -321,10 +330,13 @@ def main() -> None:
         "--data", type=Path, default=Path("../shared/data"), help="real cutouts"
     )
     parser.add_argument(
+        "--tries", action="store_true", help="other ways to score, for comparison"
+    )
+    parser.add_argument(
         "--cost", action="store_true", help="say what it costs and stop"
     )
     chosen = parser.parse_args()
-    study = Study(chosen.out, chosen.data, chosen.scale, chosen.seed)
+    study = Study(chosen.out, chosen.data, chosen.scale, chosen.seed, chosen.tries)
     study.announce() if chosen.cost else study.run()
 
 

@@ -10,7 +10,7 @@ from astropy.table import Table
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
-import mergers_paper as paper  # noqa: E402
+from mergers import paper  # noqa: E402
 
 MORPHOLOGY = "concentration asymmetry smoothness gini m20 rhalf ellipticity".split()
 

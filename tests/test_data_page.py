@@ -76,7 +76,7 @@ def test_a_users_own_images_are_compared_as_the_page_says(sky, monkeypatch, caps
 
 def test_the_page_names_the_folder_that_the_study_reads(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(PAGE.parents[1] / "examples"))
-    import mergers_sets
+    from mergers import sets as mergers_sets
 
     folder = tmp_path / "candels_f160w"
     folder.mkdir()

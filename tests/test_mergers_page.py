@@ -15,12 +15,12 @@ from mergers_run import synthetic_run
 import astroanomaly as aa
 from astroanomaly.data.fits import write_cutouts
 
-import mergers_figures  # isort: skip
-import mergers_page  # isort: skip
-import mergers_paper as paper  # isort: skip
-import mergers_pictures  # isort: skip
-import mergers_results  # isort: skip
-import mergers_samples  # isort: skip
+from mergers import figures as mergers_figures  # isort: skip
+from mergers import page as mergers_page  # isort: skip
+from mergers import paper  # isort: skip
+from mergers import pictures as mergers_pictures  # isort: skip
+from mergers import results as mergers_results  # isort: skip
+from mergers import samples as mergers_samples  # isort: skip
 
 
 def test_pictures_reach_from_the_most_ordinary_to_the_strangest():

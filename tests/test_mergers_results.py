@@ -6,13 +6,13 @@ from astropy.table import Table
 from mergers_run import galaxies, synthetic_run
 from scipy.stats import norm
 
-import mergers_claims  # isort: skip
-import mergers_features  # isort: skip
-import mergers_headline  # isort: skip
-import mergers_paper as paper  # isort: skip
-import mergers_results  # isort: skip
-import mergers_samples  # isort: skip
-import mergers_surveys  # isort: skip
+from mergers import claims as mergers_claims  # isort: skip
+from mergers import features as mergers_features  # isort: skip
+from mergers import headline as mergers_headline  # isort: skip
+from mergers import paper  # isort: skip
+from mergers import results as mergers_results  # isort: skip
+from mergers import samples as mergers_samples  # isort: skip
+from mergers import surveys as mergers_surveys  # isort: skip
 
 PEAK = "peak_score"
 PAIR = ("kind", "level", "left", "left_score", "right", "right_score")

@@ -2,7 +2,8 @@
 
 import numpy as np
 from astropy.table import Table
-from mergers_paper import AIMS, BASELINES, KMEANS_KEPT, RATES
+
+from mergers.paper import AIMS, BASELINES, KMEANS_KEPT, RATES
 
 
 def headline(results: dict[str, Table], score: str) -> dict:

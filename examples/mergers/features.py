@@ -5,8 +5,6 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
-from mergers_paper import SHORT, SURVEYS
-from mergers_samples import Missing, need_set, systems
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
@@ -16,6 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from astroanomaly import _score_table, evaluation, plots
 from astroanomaly.plots import _panels
+from mergers.paper import SHORT, SURVEYS
+from mergers.samples import Missing, need_set, systems
 
 SHOWN = 500  # objects of one kind in a map
 COMPONENTS = 30

@@ -1,22 +1,19 @@
 """What else was tried on the merger study's first network: one table.
 
-    python examples/mergers_tries.py --out RUN
-
 Each row is a way to score that the trained networks allow: views averaged, width of
 the peak's filter, weight of the feature term, and how z is found. Thresholds are
 set by the same calibration galaxies each time.
 """
 
-import argparse
 import logging
 from pathlib import Path
 
-import mergers_sets as sets
 import numpy as np
 from astropy.table import Table
 
 from astroanomaly import AnomalyDetector, latent, rates, runs, scoring
 from astroanomaly._files import atomic_path
+from mergers import sets
 
 LOG = logging.getLogger("mergers")
 SMOOTHINGS = (1.5, 2.0, 2.5, 3.0, 4.0)
@@ -152,18 +149,18 @@ def _methods(run, cutouts: dict, train) -> list[dict]:
     return rows
 
 
-def main() -> None:
-    """Read the command line and write RUN/results/tries.ecsv."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    out = parser.parse_args().out
+def write(out: Path) -> None:
+    """Write RUN/results/tries.ecsv, unless it is there.
+
+    Parameters
+    ----------
+    out : Path
+        The study's folder.
+    """
     path = out / "results" / "tries.ecsv"
+    if path.is_file():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     found = table(out)
     with atomic_path(path) as partial:
         found.write(partial, format="ascii.ecsv")
-
-
-if __name__ == "__main__":
-    main()

@@ -4,13 +4,16 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
-import mergers_features
-import mergers_headline
-import mergers_surveys
 import numpy as np
 from astropy.table import Table
-from mergers_paper import AIMS, PROPERTIES, RATIO_BINS, implied_shares
-from mergers_samples import (
+
+from astroanomaly import _inference, _score_table, rates, trends
+from astroanomaly._files import atomic_path
+from mergers import features as mergers_features
+from mergers import headline as mergers_headline
+from mergers import surveys as mergers_surveys
+from mergers.paper import AIMS, PROPERTIES, RATIO_BINS, implied_shares
+from mergers.samples import (
     combination,
     levels_for,
     need_set,
@@ -22,9 +25,6 @@ from mergers_samples import (
     systems,
     threshold,
 )
-
-from astroanomaly import _inference, _score_table, rates, trends
-from astroanomaly._files import atomic_path
 
 LEVEL = 90
 TIME_BINS = 5

@@ -3,16 +3,16 @@
 import shutil
 from pathlib import Path
 
-import mergers_cells as cells
-import mergers_claims
-import mergers_figures
-import mergers_headline
-import mergers_results
 import numpy as np
 from astropy.table import Table
-from mergers_paper import AIMS, PLAIN, REFERENCES, SAMPLES, SURVEYS
 
 from astroanomaly._files import atomic_dir, atomic_path
+from mergers import cells
+from mergers import claims as mergers_claims
+from mergers import figures as mergers_figures
+from mergers import headline as mergers_headline
+from mergers import results as mergers_results
+from mergers.paper import AIMS, PLAIN, REFERENCES, SAMPLES, SURVEYS
 
 NAME = "galaxy_mergers"
 FIGURES = "figures_mergers"

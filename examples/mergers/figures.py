@@ -4,13 +4,18 @@ import io
 import json
 from pathlib import Path
 
-import mergers_features
-import mergers_pictures
-import mergers_results
 import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
-from mergers_paper import (
+from PIL import Image
+
+from astroanomaly import _score_table, plots
+from astroanomaly._files import atomic_dir
+from astroanomaly.plots import _panels, _style
+from mergers import features as mergers_features
+from mergers import pictures as mergers_pictures
+from mergers import results as mergers_results
+from mergers.paper import (
     KMEANS,
     MEASURED,
     PROPERTIES,
@@ -20,8 +25,8 @@ from mergers_paper import (
     SOURCE,
     SURVEYS,
 )
-from mergers_results import LEVEL
-from mergers_samples import (
+from mergers.results import LEVEL
+from mergers.samples import (
     Missing,
     levels_for,
     need_set,
@@ -30,11 +35,6 @@ from mergers_samples import (
     stages,
     threshold,
 )
-from PIL import Image
-
-from astroanomaly import _score_table, plots
-from astroanomaly._files import atomic_dir
-from astroanomaly.plots import _panels, _style
 
 DPI = 110
 LARGEST = 250_000  # bytes

@@ -6,7 +6,10 @@ import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from mergers_samples import (
+
+from astroanomaly import _score_table, plots, runs
+from astroanomaly.plots import _display, _style
+from mergers.samples import (
     Missing,
     levels_for,
     need_set,
@@ -14,9 +17,6 @@ from mergers_samples import (
     scores_of,
     threshold,
 )
-
-from astroanomaly import _score_table, plots, runs
-from astroanomaly.plots import _display, _style
 
 COLUMNS = 9
 EXAMPLES = {

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
-from mergers_paper import MEASURED, REFERENCES
-from mergers_samples import read_set, scores_of, stacked, systems
 
 from astroanomaly import _inference, _score_table, comparison, trends
 from astroanomaly._auc import binomial_interval
+from mergers.paper import MEASURED, REFERENCES
+from mergers.samples import read_set, scores_of, stacked, systems
 
 SMALLEST = 20  # objects that a reference needs
 PER_BIN = 6

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
-from mergers_paper import LEVELS, RATIO_BINS, RATIO_EDGES, SCORES
 
 from astroanomaly import _score_table
 from astroanomaly._levels import required_size
 from astroanomaly.calibration import Calibration
+from mergers.paper import LEVELS, RATIO_BINS, RATIO_EDGES, SCORES
 
 WITHOUT = ("pre_merger_alone", "pre_merger_blended")
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 from astropy.table import Table
-from mergers_claims import PLAIN as PROPERTY
-from mergers_claims import STAGES
-from mergers_headline import row_of
-from mergers_paper import (
+
+from mergers.claims import PLAIN as PROPERTY
+from mergers.claims import STAGES
+from mergers.headline import row_of
+from mergers.paper import (
     KMEANS,
     KMEANS_KEPT,
     LEVELS,

@@ -2,7 +2,8 @@
 
 import numpy as np
 from astropy.table import Table
-from mergers_paper import RATES, TRENDS
+
+from mergers.paper import RATES, TRENDS
 
 AGREES, DIFFERS, UNCLEAR = "agrees", "differs", "not clear"
 # Rank correlations below these are called none, and not strong.

@@ -1,0 +1,1 @@
+"""The study of galaxy mergers: its sets, scores, results, figures and page."""
