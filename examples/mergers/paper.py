@@ -85,6 +85,8 @@ MEASURED = {
     "m20": "M20",
     "ellipticity": "ellipticity",
 }
+# Of real galaxies only where the user's catalog has them.
+CATALOG = ("redshift", "stellar_mass")
 # The set that each set of application 3 is compared with.
 REFERENCES = {
     "f160w_white": "f160w_mocks",

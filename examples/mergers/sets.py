@@ -241,8 +241,8 @@ def score_all(
     """
     if all((out / "scores" / f"{name}.ecsv").is_file() for name in network.sets):
         return
-    sets = {name: run.read(paths[name]).read() for name in network.sets}
-    training = run.read(paths[network.train]).read()
+    sets = {name: _read(run, paths[name]) for name in network.sets}
+    training = _read(run, paths[network.train])
     first = network.sets[0]
     detector = run.detector.calibrate(sets[first], levels=LEVELS)
     tables = {}
@@ -272,6 +272,14 @@ def score_all(
         zero_point = simulate.instruments.get(network.instrument).zero_point
         table["mag_aperture"] = aperture_magnitude(cutouts, zero_point)
         _save(table, out / "scores" / f"{name}.ecsv")
+
+
+def _read(run: runs.Run, path) -> Cutouts:
+    """Read a set, a list of files with the catalog beside them, if there is one."""
+    options = {}
+    if isinstance(path, list) and (path[0].parent / "catalog.ecsv").is_file():
+        options["catalog"] = path[0].parent / "catalog.ecsv"
+    return run.read(path, **options).read()
 
 
 def _joined(one: dict, other: dict) -> dict:

@@ -7,7 +7,7 @@ from astropy.table import Table
 
 from astroanomaly import _inference, _score_table, comparison, trends
 from astroanomaly._auc import binomial_interval
-from mergers.paper import MEASURED, REFERENCES
+from mergers.paper import CATALOG, MEASURED, REFERENCES
 from mergers.samples import read_set, scores_of, stacked, systems
 
 SMALLEST = 20  # objects that a reference needs
@@ -124,31 +124,45 @@ def paired(pairs: dict) -> Table:
     return Table(rows=rows, names=names) if rows else Table()
 
 
-def measured(table: Table) -> dict[str, np.ndarray]:
+def measured(table: Table, catalog: bool = False) -> dict[str, np.ndarray]:
     """Return the properties that are measured alike on mocks and real galaxies.
 
     Parameters
     ----------
     table : Table
         A set.
+    catalog : bool
+        Whether to add those of `paper.CATALOG`: truth of mocks, a user's catalog
+        of real galaxies.
 
     Returns
     -------
     dict of str to ndarray of shape (n,)
-        Those of `mergers_paper.MEASURED` that the table has; NaN where the
-        morphology could not be measured.
+        Those of `paper.MEASURED` that the table has; NaN where a property is not
+        known, mass as a logarithm.
     """
     found = {}
-    for name in MEASURED:
+    for name in (*MEASURED, *(CATALOG if catalog else ())):
         if name in table.colnames:
             values = _score_table.numbers(table, name)
             found[name] = np.where(np.isfinite(values), values, np.nan)
+    if "stellar_mass" in found:
+        found["stellar_mass"] = np.log10(found["stellar_mass"])
     return found
+
+
+def _pair(old: Table, other: Table) -> tuple[dict, dict]:
+    """Return the properties of a reference and of what is compared with it.
+
+    Between two simulated sets what is measured suffices.
+    """
+    real = "structure" not in other.colnames
+    return measured(old, catalog=real), measured(other, catalog=real)
 
 
 def properties(old: Table, other: Table, score: str) -> Table:
     """Return how both sets score in bins of each measured property (figure 16)."""
-    before, now = measured(old), measured(other)
+    before, now = _pair(old, other)
     n_bins = max(2, min(5, len(other) // PER_BIN))
     found = {}
     for name in now:
@@ -210,7 +224,7 @@ def set_drivers(old: Table, other: Table, score: str) -> Table:
         coefficient is the difference that the measured properties leave. Empty
         where there are too few objects.
     """
-    before, now = measured(old), measured(other)
+    before, now = _pair(old, other)
     known = {
         name: np.concatenate([before[name], now[name]])
         for name in before
