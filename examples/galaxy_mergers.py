@@ -105,7 +105,7 @@ SCALES = {
         real=False,
     ),
     "laptop": Scale(
-        {"mergers": 30, "f160w": 15, "f814w": 15, "tries": 8, "results": 3},
+        {"mergers": 36, "f160w": 10, "f814w": 10, "tries": 7, "results": 1},
         5000,
         1500,
         1500,

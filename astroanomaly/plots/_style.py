@@ -7,6 +7,7 @@ from functools import wraps
 import matplotlib
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 # Okabe & Ito (2008): told apart with any common colour blindness.
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -104,3 +105,11 @@ def shorten(text: str, length: int) -> str:
 def plain(text: str) -> str:
     """Keep matplotlib from reading a ``$`` in a name as mathematics."""
     return text.replace("$", r"\$")
+
+
+def number_decades(axis, low: float, high: float) -> None:
+    """Label a logarithmic axis 1, 2, 5, 10, or whole decades where it is long."""
+    subs = (1.0, 2.0, 5.0) if high < 2000 * low else (1.0,)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=15))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())

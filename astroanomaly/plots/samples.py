@@ -16,8 +16,7 @@ from astroanomaly import _score_table
 from astroanomaly._levels import checked_scores
 
 from . import _panels
-from ._style import BLUE, GREY, INK, LINES, new_axes, styled
-from .scores import _number_decades
+from ._style import BLUE, GREY, INK, LINES, new_axes, number_decades, styled
 
 
 @styled
@@ -82,7 +81,7 @@ def score_distributions(
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(bottom=0)
     if scale == "log":
-        _number_decades(axes.xaxis, edges[0], edges[-1])
+        number_decades(axes.xaxis, edges[0], edges[-1])
     figure.legend(loc="outside right upper")
     return figure
 
@@ -252,6 +251,7 @@ def score_by_property(
         axes.set_xlabel(_label(name, labels))
     if _spans_decades(panels.values()):
         grid[0].set_yscale("log")
+        number_decades(grid[0].yaxis, *grid[0].get_ylim())
     shown = [Patch(fc=BLUE, alpha=0.38, label=f"{names[0]}: quartiles")]
     shown.append(Line2D([], [], color=BLUE, lw=3, label=f"{names[0]}: median"))
     if seen:

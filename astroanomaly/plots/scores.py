@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from astroanomaly import _score_table
 from astroanomaly.calibration import Calibration
@@ -16,6 +15,7 @@ from ._style import (
     ORANGE,
     level_colors,
     new_axes,
+    number_decades,
     plain,
     styled,
 )
@@ -92,7 +92,7 @@ def score_histogram(
     axes.set_xlim(edges[0], edges[-1])
     _mark_thresholds(axes, thresholds)
     if scale == "log":
-        _number_decades(axes.xaxis, edges[0], edges[-1])
+        number_decades(axes.xaxis, edges[0], edges[-1])
     figure.legend(loc="outside right upper")
     return figure
 
@@ -234,13 +234,6 @@ def _mark_thresholds(axes, thresholds):
         label = f"{level}% level: {x:.4g}"
         style = LINES[1 + k % (len(LINES) - 1)]
         axes.axvline(x, color=colors[level], lw=2.0, ls=style, label=label)
-
-
-def _number_decades(axis, low, high):
-    subs = (1.0, 2.0, 5.0) if high < 2000 * low else (1.0,)
-    axis.set_major_locator(LogLocator(subs=subs, numticks=15))
-    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def _feature_rows(features):

@@ -7,7 +7,7 @@ from mergers.paper import RATES, TRENDS
 
 AGREES, DIFFERS, UNCLEAR = "agrees", "differs", "not clear"
 # Rank correlations below these are called none, and not strong.
-NONE, STRONG = 0.1, 0.3
+NONE, STRONG = 0.1, 0.2
 PLAIN = {
     "stellar_mass": "stellar mass",
     "redshift": "redshift",
@@ -40,7 +40,7 @@ def claims(results: dict[str, Table], score: str) -> list[tuple[str, str, str]]:
         where its 95 per cent interval excludes 0, and is not clear otherwise. No
         trend agrees where the adjusted p-value is above 0.05 or the rank
         correlation is below 0.1 in absolute value; no strong trend where it is
-        below 0.3.
+        below 0.2.
     """
     found = [*_orders(results["differences"], score)]
     found += _flat(results["separation"], "no correlation of the score with separation")
