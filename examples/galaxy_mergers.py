@@ -27,6 +27,7 @@ from mergers import tries as mergers_tries
 from astroanomaly import simulate
 from astroanomaly._files import atomic_path
 from astroanomaly._versions import versions
+from astroanomaly.simulate._extras import require
 
 LOG = logging.getLogger("mergers")
 SEEDS = {
@@ -183,6 +184,9 @@ class Study:
 
     def run(self) -> None:
         """Do everything."""
+        # Before the training, not after it: is everything installed?
+        require("galsim")
+        require("statmorph", "morphology")
         self.announce()
         self.out.mkdir(parents=True, exist_ok=True)
         for name, stage in self.stages().items():
