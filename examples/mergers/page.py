@@ -24,6 +24,7 @@ STAGE_WORDS = {
     "results": "tables, figures, this page",
 }
 CAPTIONS = {
+    "sequence": "One pair in time, from three sides",
     "examples": "Isolated and merging galaxies along the ranking",
     "mass_redshift": "Masses and redshifts",
     "rates_neighbors": "Rates of pre-mergers with a neighbor",

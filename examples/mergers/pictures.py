@@ -7,7 +7,7 @@ from astropy.table import Table
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from astroanomaly import _score_table, plots, runs
+from astroanomaly import _score_table, plots, runs, simulate, stretches
 from astroanomaly.plots import _display, _style
 from mergers.samples import (
     Missing,
@@ -32,11 +32,22 @@ RUNS = {"f160w_real": "f160w", "f814w_real": "f814w"}
 def figures(run: Path, score: str) -> dict:
     """Return a function that draws each figure of pictures, by its name."""
     return {
+        "sequence": sequence,
         "examples": lambda: examples(run, score),
         "reconstructions_mergers": lambda: merger_reconstructions(run, score),
         "reconstructions_f160w": lambda: reconstructions(run, "f160w_real", score),
         "reconstructions_f814w": lambda: reconstructions(run, "f814w_real", score),
     }
+
+
+def sequence() -> Figure:
+    """Draw a bright pair, four moments before and three after, from three sides."""
+    pair = simulate.mergers(
+        1, n_before=4, n_after=3, flux_ratio=0.6, magnitude=(19.5, 20.5), seed=6
+    )
+    truth = pair.table
+    pair = pair[np.lexsort((truth["merger_time"], truth["projection"]))]
+    return plots.sample_grid(stretches.Asinh().adapt(pair)(pair.images), columns=7)
 
 
 def trained(run: Path, network: str) -> runs.Run:
