@@ -334,7 +334,15 @@ def test_debug_raises_the_error_itself(tmp_path):
         cli.main(["inspect", "--debug", str(tmp_path / "no")])
 
 
-def test_an_interrupt_is_130(capsys, monkeypatch):
+@pytest.fixture
+def interruptible():
+    # What a shell starts in the background ignores Ctrl-C, and so would its tests.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_is_130(capsys, monkeypatch, interruptible):
     def interrupt(path):
         os.kill(os.getpid(), signal.SIGINT)
 
