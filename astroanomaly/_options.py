@@ -41,7 +41,9 @@ Nan = Annotated[
 MaskExtension = Annotated[
     str | None, typer.Option(help="Extension whose pixels other than 0 are bad.")
 ]
-Workers = Annotated[int | None, typer.Option(help="Worker processes that read.")]
+Workers = Annotated[
+    int | None, typer.Option(help="Worker processes, by default one per core.")
+]
 Method = Annotated[
     str | None,
     typer.Option(help="Latent method: encoder (default), refine or mapping."),
