@@ -74,7 +74,7 @@ def reaching(table: Table, sample: str) -> list[str]:
     table : Table
         Of `mergers_results.rate_table`.
     sample : str
-        A sample of `mergers_paper.RATES`.
+        A sample of `paper.RATES`.
 
     Returns
     -------

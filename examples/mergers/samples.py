@@ -84,7 +84,7 @@ def samples(isolated: Table, mergers: Table) -> dict[str, Table]:
     Returns
     -------
     dict of str to Table
-        By the names of `mergers_paper.SAMPLES`; flux-ratio bins hold their lower
+        By the names of `paper.SAMPLES`; flux-ratio bins hold their lower
         edge, the brightest its upper edge too.
     """
     stage = np.array(_score_table.texts(mergers, "stage"), dtype=str)
