@@ -10,70 +10,142 @@ _NAMES = (list, tuple)
 
 # Of each setting: its default and the types that it may have. A default of None
 # is left out of the record.
-SCHEMA = {
-    "data": {
-        "size": (64, int),
-        "bands": (None, _NAMES),
-        "band_pattern": (None, str),
-        "pixel_scale": (None, _NUMBER),
-        "input_pixel_scale": (None, _NUMBER),
-        "edge": ("pad", str),
-        "nan": ("fill", str),
-        "mask_extension": (None, str),
-    },
-    "stretch": {
-        "name": ("asinh", str),
-        "percentiles": ([0.0, 100.0], _NAMES),
-        "per_image": (False, bool),
-        "a": (None, _NUMBER),
-        "softening": (None, _NUMBER),
-    },
-    "model": {
-        "name": ("wgan_gp", str),
-        "latent_dim": (128, int),
-        "width": (32, int),
-        "kernel_size": (5, int),
-        "n_critic": (5, int),
-        "gradient_penalty_weight": (10.0, _NUMBER),
-        "ema": (None, _NUMBER),
-    },
-    "training": {
+_DATA = {
+    "size": (64, int),
+    "bands": (None, _NAMES),
+    "band_pattern": (None, str),
+    "pixel_scale": (None, _NUMBER),
+    "input_pixel_scale": (None, _NUMBER),
+    "edge": ("pad", str),
+    "nan": ("fill", str),
+    "mask_extension": (None, str),
+}
+_STRETCH = {
+    "name": ("asinh", str),
+    "percentiles": ([0.0, 100.0], _NAMES),
+    "per_image": (False, bool),
+    "a": (None, _NUMBER),
+    "softening": (None, _NUMBER),
+}
+_ENCODER = {
+    "epochs": (50, int),
+    "learning_rate": (1e-3, _NUMBER),
+    "feature_weight": (1.0, _NUMBER),
+    "latent_weight": (0.0, _NUMBER),
+    "width": (None, int),
+    "kernel_size": (None, int),
+}
+_DETECTOR = {
+    "score": ("peak", str),
+    "w": (0.1, _NUMBER),
+    "smoothing": (2.0, _NUMBER),
+    "n_modes": (None, int),
+    "views": (1, int),
+    "level": (95, _NUMBER),
+}
+
+
+def _training(batch_size: int, learning_rate: float | None, **own) -> dict:
+    """Return a model's training settings, its own after the learning rate."""
+    return {
         "epochs": (100, int),
-        "batch_size": (64, int),
-        "learning_rate": (1e-4, _NUMBER),
-        "beta_1": (0.0, _NUMBER),
-        "beta_2": (0.9, _NUMBER),
+        "batch_size": (batch_size, int),
+        "learning_rate": (learning_rate, _NUMBER),
+        **own,
         "augment": (False, bool),
         "seed": (0, int),
         "sample_grid": (16, int),
-    },
-    "encoder": {
-        "epochs": (50, int),
-        "learning_rate": (1e-3, _NUMBER),
-        "feature_weight": (1.0, _NUMBER),
-        "latent_weight": (0.0, _NUMBER),
-        "width": (None, int),
-        "kernel_size": (None, int),
-    },
-    "detector": {
-        "score": ("peak", str),
-        "w": (0.1, _NUMBER),
-        "smoothing": (2.0, _NUMBER),
-        "views": (1, int),
-        "level": (95, _NUMBER),
-    },
-}
-# What a name of model stands for, over the defaults.
+    }
+
+
+def _gan(width: int, batch_size: int, beta_1: float) -> dict:
+    return {
+        "model": {
+            "latent_dim": (128, int),
+            "width": (width, int),
+            "kernel_size": (5, int),
+            "n_critic": (5, int),
+            "gradient_penalty_weight": (10.0, _NUMBER),
+            "ema": (None, _NUMBER),
+        },
+        "training": _training(
+            batch_size, 1e-4, beta_1=(beta_1, _NUMBER), beta_2=(0.9, _NUMBER)
+        ),
+        "encoder": _ENCODER,
+    }
+
+
+_STACK = {"latent_dim": (1000, int), "weight_decay": (1e-5, _NUMBER)}
+_ONE_CYCLE = ("one_cycle", str)
+# By the name of a model, the tables that are its own. A model without [encoder]
+# reconstructs by itself.
 MODELS = {
-    "wgan_gp": {},
-    "hsc": {
-        "model": {"latent_dim": 128, "width": 64, "kernel_size": 5},
-        "training": {"batch_size": 32, "beta_1": 0.5},
+    "wgan_gp": _gan(width=32, batch_size=64, beta_1=0.0),
+    "hsc": _gan(width=64, batch_size=32, beta_1=0.5),
+    "rbm": {
+        "model": {"n_hidden": (1000, int), "weight_scale": (0.01, _NUMBER)},
+        "training": _training(100, None),
+    },
+    "dcae": {"model": _STACK, "training": _training(100, 2e-3, schedule=_ONE_CYCLE)},
+    "cvae": {
+        "model": _STACK,
+        "training": _training(
+            100,
+            2e-3,
+            schedule=_ONE_CYCLE,
+            kl_start=(None, int),
+            kl_ramp=(None, int),
+            beta_max=(1.0, _NUMBER),
+        ),
+    },
+    "aae": {
+        "model": {"latent_dim": (1000, int), "prior_scale": (5.0, _NUMBER)},
+        "training": _training(
+            100,
+            1e-3,
+            critic_learning_rate=(1e-3, _NUMBER),
+            adversarial_learning_rate=(1e-4, _NUMBER),
+        ),
     },
 }
 STRETCHES = {"linear": "Linear", "sqrt": "Sqrt", "log": "Log", "asinh": "Asinh"}
+SCHEDULES = ("one_cycle", "constant")
+_DEFAULT = "wgan_gp"
 _RECORD = ("run", "versions")
 _AT_LEAST_ONE = ("epochs", "batch_size", "size", "sample_grid")
+# The published share of the epochs before the KL term counts, and again of its rise:
+# 100 of 500 (Alexander et al. 2020).
+_KL_SHARE = 5
+
+
+def schema(model: str) -> dict:
+    """Return every setting of a model, table by table: its default and its types."""
+    own = MODELS[model]
+    tables = {
+        "data": _DATA,
+        "stretch": _STRETCH,
+        "model": {"name": (model, str), **own["model"]},
+        "training": own["training"],
+        "encoder": own.get("encoder"),
+        "detector": _DETECTOR,
+    }
+    return {table: keys for table, keys in tables.items() if keys is not None}
+
+
+SCHEMA = schema(_DEFAULT)
+
+
+def _known(table: str) -> dict:
+    """Return the settings that a table may hold for one model or another."""
+    found: dict = {}
+    for model in MODELS:
+        found |= schema(model).get(table, {})
+    return found
+
+
+def reconstructs(model: str) -> bool:
+    """Tell whether a model reconstructs by itself, without a search for z."""
+    return "encoder" not in MODELS[model]
 
 
 def read_config(config: str | Path | Mapping | None) -> dict:
@@ -111,12 +183,13 @@ def _tables(config: Mapping, name: str) -> dict:
 
 
 def _check(name: str, table: str, key: str, value) -> None:
-    if key not in SCHEMA[table]:
+    known = _known(table)
+    if key not in known:
         raise ValueError(
             f"{name} has the unknown key {key} in [{table}]; known are "
-            f"{', '.join(SCHEMA[table])}."
+            f"{', '.join(known)}."
         )
-    types = SCHEMA[table][key][1]
+    types = known[key][1]
     if isinstance(value, bool) is not (types is bool) or not isinstance(value, types):
         names = types if isinstance(types, tuple) else (types,)
         words = " or ".join(dict.fromkeys(t.__name__ for t in names if t is not tuple))
@@ -129,35 +202,84 @@ def _check(name: str, table: str, key: str, value) -> None:
         )
 
 
+def merge(*layers: Mapping) -> dict:
+    """Lay settings over one another, later ones on top; None counts for nothing."""
+    chosen: dict = {}
+    for layer in layers:
+        for table, keys in layer.items():
+            given = {k: _plain(v) for k, v in keys.items() if v is not None}
+            chosen.setdefault(table, {}).update(given)
+    return chosen
+
+
 def resolve(*layers: Mapping) -> dict:
-    """Lay settings over the defaults, later ones on top.
+    """Lay settings over the defaults of their model, later ones on top.
 
     Raises
     ------
     ValueError
-        If the name of the model or of the stretch is unknown.
+        If the name of the model, the stretch or the schedule is unknown, a setting
+        belongs to another model, or the KL term would never count.
     """
-    chosen: dict = {}
-    for layer in layers:
-        for table, keys in layer.items():
-            known = {key: value for key, value in keys.items() if value is not None}
-            chosen.setdefault(table, {}).update(known)
-    model = chosen.get("model", {}).get("name", SCHEMA["model"]["name"][0])
-    stretch = chosen.get("stretch", {}).get("name", SCHEMA["stretch"]["name"][0])
-    for kind, word, known in (
-        ("model", model, MODELS),
-        ("stretch", stretch, STRETCHES),
-    ):
-        if word not in known:
-            raise ValueError(
-                f"`{kind}` must be one of {', '.join(known)}. Received: {word}"
-            )
+    chosen = merge(*layers)
+    model = chosen.get("model", {}).get("name", _DEFAULT)
+    _check_name("model", model, MODELS)
+    _refuse_alien(model, chosen)
     settings = {}
-    for table, keys in SCHEMA.items():
+    for table, keys in schema(model).items():
         values = {key: default for key, (default, _) in keys.items()}
-        values |= MODELS[model].get(table, {}) | chosen.get(table, {})
+        values |= chosen.get(table, {})
         settings[table] = {k: _plain(v) for k, v in values.items() if v is not None}
+    _check_name("stretch", settings["stretch"]["name"], STRETCHES)
+    training = settings["training"]
+    if "schedule" in training:
+        _check_name("schedule", training["schedule"], SCHEDULES)
+    if "beta_max" in training:
+        settings["training"] = _with_annealing(training)
     return settings
+
+
+def _check_name(kind: str, word: str, known) -> None:
+    if word not in known:
+        raise ValueError(
+            f"`{kind}` must be one of {', '.join(known)}. Received: {word}"
+        )
+
+
+def _refuse_alien(model: str, chosen: Mapping) -> None:
+    """Refuse settings that only other models have."""
+    own, alien = schema(model), {}
+    for table, keys in chosen.items():
+        if found := [key for key in keys if key not in own.get(table, {})]:
+            alien[table] = found
+    if not alien:
+        return
+    takes = [f"in [{t}] {', '.join(own[t])}" for t in alien if t in own]
+    if not takes or "encoder" in alien:
+        takes.append("no [encoder], as it reconstructs by itself")
+    received = [f"[{table}] {', '.join(keys)}" for table, keys in alien.items()]
+    raise ValueError(
+        f"The model {model} takes {'; '.join(takes)}. "
+        f"Received: {'; '.join(received)}, which other models have."
+    )
+
+
+def _with_annealing(training: dict) -> dict:
+    """Fill in when the KL term begins to count, as a share of the epochs."""
+    epochs, full = training["epochs"], dict(training)
+    fifth = epochs // _KL_SHARE
+    for key, default, least in (("kl_start", fifth, 0), ("kl_ramp", max(fifth, 1), 1)):
+        full.setdefault(key, default)
+        if full[key] < least:
+            raise ValueError(
+                f"`{key}` must be at least {least} epochs. Received: {full[key]}"
+            )
+    if full["kl_start"] >= epochs:
+        raise ValueError(
+            f"`kl_start` must be below the {epochs} epochs of the training, or the KL "
+            f"term never counts. Received: {full['kl_start']}"
+        )
+    return full
 
 
 def _plain(value):

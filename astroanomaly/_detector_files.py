@@ -8,13 +8,49 @@ import keras
 from astroanomaly import __version__, scoring, stretches
 from astroanomaly._files import atomic_dir, restore_dir
 from astroanomaly._image_model import SEARCHES
+from astroanomaly._versions import versions
 from astroanomaly.calibration import Calibration
+from astroanomaly.residual_modes import ResidualModes
 
 FORMAT = 1
-ARGUMENTS = ("score", "w", "smoothing", "views", "seed", "level")
+ARGUMENTS = ("score", "w", "smoothing", "n_modes", "views", "seed", "level")
 
 
-def write(path: str | Path, image_model, arguments: dict, noise, calibrations) -> None:
+def record(detector) -> dict:
+    """Tell how a detector makes scores, in plain values that JSON and FITS can hold."""
+    calibration = detector.calibration
+    search = None if detector.latent is None else detector.latent.get_config()
+    return {
+        "model": type(detector.model).__name__,
+        "model_config": _plain(detector.model.get_config()),
+        "stretch": type(detector.stretch).__name__,
+        "stretch_config": _plain(detector.stretch.get_config()),
+        "latent": detector.method,
+        "latent_config": _plain(search),
+        "score": detector.score_name,
+        "w": detector.w,
+        "smoothing": detector.smoothing,
+        "n_modes": detector.n_modes,
+        "views": detector.views,
+        "bands": list(detector.bands or ()),
+        "n_calibration": 0 if calibration is None else len(calibration),
+        "levels": [float(level) for level in detector.levels],
+        "thresholds": {}
+        if calibration is None
+        else {str(k): float(v) for k, v in calibration.thresholds.items()},
+        "seed": detector.seed,
+        "versions": versions(),
+    }
+
+
+def _plain(config):
+    """Turn a config into plain lists, numbers and strings."""
+    return json.loads(json.dumps(config, default=str))
+
+
+def write(
+    path: str | Path, image_model, arguments: dict, noise, modes, calibrations
+) -> None:
     """Write a detector's parts into a folder; one that exists is replaced."""
     search = image_model.search
     state = {
@@ -31,6 +67,9 @@ def write(path: str | Path, image_model, arguments: dict, noise, calibrations) -
         if image_model.encoder is not None:
             image_model.encoder.save(folder / "encoder.keras")
         image_model.stretch.save(folder / "stretch.json")
+        for method, found in modes.items():
+            text = json.dumps(found.to_dict())
+            (folder / f"modes_{method}.json").write_text(text)
         (folder / "detector.json").write_text(json.dumps(state, indent=1))
 
 
@@ -47,7 +86,7 @@ def read(path: str | Path) -> dict:
     Returns
     -------
     dict
-        `model`, `stretch`, `encoder`, `search`, `arguments`, `noise` and
+        `model`, `stretch`, `encoder`, `search`, `arguments`, `noise`, `modes` and
         `calibrations`.
     """
     path = Path(path)
@@ -67,11 +106,22 @@ def read(path: str | Path) -> dict:
         "noise": {
             k: scoring.ResidualNoise(**config) for k, config in state["noise"].items()
         },
+        "modes": _modes(path, state),
         "calibrations": {
             k: Calibration.from_dict(config)
             for k, config in state["calibrations"].items()
         },
     }
+
+
+def _modes(path: Path, state: dict) -> dict:
+    """Read the modes of each method; a detector of an older version has none."""
+    found = {}
+    for method in state["noise"]:
+        file = path / f"modes_{method}.json"
+        if file.is_file():
+            found[method] = ResidualModes.from_dict(json.loads(file.read_text()))
+    return found
 
 
 def _state(file: Path) -> dict:

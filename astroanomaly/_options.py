@@ -46,7 +46,11 @@ Workers = Annotated[
 ]
 Method = Annotated[
     str | None,
-    typer.Option(help="Latent method: encoder (default), refine or mapping."),
+    typer.Option(help="A GAN's latent method: encoder (default), refine or mapping."),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(help="wgan_gp (default), hsc, rbm, dcae, cvae or aae."),
 ]
 Seed = Annotated[int, typer.Option(help="Same seed, same bits.")]
 By = Annotated[str | None, typer.Option(help="Column that divides the objects.")]

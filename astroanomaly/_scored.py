@@ -13,7 +13,7 @@ class ScoreTable(Table):
     detector = None
 
 
-def measure(image_model, noise, cutouts, ranking: str, w: float) -> Table:
+def measure(image_model, noise, modes, cutouts, ranking: str, w: float) -> Table:
     """Score a block of cutouts, in its own order, without calibration.
 
     Parameters
@@ -22,6 +22,8 @@ def measure(image_model, noise, cutouts, ranking: str, w: float) -> Table:
         Model, stretch and latent search.
     noise : ResidualNoise
         Measured noise of the residual.
+    modes : ResidualModes or None
+        Measured modes of the residual; without them there is no orthogonal score.
     cutouts : Cutouts
         At least one object.
     ranking : str
@@ -47,9 +49,13 @@ def measure(image_model, noise, cutouts, ranking: str, w: float) -> Table:
         "residual_score": residual,
         "feature_score": feature,
         "total_score": scoring.total_score(residual, feature, w),
-        "peak_score": noise.peak(images, drawn),
-        "latent_norm": norm,
+        **noise.scores(images, drawn, modes),
+        "mse_score": scoring.mse_score(images, drawn),
     }
+    if ranking == "wasserstein":
+        # It sorts all pixels, so it is there for those who ask for it.
+        scores["wasserstein_score"] = scoring.wasserstein_score(images, drawn)
+    scores["latent_norm"] = norm
     flag = np.array(cutouts.table["flag"], np.int32)
     flag |= FLAG_CLIPPED * (image_model.count_clipped(cutouts) > 0)
     flag |= FLAG_NOT_CONVERGED * ~converged

@@ -1,20 +1,17 @@
-"""The two trainings of a run, each able to go on from its checkpoint."""
+"""The trainings of a run, each able to go on from its checkpoint."""
 
 from pathlib import Path
 
-import keras
 import numpy as np
 
-from astroanomaly import _config, callbacks, plots, stretches
+from astroanomaly import _builders, _config, callbacks, plots, stretches
 from astroanomaly._files import atomic_path
 from astroanomaly.data.pipeline import dataset
 from astroanomaly.detector import AnomalyDetector
-from astroanomaly.latent import Encoder
-from astroanomaly.models import WGANGP
 
 
 class Training:
-    """Train a GAN, then its encoder, and write what a run folder holds.
+    """Train a model, a GAN's encoder after it, and write what a run folder holds.
 
     Parameters
     ----------
@@ -26,6 +23,15 @@ class Training:
         The training set.
     progress : bool
         Show bars.
+
+    Attributes
+    ----------
+    model : keras.Model
+        The model of ordinary images.
+    encoder : Encoder or None
+        The encoder of a GAN; None for a model that reconstructs by itself.
+    detector : AnomalyDetector
+        Both with the stretch.
 
     Raises
     ------
@@ -39,11 +45,17 @@ class Training:
         self.seed = settings["training"]["seed"]
         self.rows: dict[str, list[dict]] = {}
         self.stretch = make_stretch(settings["stretch"]).adapt(cutouts)
-        self.gan = self._loaded("gan") or self._gan(cutouts.image_shape)
-        self.encoder = self._loaded("encoder") or self._encoder(self.gan)
-        self.encoder.attach(self.gan)
+        name = settings["model"]["name"]
+        alone = _config.reconstructs(name)
+        # The file of a checkpoint: "gan.keras", "dcae.keras", ...
+        self.name = name if alone else "gan"
+        self.model = self._loaded(self.name) or _builders.build_model(
+            settings, cutouts.image_shape, self._n_steps()
+        )
+        self.annealing = _builders.build_callbacks(settings)
+        self.encoder = None if alone else self._attached_encoder()
         self.detector = AnomalyDetector(
-            self.gan,
+            self.model,
             self.stretch,
             latent=self.encoder,
             seed=self.seed,
@@ -58,58 +70,54 @@ class Training:
         model, _, self.rows[name] = callbacks.load_checkpoint(file)
         return model
 
+    def _attached_encoder(self):
+        encoder = self._loaded("encoder")
+        if encoder is None:
+            encoder = _builders.build_encoder(self.settings, self.model)
+        return encoder.attach(self.model)
+
     def _checkpoint(self, name: str) -> Path:
         return self.folder / "checkpoint" / f"{name}.keras"
 
     def run(self) -> AnomalyDetector:
         """Train, or go on, and write the finished detector last."""
-        self._fit("gan", self.gan, self.settings["training"]["epochs"])
+        self._fit(self.name, self.model, self.settings["training"]["epochs"])
         with atomic_path(self.folder / "model.keras") as partial:
-            self.gan.save(partial)
-        self._fit("encoder", self.encoder, self.settings["encoder"]["epochs"])
+            self.model.save(partial)
+        if self.encoder is not None:
+            self._fit("encoder", self.encoder, self.settings["encoder"]["epochs"])
         self.detector.measure_noise(self.cutouts)
         self._draw_curves()
         self.detector.save(self.folder / "detector")
         return self.detector
 
-    def _gan(self, image_shape) -> WGANGP:
-        chosen = dict(self.settings["model"])
-        chosen.pop("name")
-        gan = WGANGP(image_shape, seed=self.seed, **chosen)
+    def _batches(self):
         training = self.settings["training"]
-        rates = {
-            "learning_rate": training["learning_rate"],
-            "beta_1": training["beta_1"],
-            "beta_2": training["beta_2"],
-        }
-        gan.compile(keras.optimizers.Adam(**rates), keras.optimizers.Adam(**rates))
-        return gan
-
-    def _encoder(self, gan) -> Encoder:
-        chosen = dict(self.settings["encoder"])
-        chosen.pop("epochs")
-        rate = chosen.pop("learning_rate")
-        encoder = Encoder(gan, seed=self.seed, **chosen)
-        encoder.compile(keras.optimizers.Adam(rate))
-        return encoder
-
-    def _fit(self, name: str, model, epochs: int) -> None:
-        """Train one model from its last finished epoch on."""
-        done = len(self.rows[name])
-        if done >= epochs:
-            return
-        training = self.settings["training"]
-        data = dataset(
+        return dataset(
             self.cutouts,
             self.stretch,
             batch_size=training["batch_size"],
             seed=self.seed,
             augment=training["augment"],
         )
+
+    def _n_steps(self) -> int:
+        """Return the steps of the whole training, over which a schedule runs."""
+        return self.settings["training"]["epochs"] * int(self._batches().cardinality())
+
+    def _fit(self, name: str, model, epochs: int) -> None:
+        """Train one model from its last finished epoch on."""
+        done = len(self.rows[name])
+        if done >= epochs:
+            return
         watchers = self._watchers(name)
         try:
             model.fit(
-                data, epochs=epochs, initial_epoch=done, verbose=0, callbacks=watchers
+                self._batches(),
+                epochs=epochs,
+                initial_epoch=done,
+                verbose=0,
+                callbacks=watchers,
             )
         finally:
             for watcher in watchers:
@@ -121,16 +129,24 @@ class Training:
             callbacks.write_history(self.folder / "history.csv", *self.rows.values())
 
         watchers = []
-        if name == "gan":
-            n = self.settings["training"]["sample_grid"]
-            watchers.append(callbacks.SampleGrid(self.folder / "figures", n, self.seed))
+        if name != "encoder":
+            watchers += [*self.annealing, self._grid()]
         # Last, so that all that belongs to an epoch is there once it counts as done.
         file = self._checkpoint(name)
         watchers.append(callbacks.Checkpoint(file, self.rows[name], on_saved=saved))
         if self.progress:
-            title = "GAN, epoch" if name == "gan" else "Encoder, epoch"
-            watchers.append(callbacks.TrainingProgress(title))
+            title = "Encoder" if name == "encoder" else name.upper()
+            watchers.append(callbacks.TrainingProgress(f"{title}, epoch"))
         return watchers
+
+    def _grid(self):
+        """Return what draws after each epoch: samples, or else reconstructions."""
+        folder, n = self.folder / "figures", self.settings["training"]["sample_grid"]
+        if hasattr(self.model, "generate"):
+            return callbacks.SampleGrid(folder, n, self.seed)
+        return callbacks.ReconstructionGrid(
+            folder, stretched(self.stretch, self.cutouts[:n])
+        )
 
     def _draw_curves(self) -> None:
         history = self.folder / "history.csv"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from astroanomaly._files import atomic_path
 
@@ -173,6 +174,48 @@ class SampleGrid(keras.callbacks.Callback):
             figure.savefig(partial)
 
 
+class ReconstructionGrid(keras.callbacks.Callback):
+    """Draw the same images beside their reconstructions after every epoch.
+
+    For a model that cannot draw samples.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where ``reconstructions_0001.png``, ``reconstructions_0002.png``, ... appear.
+    images : ndarray of shape (n, ny, nx, n_bands)
+        Stretched images in [0, 1]; each stands left of its reconstruction.
+
+    Raises
+    ------
+    ValueError
+        If there is no image.
+
+    Examples
+    --------
+    >>> images = np.zeros((4, 32, 32, 1), "float32")
+    >>> grid = ReconstructionGrid("run/figures", images)
+    """
+
+    def __init__(self, folder: str | Path, images):
+        super().__init__()
+        self.folder, self.images = Path(folder), np.asarray(images, np.float32)
+        if not len(self.images):
+            raise ValueError("`images` must hold at least one image. Received: none")
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Write the picture."""
+        from astroanomaly import plots
+
+        found = np.asarray(self.model.reconstruct(self.images))
+        # An even number of columns keeps the two of a pair side by side.
+        pairs = np.stack([self.images, found], 1).reshape(-1, *self.images.shape[1:])
+        figure = plots.sample_grid(pairs, columns=8)
+        name = f"reconstructions_{epoch + 1:04d}.png"
+        with atomic_path(self.folder / name) as partial:
+            figure.savefig(partial)
+
+
 class TrainingProgress(keras.callbacks.Callback):
     """Show a bar with the epoch, the losses and the time left.
 
@@ -224,7 +267,7 @@ class TrainingProgress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Show the losses of the epoch."""
         done = (epoch - self._first + 1) * self._steps
-        shown = list((logs or {}).items())[:_SHOWN]
+        shown = sorted((logs or {}).items(), key=_losses_first)[:_SHOWN]
         losses = ", ".join(
             f"{name.removesuffix('_loss')} {float(value):.4g}" for name, value in shown
         )
@@ -239,6 +282,11 @@ class TrainingProgress(keras.callbacks.Callback):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _losses_first(item) -> tuple[bool, bool]:
+    name = item[0]
+    return name != "loss", not name.endswith("_loss")
 
 
 def write_history(path: str | Path, *trainings: Sequence[Mapping]) -> None:

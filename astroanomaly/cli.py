@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from astroanomaly import __version__, _terminal
+from astroanomaly import __version__, _simulate_verbs, _terminal
 from astroanomaly import _options as opt
 
 app = typer.Typer(
@@ -19,12 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-simulate_app = typer.Typer(
-    help="Simulate survey cutouts with known truth: FITS files and catalog.ecsv.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-app.add_typer(simulate_app, name="simulate")
+app.add_typer(_simulate_verbs.app, name="simulate")
 
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError, FloatingPointError)
 _DEBUG = "ASTROANOMALY_DEBUG"
@@ -75,48 +70,6 @@ def inspect(path: opt.Cutouts) -> None:
     typer.echo(str(look(path)))
 
 
-@simulate_app.command()
-def galaxies(
-    n: opt.N,
-    out: opt.Folder,
-    seed: opt.Seed = 0,
-    instrument: opt.Instrument = "wfc3_f160w",
-    size: opt.Size = 64,
-    companion_fraction: opt.CompanionFraction = None,
-    flux_ratio: opt.FluxRatio = None,
-    magnitude: opt.Magnitude = None,
-    isolated: opt.Isolated = False,
-    mergers: opt.Mergers = False,
-    workers: opt.Workers = None,
-) -> None:
-    """Simulate galaxies: isolated, with a companion of given flux ratio, or merging."""
-    settings = {
-        "instrument": instrument,
-        "size": size,
-        "flux_ratio": tuple(flux_ratio or (0.1, 1.0)),
-        "magnitude": magnitude,
-        "seed": seed,
-        "n_workers": workers,
-        "progress": True,
-    }
-    if mergers:
-        others = {"--companion-fraction": companion_fraction, "--isolated": isolated}
-        opt.refuse("--mergers", others)
-    from astroanomaly import simulate
-    from astroanomaly.data.fits import write_cutouts
-
-    out.mkdir(parents=True, exist_ok=True)  # Fails before the work, if it must.
-    if mergers:
-        cutouts = simulate.mergers(n, **settings)
-    else:
-        if companion_fraction is None:
-            companion_fraction = 1.0 if flux_ratio else 0.0
-        settings |= {"companion_fraction": companion_fraction, "isolation": isolated}
-        cutouts = simulate.galaxies(n, **settings)
-    catalog = write_cutouts(out, cutouts, n_workers=workers)
-    typer.echo(f"{len(cutouts)} cutouts written to {out}, their truth to {catalog}.")
-
-
 @app.command()
 def train(
     cutouts: opt.Cutouts,
@@ -126,8 +79,10 @@ def train(
     ] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels; 64.")] = None,
     bands: opt.Bands = None,
-    model: Annotated[str | None, typer.Option(help="wgan_gp (default) or hsc.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Of the GAN; 100.")] = None,
+    model: opt.Model = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Of the model, not of an encoder; 100.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same bits; 0.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out.")
@@ -231,9 +186,7 @@ def score(
     from astroanomaly import runs
 
     opened = runs.load_run(run)
-    detector = opened.detector
-    if method is not None:
-        detector.use(method)
+    detector = opened.use(method)
     stream = opened.read(
         cutouts,
         catalog=catalog,

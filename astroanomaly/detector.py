@@ -1,6 +1,5 @@
 """The detector: a model of ordinary images, a stretch, and a calibration."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,10 @@ from astroanomaly import _detector_files, scoring
 from astroanomaly._conventions import OutlierConventions
 from astroanomaly._image_model import ImageModel
 from astroanomaly._scored import ScoreTable, measure, ranked
-from astroanomaly._versions import versions
 from astroanomaly.calibration import Calibration, warn_if_shifted
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.latent.objective import check_weight
+from astroanomaly.residual_modes import ResidualModes
 
 BLOCK = 512
 
@@ -33,13 +32,18 @@ class AnomalyDetector(OutlierConventions):
         How a GAN finds the z of an image: one of the three searches, or
         ``"mapping"`` for the paper's with its defaults. None for a model that
         reconstructs by itself.
-    score : {"peak", "total", "residual", "feature"}, optional
-        The score that ranks and calibrates. "total" is the source paper's;
-        every score is kept in the table.
+    score : {"peak", "total", "residual", "feature", "mse", "whitened", \
+"orthogonal", "wasserstein"}, optional
+        The score that ranks and calibrates. "total" is the source paper's, "mse"
+        that of the published autoencoders; every score is kept in the table
+        ("wasserstein" only where it ranks).
     w : float, optional
         Weight of the feature term in the total score, within [0, 1].
     smoothing : float, optional
         Standard deviation, in pixels, of the Gaussian of the peak score.
+    n_modes : int, optional
+        How many directions in which the model errs on ordinary objects the
+        orthogonal score leaves out.
     views : int, optional
         How many of the eight turned and mirrored views of an image are
         reconstructed; the reconstruction is their mean. More views leave less of
@@ -75,6 +79,7 @@ class AnomalyDetector(OutlierConventions):
         score: str = "peak",
         w: float = 0.1,
         smoothing: float = 2.0,
+        n_modes: int = 40,
         views: int = 1,
         seed: int = 0,
         level: float = 95,
@@ -93,7 +98,9 @@ class AnomalyDetector(OutlierConventions):
         )
         self.score_name, self.w, self.level = score, float(w), level
         self.smoothing, self.seed = float(smoothing), int(seed)
+        self.n_modes = ResidualModes(n_modes).n_modes
         self._noise: dict[str, scoring.ResidualNoise] = {}
+        self._modes: dict[str, ResidualModes] = {}
         self._calibrations: dict[str, Calibration] = {}
 
     @property
@@ -125,6 +132,11 @@ class AnomalyDetector(OutlierConventions):
     def image_shape(self) -> tuple[int, int, int]:
         """Shape (ny, nx, n_bands) of the images that the model takes."""
         return self._images.image_shape
+
+    @property
+    def views(self) -> int:
+        """Turned and mirrored views of an image that are reconstructed."""
+        return self._images.views
 
     @property
     def bands(self) -> tuple[str, ...] | None:
@@ -168,7 +180,10 @@ class AnomalyDetector(OutlierConventions):
         return () if self.calibration is None else self.calibration.levels
 
     def measure_noise(self, cutouts: Cutouts) -> "AnomalyDetector":
-        """Measure the residual noise that the peak score divides by.
+        """Measure the noise and the modes of the residuals of ordinary objects.
+
+        The peak and the whitened score divide by the noise, the orthogonal score
+        leaves the modes out.
 
         Parameters
         ----------
@@ -190,10 +205,12 @@ class AnomalyDetector(OutlierConventions):
         if len(cutouts) > 2000:
             cutouts = cutouts[np.sort(rng.permutation(len(cutouts))[:2000])]
         images = self._images.stretched(cutouts)
-        noise = scoring.ResidualNoise(self.smoothing)
-        self._noise[self.method] = noise.fit(
-            images, self._images.reconstruct(images)[0]
-        )
+        drawn = self._images.reconstruct(images)[0]
+        noise = scoring.ResidualNoise(self.smoothing).fit(images, drawn)
+        self._noise[self.method] = noise
+        if len(images) >= ResidualModes.LEAST:
+            modes = ResidualModes(self.n_modes).fit(noise.weighted(images, drawn))
+            self._modes[self.method] = modes
         return self
 
     def score_blocks(self, cutouts, block: int = BLOCK, start: int = 0):
@@ -222,10 +239,17 @@ class AnomalyDetector(OutlierConventions):
                 f"{self.method!r}: call `calibrate` (or `measure_noise`) first."
             )
         blocks = cutouts.chunks(block, start=start) if start else cutouts.chunks(block)
+        parts = (self._images, self.noise, self._modes.get(self.method))
+        if self.score_name == "orthogonal" and parts[2] is None:
+            raise ValueError(
+                'the score "orthogonal" needs at least '
+                f"{ResidualModes.LEAST} objects to measure the residual modes on: call "
+                "`measure_noise` with more ordinary objects."
+            )
         for part in blocks:
             rows = None
             if len(part):
-                rows = measure(self._images, self.noise, part, self.score_name, self.w)
+                rows = measure(*parts, part, self.score_name, self.w)
             yield rows, part.skipped
 
     def _raw_scores(self, cutouts) -> tuple[Table, int]:
@@ -388,28 +412,7 @@ class AnomalyDetector(OutlierConventions):
         dict
             Model, stretch, latent method, score, bands, calibration, versions.
         """
-        calibration = self.calibration
-        search = None if self.latent is None else self.latent.get_config()
-        return {
-            "model": type(self.model).__name__,
-            "model_config": _plain(self.model.get_config()),
-            "stretch": type(self.stretch).__name__,
-            "stretch_config": _plain(self.stretch.get_config()),
-            "latent": self.method,
-            "latent_config": _plain(search),
-            "score": self.score_name,
-            "w": self.w,
-            "smoothing": self.smoothing,
-            "views": self._images.views,
-            "bands": list(self.bands or ()),
-            "n_calibration": 0 if calibration is None else len(calibration),
-            "levels": [float(level) for level in self.levels],
-            "thresholds": {}
-            if calibration is None
-            else {str(k): float(v) for k, v in calibration.thresholds.items()},
-            "seed": self.seed,
-            "versions": versions(),
-        }
+        return _detector_files.record(self)
 
     def save(self, path: str | Path) -> None:
         """Write the detector as a folder of .keras and .json files.
@@ -421,10 +424,9 @@ class AnomalyDetector(OutlierConventions):
         """
         arguments = {"score": self.score_name, "w": self.w, "level": self.level}
         arguments |= {"smoothing": self.smoothing, "seed": self.seed}
-        arguments["views"] = self._images.views
-        _detector_files.write(
-            path, self._images, arguments, self._noise, self._calibrations
-        )
+        arguments |= {"views": self.views, "n_modes": self.n_modes}
+        measured = (self._noise, self._modes, self._calibrations)
+        _detector_files.write(path, self._images, arguments, *measured)
 
 
 def load_detector(path: str | Path) -> AnomalyDetector:
@@ -450,7 +452,7 @@ def load_detector(path: str | Path) -> AnomalyDetector:
         parts["model"], parts["stretch"], parts["search"], **parts["arguments"]
     )
     detector._images.encoder = parts["encoder"]
-    detector._noise = parts["noise"]
+    detector._noise, detector._modes = parts["noise"], parts["modes"]
     detector._calibrations = parts["calibrations"]
     return detector
 
@@ -461,8 +463,3 @@ def _require(cutouts, n: int, what: str) -> None:
             f"`cutouts` must hold at least {n} object(s) to {what}. "
             f"Received: {len(cutouts)}"
         )
-
-
-def _plain(config):
-    """Turn a config into plain lists, numbers and strings."""
-    return json.loads(json.dumps(config, default=str))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from astroanomaly import _config, _run_folder
+from astroanomaly import _config, _run_folder, _run_settings
 
 
 def train(
@@ -31,9 +31,10 @@ def train(
 ) -> "Run":
     """Train a detector on cutouts of ordinary objects and keep it in a folder.
 
-    The GAN is trained first, then the encoder. After every epoch a checkpoint
-    replaces the last one as a whole, so that a run that was killed at any moment
-    goes on with ``resume=True`` and ends with the bits of one never interrupted.
+    A GAN is trained first, then its encoder; the other models reconstruct by
+    themselves and have none. After every epoch a checkpoint replaces the last one as
+    a whole, so that a run that was killed at any moment goes on with ``resume=True``
+    and ends with the bits of one never interrupted.
 
     Parameters
     ----------
@@ -45,15 +46,16 @@ def train(
     config : str, Path or dict, optional
         TOML file (or its tables) that goes before the defaults: [data], [stretch],
         [model], [training], [encoder], [detector]. The ``config.toml`` of another
-        run will do. What is given as an argument goes before both.
+        run will do. What is given as an argument goes before both. Each model has
+        its own keys in [model] and [training]; [encoder] is the GAN's alone.
     size : int, optional
         Side of the images in pixels; 64 by default.
     bands : sequence of str, optional
         The bands to use, by name; all by default.
-    model : {"wgan_gp", "hsc"}, optional
+    model : {"wgan_gp", "hsc", "rbm", "dcae", "cvae", "aae"}, optional
         The model; "wgan_gp" by default.
     epochs : int, optional
-        Epochs of the GAN; 100 by default.
+        Epochs of the model, not of an encoder; 100 by default.
     seed : int, optional
         Seed of first weights, data order and every random number; 0 by default.
     resume : bool, optional
@@ -78,8 +80,8 @@ def train(
     Raises
     ------
     ValueError
-        If a setting is unknown or out of range, `out` holds something already, or
-        a resumed run has other settings or other cutouts.
+        If a setting is unknown, out of range or another model's, `out` holds
+        something already, or a resumed run has other settings or other cutouts.
     FloatingPointError
         If a loss is not finite; the last checkpoint stays.
     OSError
@@ -95,10 +97,9 @@ def train(
         "model": {"name": model},
         "training": {"epochs": epochs, "seed": seed},
     }
-    given = {t: {k: v for k, v in d.items() if v is not None} for t, d in given.items()}
-    given = _config.read_config(given)
+    given = _config.read_config(_config.merge(given))
     folder = Path(out)
-    settings = _settings(folder, _config.read_config(config), given, resume)
+    settings = _run_settings.settle(folder, _config.read_config(config), given, resume)
     if _run_folder.finished(folder):
         return load_run(folder)
     # Before the reading, which may take long: is this a place to write to?
@@ -113,26 +114,6 @@ def train(
     _run_folder.begin(folder, settings, record)
     training.run()
     return load_run(folder)
-
-
-def _settings(folder: Path, config: dict, given: dict, resume: bool) -> dict:
-    """Return the settings of a run that is new or goes on."""
-    holds = _run_folder.holds_files(folder)
-    if holds and not resume:
-        raise ValueError(
-            f"{folder} must be a new folder. Received: one that holds files already; "
-            "go on with its run by `resume` (--resume), or choose another."
-        )
-    if not holds:
-        return _config.resolve(config, given)
-    old = _run_folder.read_config(folder)
-    settings = _config.resolve(old, config, given)
-    if found := _config.differences(old, settings):
-        raise ValueError(
-            f"{folder} must be resumed with its own settings. "
-            f"Received: {'; '.join(found)}."
-        )
-    return settings
 
 
 def _training_data(folder, settings, path, catalog, n_workers, progress):
@@ -221,6 +202,27 @@ class Run:
         from astroanomaly.detector import load_detector
 
         return load_detector(self.folder / "detector")
+
+    def use(self, method: str | None = None):
+        """Give the detector, set to a latent method.
+
+        Parameters
+        ----------
+        method : {"encoder", "refine", "mapping"}, optional
+            How a GAN finds the z of an image; by default as it was saved.
+
+        Returns
+        -------
+        AnomalyDetector
+            The run's detector.
+
+        Raises
+        ------
+        ValueError
+            If the method is unknown, or the run's model reconstructs by itself.
+        """
+        _run_settings.check_method(self.settings, method)
+        return self.detector if method is None else self.detector.use(method)
 
     def read(self, path: str | Path, **options):
         """Open cutouts as those of the training were read.
@@ -328,7 +330,7 @@ def calibrate(
     levels : sequence of float, optional
         Levels in per cent.
     method : {"encoder", "refine", "mapping"}, optional
-        The latent method to calibrate; each keeps its own thresholds.
+        The latent method of a GAN to calibrate; each keeps its own thresholds.
     **reading
         Options of :func:`astroanomaly.read_cutouts`.
 
@@ -340,8 +342,8 @@ def calibrate(
     Raises
     ------
     ValueError
-        If the folder is not a run, the bands are others, or a level is outside
-        (0, 100) or needs more objects than there are.
+        If the folder is not a run, the bands are others, the model needs no latent
+        method, or a level is outside (0, 100) or needs more objects than there are.
 
     Warns
     -----
@@ -358,13 +360,11 @@ def calibrate(
     opened = load_run(run)
     for level in levels:
         required_size(level)  # Refuses levels outside (0, 100) before it reads.
+    default = opened.detector.latent
+    detector = opened.use(method)
+    used = detector.latent
     objects = opened.read(cutouts, **reading).read()
     _warn_if_trained_on(opened, objects, cutouts)
-    detector = opened.detector
-    default = detector.latent
-    if method is not None:
-        detector.use(method)
-    used = detector.latent
     detector.calibrate(objects, levels=levels)
     if used is not default:
         # The folder keeps the method that `score` takes when none is named.

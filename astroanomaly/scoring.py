@@ -8,7 +8,16 @@ from scipy.ndimage import gaussian_filter
 
 # Rings of the residual noise, in units of half the image's side.
 RING_EDGES = (0.125, 0.25, 0.375, 0.5, 0.625, 0.8125)
-SCORES = ("peak", "total", "residual", "feature")
+SCORES = (
+    "peak",
+    "total",
+    "residual",
+    "feature",
+    "mse",
+    "whitened",
+    "orthogonal",
+    "wasserstein",
+)
 
 
 def residual_score(images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
@@ -75,6 +84,54 @@ def total_score(residual: np.ndarray, feature: np.ndarray, w: float) -> np.ndarr
     array([11.])
     """
     return (1 - w) * residual + w * feature
+
+
+def mse_score(images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
+    """Average the squared residual over pixels and bands.
+
+    Parameters
+    ----------
+    images, reconstructions : ndarray of shape (n, ny, nx, n_bands)
+        Stretched images and their reconstructions.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        ``mean (x - G(z))^2`` (Alexander et al. 2020, arXiv:2008.12731), float64; NaN
+        where an image holds one.
+
+    Examples
+    --------
+    >>> mse_score(np.full((1, 2, 2, 1), 3.0), np.ones((1, 2, 2, 1)))
+    array([4.])
+    """
+    residual = np.asarray(images, np.float64) - reconstructions
+    return (residual**2).mean(axis=(1, 2, 3))
+
+
+def wasserstein_score(images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
+    """Compare the distributions of pixel values, wherever the pixels lie.
+
+    Parameters
+    ----------
+    images, reconstructions : ndarray of shape (n, ny, nx, n_bands)
+        Stretched images and their reconstructions.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        The 1-D Wasserstein distance between an image's pixel values and those of
+        its reconstruction: with equally many, the mean difference of the sorted
+        values, which Alexander et al. 2020 (arXiv:2008.12731) report beside the
+        squared error. float64; NaN where an image holds one.
+
+    Examples
+    --------
+    >>> wasserstein_score(np.array([[[[0.0], [1.0]]]]), np.array([[[[3.0], [0.0]]]]))
+    array([1.])
+    """
+    ranked = [np.sort(np.reshape(v, (len(v), -1))) for v in (images, reconstructions)]
+    return np.abs(ranked[0] - ranked[1]).mean(axis=1, dtype=np.float64)
 
 
 class ResidualNoise:
@@ -200,6 +257,35 @@ class ResidualNoise:
         ValueError
             If the noise is not measured yet, or on another number of bands.
         """
+        return self._significance(images, reconstructions)[0]
+
+    def weighted(self, images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
+        """Weigh the significance by the light that the model draws.
+
+        What bends or tears an object changes its light in proportion to it, and
+        empty sky shows nothing of it but noise.
+
+        Parameters
+        ----------
+        images, reconstructions : ndarray of shape (n, ny, nx, n_bands)
+            Stretched images and the closest generated ones.
+
+        Returns
+        -------
+        ndarray of shape (n, ny, nx, n_bands)
+            The significance times ``sqrt(B - B0)``, B the smoothed reconstruction and
+            B0 the brightness of the faintest pixels that the noise was measured on;
+            0 where B is below it.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`significance`.
+        """
+        return self._weighted(*self._significance(images, reconstructions))
+
+    def _significance(self, images, reconstructions):
+        """Return the significance and the smoothed reconstruction."""
         if not self.fitted:
             raise ValueError(
                 "the residual noise is not measured yet: call `fit` with ordinary "
@@ -218,7 +304,14 @@ class ResidualNoise:
                 residual[:, ring, b] /= np.interp(
                     level[:, ring, b], curve["brightness"], curve["noise"]
                 )
-        return residual
+        return residual, level
+
+    def _weighted(self, significance, level):
+        floor = np.array(
+            [min(c["brightness"][0] for c in curves) for curves in self.curves],
+            np.float32,
+        )
+        return significance * np.sqrt(np.maximum(level - floor, 0))
 
     def peak(self, images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
         """Take the largest excess of light, in units of its noise.
@@ -238,10 +331,57 @@ class ResidualNoise:
             Largest significance over pixels and bands; NaN where an image
             holds one.
         """
+        return self.scores(images, reconstructions)["peak_score"]
+
+    def whitened(self, images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
+        """Average the squared significance over pixels and bands.
+
+        A squared error in which each place counts by what is usual there, so that
+        neither the brightest pixels nor the model's own weak spots rule it. Both
+        signs count: light that is missing as well as light too much.
+
+        Parameters
+        ----------
+        images, reconstructions : ndarray of shape (n, ny, nx, n_bands)
+            Stretched images and the closest generated ones.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            About 1 for ordinary images; NaN where an image holds one.
+        """
+        return self.scores(images, reconstructions)["whitened_score"]
+
+    def scores(
+        self, images: np.ndarray, reconstructions: np.ndarray, modes=None
+    ) -> dict[str, np.ndarray]:
+        """Compute all scores that the noise is needed for, from one significance.
+
+        Parameters
+        ----------
+        images, reconstructions : ndarray of shape (n, ny, nx, n_bands)
+            Stretched images and the closest generated ones.
+        modes : ResidualModes, optional
+            Modes of the weighted residuals of ordinary objects.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n,)
+            `peak_score`, `whitened_score` and, with modes, `orthogonal_score`;
+            float64.
+        """
+        names = ["peak_score", "whitened_score"] + ["orthogonal_score"] * bool(modes)
         if len(images) == 0:
-            return np.zeros(0)
-        significance = self.significance(images, reconstructions)
-        return significance.max(axis=(1, 2, 3)).astype(np.float64)
+            return {name: np.zeros(0) for name in names}
+        significance, level = self._significance(images, reconstructions)
+        squared = np.square(significance, dtype=np.float64)
+        found = [
+            significance.max(axis=(1, 2, 3)).astype(np.float64),
+            squared.mean(axis=(1, 2, 3)),
+        ]
+        if modes:
+            found.append(modes.score(self._weighted(significance, level)))
+        return dict(zip(names, found, strict=True))
 
     def get_config(self) -> dict:
         """Return settings and curves."""

@@ -1,4 +1,4 @@
-"""Time the simulator by instrument, companions, mergers and worker processes."""
+"""Time the simulators of galaxies, mergers and lenses, by worker processes."""
 
 import time
 from functools import partial
@@ -8,6 +8,8 @@ from harness import Report, alternate, parse, ratio, show
 
 INSTRUMENTS = ("wfc3_f160w", "acs_f814w")
 PER_PAIR = 6  # one moment before the merger, one after, from three sides
+SETTINGS = ("autolens", "lenstronomy")
+SUBSTRUCTURE = ("none", "subhalos", "vortex")
 
 
 def main(argv=None) -> dict:
@@ -17,15 +19,18 @@ def main(argv=None) -> dict:
         __doc__,
         n=(256, 8),
         size=(64, 32),
+        n_large=(64, 2),
+        size_large=(150, 32),
         rounds=(3, 1),
         companions=([0.0, 1.0], [1.0]),
         workers=([1, 2], [1]),
     )
-    report = Report("simulate", "Simulating galaxies", args)
+    report = Report("simulate", "Simulating galaxies and lenses", args)
     n_pairs = -(-args.n // PER_PAIR)
     report.note(
-        "importing GalSim and drawing the first two images, and the first pair, of "
-        f"each instrument took {first(args):.2g} s, not counted below"
+        "importing GalSim and lenstronomy and drawing the first two galaxies, the "
+        "first pair of each instrument and the first lens of each setting took "
+        f"{first(args):.2g} s, not counted below"
     )
     report.table(
         f"{args.n} images of {args.size} pixels, medians of {args.rounds}",
@@ -36,6 +41,11 @@ def main(argv=None) -> dict:
         f"medians of {args.rounds}",
         time_mergers(args, n_pairs),
     )
+    report.table(
+        f"{args.n} lenses of {args.size} pixels (autolens), {args.n_large} of "
+        f"{args.size_large} (lenstronomy), medians of {args.rounds}",
+        time_lenses(args),
+    )
     report.note("starting the processes is within the time")
     return report.write()
 
@@ -43,11 +53,13 @@ def main(argv=None) -> dict:
 def first(args) -> float:
     """Return the seconds of what is not counted."""
     start = time.perf_counter()
-    from astroanomaly.simulate import galaxies, mergers
+    from astroanomaly.simulate import galaxies, lenses, mergers
 
     for instrument in INSTRUMENTS:
         galaxies(2, instrument=instrument, size=args.size, n_workers=1)
         mergers(1, instrument=instrument, size=args.size, n_workers=1)
+    for setting in SETTINGS:
+        lenses(1, setting=setting, size=args.size, n_workers=1)
     return time.perf_counter() - start
 
 
@@ -111,6 +123,43 @@ def time_mergers(args, n_pairs: int) -> list[dict]:
             ),
         }
         for (instrument, n_workers), values in seconds.items()
+    ]
+
+
+def time_lenses(args) -> list[dict]:
+    """Time lenses, smooth and with each kind of substructure."""
+    from astroanomaly.simulate import lenses
+
+    shapes = {
+        "autolens": (args.n, args.size),
+        "lenstronomy": (args.n_large, args.size_large),
+    }
+    cases = {
+        (setting, sector, n_workers): partial(
+            lenses,
+            shapes[setting][0],
+            setting=setting,
+            substructure=sector,
+            size=shapes[setting][1],
+            n_workers=n_workers,
+            seed=args.seed,
+        )
+        for setting in SETTINGS
+        for sector in SUBSTRUCTURE
+        for n_workers in args.workers
+    }
+    seconds = alternate(cases, args.rounds, warm_up=0)
+    return [
+        {
+            "setting": setting,
+            "substructure": sector,
+            "processes": n_workers,
+            "images/s": float(shapes[setting][0] / np.median(values)),
+            "speed over one process": ratio(
+                seconds[setting, sector, args.workers[0]], values
+            ),
+        }
+        for (setting, sector, n_workers), values in seconds.items()
     ]
 
 

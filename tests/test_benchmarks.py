@@ -131,8 +131,12 @@ def test_memory(run):
 
 
 def test_simulate(run):
-    galaxies, mergers = run("simulate")
+    galaxies, mergers, lenses = run("simulate")
     for rows in (galaxies, mergers):
         assert [row["instrument"] for row in rows] == ["wfc3_f160w", "acs_f814w"]
         assert all(row["images/s"] > 0 for row in rows)
     assert [row["with a companion"] for row in galaxies] == [1.0, 1.0]
+    sectors = ["none", "subhalos", "vortex"]
+    assert [row["substructure"] for row in lenses] == sectors * 2
+    assert [row["setting"] for row in lenses[::3]] == ["autolens", "lenstronomy"]
+    assert all(row["images/s"] > 0 for row in lenses)

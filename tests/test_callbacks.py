@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from astroanomaly import callbacks
+from astroanomaly import callbacks, plots
 from astroanomaly.data.pipeline import dataset
 from astroanomaly.models import WGANGP
 
@@ -75,6 +75,42 @@ def test_sample_grid_draws_the_same_latent_vectors(gan, tmp_path):
 def test_sample_grid_needs_an_image(tmp_path):
     with pytest.raises(ValueError, match="`n` must be at least 1. Received: 0"):
         callbacks.SampleGrid(tmp_path, n=0)
+
+
+class Halves(keras.Model):
+    """Reconstructs every image at half its brightness."""
+
+    def reconstruct(self, images):
+        return images / 2
+
+
+def test_reconstructions_stand_beside_their_images(tmp_path, monkeypatch):
+    drawn = []
+    plain = plots.sample_grid
+
+    def seen(images, columns):
+        drawn.append((images, columns))
+        return plain(images, columns)
+
+    monkeypatch.setattr(plots, "sample_grid", seen)
+    images = np.random.default_rng(1).random((5, 8, 8, 1)).astype("f4")
+    grid = callbacks.ReconstructionGrid(tmp_path, images)
+    grid.set_model(Halves())
+    grid.on_epoch_end(0)
+    grid.on_epoch_end(9)
+    first, tenth = sorted(tmp_path.iterdir())
+    assert first.name == "reconstructions_0001.png"
+    assert tenth.name == "reconstructions_0010.png"
+    assert first.read_bytes()[:4] == b"\x89PNG"
+    shown, columns = drawn[0]
+    assert columns % 2 == 0
+    np.testing.assert_array_equal(shown[::2], images)
+    np.testing.assert_array_equal(shown[1::2], images / 2)
+
+
+def test_reconstructions_need_an_image(tmp_path):
+    with pytest.raises(ValueError, match="`images` must hold at least one image. Rec"):
+        callbacks.ReconstructionGrid(tmp_path, np.zeros((0, 8, 8, 1)))
 
 
 def test_progress_names_epoch_and_losses(gan, data):

@@ -310,11 +310,70 @@ def test_unknown_names(capsys, work, tmp_path):
     words = ["score", work / "run", work / "test", "--out", tmp_path / "t.xlsx"]
     assert "must end in .ecsv, .fits, .csv, .parquet. Rec" in _fails(capsys, *words)
     words = ["train", work / "train", "--out", tmp_path / "run", "--model", "vae"]
-    assert "`model` must be one of wgan_gp, hsc. Received: vae" in _fails(
+    assert "`model` must be one of wgan_gp, hsc, rbm, dcae, cvae, aae. Rec" in _fails(
         capsys, *words
     )
     words = ["evaluate", work / "scores.doc", work / "test" / "catalog.ecsv"]
     assert "must end in .ecsv" in _fails(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "words", "sentence"),
+    [
+        ("vae", "", [], "`model` must be one of wgan_gp, hsc, rbm, dcae, cvae, aae."),
+        ("dcae", "", ["--epochs", "0"], "[training] epochs of at least 1. Received: 0"),
+        (
+            "aae",
+            "[model]\nwidth = 4\n[encoder]\nepochs = 1",
+            [],
+            "no [encoder], as it reconstructs by itself. Received: [model] width; "
+            "[encoder] epochs, which other models have.",
+        ),
+        (
+            "cvae",
+            "[training]\nkl_start = 2",
+            ["--epochs", "2"],
+            "`kl_start` must be below the 2 epochs of the training, or the KL term "
+            "never counts. Received: 2",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_the_model(
+    capsys, work, tmp_path, model, config, words, sentence
+):
+    (tmp_path / "run.toml").write_text(config)
+    words = ["train", work / "train", "--out", tmp_path / "run", *words]
+    words += ["--model", model, "--config", tmp_path / "run.toml"]
+    assert sentence in _fails(capsys, *words)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_autoencoder_needs_no_latent_search(capsys, work, tmp_path):
+    run, table = tmp_path / "run", tmp_path / "scores.ecsv"
+    (tmp_path / "run.toml").write_text("[model]\nlatent_dim = 4")
+    words = ["train", work / "train", "--out", run, "--model", "dcae", "--size", "32"]
+    words += ["--config", tmp_path / "run.toml", "--epochs", "1"]
+    assert cli.main([str(word) for word in words]) == 0
+    held_out = ["calibrate", run, work / "held_out", "--levels", "90"]
+    assert cli.main([str(word) for word in held_out]) == 0
+    for words in (
+        ["calibrate", run, work / "held_out", "--method", "mapping"],
+        ["score", run, work / "test", "--out", table, "--method", "encoder"],
+    ):
+        assert _fails(capsys, *words) == (
+            "astroanomaly: The model dcae reconstructs by itself and needs no latent "
+            f"search: leave `method` (--method) out. Received: {words[-1]}"
+        )
+    assert cli.main(["score", str(run), str(work / "test"), "--out", str(table)]) == 0
+    found = survey.read_table(table)
+    assert (found.meta["model"], found.meta["latent"]) == ("DCAE", "model")
+    assert set(found["object_id"]) == {f"test_{i:03d}" for i in range(20)}
+    np.testing.assert_array_equal(found["anomaly_score"], found["peak_score"])
+    assert np.isnan(found["latent_norm"]).all()
+    page = tmp_path / "report.html"
+    words = ["report", run, table, work / "test", "--out", page, "--n", "2"]
+    assert cli.main([str(word) for word in words]) == 0
+    assert "Training curves by epoch" in page.read_text()
 
 
 def test_nothing_to_read(capsys, work, tmp_path):

@@ -1,9 +1,87 @@
+import json
 import math
+import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from astroanomaly import _config
+
+ROOT = Path(__file__).resolve().parents[1]
+# What a run of the default model recorded before there were others.
+WGAN_GP = """[data]
+size = 64
+edge = "pad"
+nan = "fill"
+
+[stretch]
+name = "asinh"
+percentiles = [0.0, 100.0]
+per_image = false
+
+[model]
+name = "wgan_gp"
+latent_dim = 128
+width = 32
+kernel_size = 5
+n_critic = 5
+gradient_penalty_weight = 10.0
+
+[training]
+epochs = 100
+batch_size = 64
+learning_rate = 0.0001
+beta_1 = 0.0
+beta_2 = 0.9
+augment = false
+seed = 0
+sample_grid = 16
+
+[encoder]
+epochs = 50
+learning_rate = 0.001
+feature_weight = 1.0
+latent_weight = 0.0
+
+[detector]
+score = "peak"
+w = 0.1
+smoothing = 2.0
+views = 1
+level = 95
+"""
+COMMON = {"epochs": 100, "batch_size": 100, "augment": False, "seed": 0}
+COMMON |= {"sample_grid": 16}
+OWN = {
+    "rbm": ({"n_hidden": 1000, "weight_scale": 0.01}, {}),
+    "dcae": (
+        {"latent_dim": 1000, "weight_decay": 1e-5},
+        {"learning_rate": 2e-3, "schedule": "one_cycle"},
+    ),
+    "cvae": (
+        {"latent_dim": 1000, "weight_decay": 1e-5},
+        {
+            "learning_rate": 2e-3,
+            "schedule": "one_cycle",
+            "beta_max": 1.0,
+            "kl_start": 20,
+            "kl_ramp": 20,
+        },
+    ),
+    "aae": (
+        {"latent_dim": 1000, "prior_scale": 5.0},
+        {
+            "learning_rate": 1e-3,
+            "critic_learning_rate": 1e-3,
+            "adversarial_learning_rate": 1e-4,
+        },
+    ),
+}
+
+
+def _resolved(model, **training):
+    return _config.resolve({"model": {"name": model}, "training": training})
 
 
 def test_what_is_written_is_read_back():
@@ -35,8 +113,103 @@ def test_the_hsc_model_brings_the_published_settings():
     assert settings["training"]["batch_size"] == 32
 
 
+def test_the_record_of_the_default_model_is_as_it_was():
+    assert _config.dumps(_config.resolve()) == WGAN_GP
+    assert _config.resolve(tomllib.loads(WGAN_GP)) == _config.resolve()
+
+
+@pytest.mark.parametrize("model", OWN)
+def test_each_model_has_its_own_settings_and_no_encoder(model):
+    settings = _resolved(model)
+    own, training = OWN[model]
+    assert settings["model"] == {"name": model, **own}
+    assert settings["training"] == COMMON | training
+    assert "encoder" not in settings
+    assert _config.reconstructs(model)
+    assert not _config.reconstructs("hsc")
+    rest = ("data", "stretch", "detector")
+    assert all(settings[table] == _config.resolve()[table] for table in rest)
+    assert _config.resolve(tomllib.loads(_config.dumps(settings))) == settings
+
+
+@pytest.mark.parametrize(
+    ("model", "tables", "sentence"),
+    [
+        (
+            "dcae",
+            {"model": {"width": 3}, "encoder": {"epochs": 2}},
+            "The model dcae takes in [model] name, latent_dim, weight_decay; no "
+            "[encoder], as it reconstructs by itself. Received: [model] width; "
+            "[encoder] epochs, which other models have.",
+        ),
+        (
+            "rbm",
+            {"encoder": {"width": 4}},
+            "The model rbm takes no [encoder], as it reconstructs by itself. "
+            "Received: [encoder] width, which other models have.",
+        ),
+        (
+            "aae",
+            {"training": {"kl_start": 4, "beta_1": 0.5}},
+            "The model aae takes in [training] epochs, batch_size, learning_rate, "
+            "critic_learning_rate, adversarial_learning_rate, augment, seed, "
+            "sample_grid. Received: [training] kl_start, beta_1, which other models "
+            "have.",
+        ),
+        (
+            "wgan_gp",
+            {"model": {"n_hidden": 9}},
+            "The model wgan_gp takes in [model] name, latent_dim, width, kernel_size, "
+            "n_critic, gradient_penalty_weight, ema. Received: [model] n_hidden, "
+            "which other models have.",
+        ),
+    ],
+)
+def test_settings_of_another_model_are_refused_by_name(model, tables, sentence):
+    found = _config.read_config(tables)  # Its name may come from elsewhere.
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        _config.resolve(found, {"model": {"name": model}})
+
+
+@pytest.mark.parametrize(
+    ("epochs", "start", "ramp"), [(500, 100, 100), (9, 1, 1), (1, 0, 1)]
+)
+def test_annealing_takes_a_fifth_of_the_epochs_each(epochs, start, ramp):
+    training = _resolved("cvae", epochs=epochs)["training"]
+    assert (training["kl_start"], training["kl_ramp"]) == (start, ramp)
+    training = _resolved("cvae", epochs=epochs, kl_start=0, kl_ramp=7)["training"]
+    assert (training["kl_start"], training["kl_ramp"]) == (0, 7)
+
+
+@pytest.mark.parametrize(
+    ("training", "sentence"),
+    [
+        ({"kl_start": 10}, "`kl_start` must be below the 10 epochs of .*Received: 10"),
+        ({"kl_start": -1}, "`kl_start` must be at least 0 epochs. Received: -1"),
+        ({"kl_ramp": 0}, "`kl_ramp` must be at least 1 epochs. Received: 0"),
+        ({"schedule": "x"}, "`schedule` must be one of one_cycle, constant. Rec.* x"),
+    ],
+)
+def test_an_impossible_training_is_refused(training, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        _resolved("cvae", epochs=10, **training)
+
+
+def test_the_settings_page_names_the_keys_of_every_other_model():
+    text = (ROOT / "docs" / "run_folder.md").read_text(encoding="utf-8")
+    usual = set(_config.SCHEMA["training"]) - {"batch_size", "learning_rate"}
+    for model in OWN:
+        (row,) = re.findall(rf"^\| `{model}` \| (.*) \|$", text, flags=re.M)
+        tables = _config.schema(model)
+        known = {**tables["model"], **tables["training"]}
+        known = {k: v[0] for k, v in known.items() if k not in usual | {"name"}}
+        shown = re.findall(r"`(\w+)`(?: ([^,;`]+))?", row)
+        assert {k: json.loads(v) if v else None for k, v in shown} == known
+
+
 def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match="`model` must be one of wgan_gp, hsc. Rec.*x"):
+    known = "wgan_gp, hsc, rbm, dcae, cvae, aae"
+    with pytest.raises(ValueError, match=f"`model` must be one of {known}. Rec.*x"):
         _config.resolve({"model": {"name": "x"}})
     with pytest.raises(ValueError, match="`stretch` must be one of linear, sqrt, log"):
         _config.resolve({"stretch": {"name": "x"}})
@@ -69,6 +242,13 @@ def test_the_record_of_a_run_is_a_config(tmp_path):
     settings = _config.resolve({"model": {"width": 8}})
     file.write_text(_config.dumps({**settings, "run": {"format": 1}, "versions": {}}))
     assert _config.read_config(file) == settings
+
+
+def test_layers_are_laid_over_one_another_without_defaults():
+    merged = _config.merge(
+        {"data": {"bands": ("J", "H"), "size": 32}}, {"data": {"size": None}}
+    )
+    assert merged == {"data": {"bands": ["J", "H"], "size": 32}}
 
 
 def test_differences_name_the_key_and_both_values():

@@ -20,6 +20,7 @@ EXTRAS = {
     "statmorph",
     "photutils",
     "skimage",
+    "lenstronomy",
 }
 
 # Imports run one way (docs of each room): from a higher number to a lower one.
@@ -30,6 +31,7 @@ ROOMS = {
     "models": 1,
     "latent": 2,
     "scoring": 2,
+    "residual_modes": 2,
     "calibration": 2,
     "detector": 3,
     "evaluation": 3,

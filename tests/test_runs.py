@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 
-from astroanomaly import runs
+from astroanomaly import _training, runs
 from astroanomaly.detector import load_detector
 from astroanomaly.models import WGANGP
 
@@ -23,6 +23,13 @@ CONFIG = {
     "training": {"epochs": 2, "batch_size": 8, "sample_grid": 4, "augment": True},
     "encoder": {"epochs": 2},
 }
+TINY = {
+    "rbm": {"n_hidden": 6},
+    "dcae": {"latent_dim": 4},
+    "cvae": {"latent_dim": 4},
+    "aae": {"latent_dim": 4},
+}
+OPTIMIZERS = ("optimizer", "critic_optimizer", "adversarial_optimizer")
 KILLED = """
 import os, signal, sys
 import keras
@@ -64,14 +71,14 @@ def run(folder):
 
 def _weights(path):
     model = keras.saving.load_model(path)
-    optimizers = [getattr(model, n, None) for n in ("optimizer", "critic_optimizer")]
+    optimizers = [getattr(model, name, None) for name in OPTIMIZERS]
     states = [v for o in optimizers if o is not None for v in o.variables]
     return [np.asarray(v) for v in (*model.variables, *states)]
 
 
 def _same(one, other):
     ours, theirs = _weights(one), _weights(other)
-    assert len(ours) == len(theirs) > 10
+    assert len(ours) == len(theirs) > 8
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -151,6 +158,53 @@ def _interrupt(self, images):
     raise KeyboardInterrupt
 
 
+class Stop(keras.callbacks.Callback):
+    """Stops in the second of three epochs, as Ctrl-C does."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == (1, 1):
+            raise KeyboardInterrupt
+
+
+def _tiny(model):
+    return {
+        "data": {"size": 32},
+        "model": {"name": model, **TINY[model]},
+        "training": {"epochs": 3, "batch_size": 8, "sample_grid": 4, "augment": True},
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", TINY)
+def test_every_model_goes_on_to_the_bit(folder, tmp_path, model):
+    whole = runs.train(folder / "train.npy", tmp_path / "whole", _tiny(model), seed=5)
+    out = tmp_path / "broken"
+    with pytest.MonkeyPatch.context() as patch:
+        plain = _training.Training._watchers
+        patch.setattr(_training.Training, "_watchers", lambda *a: [*plain(*a), Stop()])
+        with pytest.raises(KeyboardInterrupt):
+            runs.train(folder / "train.npy", out, _tiny(model), seed=5)
+    assert not (out / "model.keras").exists()
+    resumed = runs.train(folder / "train.npy", out, resume=True)
+    assert resumed.settings == whole.settings
+    _same(out / "model.keras", whole.folder / "model.keras")
+    for name in ("history.csv", "detector/detector.json", "config.toml"):
+        assert (out / name).read_bytes() == (whole.folder / name).read_bytes()
+    grid = "reconstructions" if model == "dcae" else "samples"
+    names = {f"{grid}_{epoch:04d}.png" for epoch in (1, 2, 3)}
+    for run in (out, whole.folder):
+        figures = {path.name for path in (run / "figures").iterdir()}
+        assert figures == names | {"training_curves.png"}
+        assert [p.name for p in (run / "checkpoint").iterdir()] == [f"{model}.keras"]
+        assert not (run / "detector" / "encoder.keras").exists()
+    assert "encoder" not in resumed.settings
+    found = runs.calibrate(out, folder / "held_out.npy", levels=(80,)).detector
+    assert (found.method, found.levels) == ("model", (80,))
+
+
 def test_a_finished_run_is_resumed_at_no_cost(run, folder, monkeypatch):
     monkeypatch.setattr("astroanomaly._training.Training.run", None)
     again = runs.train("nowhere", folder / "run", resume=True)
@@ -181,7 +235,8 @@ def test_a_resume_with_other_images_is_refused(run, folder, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"model": "vae"}, "`model` must be one of wgan_gp, hsc. Received: vae"),
+        ({"model": "vae"}, "`model` must be one of wgan_gp, hsc, rbm, .*Received: vae"),
+        ({"model": "dcae", "config": {"encoder": {"epochs": 1}}}, "takes no .encoder"),
         ({"config": {"model": {"ema": 2.0}}}, "`ema` must be None or within"),
         ({"config": {"detector": {"score": "x"}}}, "`score` must be one of"),
         ({"config": {"stretch": {"name": "sqrt", "a": 0.1}}}, "sqrt has no setting a"),

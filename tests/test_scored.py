@@ -20,6 +20,9 @@ def test_table_has_the_stable_columns(table):
         "feature_score",
         "total_score",
         "peak_score",
+        "whitened_score",
+        "orthogonal_score",
+        "mse_score",
         "latent_norm",
         "p_value",
         "is_anomaly_90",
@@ -51,6 +54,17 @@ def test_scores_are_those_of_the_parts(detector, parts, table, test_set):
     assert row["latent_norm"] == pytest.approx(np.linalg.norm(z), rel=1e-4)
     peak = detector.noise.peak(image, drawn)[0]
     assert row["peak_score"] == pytest.approx(peak, rel=1e-3)
+    squared = np.mean(np.square(image - drawn))
+    assert row["mse_score"] == pytest.approx(squared, rel=1e-3)
+
+
+@pytest.mark.parametrize("score", ["mse", "whitened", "orthogonal", "wasserstein"])
+def test_each_score_can_rank(parts, score, test_set):
+    detector = AnomalyDetector(*parts, score=score).calibrate(blobs(60, 2), (50,))
+    table = detector.score(test_set)
+    np.testing.assert_array_equal(table["anomaly_score"], table[f"{score}_score"])
+    companions = [row.split("-")[0] == "4" for row in table["object_id"]]
+    assert np.mean(companions[:5]) > 2 * np.mean(companions)
 
 
 def test_clipped_and_unsettled_images_are_flagged(parts):
@@ -67,4 +81,11 @@ def test_clipped_and_unsettled_images_are_flagged(parts):
 
 
 def test_scores_that_rank_are_those_of_scoring():
-    assert scoring.SCORES == ("peak", "total", "residual", "feature")
+    paper = ("peak", "total", "residual", "feature")
+    assert scoring.SCORES == (*paper, "mse", "whitened", "orthogonal", "wasserstein")
+
+
+def test_the_orthogonal_score_wants_its_modes(parts):
+    detector = AnomalyDetector(*parts, score="orthogonal").measure_noise(blobs(3, 2))
+    with pytest.raises(ValueError, match='score "orthogonal" needs at least 4 objects'):
+        detector.calibrate(blobs(20, 2), (50,))

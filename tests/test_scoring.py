@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import wasserstein_distance
 
 from astroanomaly import scoring
+from astroanomaly.residual_modes import ResidualModes
 
 RNG = np.random.default_rng(4)
 
@@ -18,6 +20,67 @@ def test_sums_by_hand():
     assert scoring.total_score(residual, np.array([1.0, 2.0]), 0.25) == pytest.approx(
         [0.75 * 3.5 + 0.25, 0.75 * 8 + 0.5]
     )
+
+
+def test_mean_squares_by_hand():
+    images = np.zeros((1, 2, 2, 1), np.float32)
+    images[0, 0, 0, 0], images[0, 1, 1, 0] = -1.0, 3.0
+    assert scoring.mse_score(images, np.zeros_like(images)).tolist() == [2.5]
+
+
+def test_wasserstein_is_that_of_scipy():
+    images, drawn = RNG.normal(size=(2, 3, 8, 8, 2)).astype(np.float32)
+    expected = [
+        wasserstein_distance(a.ravel(), b.ravel())
+        for a, b in zip(images, drawn, strict=True)
+    ]
+    assert scoring.wasserstein_score(images, drawn) == pytest.approx(expected, rel=1e-5)
+
+
+def test_nan_pixels_make_nan_scores():
+    images = np.zeros((2, 32, 32, 1), np.float32)
+    images[1, 3, 3] = np.nan
+    drawn = np.zeros_like(images)
+    noise = scoring.ResidualNoise().fit(RNG.normal(size=images.shape), drawn)
+    found = noise.scores(images, drawn)
+    found["mse"] = scoring.mse_score(images, drawn)
+    found["wasserstein"] = scoring.wasserstein_score(images, drawn)
+    for scores in found.values():
+        assert np.isnan(scores).tolist() == [False, True]
+
+
+def test_whitened_score_of_a_noise_field_is_one():
+    sky = RNG.normal(0, 0.1, (300, 32, 32, 2)).astype(np.float32)
+    noise = scoring.ResidualNoise(smoothing=1.0).fit(sky, np.zeros_like(sky))
+    fresh = RNG.normal(0, 0.1, (100, 32, 32, 2))
+    zero = np.zeros_like(fresh)
+    assert noise.whitened(fresh, zero).mean() == pytest.approx(1, abs=0.02)
+    # Missing light counts as light too much does.
+    assert noise.whitened(-fresh, zero) == pytest.approx(noise.whitened(fresh, zero))
+
+
+def test_weights_are_the_root_of_the_light():
+    level = np.linspace(0.0, 1.0, 64, dtype=np.float32)
+    smooth = np.broadcast_to(level[None, None, :, None], (300, 64, 64, 1))
+    images = smooth + RNG.normal(0, 0.1, smooth.shape)
+    noise = scoring.ResidualNoise(smoothing=2.0).fit(images, smooth)
+    weighted = noise.weighted(images, smooth)
+    ratio = weighted / noise.significance(images, smooth)
+    # The faintest bin lies near 0, so the weight is about the root of the level.
+    assert ratio[0, 32, 40, 0] == pytest.approx(np.sqrt(level[40]), abs=0.05)
+    assert ratio[0, 32, 10, 0] == pytest.approx(np.sqrt(level[10]), abs=0.1)
+
+
+def test_modes_add_the_orthogonal_score():
+    sky = RNG.normal(0, 0.1, (40, 32, 32, 1)).astype(np.float32)
+    zero = np.zeros_like(sky)
+    noise = scoring.ResidualNoise(smoothing=1.0).fit(sky, zero)
+    modes = ResidualModes(3).fit(noise.weighted(sky, zero))
+    found = noise.scores(sky, zero, modes)
+    expected = modes.score(noise.weighted(sky, zero))
+    np.testing.assert_array_equal(found["orthogonal_score"], expected)
+    assert noise.scores(sky[:0], zero[:0], modes)["orthogonal_score"].shape == (0,)
+    assert "orthogonal_score" not in noise.scores(sky, zero)
 
 
 def test_noise_of_a_flat_sky_is_that_of_a_smoothed_white_field():

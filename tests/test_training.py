@@ -4,6 +4,7 @@ import pytest
 from astroanomaly import _config, stretches
 from astroanomaly._training import Training, make_stretch, stretched
 from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.models import WGANGP
 
 
 def test_the_settings_name_the_stretch():
@@ -23,23 +24,50 @@ def test_chunks_are_stretched_as_the_whole():
     )
 
 
-def test_a_training_is_made_as_the_settings_say(tmp_path):
-    images = np.random.default_rng(1).random((4, 32, 32, 1)).astype("f4")
+@pytest.fixture
+def cutouts():
+    return Cutouts(np.random.default_rng(1).random((9, 32, 32, 1)).astype("f4"))
+
+
+def test_a_gan_is_made_with_its_encoder(cutouts, tmp_path):
     settings = _config.resolve(
         {
-            "model": {"width": 4, "latent_dim": 8, "n_critic": 2},
-            "training": {"learning_rate": 3e-4, "beta_1": 0.5, "seed": 9},
-            "encoder": {"width": 6, "learning_rate": 2e-3},
-            "detector": {"score": "total", "w": 0.3},
+            "model": {"width": 4, "latent_dim": 8},
+            "encoder": {"width": 6},
+            "detector": {"score": "total", "w": 0.3, "n_modes": 7},
         }
     )
-    training = Training(tmp_path, settings, Cutouts(images), progress=False)
-    gan, encoder = training.gan, training.encoder
-    assert (gan.width, gan.n_critic, gan.seed) == (4, 2, 9)
-    for optimizer in (gan.optimizer, gan.critic_optimizer):
-        assert float(optimizer.learning_rate) == np.float32(3e-4)
-        assert optimizer.beta_1 == 0.5
-    assert (encoder.width, encoder.gan is gan) == (6, True)
-    assert float(encoder.optimizer.learning_rate) == np.float32(2e-3)
+    training = Training(tmp_path, settings, cutouts, progress=False)
+    assert isinstance(training.model, WGANGP)
+    assert training.name == "gan"
+    assert training.encoder.gan is training.model
+    assert training.encoder.width == 6
     assert (training.detector.score_name, training.detector.w) == ("total", 0.3)
+    assert (training.detector.method, training.detector.n_modes) == ("encoder", 7)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_models_reconstruct_by_themselves(cutouts, tmp_path):
+    settings = _config.resolve(
+        {
+            "model": {"name": "dcae", "latent_dim": 4},
+            "training": {"epochs": 5, "batch_size": 4},
+        }
+    )
+    training = Training(tmp_path, settings, cutouts, progress=False)
+    assert (training.name, training.encoder) == ("dcae", None)
+    assert training.detector.method == "model"
+    # Two whole batches of nine images in each of five epochs.
+    assert training.model.optimizer._learning_rate.n_steps == 10
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_kl_weight_out_of_range_is_refused_before_anything_is_written(
+    cutouts, tmp_path
+):
+    settings = _config.resolve(
+        {"model": {"name": "cvae", "latent_dim": 4}, "training": {"beta_max": -1.0}}
+    )
+    with pytest.raises(ValueError, match="`beta_max` must be finite and >= 0. Rec.*-1"):
+        Training(tmp_path, settings, cutouts, progress=False)
     assert not list(tmp_path.iterdir())

@@ -273,7 +273,8 @@ def concatenate(parts: Sequence[Cutouts]) -> Cutouts:
     -------
     Cutouts
         All objects, in order. A column that only some parts have is filled with
-        NaN (numbers, truth values) or "" (text). `skipped` lists are joined.
+        NaN (numbers, truth values), "" (text) or empty arrays (arrays). `skipped`
+        lists are joined.
 
     Raises
     ------

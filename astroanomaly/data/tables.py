@@ -26,7 +26,19 @@ def _fill_column(column):
         return column.astype(float).filled(np.nan)
     if kind in "US":
         return column.astype(str).filled("")
-    return column
+    return _fill_arrays(column)
+
+
+def _fill_arrays(column):
+    """Return a column of arrays with empty ones where none is; others as they are."""
+    missing = np.ma.getmaskarray(column)
+    present = np.ma.getdata(column)[~missing]
+    if not all(isinstance(value, np.ndarray) for value in present):
+        return column
+    filled = column.filled(0)
+    for row in np.flatnonzero(missing):
+        filled[row] = np.zeros(0)
+    return filled
 
 
 def fill_missing(table: Table) -> Table:
@@ -41,7 +53,7 @@ def fill_missing(table: Table) -> Table:
     -------
     Table
         Missing numbers and truth values are NaN (such a column becomes float),
-        missing text is "".
+        missing text is "", and a missing array (of a column of arrays) is empty.
 
     Examples
     --------

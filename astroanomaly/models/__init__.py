@@ -1,5 +1,11 @@
 """Models of ordinary images; each is a Keras model with an ordinary ``fit``."""
 
+from astroanomaly.models.aae import AAE
+from astroanomaly.models.annealing import KLAnnealing
+from astroanomaly.models.cvae import CVAE
+from astroanomaly.models.dcae import DCAE
+from astroanomaly.models.rbm import RBM
+from astroanomaly.models.schedules import OneCycle
 from astroanomaly.models.wgan_gp import WGANGP
 
-__all__ = ["WGANGP"]
+__all__ = ["AAE", "CVAE", "DCAE", "RBM", "KLAnnealing", "OneCycle", "WGANGP"]

@@ -22,6 +22,10 @@ from ._style import (
 
 _BASELINES = ("brightness", "pca", "isolation_forest", "baseline_")
 _PANELS = {
+    "loss": "loss",
+    "reconstruction_loss": "reconstruction loss",
+    "kl": "KL divergence",
+    "beta": "KL weight",
     "critic_loss": "critic loss",
     "generator_loss": "generator loss",
     "gradient_penalty": "gradient penalty",
@@ -103,9 +107,10 @@ def training_curves(history):
     Returns
     -------
     matplotlib.figure.Figure
-        One panel a metric: critic_loss, generator_loss, gradient_penalty and
-        wasserstein first, then any other; ``val_`` metrics dashed in the panel
-        of the metric they check. NaN leaves a gap.
+        One panel a metric: loss, reconstruction_loss, kl, beta, critic_loss,
+        generator_loss, gradient_penalty and wasserstein first, then any other;
+        ``val_`` metrics dashed in the panel of the metric they check. NaN leaves a
+        gap.
 
     Raises
     ------

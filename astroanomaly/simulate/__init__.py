@@ -2,8 +2,21 @@
 
 from astroanomaly.simulate.galaxies import galaxies
 from astroanomaly.simulate.instruments import Instrument
+from astroanomaly.simulate.lens_settings import LensSetting
+from astroanomaly.simulate.lenses import lenses
 from astroanomaly.simulate.mergers import mergers
 from astroanomaly.simulate.real import real_galaxies
 from astroanomaly.simulate.sky import Sky
+from astroanomaly.simulate.substructure import Subhalos, Vortex
 
-__all__ = ["Instrument", "Sky", "galaxies", "mergers", "real_galaxies"]
+__all__ = [
+    "Instrument",
+    "LensSetting",
+    "Sky",
+    "Subhalos",
+    "Vortex",
+    "galaxies",
+    "lenses",
+    "mergers",
+    "real_galaxies",
+]

@@ -72,27 +72,71 @@ def expose(scene, camera, size, noise, rng, debris=()):
         read-out before drizzling smoothed it.
     """
     model = profiles.draw(scene, camera, size, debris)
-    variance = camera.variance(model)
+    snr = signal_to_noise(model, camera.variance(model), camera)
+    return add_noise(model, camera, noise, rng), snr
+
+
+def signal_to_noise(signal, variance, camera):
+    """Return ``sqrt(sum(signal^2 / V))`` over a frame.
+
+    Parameters
+    ----------
+    signal : ndarray of shape (size, size)
+        Noiseless light, image units.
+    variance : ndarray of shape (size, size)
+        Of one pixel of the final image.
+    camera : Instrument
+        The camera: V is the variance of photons and read-out before drizzling
+        smoothed it.
+
+    Returns
+    -------
+    float
+        Signal to noise of the whole frame.
+    """
     photons = variance * camera.noise_reduction**2
-    snr = float(np.sqrt((model.astype(float) ** 2 / photons).sum()))
+    return float(np.sqrt((signal.astype(float) ** 2 / photons).sum()))
+
+
+def add_noise(model, camera, noise, rng):
+    """Add the camera's noise, or a sky's, to a noiseless frame.
+
+    Parameters
+    ----------
+    model : ndarray of shape (size, size)
+        Noiseless light, image units.
+    camera, noise, rng
+        As for `expose`.
+
+    Returns
+    -------
+    ndarray of shape (size, size)
+        float32, image units.
+    """
     if noise is False:
-        return model, snr
+        return model.astype(np.float32)
     if noise is not True:
-        return noise.add_to(model, camera, rng).astype(np.float32), snr
+        return noise.add_to(model, camera, rng).astype(np.float32)
     power = noise_power(camera, model.shape)
-    return (model + correlated_noise(variance, power, rng)).astype(np.float32), snr
+    variance = camera.variance(model)
+    return (model + correlated_noise(variance, power, rng)).astype(np.float32)
+
+
+def place(index):
+    """Return the columns of a made-up place on the sky, one for each number."""
+    # Multiples of the plastic number's powers fill one square degree evenly.
+    return {
+        "ra": 149.6 + (index * 0.7548776662466927) % 1.0,
+        "dec": 1.7 + (index * 0.5698402909980532) % 1.0,
+    }
 
 
 def truth_row(object_id, index, galaxy):
     """Return the row of an isolated galaxy."""
-    # Multiples of the plastic number's powers fill one square degree evenly.
-    ra = 149.6 + (index * 0.7548776662466927) % 1.0
-    dec = 1.7 + (index * 0.5698402909980532) % 1.0
     return {
         "object_id": object_id,
         "file": "",
-        "ra": ra,
-        "dec": dec,
+        **place(index),
         "is_anomaly": False,
         "flux_ratio": 0.0,
         "separation": np.nan,

@@ -36,6 +36,33 @@ def test_stack_fills_what_is_not_there():
     assert both["t"].tolist() == ["x", ""]
 
 
+def arrays(*lengths):
+    column = np.empty(len(lengths), dtype=object)
+    column[:] = [np.arange(float(n)) for n in lengths]
+    return column
+
+
+def test_missing_arrays_are_empty(tmp_path):
+    lenses = Table({"object_id": ["a", "b"], "clump_mass": arrays(3, 0)})
+    others = Table({"object_id": ["c"], "mag": [21.0]})
+    for parts in ([lenses, others], [others, lenses]):
+        both = stack_tables(parts)
+        found = {row["object_id"]: row["clump_mass"].tolist() for row in both}
+        assert found == {"a": [0.0, 1.0, 2.0], "b": [], "c": []}
+        both.write(tmp_path / "t.ecsv", overwrite=True)
+        again = fill_missing(Table.read(tmp_path / "t.ecsv"))
+        assert [len(v) for v in again["clump_mass"]] == [
+            len(v) for v in both["clump_mass"]
+        ]
+
+
+def test_other_objects_stay_as_they_are():
+    table = Table({"a": np.ma.array([{"x": 1}, None], mask=[False, True])})
+    filled = fill_missing(table)
+    assert filled["a"].mask.tolist() == [False, True]
+    assert filled["a"][0] == {"x": 1}
+
+
 def test_skipped_table():
     assert len(skipped_table([])) == 0
     assert skipped_table([("a.fits", "why")])["reason"][0] == "why"

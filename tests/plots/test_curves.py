@@ -24,6 +24,28 @@ def test_training_curves_draw_each_metric_of_a_dict():
     assert drawn["gradient penalty"].get_xlabel() == "epoch"
 
 
+@pytest.mark.parametrize(
+    ("recorded", "drawn"),
+    [
+        (
+            ("beta", "kl", "loss", "reconstruction_loss"),
+            ["loss", "reconstruction loss", "KL divergence", "KL weight"],
+        ),
+        (
+            ("adversarial_loss", "critic_loss", "loss"),
+            ["loss", "critic loss", "adversarial loss"],
+        ),
+        (("free_energy_gap", "loss"), ["loss", "free energy gap"]),
+    ],
+)
+def test_training_curves_begin_with_the_loss(recorded, drawn):
+    history = {name: [2.0 + k, 1.0 + k] for k, name in enumerate(recorded)}
+    shown = panels(plots.training_curves(history))
+    assert list(shown) == drawn
+    line = shown["loss"].lines[0].get_ydata()
+    np.testing.assert_allclose(line, history["loss"])
+
+
 def test_training_curves_read_a_file_and_a_keras_history(tmp_path):
     path = tmp_path / "history.csv"
     path.write_text("epoch,critic_loss,extra_metric\n5,-1,\n6,-2,7\n")

@@ -1,0 +1,68 @@
+"""The settings that a run begins with, goes on with, and is scored with."""
+
+from pathlib import Path
+
+from astroanomaly import _config, _run_folder
+
+
+def settle(folder: Path, config: dict, given: dict, resume: bool) -> dict:
+    """Return the settings of a run that is new or goes on.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    config, given : dict
+        A file's settings, and those given as arguments, which go before them.
+    resume : bool
+        Go on with a run that is there.
+
+    Returns
+    -------
+    dict
+        Resolved settings.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds something already, or its run has other settings.
+    """
+    holds = _run_folder.holds_files(folder)
+    if holds and not resume:
+        raise ValueError(
+            f"{folder} must be a new folder. Received: one that holds files already; "
+            "go on with its run by `resume` (--resume), or choose another."
+        )
+    if not holds:
+        return _config.resolve(config, given)
+    old = _run_folder.read_config(folder)
+    # Before the check of a model's own keys, which another model would fail first.
+    if found := _config.differences(old, _config.merge(old, config, given)):
+        raise ValueError(
+            f"{folder} must be resumed with its own settings. "
+            f"Received: {'; '.join(found)}."
+        )
+    return _config.resolve(old)
+
+
+def check_method(settings: dict, method: str | None) -> None:
+    """Refuse a latent method for a model that reconstructs by itself.
+
+    Parameters
+    ----------
+    settings : dict
+        Settings of a run.
+    method : str or None
+        The method that was asked for; None for none.
+
+    Raises
+    ------
+    ValueError
+        If there is a method and the model takes none.
+    """
+    name = settings["model"]["name"]
+    if method is not None and _config.reconstructs(name):
+        raise ValueError(
+            f"The model {name} reconstructs by itself and needs no latent search: "
+            f"leave `method` (--method) out. Received: {method}"
+        )

@@ -1,0 +1,129 @@
+"""The verbs of ``astroanomaly simulate``, one for each kind of object."""
+
+from typing import Annotated
+
+import typer
+
+from astroanomaly import _options as opt
+
+app = typer.Typer(
+    help="Simulate survey cutouts with known truth: FITS files and catalog.ecsv.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Number = Annotated[int, typer.Option("--n", help="Number of lenses.")]
+Setting = Annotated[
+    str, typer.Option(help="What lenses are drawn from: autolens or lenstronomy.")
+]
+Redshifts = Annotated[
+    str, typer.Option(help="fixed (0.5 and 1) or varying (0.4-0.6, 0.8-1.2).")
+]
+Substructure = Annotated[str, typer.Option(help="none, subhalos or vortex.")]
+MassFraction = Annotated[
+    float | None,
+    typer.Option(help="Mass of the substructure over that inside the ring; 0.01."),
+]
+Camera = Annotated[
+    str | None,
+    typer.Option(
+        help="wfc3_f160w, acs_f814w, euclid_vis or hsc_i; by default the setting's."
+    ),
+]
+Side = Annotated[
+    int | None,
+    typer.Option(help="Side of a cutout, pixels; by default the setting's."),
+]
+NoNoise = Annotated[bool, typer.Option("--no-noise", help="Light alone.")]
+
+
+@app.command()
+def galaxies(
+    n: opt.N,
+    out: opt.Folder,
+    seed: opt.Seed = 0,
+    instrument: opt.Instrument = "wfc3_f160w",
+    size: opt.Size = 64,
+    companion_fraction: opt.CompanionFraction = None,
+    flux_ratio: opt.FluxRatio = None,
+    magnitude: opt.Magnitude = None,
+    isolated: opt.Isolated = False,
+    mergers: opt.Mergers = False,
+    workers: opt.Workers = None,
+) -> None:
+    """Simulate galaxies: isolated, with a companion of given flux ratio, or merging."""
+    settings = {
+        "instrument": instrument,
+        "size": size,
+        "flux_ratio": tuple(flux_ratio or (0.1, 1.0)),
+        "magnitude": magnitude,
+        "seed": seed,
+        "n_workers": workers,
+        "progress": True,
+    }
+    if mergers:
+        others = {"--companion-fraction": companion_fraction, "--isolated": isolated}
+        opt.refuse("--mergers", others)
+    from astroanomaly import simulate
+
+    out.mkdir(parents=True, exist_ok=True)  # Fails before the work, if it must.
+    if mergers:
+        cutouts = simulate.mergers(n, **settings)
+    else:
+        if companion_fraction is None:
+            companion_fraction = 1.0 if flux_ratio else 0.0
+        settings |= {"companion_fraction": companion_fraction, "isolation": isolated}
+        cutouts = simulate.galaxies(n, **settings)
+    _write(out, cutouts, workers)
+
+
+@app.command()
+def lenses(
+    n: Number,
+    out: opt.Folder,
+    seed: opt.Seed = 0,
+    setting: Setting = "autolens",
+    redshifts: Redshifts = "fixed",
+    substructure: Substructure = "none",
+    mass_fraction: MassFraction = None,
+    size: Side = None,
+    instrument: Camera = None,
+    no_noise: NoNoise = False,
+    workers: opt.Workers = None,
+) -> None:
+    """Simulate strong lenses: smooth, with cold subhaloes, or with a vortex."""
+    if substructure == "none":
+        opt.refuse("--substructure none", {"--mass-fraction": mass_fraction})
+    from astroanomaly import simulate
+
+    out.mkdir(parents=True, exist_ok=True)  # Fails before the work, if it must.
+    cutouts = simulate.lenses(
+        n,
+        setting=setting,
+        redshifts=redshifts,
+        substructure=_substructure(setting, substructure, mass_fraction),
+        instrument=instrument,
+        size=size,
+        noise=not no_noise,
+        seed=seed,
+        n_workers=workers,
+        progress=True,
+    )
+    _write(out, cutouts, workers)
+
+
+def _substructure(setting, name, mass_fraction):
+    """Return a name, or the setting's model of it with another mass."""
+    from astroanomaly.simulate.lens_settings import lens_setting
+
+    if mass_fraction is None or name not in ("subhalos", "vortex"):
+        return name
+    return getattr(lens_setting(setting), name).replace(mass_fraction=mass_fraction)
+
+
+def _write(out, cutouts, workers):
+    """Write the files, and say where."""
+    from astroanomaly.data.fits import write_cutouts
+
+    catalog = write_cutouts(out, cutouts, n_workers=workers)
+    typer.echo(f"{len(cutouts)} cutouts written to {out}, their truth to {catalog}.")
