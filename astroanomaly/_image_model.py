@@ -59,6 +59,11 @@ class ImageModel:
 
     def use(self, search) -> None:
         """Choose a latent search, by itself or by its name."""
+        if search is not None and hasattr(self.model, "reconstruct"):
+            raise ValueError(
+                f"{type(self.model).__name__} reconstructs by itself and needs no "
+                f"latent search: leave `latent` out. Received: {search}"
+            )
         if not isinstance(search, str):
             self.search = search
         elif search not in SEARCHES:

@@ -6,7 +6,6 @@ follow the generalised Pareto distribution (Pickands 1975; Balkema & de Haan
 extrapolated, with an honest interval (Coles 2001, section 4.3).
 """
 
-import warnings
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,26 +14,18 @@ from scipy.optimize import brentq, minimize
 from scipy.special import boxcox
 from scipy.stats import chi2
 
+from astroanomaly._distributions import distributions
+
 MIN_EXCESSES = 20
 REACH = 10
 _SHAPES = (-0.5, 1.0)
-
-
-def _distributions() -> Any:
-    # tfp 0.25 compares versions through distutils, which warns when it loads.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from tensorflow_probability import distributions
-
-        _ = distributions.GeneralizedPareto
-    return distributions
 
 
 def _log_likelihood(excesses: np.ndarray, scale: Any, shape: Any) -> np.ndarray:
     # Arrays of scales and shapes give one log-likelihood for each pair.
     scale = np.asarray(scale, dtype=np.float64)[..., None]
     shape = np.asarray(shape, dtype=np.float64)[..., None]
-    pareto = _distributions().GeneralizedPareto(
+    pareto = distributions().GeneralizedPareto(
         loc=np.float64(0), scale=scale, concentration=shape
     )
     total = pareto.log_prob(excesses).numpy().sum(axis=-1)

@@ -10,24 +10,18 @@ Stages whose result exists are skipped: an interrupted study goes on where it
 stopped, and a training at its last epoch.
 """
 
-import argparse
-import json
 import logging
-import shlex
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import studies
 from mergers import page as mergers_page
 from mergers import results as mergers_results
 from mergers import sets
 from mergers import tries as mergers_tries
 
 from astroanomaly import simulate
-from astroanomaly._files import atomic_path
-from astroanomaly._versions import versions
-from astroanomaly.simulate._extras import require
 
 LOG = logging.getLogger("mergers")
 SEEDS = {
@@ -139,7 +133,7 @@ SCALES = {
 DETECTOR = {"score": "peak", "smoothing": 2.5, "views": 8}
 
 
-class Study:
+class Study(studies.Study):
     """The stages of the study, each done once.
 
     Parameters
@@ -156,11 +150,14 @@ class Study:
         Whether to score in other ways too.
     """
 
+    script = "examples/galaxy_mergers.py"
+    needs = (("galsim", "sim"), ("statmorph", "morphology"))
+
     def __init__(
         self, out: Path, data: Path, name: str, seed: int, tries: bool = False
     ):
-        self.out, self.data, self.name, self.seed = out, data, name, seed
-        self.tries = tries
+        super().__init__(out, name, seed)
+        self.data, self.tries = data, tries
         self.scale = SCALES[name]
 
     def stages(self) -> dict:
@@ -174,27 +171,9 @@ class Study:
 
     def announce(self) -> None:
         """Say what the study costs before it starts."""
-        stages = self.stages()
-        total = sum(self.scale.minutes[name] for name in stages)
-        LOG.info("scale %s: about %.0f minutes on 2 CPU cores", self.name, total)
-        for name in stages:
-            LOG.info("  %-8s about %g min", name, self.scale.minutes[name])
-        if "f814w" not in stages and self.scale.real:
+        super().announce()
+        if "f814w" not in self.stages() and self.scale.real:
             LOG.info("  f814w is left out: no real galaxies in %s", self.data)
-
-    def run(self) -> None:
-        """Do everything."""
-        # Before the training, not after it: is everything installed?
-        require("galsim")
-        require("statmorph", "morphology")
-        self.announce()
-        self.out.mkdir(parents=True, exist_ok=True)
-        for name, stage in self.stages().items():
-            begun = time.monotonic()
-            try:
-                stage()
-            finally:
-                self.note(name, time.monotonic() - begun)
 
     def make(self, name: str, n: int, maker, **options) -> Path:
         """Write a simulated set, and return its folder."""
@@ -289,55 +268,23 @@ class Study:
 
     def results(self) -> None:
         """Make tables, figures and the page."""
-        record = {
-            "scale": self.name,
-            "seed": self.seed,
-            "command": "python "
-            + shlex.join(["examples/galaxy_mergers.py", *self.words()]),
-            "seconds": self.seconds(),
-            "config": self.config(False),
-            "survey_config": self.config(True),
-            "versions": versions(),
-        }
-        with atomic_path(self.out / "study.json") as partial:
-            partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        self.record(config=self.config(False), survey_config=self.config(True))
         mergers_results.write(self.out)
         mergers_page.write(self.out, self.out / "page")
 
     def words(self) -> list[str]:
         """Return the command's options without this machine's paths."""
-        words = ["--out", "RUN", "--scale", self.name, "--seed", str(self.seed)]
-        return [*words, "--tries"] if self.tries else words
-
-    def seconds(self) -> dict:
-        """Return what each stage took, over all sessions."""
-        path = self.out / "seconds.json"
-        return json.loads(path.read_text()) if path.is_file() else {}
-
-    def note(self, name: str, seconds: float) -> None:
-        """Add to what a stage took."""
-        LOG.info("%s: %.0f s", name, seconds)
-        known = self.seconds()
-        known[name] = known.get(name, 0.0) + seconds
-        with atomic_path(self.out / "seconds.json") as partial:
-            partial.write_text(json.dumps(known), encoding="utf-8")
+        return [*super().words(), *["--tries"] * self.tries]
 
 
 def main() -> None:
     """Read the command line and run the study."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--scale", choices=SCALES, default="laptop")
-    parser.add_argument("--seed", type=int, default=0)
+    parser = studies.parser(__doc__.splitlines()[0], SCALES)
     parser.add_argument(
         "--data", type=Path, default=Path("../shared/data"), help="real cutouts"
     )
     parser.add_argument(
         "--tries", action="store_true", help="other ways to score, for comparison"
-    )
-    parser.add_argument(
-        "--cost", action="store_true", help="say what it costs and stop"
     )
     chosen = parser.parse_args()
     study = Study(chosen.out, chosen.data, chosen.scale, chosen.seed, chosen.tries)

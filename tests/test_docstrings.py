@@ -233,6 +233,7 @@ def test_examples_run(name, world, quiet, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if name.startswith("astroanomaly.simulate") or name.endswith("quickstart"):
         pytest.importorskip("galsim")
+        pytest.importorskip("lenstronomy")
     if name == "astroanomaly.morphology":
         pytest.importorskip("statmorph")
     if name.endswith("quickstart"):

@@ -6,6 +6,8 @@ from blobs import blobs
 
 from astroanomaly._image_model import ImageModel
 from astroanomaly.detector import AnomalyDetector
+from astroanomaly.models import DCAE
+from astroanomaly.stretches import Linear
 
 
 def test_bands_are_taken_by_name(parts, test_set, detector):
@@ -52,6 +54,12 @@ def test_views_are_averaged_after_they_are_turned_back(parts, test_set):
     expected = (drawn(images) + np.rot90(drawn(turned), -2, axes=(1, 2))) / 2
     model = ImageModel(gan, stretch, encoder, w=0.1, seed=0, views=2)
     np.testing.assert_allclose(model.reconstruct(images)[0], expected, atol=1e-5)
+
+
+def test_a_model_that_reconstructs_takes_no_search():
+    model = DCAE((32, 32, 1), latent_dim=4)
+    with pytest.raises(ValueError, match="DCAE reconstructs by itself .* mapping"):
+        ImageModel(model, Linear(vmin=0, vmax=1), "mapping", 0.1, 0, 1)
 
 
 def test_all_views_of_an_image_have_the_same_mean_reconstruction(parts, test_set):

@@ -204,3 +204,34 @@ class Autoencoder(EpochOrderMixin, keras.Model):
 def mean_squared_error(images, reconstructions):
     """Average the squared difference over all pixels, bands and images."""
     return ops.mean(ops.square(images - reconstructions))
+
+
+class PriorMixin:
+    """Adds `generate` to an autoencoder with a `prior` of z."""
+
+    def generate(self, n: int, seed: int = 0) -> np.ndarray:
+        """Draw images by decoding z from the prior.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        seed : int, optional
+            Seed of the latent vectors.
+
+        Returns
+        -------
+        ndarray of shape (n, ny, nx, n_bands)
+            Stretched images within [-1, 1], float32.
+
+        Raises
+        ------
+        ValueError
+            If `n` is below 1.
+        """
+        if n < 1:
+            raise ValueError(f"`n` must be at least 1. Received: {n}")
+        key = np.random.SeedSequence(seed).generate_state(2).view(np.int32)
+        z = self.prior.sample(n, seed=key).numpy()
+        draw = self.decoder.predict_on_batch
+        return np.concatenate([draw(part) for part in np.split(z, range(64, n, 64))])

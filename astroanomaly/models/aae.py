@@ -5,8 +5,12 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from astroanomaly.models._autoencoder import Autoencoder, mean_squared_error
-from astroanomaly.models.cvae import _distributions
+from astroanomaly._distributions import distributions
+from astroanomaly.models._autoencoder import (
+    Autoencoder,
+    PriorMixin,
+    mean_squared_error,
+)
 from astroanomaly.models.networks import _initializers
 from astroanomaly.models.training import stateless_seed
 
@@ -91,7 +95,7 @@ def build_latent_critic(latent_dim: int, seed: int = 0) -> keras.Model:
 
 
 @keras.saving.register_keras_serializable("astroanomaly")
-class AAE(Autoencoder):
+class AAE(PriorMixin, Autoencoder):
     """Adversarial autoencoder: a latent critic draws the encoded z to the prior.
 
     Each batch takes three steps (Makhzani et al. 2015, section 2): encoder and
@@ -172,7 +176,7 @@ class AAE(Autoencoder):
     @property
     def prior(self):
         """The prior of z, a tensorflow-probability distribution."""
-        return _distributions().MultivariateNormalDiag(
+        return distributions().MultivariateNormalDiag(
             loc=tf.zeros(self.latent_dim),
             scale_diag=tf.fill((self.latent_dim,), self.prior_scale),
         )
@@ -298,33 +302,6 @@ class AAE(Autoencoder):
             z; row i depends on image i alone.
         """
         return self.encoder(images, training=training)
-
-    def generate(self, n: int, seed: int = 0) -> np.ndarray:
-        """Draw images by decoding z from the prior.
-
-        Parameters
-        ----------
-        n : int
-            How many.
-        seed : int, optional
-            Seed of the latent vectors.
-
-        Returns
-        -------
-        ndarray of shape (n, ny, nx, n_bands)
-            Stretched images within [-1, 1], float32.
-
-        Raises
-        ------
-        ValueError
-            If `n` is below 1.
-        """
-        if n < 1:
-            raise ValueError(f"`n` must be at least 1. Received: {n}")
-        key = np.random.SeedSequence(seed).generate_state(2).view(np.int32)
-        z = self.prior.sample(n, seed=key).numpy()
-        draw = self.decoder.predict_on_batch
-        return np.concatenate([draw(part) for part in np.split(z, range(64, n, 64))])
 
     def get_config(self):
         """Return the arguments that make this model again."""

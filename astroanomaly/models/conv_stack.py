@@ -1,7 +1,9 @@
 """The convolutional stack that the DCAE, the CVAE and the AAE share.
 
 Three 7x7 convolutions and their mirror image, as in the public code of Alexander
-et al. 2020 (arXiv:2008.12731). At 150x150 the maps are 49, 15 and 9 pixels wide.
+et al. 2020 (arXiv:2008.12731). At 150x150 the maps are 49, 15 and 9 pixels wide. Our
+decoder mirrors the encoder layer by layer; theirs has no ReLU after its dense layer
+and a 6x6 kernel at the end.
 """
 
 import keras

@@ -1,40 +1,29 @@
 """Convolutional variational autoencoder as a Keras model."""
 
-import warnings
-from functools import lru_cache
-
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from astroanomaly.models._autoencoder import Autoencoder, mean_squared_error
+from astroanomaly._distributions import distributions
+from astroanomaly.models._autoencoder import (
+    Autoencoder,
+    PriorMixin,
+    mean_squared_error,
+)
 from astroanomaly.models.training import stateless_seed
-
-
-@lru_cache(maxsize=1)
-def _distributions():
-    # Loaded on first use, because it takes seconds. Version 0.25 compares versions
-    # through distutils, which warns when it loads.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from tensorflow_probability import distributions
-
-        _ = distributions.Normal
-    return distributions
 
 
 def _normal(mean, standard_deviation):
     # Independent rather than MultivariateNormalDiag, whose KL divergence is rounded
     # to below zero where posterior and prior are equal.
-    distributions = _distributions()
-    return distributions.Independent(
-        distributions.Normal(mean, standard_deviation), reinterpreted_batch_ndims=1
+    tfd = distributions()
+    return tfd.Independent(
+        tfd.Normal(mean, standard_deviation), reinterpreted_batch_ndims=1
     )
 
 
 @keras.saving.register_keras_serializable("astroanomaly")
-class CVAE(Autoencoder):
+class CVAE(PriorMixin, Autoencoder):
     """Convolutional variational autoencoder whose KL weight `beta` starts at zero.
 
     The trunk of the DCAE feeds two dense heads, the mean and the log variance of
@@ -189,30 +178,3 @@ class CVAE(Autoencoder):
             Means; row i depends on image i alone.
         """
         return self.encoder(images, training=training)[0]
-
-    def generate(self, n: int, seed: int = 0) -> np.ndarray:
-        """Draw images by decoding z from the prior.
-
-        Parameters
-        ----------
-        n : int
-            How many.
-        seed : int, optional
-            Seed of the latent vectors.
-
-        Returns
-        -------
-        ndarray of shape (n, ny, nx, n_bands)
-            Stretched images within [-1, 1], float32.
-
-        Raises
-        ------
-        ValueError
-            If `n` is below 1.
-        """
-        if n < 1:
-            raise ValueError(f"`n` must be at least 1. Received: {n}")
-        key = np.random.SeedSequence(seed).generate_state(2).view(np.int32)
-        z = self.prior.sample(n, seed=key).numpy()
-        draw = self.decoder.predict_on_batch
-        return np.concatenate([draw(part) for part in np.split(z, range(64, n, 64))])
