@@ -121,6 +121,8 @@ SCALES = {
 # more); this one, 2 s^2 / n_pixels with s the noise of the stretched images, is that
 # of a likelihood.
 BETA_MAX = 1.5e-7
+# Their errors differ, so their mean errs less.
+ENSEMBLE = ("dcae", "cvae", "aae", "dcae_tuned")
 DETECTOR = {"score": "orthogonal", "smoothing": 2.0}
 
 
@@ -196,8 +198,11 @@ class Study(studies.Study):
             config["training"]["beta_max"] = BETA_MAX
         return config
 
-    def variants(self) -> dict[str, dict]:
-        """Return the configs of two models that are not the published ones."""
+    def variants(self, redshifts: str) -> dict[str, dict]:
+        """Return the configs of models that are not the published ones.
+
+        With fixed redshifts the published ones leave nothing to tune for.
+        """
         tuned, published = self.config("dcae"), self.config("cvae")
         tuned["model"]["weight_decay"] = 0.0
         tuned["training"]["batch_size"] = 25
@@ -205,7 +210,8 @@ class Study(studies.Study):
             "beta_max": 1.0,
             "epochs": max(self.scale.epochs["cvae"] // 4, 2),
         }
-        return {"dcae_tuned": tuned, "cvae_beta1": published}
+        found = {"cvae_beta1": published}
+        return found | ({"dcae_tuned": tuned} if redshifts == "varying" else {})
 
     def learn(self, redshifts: str) -> None:
         """Train and score everything on one setting of the redshifts.
@@ -218,11 +224,17 @@ class Study(studies.Study):
         learner = scores.Learner(self.out / redshifts, paths, self.seed)
         for model in MODELS:
             learner.model(model, self.config(model))
-        for name, config in self.variants().items():
+        variants = self.variants(redshifts)
+        for name, config in variants.items():
             learner.model(name, config)
+        members = [name for name in ENSEMBLE if name in (*MODELS, *variants)]
+        learner.ensemble(members, DETECTOR)
         learner.baselines("dcae")
+        learner.components(60, "dcae", DETECTOR)
         learner.forest("cvae")
-        learner.ceiling(self.scale.width["ceiling"], self.scale.epochs["ceiling"])
+        size = self.scale.width["ceiling"], self.scale.epochs["ceiling"]
+        learner.ceiling("ceiling_images", *size, "dcae", residuals=False)
+        learner.ceiling("ceiling", *size, "aae", residuals=True)
         learner.gan("wgan_gp", self.config("wgan_gp"), MAIN, self.scale.n_searched)
 
     def results(self) -> None:

@@ -1,20 +1,25 @@
 """The lens study from end to end."""
 
 import re
+import sys
+from pathlib import Path
 
-import lenses_run  # noqa: F401  (it puts the examples on the path)
 import pytest
 from astropy.table import Table
-from lenses import published
+
+pytest.importorskip("galsim")
+pytest.importorskip("lenstronomy")
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+sys.path.insert(0, str(EXAMPLES))
+
+import deeplense  # noqa: E402
+from lenses import published  # noqa: E402
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_smallest_study_runs_and_goes_on_where_it_stopped(tmp_path):
-    pytest.importorskip("galsim")
-    pytest.importorskip("lenstronomy")
-    import deeplense
-
     run = deeplense.Study(tmp_path / "run", "smoke", 0)
     run.run()
     text = (run.out / "page" / "deeplense.md").read_text("utf-8")

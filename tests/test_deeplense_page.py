@@ -1,14 +1,19 @@
 """The lens study's pictures and page."""
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.table import Table
-from lenses import figures, headline, page, pictures, published, results, samples
-from lenses_run import made_up
 from matplotlib.figure import Figure
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+sys.path.insert(0, str(EXAMPLES))
+
+from lenses import figures, headline, page, pictures, published, results, samples  # noqa: E402
+from lenses_run import made_up  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,18 @@
 """The lens study's tables, and what is said of them."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.table import Table
-from lenses import cells, claims, headline, pairs, published, results, samples
-from lenses_run import made_up
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+sys.path.insert(0, str(EXAMPLES))
+
+from lenses import cells, claims, headline, pairs, published, results, samples  # noqa: E402
+from lenses_run import made_up  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -168,7 +168,7 @@ def _lines(table) -> list[tuple[str, str]]:
     """Return the lines of the figure: networks once, baselines by their score."""
     found = []
     for row in table:
-        alone = published.kind(row["model"]) in ("baseline", "supervised")
+        alone = published.single(row["model"])
         found.append((str(row["model"]), str(row["score"]) if alone else ""))
     return list(dict.fromkeys(found))
 

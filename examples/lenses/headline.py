@@ -27,7 +27,7 @@ def main_scores(model: str, table: Table, study: dict) -> list[str]:
         of baselines and of the supervised network, all.
     """
     names = [name for name in table.colnames if name != "object_id"]
-    if published.kind(model) in ("baseline", "supervised"):
+    if published.single(model):
         return names
     wanted = dict.fromkeys((own_score(model, study), "mse"))
     return [name for name in wanted if name in names] or names[:1]

@@ -23,6 +23,8 @@ NAMES = {
     "dcae": "DCAE",
     "cvae": "CVAE",
     "aae": "AAE",
+    "dcae_tuned": "DCAE, tuned",
+    "ensemble": "mean of the autoencoders",
     "cvae_beta1": "CVAE, KL weight 1",
     "wgan_gp": "WGAN-GP",
     "wgan_gp_encoder": "WGAN-GP, encoder",
@@ -30,9 +32,11 @@ NAMES = {
     "wgan_gp_mapping": "WGAN-GP, latent search",
     "cvae_forest": "isolation forest on CVAE latents",
     "baselines": "baselines",
+    "pca": "PCA, 60 components",
+    "ceiling_images": "supervised network, images alone",
     "ceiling": "supervised network",
 }
-BASELINES = ("baselines",)
+BASELINES = ("baselines", "pca")
 CEILING = "ceiling"
 SCORES = {
     "brightness": "brightness alone",
@@ -46,9 +50,14 @@ def kind(model: str) -> str:
     """Return "published", "network", "baseline" or "supervised"."""
     if model in MODELS:
         return "published"
-    if model == CEILING:
+    if model.startswith(CEILING):
         return "supervised"
     return "baseline" if model in BASELINES or "forest" in model else "network"
+
+
+def single(model: str) -> bool:
+    """Tell whether a model has one score for each of its columns, not all of them."""
+    return kind(model) in ("baseline", "supervised") and model != "pca"
 
 
 def ordered(models) -> list[str]:
@@ -76,6 +85,10 @@ def score_name(score: str) -> str:
 
 def entry_name(model: str, score: str) -> str:
     """Return a model with its score, or what there is only one score of."""
+    if model == "pca":
+        return f"{model_name(model)}, {score}"
+    if model != CEILING and kind(model) == "supervised":
+        return model_name(model)
     if kind(model) in ("baseline", "supervised"):
         return score_name(score)
     return f"{model_name(model)}, {score}"

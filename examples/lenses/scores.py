@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 
 from astroanomaly import baselines, runs
 from astroanomaly._files import atomic_path
 from astroanomaly._training import stretched
 from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.detector import AnomalyDetector
 from astroanomaly.scoring import wasserstein_score
 from lenses.ceiling import Ceiling
 
@@ -56,6 +58,26 @@ class Learner:
         if self._missing(name, self.tested):
             self._write(name, lambda cutouts: score(run.detector, cutouts), run)
 
+    def ensemble(self, members: tuple[str, ...], detector: dict) -> None:
+        """Score all sets by the mean reconstruction of several trained models.
+
+        Each image is also reconstructed after half a turn, which the lenses of the
+        setting allow.
+        """
+        if not self._missing("ensemble", self.tested):
+            return
+        opened = [runs.load_run(self.out / name / "run") for name in members]
+        run = opened[0]
+        together = AnomalyDetector(
+            Ensemble([one.detector.model for one in opened]),
+            run.detector.stretch,
+            views=2,
+            seed=self.seed,
+            **detector,
+        )
+        together.measure_noise(self.read(run, "train"))
+        self._write("ensemble", lambda cutouts: score(together, cutouts), run)
+
     def gan(self, name: str, config: dict, sets, n_searched: int) -> None:
         """Train a GAN and score some sets by each latent method.
 
@@ -86,6 +108,17 @@ class Learner:
             table.add_column(read[name].table["object_id"], index=0)
             self._save("baselines", name, table)
 
+    def components(self, n: int, like: str, detector: dict) -> None:
+        """Score all sets by every score, with principal components as the model."""
+        if not self._missing("pca", self.tested):
+            return
+        run = runs.load_run(self.out / like / "run")
+        stretch, train = run.detector.stretch, self.read(run, "train")
+        linear = Components(stretched(stretch, train), n, self.seed)
+        by = AnomalyDetector(linear, stretch, seed=self.seed, **detector)
+        by.measure_noise(train)
+        self._write("pca", lambda cutouts: score(by, cutouts), run)
+
     def forest(self, like: str) -> None:
         """Score all sets by an isolation forest on a model's latent vectors."""
         if not self._missing(f"{like}_forest", self.tested):
@@ -100,23 +133,38 @@ class Learner:
 
         self._write(f"{like}_forest", make, run)
 
-    def ceiling(self, width: int, epochs: int, like: str = "dcae") -> None:
-        """Train the supervised network and score all sets by it."""
-        if not self._missing("ceiling", self.tested):
+    def ceiling(self, name: str, width: int, epochs: int, like: str, residuals: bool):
+        """Train a supervised network and score all sets by it.
+
+        Parameters
+        ----------
+        name : str
+            The name of its scores.
+        width, epochs : int
+            As `Ceiling` takes them.
+        like : str
+            The model whose run stretches the images.
+        residuals : bool
+            Whether it sees the weighted residuals of that model beside the images.
+        """
+        if not self._missing(name, self.tested):
             return
-        LOG.info("training %s: the supervised ceiling", self.out.name)
+        LOG.info("training %s: %s", self.out.name, name)
         run = runs.load_run(self.out / like / "run")
-        stretch = run.detector.stretch
-        parts = [stretched(stretch, self.read(run, n)) for n in ("train", "labelled")]
+
+        def see(cutouts):
+            if not residuals:
+                return stretched(run.detector.stretch, cutouts)
+            parts = run.detector.explain(cutouts)
+            pair = parts["original"], parts["reconstruction"]
+            return np.concatenate([pair[0], run.detector.noise.weighted(*pair)], -1)
+
+        parts = [see(self.read(run, known)) for known in ("train", "labelled")]
         labels = np.repeat([0.0, 1.0], [len(part) for part in parts])
         images = np.concatenate(parts)
         network = Ceiling(images.shape[1:], width, epochs, self.seed)
         network.fit(images, labels)
-        self._write(
-            "ceiling",
-            lambda c: Table({"supervised": network.score(stretched(stretch, c))}),
-            run,
-        )
+        self._write(name, lambda c: Table({"supervised": network.score(see(c))}), run)
 
     def read(self, run: runs.Run, name: str, n: int | None = None) -> Cutouts:
         """Read a set, or its first objects, as the training set was read."""
@@ -141,6 +189,58 @@ class Learner:
         table.meta = {}
         with atomic_path(path) as partial:
             table.write(partial, format="ascii.ecsv")
+
+
+class Components:
+    """Principal components as a model that reconstructs.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, ny, nx, n_bands)
+        Stretched training images.
+    n : int
+        Components; fewer where there are fewer images.
+    seed : int
+        Of the randomized solver.
+    """
+
+    def __init__(self, images: np.ndarray, n: int, seed: int):
+        self.image_shape = images.shape[1:]
+        flat = images.reshape(len(images), -1)
+        n = min(n, len(flat) // 2)
+        self.pca = PCA(n, svd_solver="randomized", random_state=seed).fit(flat)
+
+    def reconstruct(self, images):
+        """Return the images as their components draw them."""
+        drawn = self.pca.inverse_transform(self.features(images))
+        return drawn.reshape(-1, *self.image_shape).astype(np.float32)
+
+    def features(self, images):
+        """Return the weights of the components."""
+        return self.pca.transform(np.asarray(images).reshape(len(images), -1))
+
+
+class Ensemble:
+    """Several autoencoders as one model: the mean of what they draw.
+
+    Parameters
+    ----------
+    members : list of keras.Model
+        Trained on the same stretched images.
+    """
+
+    def __init__(self, members: list):
+        self.members = members
+        self.image_shape = members[0].image_shape
+
+    def reconstruct(self, images):
+        """Return the mean reconstruction."""
+        drawn = [member.reconstruct(images) for member in self.members]
+        return sum(drawn) / len(drawn)
+
+    def features(self, images):
+        """Return the latent vectors of all members side by side."""
+        return np.concatenate([member.features(images) for member in self.members], 1)
 
 
 def score(detector, cutouts: Cutouts) -> Table:
