@@ -1,11 +1,9 @@
 """tensorflow-probability's distributions, loaded when they are first used."""
 
 import warnings
-from functools import lru_cache
 from typing import Any
 
 
-@lru_cache(maxsize=1)
 def distributions() -> Any:
     """Return ``tensorflow_probability.distributions``, whose loading takes seconds.
 

@@ -77,14 +77,14 @@ SCALES = {
         redshifts=("fixed",),
     ),
     "laptop": Scale(
-        {"sets": 12, "fixed": 40, "varying": 40, "results": 2},
+        {"sets": 10, "fixed": 45, "varying": 65, "results": 2},
         size=112,
         n_train=6000,
         n_calibration=1000,
         n_test=1000,
         n_grid=200,
         n_labelled=4000,
-        n_searched=150,
+        n_searched=40,
         epochs={
             "rbm": 20,
             "dcae": 40,
