@@ -58,6 +58,7 @@ def test_every_score_stands_beside_the_baselines(result, folder):
     names = set(result.evaluation.auc["score"])
     scores = {"anomaly_score", "peak_score", "total_score", "residual_score"}
     baselines = {"brightness", "pca_20", "pca_60", "isolation_forest"}
+    scores |= {"mse_score", "whitened_score", "orthogonal_score"}
     assert scores | baselines | {"feature_score", "latent_norm"} == names
     assert np.all(result.evaluation.auc["low"] <= result.evaluation.auc["high"])
     bins = list(dict.fromkeys(result.evaluation.by["bin"]))

@@ -156,7 +156,8 @@ def areas(table, record: dict) -> Figure:
         axes.set_xlim(min(0.45, axes.get_xlim()[0]), 1.01)
     axes = panels[0]
     names = [
-        published.model_name(m) if not s else published.score_name(s) for m, s in lines
+        published.model_name(m) if not s else published.entry_name(m, s)
+        for m, s in lines
     ]
     axes.set_yticks(range(len(lines)), names)
     axes.invert_yaxis()
