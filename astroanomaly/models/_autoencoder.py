@@ -142,6 +142,23 @@ class Autoencoder(EpochOrderMixin, keras.Model):
         """
         return self.decode(self.encode(images, training=training), training=training)
 
+    def encode(self, images, training: bool = False):
+        """Compute the latent vectors of images.
+
+        Parameters
+        ----------
+        images : tensor of shape (n, ny, nx, n_bands)
+            Stretched images.
+        training : bool, optional
+            As for :meth:`call`.
+
+        Returns
+        -------
+        tensor of shape (n, latent_dim)
+            z; row i depends on image i alone unless `training`.
+        """
+        return self.encoder(images, training=training)
+
     def decode(self, z, training=False):
         """Compute the images of latent vectors.
 

@@ -286,23 +286,6 @@ class AAE(PriorMixin, Autoencoder):
             "adversarial_loss": adversarial_loss(encoded),
         }
 
-    def encode(self, images, training: bool = False):
-        """Compute the latent vectors of images.
-
-        Parameters
-        ----------
-        images : tensor of shape (n, ny, nx, n_bands)
-            Stretched images.
-        training : bool, optional
-            Passed to the encoder.
-
-        Returns
-        -------
-        tensor of shape (n, latent_dim)
-            z; row i depends on image i alone.
-        """
-        return self.encoder(images, training=training)
-
     def get_config(self):
         """Return the arguments that make this model again."""
         config = {**super().get_config(), "prior_scale": self.prior_scale}

@@ -88,20 +88,3 @@ class DCAE(Autoencoder):
             The mean squared error, under "loss".
         """
         return {"loss": mean_squared_error(images, self(images, training=training))}
-
-    def encode(self, images, training: bool = False):
-        """Compute the latent vectors of images.
-
-        Parameters
-        ----------
-        images : tensor of shape (n, ny, nx, n_bands)
-            Stretched images.
-        training : bool, optional
-            Use the batch's statistics instead of the saved ones.
-
-        Returns
-        -------
-        tensor of shape (n, latent_dim)
-            Normalized z; row i depends on image i alone unless `training`.
-        """
-        return self.encoder(images, training=training)

@@ -8,7 +8,6 @@ from scipy.signal import fftconvolve
 
 from astroanomaly.simulate import cosmology, instruments
 from astroanomaly.simulate._extras import require
-from astroanomaly.simulate.camera import ARCSEC
 from astroanomaly.simulate.substructure import Clumps
 
 # Rays per full width at half maximum of the PSF and per half-light radius, and their
@@ -155,8 +154,7 @@ def _kernel(camera, step):
     """Return the PSF at the rays' spacing, of unit sum, the pixel left out."""
     reach = _PSF_WIDTHS * instruments.resolution(camera)
     if camera.seeing == 0:
-        ring = camera.wavelength * 1e-9 / camera.diameter * ARCSEC
-        reach = max(reach, _PSF_RINGS * ring)
+        reach = max(reach, _PSF_RINGS * instruments.diffraction(camera))
     half = int(np.ceil(reach / step))
     side = 2 * half + 1
     psf = instruments.point_spread_function(camera)

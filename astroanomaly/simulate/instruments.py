@@ -177,8 +177,25 @@ def get(instrument: str | Instrument) -> Instrument:
     return PRESETS[key]
 
 
-def _diffraction(instrument):
-    """Return lambda / D, arcsec."""
+def diffraction(instrument: Instrument) -> float:
+    """Return lambda / D, arcsec.
+
+    Parameters
+    ----------
+    instrument : Instrument
+        The camera.
+
+    Returns
+    -------
+    float
+        Angle, arcsec.
+
+    Examples
+    --------
+    >>> from astroanomaly.simulate import instruments
+    >>> round(instruments.diffraction(instruments.EUCLID_VIS), 3)
+    0.123
+    """
     return instrument.wavelength * 1e-9 / instrument.diameter * ARCSEC
 
 
@@ -215,7 +232,7 @@ def point_spread_function(instrument: Instrument):
         sharp = galsim.Kolmogorov(fwhm=instrument.seeing)
     else:
         sharp = galsim.Airy(
-            lam_over_diam=_diffraction(instrument),
+            lam_over_diam=diffraction(instrument),
             obscuration=instrument.obscuration,
         )
     if instrument.blur == 0:
@@ -281,7 +298,7 @@ def resolution(instrument: Instrument) -> float:
     psf = point_spread_function(instrument)
     pixel = galsim.Pixel(instrument.pixel_scale)
     profile = galsim.Convolve(psf, pixel)
-    width = max(instrument.pixel_scale, _diffraction(instrument), instrument.seeing)
+    width = max(instrument.pixel_scale, diffraction(instrument), instrument.seeing)
     step = width / 20
     image = profile.drawImage(nx=201, ny=201, scale=step, method="no_pixel")
     return float(image.calculateFWHM())
