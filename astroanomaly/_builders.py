@@ -3,11 +3,22 @@
 import keras
 
 from astroanomaly.latent import Encoder
-from astroanomaly.models import AAE, CVAE, DCAE, RBM, WGANGP, KLAnnealing, OneCycle
+from astroanomaly.models import (
+    AAE,
+    CVAE,
+    DCAE,
+    RBM,
+    WGANGP,
+    KLAnnealing,
+    OneCycle,
+    ProgressiveGAN,
+)
+from astroanomaly.models.growing import n_levels
 
 _CLASSES = {
     "wgan_gp": WGANGP,
     "hsc": WGANGP,
+    "progressive": ProgressiveGAN,
     "rbm": RBM,
     "dcae": DCAE,
     "cvae": CVAE,
@@ -39,9 +50,21 @@ def build_model(settings: dict, image_shape, n_steps: int) -> keras.Model:
     """
     chosen, training = dict(settings["model"]), settings["training"]
     name = chosen.pop("name")
+    if name == "progressive":
+        chosen = _spread(image_shape, n_steps * training["batch_size"]) | chosen
     model = _CLASSES[name](image_shape, seed=training["seed"], **chosen)
+    if name == "progressive":
+        per_epoch = n_steps // training["epochs"]
+        batch, epochs = training["batch_size"], training["epochs"]
+        model.schedule.check(batch, per_epoch, epochs)
     model.compile(*_optimizers(name, training, n_steps))
     return model
+
+
+def _spread(image_shape, n_images: int) -> dict:
+    """Spread a training's images evenly over the fades and the levels."""
+    part = n_images // (2 * n_levels(image_shape[0]) - 1)
+    return {"fade_images": part, "stable_images": part}
 
 
 def _optimizers(name: str, training: dict, n_steps: int) -> list:
@@ -55,6 +78,8 @@ def _optimizers(name: str, training: dict, n_steps: int) -> list:
         rate = OneCycle(rate, max(n_steps, 2))
     if "beta_1" in training:
         betas = {"beta_1": training["beta_1"], "beta_2": training["beta_2"]}
+        if name == "progressive":
+            return [keras.optimizers.Adam(rate, **betas, epsilon=1e-8) for _ in "gce"]
         return [keras.optimizers.Adam(rate, **betas) for _ in "gc"]
     rates = [rate]
     for key in ("critic_learning_rate", "adversarial_learning_rate"):

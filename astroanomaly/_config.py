@@ -75,6 +75,7 @@ def _gan(width: int, batch_size: int, beta_1: float) -> dict:
     }
 
 
+_IMAGES = (None, (int, *_NAMES))
 _STACK = {"latent_dim": (1000, int), "weight_decay": (1e-5, _NUMBER)}
 _ONE_CYCLE = ("one_cycle", str)
 # By the name of a model, the tables that are its own. A model without [encoder]
@@ -82,6 +83,23 @@ _ONE_CYCLE = ("one_cycle", str)
 MODELS = {
     "wgan_gp": _gan(width=32, batch_size=64, beta_1=0.0),
     "hsc": _gan(width=64, batch_size=32, beta_1=0.5),
+    "progressive": {
+        "model": {
+            "latent_dim": (64, int),
+            "latent": ("gaussian", str),
+            "coupling": ("encoder_only", str),
+            "n_clusters": (10, int),
+            "fmap_base": (512, int),
+            "fmap_max": (64, int),
+            "fade_images": _IMAGES,
+            "stable_images": _IMAGES,
+            "encoder_weight": (1.0, _NUMBER),
+            "gradient_penalty_weight": (10.0, _NUMBER),
+            "drift": (1e-3, _NUMBER),
+            "ema": (0.999, _NUMBER),
+        },
+        "training": _training(32, 1e-3, beta_1=(0.0, _NUMBER), beta_2=(0.99, _NUMBER)),
+    },
     "rbm": {
         "model": {"n_hidden": (1000, int), "weight_scale": (0.01, _NUMBER)},
         "training": _training(100, None),

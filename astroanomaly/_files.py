@@ -4,7 +4,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -110,3 +110,25 @@ def restore_dir(path: str | Path) -> None:
     if previous.is_dir() and not path.exists():
         os.replace(previous, path)
     shutil.rmtree(previous, ignore_errors=True)
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[None]:
+    """Make a folder before the work, which may be long; undo it if nothing comes.
+
+    Parameters
+    ----------
+    out : Path
+        The folder. With those above it that were made, it goes again where an
+        exception leaves it empty.
+    """
+    made = [path for path in (out, *out.parents) if not path.exists()]
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        # What holds files stays, and so do the folders above it.
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()
+        raise

@@ -53,9 +53,7 @@ class ImageModel:
                 'vector of an image: an Encoder, a Refine, a Mapping or "mapping". '
                 "Received: None"
             )
-        # Traced once: eager calls cost several times more.
-        keras_model = isinstance(model, keras.Model)
-        self._features = tf.function(model.features) if keras_model else model.features
+        self._traced: dict = {}
 
     def use(self, search) -> None:
         """Choose a latent search, by itself or by its name."""
@@ -128,15 +126,31 @@ class ImageModel:
 
     def _reconstruct(self, images: np.ndarray):
         if self.search is None:
-            drawn = in_chunks(self.model.reconstruct, images)
-            return drawn, None, np.ones(len(images), bool)
+            z, converged = None, np.ones(len(images), bool)
+            if hasattr(self.model, "encode") and hasattr(self.model, "decode"):
+                z = in_chunks(self._function("encode"), images)
+                return in_chunks(self._function("decode"), z), z, converged
+            return in_chunks(self.model.reconstruct, images), z, converged
         z, converged = self.search.search(images)
         draw = self.model.scoring_generator.predict_on_batch
         return in_chunks(draw, z), z, converged
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Compute the features of stretched images."""
-        return in_chunks(self._features, images)
+        return in_chunks(self._function("features"), images)
+
+    def _function(self, name: str):
+        """Give a method of the model as a graph: eager calls cost several times more.
+
+        A model that grows gets another graph for each level.
+        """
+        method = getattr(self.model, name)
+        if not isinstance(self.model, keras.Model):
+            return method
+        key = name, getattr(self.model, "level", None)
+        if key not in self._traced:
+            self._traced[key] = tf.function(method)
+        return self._traced[key]
 
 
 def _turned(images: np.ndarray, quarters: int, mirrored: int) -> np.ndarray:

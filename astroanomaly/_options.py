@@ -50,7 +50,7 @@ Method = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option(help="wgan_gp (default), hsc, rbm, dcae, cvae or aae."),
+    typer.Option(help="wgan_gp (default), hsc, progressive, rbm, dcae, cvae or aae."),
 ]
 Seed = Annotated[int, typer.Option(help="Same seed, same bits.")]
 By = Annotated[str | None, typer.Option(help="Column that divides the objects.")]

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from astroanomaly import _options as opt
+from astroanomaly._files import new_folder
 
 app = typer.Typer(
     help="Simulate survey cutouts with known truth: FITS files and catalog.ecsv.",
@@ -13,6 +14,7 @@ app = typer.Typer(
 )
 
 Number = Annotated[int, typer.Option("--n", help="Number of lenses.")]
+Objects = Annotated[int, typer.Option("--n", help="Number of objects.")]
 Setting = Annotated[
     str, typer.Option(help="What lenses are drawn from: autolens or lenstronomy.")
 ]
@@ -27,12 +29,26 @@ MassFraction = Annotated[
 Camera = Annotated[
     str | None,
     typer.Option(
-        help="wfc3_f160w, acs_f814w, euclid_vis or hsc_i; by default the setting's."
+        help="wfc3_f160w, acs_f814w, euclid_vis, euclid_nisp_y (_j, _h) or hsc_i; "
+        "by default the setting's."
     ),
 ]
 Side = Annotated[
     int | None,
     typer.Option(help="Side of a cutout, pixels; by default the setting's."),
+]
+Kind = Annotated[
+    str, typer.Option(help="arcs or rings: how far off the axis the sources lie.")
+]
+LensFraction = Annotated[
+    float, typer.Option(help="Share of the objects that are drawn as lenses.")
+]
+EuclidBands = Annotated[
+    list[str] | None, typer.Option(help="Bands among VIS, Y, J and H; by default all.")
+]
+Frame = Annotated[int, typer.Option("--size", help='Side of a frame, pixels of 0.1".')]
+Native = Annotated[
+    bool, typer.Option("--native", help='NISP alone, on its own pixels of 0.3".')
 ]
 NoNoise = Annotated[bool, typer.Option("--no-noise", help="Light alone.")]
 
@@ -66,15 +82,13 @@ def galaxies(
         opt.refuse("--mergers", others)
     from astroanomaly import simulate
 
-    out.mkdir(parents=True, exist_ok=True)  # Fails before the work, if it must.
-    if mergers:
-        cutouts = simulate.mergers(n, **settings)
-    else:
+    make = simulate.mergers if mergers else simulate.galaxies
+    if not mergers:
         if companion_fraction is None:
             companion_fraction = 1.0 if flux_ratio else 0.0
         settings |= {"companion_fraction": companion_fraction, "isolation": isolated}
-        cutouts = simulate.galaxies(n, **settings)
-    _write(out, cutouts, workers)
+    with new_folder(out):
+        _write(out, make(n, **settings), workers)
 
 
 @app.command()
@@ -96,20 +110,76 @@ def lenses(
         opt.refuse("--substructure none", {"--mass-fraction": mass_fraction})
     from astroanomaly import simulate
 
-    out.mkdir(parents=True, exist_ok=True)  # Fails before the work, if it must.
-    cutouts = simulate.lenses(
-        n,
-        setting=setting,
-        redshifts=redshifts,
-        substructure=_substructure(setting, substructure, mass_fraction),
-        instrument=instrument,
-        size=size,
-        noise=not no_noise,
-        seed=seed,
-        n_workers=workers,
-        progress=True,
-    )
-    _write(out, cutouts, workers)
+    with new_folder(out):
+        cutouts = simulate.lenses(
+            n,
+            setting=setting,
+            redshifts=redshifts,
+            substructure=_substructure(setting, substructure, mass_fraction),
+            instrument=instrument,
+            size=size,
+            noise=not no_noise,
+            seed=seed,
+            n_workers=workers,
+            progress=True,
+        )
+        _write(out, cutouts, workers)
+
+
+@app.command()
+def compound(
+    n: Number,
+    out: opt.Folder,
+    seed: opt.Seed = 0,
+    kind: Kind = "arcs",
+    bands: EuclidBands = None,
+    size: Frame = 200,
+    native: Native = False,
+    no_noise: NoNoise = False,
+    workers: opt.Workers = None,
+) -> None:
+    """Simulate compound lenses in Euclid's bands: two deflectors before one source."""
+    from astroanomaly import simulate
+
+    settings = _euclid(bands, size, native, no_noise, seed, workers)
+    with new_folder(out):
+        _write(out, simulate.compound(n, kind=kind, **settings), workers)
+
+
+@app.command()
+def lens_survey(
+    n: Objects,
+    out: opt.Folder,
+    seed: opt.Seed = 0,
+    lens_fraction: LensFraction = 0.5,
+    bands: EuclidBands = None,
+    size: Frame = 200,
+    native: Native = False,
+    no_noise: NoNoise = False,
+    workers: opt.Workers = None,
+) -> None:
+    """Simulate lenses, and what resembles them, in Euclid's bands."""
+    from astroanomaly import simulate
+
+    settings = _euclid(bands, size, native, no_noise, seed, workers)
+    with new_folder(out):
+        cutouts = simulate.lens_survey(n, lens_fraction=lens_fraction, **settings)
+        _write(out, cutouts, workers)
+
+
+def _euclid(bands, size, native, no_noise, seed, workers):
+    """Return what the simulators of Euclid's frames share."""
+    if not bands:
+        bands = ("Y", "J", "H") if native else ("VIS", "Y", "J", "H")
+    return {
+        "bands": bands,
+        "size": size,
+        "upsample": not native,
+        "noise": not no_noise,
+        "seed": seed,
+        "n_workers": workers,
+        "progress": True,
+    }
 
 
 def _substructure(setting, name, mass_fraction):

@@ -25,6 +25,7 @@ from astroanomaly._auc import (
 from astroanomaly._files import atomic_path
 from astroanomaly._join import as_bool, baseline_columns, bin_masks, join_labels
 from astroanomaly.baselines import baseline_scores
+from astroanomaly.contamination import contamination_study
 
 __all__ = [
     "AUC",
@@ -35,6 +36,7 @@ __all__ = [
     "auc_difference",
     "baseline_scores",
     "binomial_interval",
+    "contamination_study",
     "evaluate",
     "roc",
 ]

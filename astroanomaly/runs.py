@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from astroanomaly import _config, _run_folder, _run_settings
+from astroanomaly._files import new_folder
 
 
 def train(
@@ -52,7 +53,7 @@ def train(
         Side of the images in pixels; 64 by default.
     bands : sequence of str, optional
         The bands to use, by name; all by default.
-    model : {"wgan_gp", "hsc", "rbm", "dcae", "cvae", "aae"}, optional
+    model : {"wgan_gp", "hsc", "progressive", "rbm", "dcae", "cvae", "aae"}, optional
         The model; "wgan_gp" by default.
     epochs : int, optional
         Epochs of the model, not of an encoder; 100 by default.
@@ -103,15 +104,15 @@ def train(
     if _run_folder.finished(folder):
         return load_run(folder)
     # Before the reading, which may take long: is this a place to write to?
-    folder.mkdir(parents=True, exist_ok=True)
-    data, record = _training_data(
-        folder, settings, cutouts, catalog, n_workers, progress
-    )
-    from astroanomaly._training import Training
+    with new_folder(folder):
+        data, record = _training_data(
+            folder, settings, cutouts, catalog, n_workers, progress
+        )
+        from astroanomaly._training import Training
 
-    training = Training(folder, settings, data, progress)
-    _run_folder.sweep(folder)
-    _run_folder.begin(folder, settings, record)
+        training = Training(folder, settings, data, progress)
+        _run_folder.sweep(folder)
+        _run_folder.begin(folder, settings, record)
     training.run()
     return load_run(folder)
 

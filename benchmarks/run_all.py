@@ -11,7 +11,15 @@ from harness import OUT, all_versions, machine, markdown
 from astroanomaly._files import atomic_path
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("training_step", "mapping", "scoring", "reading", "memory", "simulate")
+NAMES = (
+    "training_step",
+    "mapping",
+    "scoring",
+    "occlusion",
+    "reading",
+    "memory",
+    "simulate",
+)
 
 
 def run(name: str, args: argparse.Namespace) -> dict:

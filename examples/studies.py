@@ -14,6 +14,10 @@ from astroanomaly.simulate._extras import require
 LOG = logging.getLogger("study")
 
 
+class Missing(Exception):
+    """A study does not have what is asked for; the message says what."""
+
+
 class Study:
     """The stages of a study. What is done already is skipped by each stage itself.
 

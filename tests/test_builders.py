@@ -55,6 +55,45 @@ def test_a_training_of_one_step_has_a_cycle_too():
     assert model.optimizer._learning_rate.n_steps == 2
 
 
+def _growing(training=None, **model):
+    training = {"epochs": 4, "batch_size": 8, **(training or {})}
+    return _settings("progressive", training, latent_dim=4, fmap_max=4, **model)
+
+
+def test_the_growing_gan_has_three_optimizers_of_one_kind():
+    gan = _builders.build_model(_growing({"beta_1": 0.5}), SHAPE, n_steps=40)
+    optimizers = (gan.optimizer, gan.critic_optimizer, gan.encoder_optimizer)
+    assert len({id(optimizer) for optimizer in optimizers}) == 3
+    assert _rates(*optimizers) == [np.float32(1e-3)] * 3
+    for optimizer in optimizers:
+        found = (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
+        assert found == (0.5, 0.99, 1e-8)
+
+
+def test_the_growth_is_spread_over_the_whole_training():
+    gan = _builders.build_model(_growing(), SHAPE, n_steps=40)
+    # 320 images for four levels and three fades.
+    assert gan.schedule.fade_images == gan.schedule.stable_images == 45
+    assert gan.schedule.total == 7 * 45
+    own = _growing(fade_images=[0, 8, 8, 16], stable_images=32)
+    assert _builders.build_model(own, SHAPE, n_steps=40).schedule.total == 160
+
+
+@pytest.mark.parametrize(
+    ("training", "model", "sentence"),
+    [
+        ({}, {"fade_images": 100, "stable_images": 50}, "at least 7: .* 500 images"),
+        ({}, {"fade_images": [0, 8]}, "must have 4 numbers.* ends before the last"),
+        ({"batch_size": 6}, {}, "`batch_size` must be a multiple of 4.*Received: 6"),
+        ({}, {"coupling": "both"}, "`coupling` must be one of .*Received: both"),
+        ({}, {"latent": "uniform"}, "`latent` must be one of .*Received: uniform"),
+    ],
+)
+def test_a_growth_that_does_not_fit_is_refused(training, model, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        _builders.build_model(_growing(training, **model), SHAPE, n_steps=40)
+
+
 def test_the_aae_has_three_rates():
     settings = _settings("aae", {"adversarial_learning_rate": 2e-5}, latent_dim=4)
     model = _builders.build_model(settings, SHAPE, n_steps=10)

@@ -208,7 +208,7 @@ def test_the_settings_page_names_the_keys_of_every_other_model():
 
 
 def test_unknown_names_are_refused():
-    known = "wgan_gp, hsc, rbm, dcae, cvae, aae"
+    known = "wgan_gp, hsc, progressive, rbm, dcae, cvae, aae"
     with pytest.raises(ValueError, match=f"`model` must be one of {known}. Rec.*x"):
         _config.resolve({"model": {"name": "x"}})
     with pytest.raises(ValueError, match="`stretch` must be one of linear, sqrt, log"):

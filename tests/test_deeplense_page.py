@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
+import pages  # noqa: E402
 from lenses import figures, headline, page, pictures, published, results, samples  # noqa: E402
 from lenses_run import made_up  # noqa: E402
 
@@ -61,8 +62,8 @@ def test_a_picture_too_large_is_written_coarser(tmp_path):
     figure = Figure(figsize=(8, 8))
     noise = np.random.default_rng(1).uniform(size=(880, 880, 3))
     figure.add_axes((0, 0, 1, 1)).imshow(noise, interpolation="nearest")
-    figures.save(figure, tmp_path / "noise.png")
-    assert (tmp_path / "noise.png").stat().st_size < figures.LARGEST
+    pages.save(figure, tmp_path / "noise.png")
+    assert (tmp_path / "noise.png").stat().st_size < pages.LARGEST
 
 
 def test_the_figure_of_areas_shows_the_published_numbers(study):
@@ -89,7 +90,7 @@ def test_the_page_is_whole_and_its_pictures_are_small(written):
         "exposure",
     }
     for name in linked:
-        assert (written.parent / name).stat().st_size < figures.LARGEST
+        assert (written.parent / name).stat().st_size < pages.LARGEST
     there = {path.name for path in (written.parent / "deeplense").iterdir()}
     assert there == {Path(name).name for name in linked}
     assert "this run no longer has the images" in text or "keeps no trained AAE" in text

@@ -6,7 +6,7 @@ from blobs import blobs
 
 from astroanomaly._image_model import ImageModel
 from astroanomaly.detector import AnomalyDetector
-from astroanomaly.models import DCAE
+from astroanomaly.models import DCAE, ProgressiveGAN
 from astroanomaly.stretches import Linear
 
 
@@ -74,3 +74,16 @@ def test_views_beyond_the_symmetries_are_refused(parts):
     for views in (0, 9, 2.5):
         with pytest.raises(ValueError, match="`views` must be an integer from 1 to 8"):
             AnomalyDetector(*parts, views=views)
+
+
+def test_a_model_that_grew_is_scored_at_its_new_level():
+    gan = ProgressiveGAN((32, 32, 1), latent_dim=4, fmap_max=4, stable_images=8)
+    images = np.random.default_rng(0).random((3, 32, 32, 1)).astype(np.float32)
+    model = ImageModel(gan, Linear(vmin=0, vmax=1), None, w=0.1, seed=0, views=1)
+    model.features(images)
+    model.reconstruct(images)
+    gan.seen.assign(8)
+    np.testing.assert_allclose(model.features(images), gan.features(images), atol=1e-5)
+    drawn, z, _ = model.reconstruct(images)
+    np.testing.assert_allclose(drawn, gan.reconstruct(images), atol=1e-5)
+    np.testing.assert_allclose(z, gan.encode(images.astype(np.float64)), atol=1e-5)

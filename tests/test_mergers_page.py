@@ -15,12 +15,13 @@ from mergers_run import synthetic_run
 import astroanomaly as aa
 from astroanomaly.data.fits import write_cutouts
 
+import pages  # isort: skip
 from mergers import figures as mergers_figures  # isort: skip
 from mergers import page as mergers_page  # isort: skip
 from mergers import paper  # isort: skip
 from mergers import pictures as mergers_pictures  # isort: skip
 from mergers import results as mergers_results  # isort: skip
-from mergers import samples as mergers_samples  # isort: skip
+from studies import Missing  # isort: skip
 
 
 def test_pictures_reach_from_the_most_ordinary_to_the_strangest():
@@ -36,7 +37,7 @@ def test_pictures_come_in_the_order_of_their_rows(tmp_path):
     rows = Table({"object_id": [cutouts.object_ids[k] for k in (2, 0)]})
     found = mergers_pictures.pictures(tmp_path, network, "mergers", rows)
     assert np.array_equal(found.images, cutouts.images[[2, 0]])
-    with pytest.raises(mergers_samples.Missing, match="no longer where"):
+    with pytest.raises(Missing, match="no longer where"):
         mergers_pictures.pictures(tmp_path, network, "isolated", rows)
 
 
@@ -44,7 +45,7 @@ def test_a_picture_too_large_is_written_coarser(tmp_path):
     figure = Figure(figsize=(8, 8))
     noise = np.random.default_rng(1).uniform(size=(880, 880, 3))
     figure.add_axes((0, 0, 1, 1)).imshow(noise, interpolation="nearest")
-    mergers_figures.save(figure, tmp_path / "noise.png")
+    pages.save(figure, tmp_path / "noise.png", mergers_figures.LARGEST)
     assert (tmp_path / "noise.png").stat().st_size < mergers_figures.LARGEST
 
 

@@ -1,4 +1,4 @@
-"""The notebooks are valid, bare of outputs, and two of them run when shrunken."""
+"""The notebooks are valid, bare of outputs, and three of them run when shrunken."""
 
 import ast
 import json
@@ -12,6 +12,7 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 MERGERS = EXAMPLES / "galaxy_mergers.ipynb"
 LENSES = EXAMPLES / "lens_substructure.ipynb"
+CONTAMINATED = EXAMPLES / "contamination.ipynb"
 KEYS = {
     "code": {"cell_type", "id", "metadata", "source", "execution_count", "outputs"},
     "markdown": {"cell_type", "id", "metadata", "source"},
@@ -36,6 +37,7 @@ def _run(path, **parameters):
 
 def test_the_notebooks_are_here():
     assert [path.name for path in NOTEBOOKS] == [
+        "contamination.ipynb",
         "first_outliers.ipynb",
         "galaxy_mergers.ipynb",
         "lens_substructure.ipynb",
@@ -116,3 +118,29 @@ def test_the_lens_notebook_runs_when_shrunken(tmp_path, monkeypatch, capsys):
     assert [len(one.table["clump_mass"][0]) for one in names["same"]] == [0, 25, 25, 25]
     assert "lenses with subhaloes above it" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_contamination_notebook_runs_when_shrunken(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("galsim")
+    monkeypatch.chdir(tmp_path)
+    names = _run(CONTAMINATED, SCALE=0.05, CONTAMINATIONS=(0, 0.2), SEEDS=(3,))
+    areas = names["areas"]
+    assert set(areas["n_anomalous"]) == {0, 12}  # int(0.2 * 50 / 0.8)
+    assert len(names["summary"]) == len(areas) == 2 * len(names["losses"]) == 10
+    # The GAN has seen what the study trained on, and says so in the same table.
+    assert len(names["training"]) == 62
+    compared = names["compared"]
+    assert len(compared) == 6 + 5
+    dirty = areas[areas["training_contamination"] == 0.2]
+    np.testing.assert_array_equal(compared["auc"][6:], dirty["auc"])
+    auc = names["aa"].evaluation.auc
+    peak = auc(names["truth"], names["after"]["peak"]).value
+    assert compared["auc"][5] == peak
+    # The other encoder draws other images with the same generator.
+    assert not np.allclose(names["drawn"][1], names["drawn"][2])
+    assert sorted(names["samples"]) == [4, 8, 16, 32]
+    # A second look at the study trains nothing.
+    assert len(list((tmp_path / names["FOLDER"] / "cells").iterdir())) == 4
+    assert "encoder beside it less encoder afterwards" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == [names["FOLDER"]]

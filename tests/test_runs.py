@@ -235,7 +235,7 @@ def test_a_resume_with_other_images_is_refused(run, folder, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"model": "vae"}, "`model` must be one of wgan_gp, hsc, rbm, .*Received: vae"),
+        ({"model": "vae"}, "`model` must be one of wgan_gp, hsc, .*Received: vae"),
         ({"model": "dcae", "config": {"encoder": {"epochs": 1}}}, "takes no .encoder"),
         ({"config": {"model": {"ema": 2.0}}}, "`ema` must be None or within"),
         ({"config": {"detector": {"score": "x"}}}, "`score` must be one of"),
@@ -250,7 +250,7 @@ def test_bad_settings_leave_nothing_behind(folder, tmp_path, options, sentence):
     options = {"size": 32, **options}
     with pytest.raises(ValueError, match=sentence):
         runs.train(folder / "train.npy", tmp_path / "run", **options)
-    assert not list(tmp_path.rglob("*.*"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unwritable_place_is_refused_before_the_reading(folder, tmp_path):

@@ -7,7 +7,11 @@ from keras import ops
 
 from astroanomaly.latent.objective import in_chunks
 from astroanomaly.models import networks
-from astroanomaly.models.training import EpochOrderMixin, stateless_seed
+from astroanomaly.models.training import (
+    EpochOrderMixin,
+    OptimizersMixin,
+    stateless_seed,
+)
 
 
 class _Frozen:
@@ -18,7 +22,7 @@ class _Frozen:
 
 
 @keras.saving.register_keras_serializable("astroanomaly")
-class Encoder(EpochOrderMixin, keras.Model):
+class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
     """Encoder trained on a finished GAN, whose networks stay as they are.
 
     The loss is f-AnoGAN's "izi_f", the mean squared error of the reconstruction
@@ -116,11 +120,6 @@ class Encoder(EpochOrderMixin, keras.Model):
         self._frozen = _Frozen(gan)
         return self
 
-    @property
-    def metrics(self):
-        """Running means of the losses, reset at every epoch."""
-        return list(self.trackers.values())
-
     def compile(self, optimizer=None, **kwargs):
         """Set the optimizer.
 
@@ -134,14 +133,6 @@ class Encoder(EpochOrderMixin, keras.Model):
         kwargs.setdefault("jit_compile", False)
         super().compile(optimizer=optimizer or keras.optimizers.Adam(1e-3), **kwargs)
         self.optimizer.build(self.trainable_variables)
-
-    def get_compile_config(self):
-        """Return what rebuilds the optimizer when the encoder is loaded."""
-        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer)}
-
-    def compile_from_config(self, config):
-        """Rebuild the optimizer."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
 
     def call(self, images, training=False):
         """Encode stretched images of shape (n, ny, nx, n_bands) to (n, latent_dim)."""

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from astroanomaly.models import conv_stack, networks
-from astroanomaly.models.training import EpochOrderMixin
+from astroanomaly.models.training import EpochOrderMixin, OptimizersMixin
 
 
 def add_weight_decay(gradients, weights, weight_decay: float) -> list:
@@ -22,7 +22,7 @@ def add_weight_decay(gradients, weights, weight_decay: float) -> list:
     return [gradient + weight_decay * weight for gradient, weight in pairs]
 
 
-class Autoencoder(EpochOrderMixin, keras.Model):
+class Autoencoder(OptimizersMixin, EpochOrderMixin, keras.Model):
     """Trunk, `heads` dense layers side by side, decoder; one optimizer.
 
     A subclass names its `loss_names` and gives a function `compute_losses(images,
@@ -76,11 +76,6 @@ class Autoencoder(EpochOrderMixin, keras.Model):
         """Make the encoder's outputs from those of its heads."""
         return outputs
 
-    @property
-    def metrics(self):
-        """Running means of the losses, reset at every epoch."""
-        return list(self.trackers.values())
-
     def compile(self, optimizer=None, **kwargs):
         """Set the optimizer.
 
@@ -95,14 +90,6 @@ class Autoencoder(EpochOrderMixin, keras.Model):
         kwargs.setdefault("jit_compile", False)
         super().compile(optimizer=optimizer or keras.optimizers.Adam(2e-3), **kwargs)
         self.optimizer.build(self.trainable_variables)
-
-    def get_compile_config(self):
-        """Return what rebuilds the optimizer when the model is loaded."""
-        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer)}
-
-    def compile_from_config(self, config):
-        """Rebuild the optimizer."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
 
     def train_step(self, images):
         """Update all weights on a batch."""

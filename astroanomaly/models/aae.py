@@ -147,6 +147,10 @@ class AAE(PriorMixin, Autoencoder):
 
     heads = ("z",)
     loss_names = ("loss", "critic_loss", "adversarial_loss")
+    optimizer_names = {
+        name: name
+        for name in ("optimizer", "critic_optimizer", "adversarial_optimizer")
+    }
 
     def __init__(
         self,
@@ -216,14 +220,6 @@ class AAE(PriorMixin, Autoencoder):
     @property
     def _reconstruction_weights(self):
         return self.encoder.trainable_variables + self.decoder.trainable_variables
-
-    def get_compile_config(self):
-        """Return what rebuilds the three optimizers when the model is loaded."""
-        names = ("optimizer", "critic_optimizer", "adversarial_optimizer")
-        return {
-            name: keras.saving.serialize_keras_object(getattr(self, name))
-            for name in names
-        }
 
     def train_step(self, images):
         """Take the three steps on a batch: reconstruct, criticize, deceive."""

@@ -88,3 +88,24 @@ def gradient_penalty(gradients):
     gradients = ops.cast(gradients, "float32")
     norm = ops.sqrt(ops.sum(ops.square(gradients), axis=(1, 2, 3)) + 1e-12)
     return ops.mean(ops.square(norm - 1.0))
+
+
+def drift(real_output):
+    """Compute the term that keeps the critic's output from drifting away from zero.
+
+    Parameters
+    ----------
+    real_output : tensor of shape (n, 1)
+        The critic's output for real images.
+
+    Returns
+    -------
+    scalar tensor
+        ``E[D(x)^2]`` (Karras et al. 2018, arXiv:1710.10196, appendix A.1).
+
+    Examples
+    --------
+    >>> float(drift(ops.array([[1.0], [3.0]])))
+    5.0
+    """
+    return ops.mean(ops.square(real_output))

@@ -7,11 +7,15 @@ from keras import ops
 
 from astroanomaly.models import boltzmann
 from astroanomaly.models.networks import check_image_shape
-from astroanomaly.models.training import EpochOrderMixin, stateless_seed
+from astroanomaly.models.training import (
+    EpochOrderMixin,
+    OptimizersMixin,
+    stateless_seed,
+)
 
 
 @keras.saving.register_keras_serializable("astroanomaly")
-class RBM(EpochOrderMixin, keras.Model):
+class RBM(OptimizersMixin, EpochOrderMixin, keras.Model):
     """Restricted Boltzmann machine of flattened images, trained by CD-1.
 
     A pixel of a stretched image, a number in [0, 1], is taken as the probability
@@ -119,11 +123,6 @@ class RBM(EpochOrderMixin, keras.Model):
             name="step", shape=(), initializer="zeros", dtype="int64", trainable=False
         )
 
-    @property
-    def metrics(self):
-        """Running means of the history's numbers, reset at every epoch."""
-        return list(self.trackers.values())
-
     def compile(self, optimizer=None, **kwargs):
         """Set the optimizer.
 
@@ -143,14 +142,6 @@ class RBM(EpochOrderMixin, keras.Model):
         default = keras.optimizers.SGD(20.0 / self.n_visible, momentum=0.9)
         super().compile(optimizer=optimizer or default, **kwargs)
         self.optimizer.build(self.trainable_variables)
-
-    def get_compile_config(self):
-        """Return what rebuilds the optimizer when the model is loaded."""
-        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer)}
-
-    def compile_from_config(self, config):
-        """Rebuild the optimizer."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
 
     def train_step(self, images):
         """Update weights and biases by CD-1 on a batch."""

@@ -1,4 +1,4 @@
-"""What every model's training shares: data order, random numbers, NaN stop."""
+"""What every model's training shares: data order, random numbers, saved optimizers."""
 
 import keras
 import numpy as np
@@ -89,3 +89,31 @@ class EpochOrderMixin:
         if hasattr(x, "set_epoch"):
             callbacks.insert(0, _EpochOrder(x))
         return super().fit(x, *args, callbacks=callbacks, **kwargs)
+
+
+class OptimizersMixin:
+    """Adds to a model its optimizers in its file, and running means of its losses.
+
+    A subclass has `trackers`, a dict of metrics, and may name its optimizers: from
+    argument of ``compile`` to attribute.
+    """
+
+    optimizer_names = {"optimizer": "optimizer"}
+
+    @property
+    def metrics(self):
+        """Running means of the losses, reset at every epoch."""
+        return list(self.trackers.values())
+
+    def get_compile_config(self):
+        """Return what rebuilds the optimizers when the model is loaded."""
+        if not self.compiled:
+            return None
+        return {
+            argument: keras.saving.serialize_keras_object(getattr(self, attribute))
+            for argument, attribute in self.optimizer_names.items()
+        }
+
+    def compile_from_config(self, config):
+        """Rebuild the optimizers."""
+        self.compile(**keras.saving.deserialize_keras_object(config))

@@ -5,7 +5,11 @@ import numpy as np
 import tensorflow as tf
 
 from astroanomaly.models import losses, networks
-from astroanomaly.models.training import EpochOrderMixin, stateless_seed
+from astroanomaly.models.training import (
+    EpochOrderMixin,
+    OptimizersMixin,
+    stateless_seed,
+)
 
 
 def _default_optimizer() -> keras.optimizers.Optimizer:
@@ -13,7 +17,7 @@ def _default_optimizer() -> keras.optimizers.Optimizer:
 
 
 @keras.saving.register_keras_serializable("astroanomaly")
-class WGANGP(EpochOrderMixin, keras.Model):
+class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
     """Wasserstein GAN with gradient penalty that learns ordinary images.
 
     Every batch gives the critic one update; every `n_critic`-th batch gives the
@@ -70,6 +74,11 @@ class WGANGP(EpochOrderMixin, keras.Model):
     >>> gan.generate(2, seed=1).shape
     (2, 32, 32, 1)
     """
+
+    optimizer_names = {
+        "generator_optimizer": "optimizer",
+        "critic_optimizer": "critic_optimizer",
+    }
 
     def __init__(
         self,
@@ -157,11 +166,6 @@ class WGANGP(EpochOrderMixin, keras.Model):
         }
 
     @property
-    def metrics(self):
-        """Running means of the four losses, reset at every epoch."""
-        return list(self.trackers.values())
-
-    @property
     def scoring_generator(self) -> keras.Model:
         """The generator that draws and scores."""
         return self.generator if self.generator_ema is None else self.generator_ema
@@ -181,19 +185,6 @@ class WGANGP(EpochOrderMixin, keras.Model):
         self.critic_optimizer = critic_optimizer or _default_optimizer()
         self.optimizer.build(self.generator.trainable_variables)
         self.critic_optimizer.build(self.critic.trainable_variables)
-
-    def get_compile_config(self):
-        """Return what rebuilds both optimizers when the model is loaded."""
-        return {
-            "generator_optimizer": keras.saving.serialize_keras_object(self.optimizer),
-            "critic_optimizer": keras.saving.serialize_keras_object(
-                self.critic_optimizer
-            ),
-        }
-
-    def compile_from_config(self, config):
-        """Rebuild both optimizers."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
 
     def call(self, z, training=False):
         """Draw images from latent vectors.

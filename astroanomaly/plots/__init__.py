@@ -4,8 +4,18 @@ No figure touches pyplot's state: show it by returning it from a notebook cell,
 keep it with ``figure.savefig(...)``.
 """
 
+from .classification import (
+    output_histogram,
+    purity_completeness,
+    reliability,
+    roc_curves,
+    set_rates,
+)
+from .contamination import auc_loss, contamination_curves
 from .curves import roc, training_curves
+from .generated import sample_statistics, samples_by_level
 from .images import gallery, reconstructions, sample_grid
+from .interpret import dreams, filter_images, grad_cam, occlusion
 from .rates import areas, detection_by
 from .samples import (
     rate_bars,
@@ -18,17 +28,30 @@ from .scores import feature_map, score_histogram
 
 __all__ = [
     "areas",
+    "auc_loss",
+    "contamination_curves",
     "detection_by",
+    "dreams",
     "feature_map",
+    "filter_images",
     "gallery",
+    "grad_cam",
+    "occlusion",
+    "output_histogram",
+    "purity_completeness",
     "rate_bars",
     "rates_along",
     "reconstructions",
+    "reliability",
     "roc",
+    "roc_curves",
     "sample_grid",
+    "sample_statistics",
+    "samples_by_level",
     "score_by_property",
     "score_distributions",
     "score_histogram",
+    "set_rates",
     "training_curves",
     "trend_panels",
 ]

@@ -1,8 +1,10 @@
 """Simulated survey images with known truth."""
 
+from astroanomaly.simulate.compound import compound
 from astroanomaly.simulate.galaxies import galaxies
 from astroanomaly.simulate.instruments import Instrument
 from astroanomaly.simulate.lens_settings import LensSetting
+from astroanomaly.simulate.lens_survey import lens_survey
 from astroanomaly.simulate.lenses import lenses
 from astroanomaly.simulate.mergers import mergers
 from astroanomaly.simulate.real import real_galaxies
@@ -15,7 +17,9 @@ __all__ = [
     "Sky",
     "Subhalos",
     "Vortex",
+    "compound",
     "galaxies",
+    "lens_survey",
     "lenses",
     "mergers",
     "real_galaxies",

@@ -4,12 +4,12 @@ from itertools import zip_longest
 
 import numpy as np
 from astropy.table import Table
+from pages import NOTHING, markdown, span
 
 from astroanomaly import _score_table
 from lenses import headline, published
 from lenses.results import LEVELS
 
-NOTHING = "This run has nothing to show here."
 SET_WORDS = {
     "train": "training, smooth",
     "labelled": "with substructure, for the supervised network only",
@@ -18,24 +18,6 @@ SET_WORDS = {
     "subhalos": "test, subhaloes",
     "vortex": "test, vortices",
 }
-
-
-def markdown(names, rows) -> str:
-    """Return a table in markdown, or a sentence where it has no row."""
-    rows = list(rows)
-    if not rows:
-        return NOTHING
-    lines = [names, ["---"] * len(names), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
-def span(value, low, high, form: str = ".3f") -> str:
-    """Return a number with its interval."""
-    if value is None or not np.isfinite(value):
-        return "none"
-    if low is None or not np.isfinite([low, high]).all():
-        return f"{value:{form}}"
-    return f"{value:{form}} ({low:{form}} to {high:{form}})"
 
 
 def area(row, form: str = ".3f") -> str:

@@ -2,9 +2,10 @@
 
 import numpy as np
 from astropy.table import Table
+from pages import span
 
 from lenses import headline, published
-from lenses.cells import area, span, verdict
+from lenses.cells import area, verdict
 
 AGREES = {"yes": "agrees", "no": "differs", "not clear": "not clear"}
 # An AUC at which a search begins to be of use, and one at which it sees nothing.

@@ -1,22 +1,17 @@
 """Figures of the lens study: areas, and areas along mass and signal to noise."""
 
-import io
-import json
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
-from PIL import Image
+from studies import Missing
 
 from astroanomaly import plots
-from astroanomaly._files import atomic_dir
 from astroanomaly.plots import _style
 from lenses import headline, pictures, published, results
-from lenses.samples import Missing, joined, read_scores, study
+from lenses.samples import joined, read_scores, study
 
-DPI = 110
-LARGEST = 150_000  # bytes
 BLUE, ORANGE, AMBER, INK = _style.BLUE, _style.ORANGE, _style.AMBER, _style.INK
 SKY, PURPLE = _style.SKY, _style.PURPLE
 COLORS = dict(
@@ -27,66 +22,6 @@ COLORS = dict(
     )
 )
 MARKERS = dict(zip(published.MODELS, "s^Do", strict=True))
-
-
-def write(out: Path) -> dict[str, str]:
-    """Draw all figures into the study's folder `figures`.
-
-    Parameters
-    ----------
-    out : Path
-        The study's folder, with `results`.
-
-    Returns
-    -------
-    dict of str to str
-        Why a figure is missing, by name; also in `figures/missing.json`.
-    """
-    out = Path(out)
-    missing = {}
-    with atomic_dir(out / "figures") as folder:
-        for name, draw in figures(out).items():
-            try:
-                save(draw(), folder / f"{name}.png")
-            except Missing as reason:
-                missing[name] = str(reason)
-        (folder / "missing.json").write_text(json.dumps(missing, indent=1), "utf-8")
-    return missing
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG file below 150 kB.
-
-    It has 256 colors and is drawn coarser where it has to be.
-
-    Parameters
-    ----------
-    figure : Figure
-        What to write.
-    path : Path
-        Where.
-    """
-    dpi = DPI
-    for _ in range(14):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, dpi=dpi)
-        image = Image.open(buffer).convert("RGB")
-        packed = _packed(image)
-        if len(packed) >= LARGEST:
-            # Every color has its place in the palette, however rare. No dithering:
-            # it makes noise where there is none, and files larger.
-            kind, dither = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
-            packed = _packed(image.quantize(256, kind, dither=dither))
-        if len(packed) < LARGEST:
-            break
-        dpi *= min(0.95, (LARGEST / len(packed)) ** 0.5)
-    path.write_bytes(packed)
-
-
-def _packed(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format="png", optimize=True)
-    return buffer.getvalue()
 
 
 def figures(out: Path) -> dict:

@@ -1,9 +1,9 @@
 """The lens study's page, from its tables, figures and a template."""
 
-import shutil
 from pathlib import Path
 
-from astroanomaly._files import atomic_dir, atomic_path
+import pages
+
 from lenses import cells, claims, figures, headline, published, results
 from lenses.samples import study
 
@@ -43,15 +43,9 @@ def write(out: Path, folder: Path) -> Path:
     Path
         The page, deeplense.md; its figures lie in `deeplense`.
     """
-    out, folder = Path(out), Path(folder)
-    missing = figures.write(out)
-    with atomic_dir(folder / NAME) as place:
-        for path in sorted((out / "figures").glob("*.png")):
-            shutil.copy(path, place / path.name)
-    text = page(out, missing)
-    with atomic_path(folder / f"{NAME}.md") as partial:
-        partial.write_text(text, encoding="utf-8")
-    return folder / f"{NAME}.md"
+    drawn = Path(out) / "figures"
+    text = page(out, pages.draw(drawn, figures.figures(out)))
+    return pages.write(folder, NAME, text, drawn, NAME)
 
 
 def page(out: Path, missing: dict[str, str]) -> str:
@@ -73,49 +67,19 @@ def page(out: Path, missing: dict[str, str]) -> str:
     found = headline.headline(tables, record)
     parts = _record(record) | _sizes(tables["counts"], record)
     parts |= _tables(tables, found, record)
-    parts["short"] = _list(claims.short(tables, found, record))
+    parts["short"] = pages.bullets(claims.short(tables, found, record))
     parts["extra"] = cells.extra(results.extras(out))
-    for name, caption in CAPTIONS.items():
-        parts[f"figure:{name}"] = _figure(name, caption, missing)
-    text = TEMPLATE.read_text("utf-8")
-    for name, part in parts.items():
-        text = text.replace("{{" + name + "}}", part)
-    return text
-
-
-def _list(lines) -> str:
-    return "\n".join(f"- {line}" for line in lines) or cells.NOTHING
-
-
-def _figure(name: str, caption: str, missing: dict[str, str]) -> str:
-    if name in missing:
-        return f"*No figure of this kind ({caption}): {missing[name]}.*"
-    return f"![{caption}]({NAME}/{name}.png)"
+    return pages.fill(TEMPLATE, parts | pages.linked(NAME, CAPTIONS, missing))
 
 
 def _record(record: dict) -> dict[str, str]:
-    seconds = record.get("seconds", {})
-    total = sum(seconds[name] for name in STAGE_WORDS if name in seconds) / 60
-    rows = [
-        (_stage(name), f"{seconds[name] / 60:.1f}")
-        for stage in STAGE_WORDS
-        for name in sorted(seconds)
-        if name == stage or name.startswith(f"{stage}_")
-    ]
-    rows.append(("**all**", f"**{total:.1f}**"))
-    versions = ", ".join(f"{k} {v}" for k, v in record.get("versions", {}).items())
     scores = [headline.own_score(name, record) for name in record.get("config", {})]
     smoothing = {
         config["detector"]["smoothing"]
         for config in record.get("config", {}).values()
         if "smoothing" in config.get("detector", {})
     }
-    return {
-        "command": record.get("command", "python examples/deeplense.py"),
-        "scale": record.get("scale", "unknown"),
-        "minutes": f"{total:.0f}",
-        "versions": versions,
-        "times": cells.markdown(("stage", "minutes"), rows),
+    return pages.made(record, STAGE_WORDS, published.model_name) | {
         "settings": cells.settings(record),
         "score": ", ".join(dict.fromkeys(scores)) or headline.DEFAULT,
         "beta": _number(record.get("config", {}).get("cvae", {}), "beta_max"),
@@ -126,13 +90,6 @@ def _record(record: dict) -> dict[str, str]:
 def _number(config: dict, name: str) -> str:
     value = config.get("training", {}).get(name)
     return "its default" if value is None else f"{value:.2g}"
-
-
-def _stage(name: str) -> str:
-    """Return a stage in words, or the part of one that took some of its time."""
-    if name in STAGE_WORDS:
-        return STAGE_WORDS[name]
-    return f"- of it {published.model_name(name.partition('_')[2])}"
 
 
 def _sizes(counts, record: dict) -> dict[str, str]:
@@ -164,7 +121,7 @@ def _tables(tables: dict, found: dict, record: dict) -> dict[str, str]:
         "counts": cells.counts(tables["counts"]),
         "published": cells.beside_published(tables["auc"], record),
         "ordering": cells.ordering(found["ordering"]),
-        "claims": cells.markdown(
+        "claims": pages.markdown(
             ("published", "here", ""), claims.claims(tables, record)
         ),
         "exposures": cells.exposures(tables["exposure"]),
@@ -175,9 +132,9 @@ def _tables(tables: dict, found: dict, record: dict) -> dict[str, str]:
         "fractions": _grids(tables["fraction"], "fraction", "{:g}%"),
         "exposure_areas": _grids(tables["exposure"], "factor", "x{:g}"),
         "exchanged": cells.exchanged(tables["exchanged"]),
-        "exchange": _list(claims.exchange(tables, record)),
+        "exchange": pages.bullets(claims.exchange(tables, record)),
         "training": cells.training(tables["training"]),
-        "variants": _list(claims.variants(tables["ordering"])),
+        "variants": pages.bullets(claims.variants(tables["ordering"])),
         "false_alarms": claims.false_alarms(tables["false_positives"]),
     }
     for name in published.REDSHIFTS:

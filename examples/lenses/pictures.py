@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from studies import Missing
 
 from astroanomaly import _score_table, runs
 from astroanomaly.plots import _display, _style
 from lenses import headline, published, results
-from lenses.samples import Missing, catalog, columns, read_scores, study
+from lenses.samples import catalog, columns, read_scores, study
 
 SETS = {"smooth": "smooth", "subhalos": "subhaloes", "vortex": "vortex"}
 # Where along the ranking of its set an object stands.

@@ -16,10 +16,6 @@ N_BOOTSTRAP = 1000
 NOTHING = (float("nan"),) * 3
 
 
-class Missing(Exception):
-    """A study does not have what is asked for; the message says what."""
-
-
 def study(out: Path) -> dict:
     """Return what is known of the study, from its study.json; empty without one."""
     path = Path(out) / "study.json"

@@ -2,6 +2,7 @@
 
 import numpy as np
 from astropy.table import Table
+from pages import markdown, span
 
 from mergers.claims import PLAIN as PROPERTY
 from mergers.claims import STAGES
@@ -18,17 +19,6 @@ from mergers.paper import (
     SURVEYS,
 )
 
-NOTHING = "This run has nothing to show here."
-
-
-def markdown(names, rows) -> str:
-    """Return a table in markdown, or a sentence where it has no row."""
-    rows = list(rows)
-    if not rows:
-        return NOTHING
-    lines = [names, ["---"] * len(names), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
 
 def percent(rate: float, low: float, high: float) -> str:
     """Return a rate with its interval in per cent, finer below ten per cent."""
@@ -37,15 +27,6 @@ def percent(rate: float, low: float, high: float) -> str:
     decimals = 1 if 0 < rate < 0.1 else 0
     value, *ends = (f"{100 * number:.{decimals}f}" for number in (rate, low, high))
     return value if ends[0] == "nan" else f"{value} ({ends[0]} to {ends[1]})"
-
-
-def span(value: float, low: float, high: float, form: str = ".2f") -> str:
-    """Return a number with its interval."""
-    if not np.isfinite(value):
-        return "none"
-    if not np.isfinite([low, high]).all():
-        return f"{value:{form}}"
-    return f"{value:{form}} ({low:{form}} to {high:{form}})"
 
 
 def chance(p: float) -> str:
@@ -271,7 +252,7 @@ def compared(table: Table, score: str) -> str:
                 SURVEYS[row["set"]],
                 SURVEYS[row["reference"]],
                 f"{row['n_other']}, {row['n_reference']}",
-                span(row["area"], row["area_low"], row["area_high"]),
+                span(row["area"], row["area_low"], row["area_high"], ".2f"),
                 f"{row['statistic']:.2f}",
                 chance(row["p_adjusted"]),
                 percent(*above),
@@ -342,7 +323,7 @@ def separability(table: Table) -> str:
         (
             f"{words[row['first']]} ({row['n_first']})",
             f"{words[row['second']]} ({row['n_second']})",
-            span(row["area"], row["low"], row["high"]),
+            span(row["area"], row["low"], row["high"], ".2f"),
         )
         for row in table
     ]

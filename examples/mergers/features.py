@@ -10,12 +10,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from studies import Missing
 from threadpoolctl import threadpool_limits
 
 from astroanomaly import _score_table, evaluation, plots
 from astroanomaly.plots import _panels
 from mergers.paper import SHORT, SURVEYS
-from mergers.samples import Missing, need_set, systems
+from mergers.samples import need_set, systems
 
 SHOWN = 500  # objects of one kind in a map
 COMPONENTS = 30

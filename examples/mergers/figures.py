@@ -1,16 +1,13 @@
 """Figures of the merger study, after figures 4 to 16 of the source paper."""
 
-import io
-import json
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
-from PIL import Image
+from studies import Missing
 
 from astroanomaly import _score_table, plots
-from astroanomaly._files import atomic_dir
 from astroanomaly.plots import _panels, _style
 from mergers import features as mergers_features
 from mergers import pictures as mergers_pictures
@@ -27,7 +24,6 @@ from mergers.paper import (
 )
 from mergers.results import LEVEL
 from mergers.samples import (
-    Missing,
     levels_for,
     need_set,
     samples,
@@ -36,58 +32,11 @@ from mergers.samples import (
     threshold,
 )
 
-DPI = 110
 LARGEST = 250_000  # bytes
 NEIGHBORS = ("pre_merger_neighbor", "neighbor_bright", "neighbor_middle")
 NEIGHBORS += ("neighbor_faint",)
 CLUSTER = "kmeans_cluster"
 SUBTLE = ("subtle", "pre_merger_alone", "post_merger")
-
-
-def write(run: Path) -> dict[str, str]:
-    """Draw all figures into the run's folder `figures`.
-
-    Parameters
-    ----------
-    run : Path
-        The study's folder, with `results`.
-
-    Returns
-    -------
-    dict of str to str
-        Why a figure is missing, by name; also in `figures/missing.json`.
-    """
-    run = Path(run)
-    score = mergers_results.headline_score(run)
-    missing = {}
-    with atomic_dir(run / "figures") as folder:
-        for name, draw in figures(run, score).items():
-            try:
-                save(draw(), folder / f"{name}.png")
-            except Missing as reason:
-                missing[name] = str(reason)
-        (folder / "missing.json").write_text(json.dumps(missing, indent=1), "utf-8")
-    return missing
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG file below 250 kB, coarser where it has to be.
-
-    Parameters
-    ----------
-    figure : Figure
-        What to write.
-    path : Path
-        Where.
-    """
-    for step in range(14):
-        dpi = DPI * 0.88**step
-        buffer, packed = io.BytesIO(), io.BytesIO()
-        figure.savefig(buffer, dpi=dpi)
-        Image.open(buffer).convert("RGB").save(packed, format="png", optimize=True)
-        if packed.tell() < LARGEST:
-            break
-    path.write_bytes(packed.getvalue())
 
 
 def figures(run: Path, score: str) -> dict:

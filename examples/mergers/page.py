@@ -1,12 +1,11 @@
 """The merger study's page, from its tables, figures and a template."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
+import pages
 from astropy.table import Table
 
-from astroanomaly._files import atomic_dir, atomic_path
 from mergers import cells
 from mergers import claims as mergers_claims
 from mergers import figures as mergers_figures
@@ -63,15 +62,11 @@ def write(run: Path, where: Path) -> Path:
     Path
         The page, galaxy_mergers.md; its figures lie in `figures_mergers`.
     """
-    run, where = Path(run), Path(where)
-    missing = mergers_figures.write(run)
-    with atomic_dir(where / FIGURES) as folder:
-        for path in sorted((run / "figures").glob("*.png")):
-            shutil.copy(path, folder / path.name)
-    text = page(run, missing)
-    with atomic_path(where / f"{NAME}.md") as partial:
-        partial.write_text(text, encoding="utf-8")
-    return where / f"{NAME}.md"
+    drawn = Path(run) / "figures"
+    score = mergers_results.headline_score(run)
+    figures = mergers_figures.figures(run, score)
+    missing = pages.draw(drawn, figures, mergers_figures.LARGEST)
+    return pages.write(where, NAME, page(run, missing), drawn, FIGURES)
 
 
 def page(run: Path, missing: dict[str, str]) -> str:
@@ -95,39 +90,16 @@ def page(run: Path, missing: dict[str, str]) -> str:
     parts = _study(mergers_results.study(run), score)
     parts |= _mergers(results, found, score)
     parts |= _surveys(results, score)
-    parts["short"] = "\n".join(f"- {line}" for line in short(results, found, score))
-    parts["claims"] = cells.markdown(
+    parts["short"] = pages.bullets(short(results, found, score))
+    parts["claims"] = pages.markdown(
         ("the paper", "here", ""), mergers_claims.claims(results, score)
     )
-    for name, caption in CAPTIONS.items():
-        parts[f"figure:{name}"] = _figure(name, caption, missing)
-    text = TEMPLATE.read_text("utf-8")
-    for name, part in parts.items():
-        text = text.replace("{{" + name + "}}", part)
-    return text
-
-
-def _figure(name: str, caption: str, missing: dict[str, str]) -> str:
-    if name in missing:
-        return f"*No figure of this kind ({caption}): {missing[name]}.*"
-    return f"![{caption}]({FIGURES}/{name}.png)"
+    return pages.fill(TEMPLATE, parts | pages.linked(FIGURES, CAPTIONS, missing))
 
 
 def _study(study: dict, score: str) -> dict[str, str]:
-    seconds = study.get("seconds", {})
-    rows = [
-        (STAGE_WORDS.get(name, name), f"{value / 60:.1f}")
-        for name, value in seconds.items()
-    ]
-    rows.append(("**all**", f"**{sum(seconds.values()) / 60:.1f}**"))
-    versions = ", ".join(f"{k} {v}" for k, v in study.get("versions", {}).items())
-    return {
-        "command": study.get("command", "python examples/galaxy_mergers.py"),
-        "scale": study.get("scale", "unknown"),
-        "minutes": f"{sum(seconds.values()) / 60:.0f}",
-        "versions": versions,
+    return pages.made(study, STAGE_WORDS) | {
         "score": score,
-        "times": cells.markdown(("stage", "minutes"), rows),
         "settings": _settings(study.get("config", {})),
         "survey_settings": _settings(study.get("survey_config", {})),
     }
@@ -191,7 +163,7 @@ def _real(table: Table) -> Table:
 
 
 def _tries(table: Table) -> str:
-    return cells.markdown(table.colnames, [tuple(row) for row in table])
+    return pages.markdown(table.colnames, [tuple(row) for row in table])
 
 
 def ratio(table: Table) -> str:
@@ -281,7 +253,7 @@ def _beside_baselines(found: dict) -> str:
 
 
 def _seen(row) -> str:
-    area = cells.span(row["area"], row["area_low"], row["area_high"])
+    area = pages.span(row["area"], row["area_low"], row["area_high"], ".2f")
     if row["p_adjusted"] >= 0.05:
         words = "no difference is seen"
     elif row["area_low"] > 0.5:

@@ -6,11 +6,11 @@ import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from studies import Missing
 
 from astroanomaly import _score_table, plots, runs, simulate, stretches
 from astroanomaly.plots import _display, _style
 from mergers.samples import (
-    Missing,
     levels_for,
     need_set,
     samples,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
+from studies import Missing
 
 from astroanomaly import _score_table
 from astroanomaly._levels import required_size
@@ -12,10 +13,6 @@ from astroanomaly.calibration import Calibration
 from mergers.paper import LEVELS, RATIO_BINS, RATIO_EDGES, SCORES
 
 WITHOUT = ("pre_merger_alone", "pre_merger_blended")
-
-
-class Missing(Exception):
-    """Something cannot be shown, and why."""
 
 
 def read_set(run: Path, name: str) -> Table | None:

@@ -1,4 +1,4 @@
-"""The Wasserstein losses against hand computations."""
+"""The Wasserstein losses and the drift term against hand computations."""
 
 import numpy as np
 import pytest
@@ -25,3 +25,7 @@ def test_interpolation_mixes_each_image_by_its_own_number():
     alpha = np.array([0.25, 1.0], "f").reshape(2, 1, 1, 1)
     mixed = np.asarray(losses.interpolate(real, fake, alpha))
     assert mixed[:, 0, 0, 0].tolist() == [0.25, 1.0]
+
+
+def test_drift_is_the_mean_square_of_the_critic_on_real_images():
+    assert float(losses.drift(ops.array([[1.0], [-2.0]]))) == pytest.approx(2.5)

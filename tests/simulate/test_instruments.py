@@ -14,8 +14,9 @@ def test_get_by_name_any_case():
 
 def test_unknown_name_lists_the_presets():
     message = (
-        "`instrument` must be an Instrument or one of acs_f814w, euclid_vis, hsc_i, "
-        "wfc3_f160w. Received: instrument='nircam'."
+        "`instrument` must be an Instrument or one of acs_f814w, euclid_nisp_h, "
+        "euclid_nisp_j, euclid_nisp_y, euclid_vis, hsc_i, wfc3_f160w. "
+        "Received: instrument='nircam'."
     )
     with pytest.raises(ValueError, match=message.replace(".", r"\.")):
         instruments.get("nircam")
@@ -40,6 +41,68 @@ def test_width_of_the_presets():
     assert instruments.resolution(instruments.EUCLID_VIS) == pytest.approx(
         0.16, abs=0.002
     )
+
+
+NISP = (
+    (instruments.EUCLID_NISP_Y, 0.48, 25.04),
+    (instruments.EUCLID_NISP_J, 0.49, 25.26),
+    (instruments.EUCLID_NISP_H, 0.50, 25.21),
+)
+
+
+@pytest.mark.parametrize(("camera", "width", "zero_point"), NISP)
+def test_nisp(camera, width, zero_point):
+    # Widths of arXiv:2405.13501; 1 e-/s of arXiv:2203.01650.
+    assert instruments.resolution(camera) == pytest.approx(width, abs=0.005)
+    one = camera.flux(zero_point) * camera.gain
+    assert one == pytest.approx(1, abs=0.005)
+    # The numbers of the public simulator of arXiv:2202.12776.
+    found = (camera.exposure_time, camera.read_noise, camera.gain, camera.pixel_scale)
+    assert found == (264, 10, 4.5, 0.3)
+    assert camera.sky_brightness == 22.35
+    # No Airy disc of this mirror is as narrow as VIS's PSF.
+    assert instruments.diffraction(camera) > 0.16
+
+
+@pytest.mark.parametrize(("camera", "width", "zero_point"), NISP)
+def test_depth_of_nisp(camera, width, zero_point):
+    # 5 sigma for a point source: the survey asks for 24.0, and Q1 reaches 24.5 or so.
+    profile = galsim.Convolve(
+        instruments.point_spread_function(camera), galsim.Pixel(camera.pixel_scale)
+    )
+    psf = profile.drawImage(nx=21, ny=21, scale=0.3, method="no_pixel").array
+    error = np.sqrt(camera.variance() / (psf**2).sum())
+    # The best of weights, and no neighbors: some tenths better than in a catalog.
+    depth = camera.zero_point - 2.5 * np.log10(5 * error)
+    assert depth == pytest.approx(24.5 + 0.2, abs=0.25)
+
+
+@pytest.mark.parametrize("band", ["Y", "J", "H"])
+def test_noise_of_real_nisp(shared_data, band):
+    camera = instruments.get(f"euclid_nisp_{band}")
+    for file in sorted((shared_data / "multiextension").glob("*.fits")):
+        # One pixel of 0.3" is nine of the mosaic's, whose noise is that of all nine.
+        error = 3 * np.median(fits.getdata(file, f"NIR_{band}_RMS"))
+        zero_point = fits.getheader(file, f"NIR_{band}_FLUX")["MAGZERO"]
+        theirs = zero_point - 2.5 * np.log10(error)
+        ours = camera.zero_point - 1.25 * np.log10(camera.variance())
+        assert ours == pytest.approx(theirs, abs=0.2)
+
+
+@pytest.mark.parametrize("band", ["Y", "J", "H"])
+def test_light_within_the_real_nisp_psf(shared_data, band):
+    camera = instruments.get(f"euclid_nisp_{band}")
+    # Q1's frames are of 0.1", resampled once more from 0.3".
+    profile = galsim.Convolve(
+        instruments.point_spread_function(camera), galsim.Pixel(camera.pixel_scale)
+    )
+    ours = profile.drawImage(nx=33, ny=33, scale=0.1, method="no_pixel").array
+    for file in sorted((shared_data / "multiextension").glob("*.fits")):
+        psf = fits.getdata(file, f"NIR_{band}_PSF").astype(float)
+        for half in (2, 4, 6):
+            box = np.s_[16 - half : 17 + half, 16 - half : 17 + half]
+            share = psf[box].sum() / psf.sum()
+            assert ours[box].sum() / ours.sum() == pytest.approx(share, abs=0.08)
 
 
 def test_width_of_the_seeing_with_its_pixel():

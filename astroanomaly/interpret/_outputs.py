@@ -1,0 +1,115 @@
+"""One number per image, from whatever gives it: a finder, a network, a function."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+
+def _difference(logits):
+    """Turn the two logits of a lens finder into one: lens minus non-lens."""
+    return logits[:, 1] - logits[:, 0]
+
+
+def _sigmoid_difference(logits):
+    return ops.sigmoid(_difference(logits))
+
+
+# Methods of a finder by name, as functions of what its network gives.
+HEADS = {"logit": _difference, "probability": _sigmoid_difference}
+
+
+class Output:
+    """A callable that gives one number per image, and what is known about it.
+
+    Parameters
+    ----------
+    output : callable
+        A classifier with `probability` and `network`, one of its methods
+        `probability` or `logit`, a keras.Model with one output, or any function of
+        images.
+
+    Attributes
+    ----------
+    network, head
+        A network, and the function of its output that gives the number; None where
+        they are not known.
+    traceable : bool
+        Whether the callable can be part of a TensorFlow graph.
+
+    Raises
+    ------
+    TypeError
+        If it cannot be called.
+    """
+
+    def __init__(self, output):
+        if hasattr(output, "probability") and hasattr(output, "network"):
+            output = output.probability
+        if not callable(output):
+            raise TypeError(
+                "`output` must be a function of images, a keras.Model or a classifier "
+                f"with `probability`. Received: {type(output).__name__}"
+            )
+        self.function, self.network, self.head = output, None, None
+        self.steep = output
+        owner = getattr(output, "__self__", None)
+        name = getattr(output, "__name__", "")
+        if isinstance(output, keras.Model):
+            self.function = self.steep = lambda images: output(images, training=False)
+            self.network, self.head = output, lambda values: values
+        elif name in HEADS and isinstance(getattr(owner, "network", None), keras.Model):
+            self.network, self.head = owner.network, HEADS[name]
+            # A probability near 0 or 1 has no gradient left; its logit has.
+            self.steep = getattr(owner, "logit", output)
+        traced = hasattr(output, "get_concrete_function")
+        self.traceable = self.network is not None or traced
+
+    def __call__(self, images):
+        """Give one number per image, shape (n,), as a tensor or an array."""
+        return one_each(self.function(images), images.shape[0])
+
+    def gradient(self, image) -> tuple[tf.Tensor, tf.Tensor]:
+        """Give the number of one image and its gradient, for a probability its logit's.
+
+        Parameters
+        ----------
+        image : tensor of shape (ny, nx, n_bands)
+            The image.
+
+        Returns
+        -------
+        value : tensor of shape ()
+            The number whose gradient it is.
+        gradient : tensor of shape (ny, nx, n_bands)
+            Its derivatives with respect to the pixels.
+        """
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            value = one_each(self.steep(image[None]), 1)
+            if not tf.is_tensor(value):
+                raise ValueError(_NOT_DIFFERENTIABLE)
+            value = value[0]
+        gradient = tape.gradient(value, image)
+        if gradient is None:
+            raise ValueError(_NOT_DIFFERENTIABLE)
+        return value, gradient
+
+
+_NOT_DIFFERENTIABLE = (
+    "`output` must be differentiable: a keras.Model, a classifier's `logit` or "
+    "`probability`, or a function made of keras.ops. Received: one without gradient"
+)
+
+
+def one_each(values, n: int):
+    """Return values of shape (n,), or say that they are not one number per image."""
+    shape = tuple(getattr(values, "shape", np.shape(values)))
+    if shape == (n, 1):
+        return values[:, 0]
+    if shape != (n,):
+        raise ValueError(
+            f"`output` must give one number per image, for {n} images shape ({n},). "
+            f"Received: shape {shape}"
+        )
+    return values if hasattr(values, "shape") else np.asarray(values)

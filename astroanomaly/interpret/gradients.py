@@ -1,0 +1,339 @@
+"""Grad-CAM, guided backpropagation and their product."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from astroanomaly.interpret._checks import check_image
+from astroanomaly.interpret._placing import enlarge
+
+MAP_LAYERS = (layers.Conv2D, layers.SeparableConv2D, layers.DepthwiseConv2D)
+
+
+def grad_cam(
+    network,
+    image,
+    layer: str | None = None,
+    target: int = 1,
+    *,
+    contrast: bool = True,
+    pooled: bool = True,
+) -> np.ndarray:
+    """Show where the maps of a layer speak for a class.
+
+    ``relu(sum_k a_k A_k)``, ``a_k`` the mean of ``dy / dA_k`` over the pixels
+    (Selvaraju et al. 2017, arXiv:1610.02391, equations 1 and 2), brought to the image's
+    pixels.
+
+    Parameters
+    ----------
+    network : keras.Model or classifier
+        A functional network of images, or anything with `network` (and
+        `last_convolution`) such as a LensFinder.
+    image : ndarray of shape (ny, nx, n_bands)
+        The image.
+    layer : str, optional
+        Name of the layer whose maps are weighed; by default the last convolution.
+    target : int, optional
+        Index of the output, for a LensFinder 1 for lens and 0 for non-lens. With a
+        single output, 1 takes it and 0 its negative.
+    contrast : bool, optional
+        With two outputs, take for y the output minus the other one: of two logits,
+        their difference is all that the probability depends on, and either may carry
+        it. False takes the output alone, as published.
+    pooled : bool, optional
+        Weigh each map by the mean of its gradient. False weighs each pixel by its own,
+        ``relu(sum_k dy / dA_k * A_k)`` (HiResCAM, Draelos & Carin 2020,
+        arXiv:2011.08891).
+
+    Returns
+    -------
+    ndarray of shape (ny, nx)
+        At least 0, in units of the output (for each pixel of the layer's map, with
+        `pooled` divided by their number); not rescaled. It may be 0 everywhere.
+
+    Raises
+    ------
+    ValueError
+        If the layer or the target is unknown, the layer has no maps, the image does
+        not fit, or there is no functional network.
+
+    Notes
+    -----
+    A mean of the gradient is right where a mean over the pixels follows the maps. Where
+    they are flattened into a dense layer, as in the LensFinder, a map may speak for
+    a lens in a ring and against it in the middle: the mean can then be negative,
+    and the heat 0, although the ring decides. ``pooled=False`` keeps the two apart,
+    and its heat is what the maps' pixels add to the output where one dense layer
+    follows.
+
+    Each value of the heat is put to the middle of what it sees of the image, with
+    linear interpolation between, and not stretched over the whole image as is usual:
+    without padding, the last 6x6 map of the LensFinder looks from pixels 58 to 138
+    of 200, and stretched it would lie at twice its distance from the centre.
+
+    Examples
+    --------
+    >>> inputs = keras.Input((8, 8, 2))
+    >>> maps = layers.Conv2D(3, 3, name="last")(inputs)
+    >>> y = layers.Dense(2)(layers.GlobalAveragePooling2D()(maps))
+    >>> grad_cam(keras.Model(inputs, y), np.ones((8, 8, 2))).shape
+    (8, 8)
+    """
+    model, layer = functional(network), _layer_name(network, layer)
+    image = _fitting(model, image)
+    maps = find_layer(model, layer).output
+    both = keras.Model(model.inputs, [maps, model.outputs[0]])
+    x = tf.constant(image[None])
+    with tf.GradientTape() as tape:
+        # Frozen weights are not watched by themselves.
+        tape.watch(x)
+        maps, y = both(x, training=False)
+        y = _chosen(y, target, contrast)
+    gradient = tape.gradient(y, maps)
+    if pooled:
+        gradient = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
+    heat = tf.nn.relu(tf.reduce_sum(gradient * maps, axis=-1))[0].numpy()
+    return enlarge(heat, model, layer, image.shape[:2])
+
+
+def guided_backpropagation(
+    network, image, target: int = 1, *, contrast: bool = True
+) -> np.ndarray:
+    """Follow an output back to the pixels through what excites it only.
+
+    The gradient on the image in which each ReLU also stops what comes from above with a
+    negative sign (Springenberg et al. 2015, arXiv:1412.6806).
+
+    Parameters
+    ----------
+    network : keras.Model or classifier
+        As for :func:`grad_cam`; it is copied and not changed.
+    image : ndarray of shape (ny, nx, n_bands)
+        The image.
+    target, contrast
+        As for :func:`grad_cam`.
+
+    Returns
+    -------
+    ndarray of shape (ny, nx, n_bands)
+        The guided gradient, of either sign: the first layer's weights have both.
+
+    Raises
+    ------
+    ValueError
+        As :func:`grad_cam`.
+
+    Examples
+    --------
+    >>> inputs = keras.Input((8, 8, 2))
+    >>> maps = layers.Conv2D(3, 3, activation="relu")(inputs)
+    >>> y = layers.Dense(1)(layers.GlobalAveragePooling2D()(maps))
+    >>> guided_backpropagation(keras.Model(inputs, y), np.ones((8, 8, 2))).shape
+    (8, 8, 2)
+    """
+    model = functional(network)
+    x = tf.constant(_fitting(model, image)[None])
+    guided = _guided(model)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = _chosen(guided(x, training=False), target, contrast)
+    return tape.gradient(y, x).numpy()[0]
+
+
+def guided_grad_cam(
+    network,
+    image,
+    layer: str | None = None,
+    target: int = 1,
+    *,
+    contrast: bool = True,
+    pooled: bool = True,
+) -> np.ndarray:
+    """Multiply Grad-CAM with guided backpropagation: where, and which structure.
+
+    Parameters
+    ----------
+    network, image, layer, target, contrast, pooled
+        As for :func:`grad_cam`.
+
+    Returns
+    -------
+    ndarray of shape (ny, nx, n_bands)
+        The product, pixel by pixel (Selvaraju et al. 2017, section 3.2).
+
+    Raises
+    ------
+    ValueError
+        As :func:`grad_cam`.
+
+    Examples
+    --------
+    >>> inputs = keras.Input((8, 8, 2))
+    >>> maps = layers.Conv2D(3, 3, activation="relu")(inputs)
+    >>> y = layers.Dense(2)(layers.GlobalAveragePooling2D()(maps))
+    >>> guided_grad_cam(keras.Model(inputs, y), np.ones((8, 8, 2))).shape
+    (8, 8, 2)
+    """
+    given = {"contrast": contrast, "pooled": pooled}
+    heat = grad_cam(network, image, layer, target, **given)
+    guided = guided_backpropagation(network, image, target, contrast=contrast)
+    return heat[..., None] * guided
+
+
+@tf.custom_gradient
+def guided_relu(x):
+    """Compute max(x, 0), with a gradient that lets only positive values pass.
+
+    Parameters
+    ----------
+    x : tensor
+        Any shape.
+
+    Returns
+    -------
+    tensor
+        The ReLU of x; its gradient is that from above where both it and x are
+        positive, 0 elsewhere.
+
+    Examples
+    --------
+    >>> guided_relu(np.float32([-1.0, 2.0])).numpy()
+    array([0., 2.], dtype=float32)
+    """
+
+    def gradient(above):
+        return tf.where((x > 0) & (above > 0), above, tf.zeros_like(above))
+
+    return tf.nn.relu(x), gradient
+
+
+def _guided(model):
+    """Copy a network, its ReLUs replaced."""
+    # Sharing names with the original does no harm: nothing of it is saved.
+    copy = keras.models.clone_model(model, clone_function=_guided_layer)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _guided_layer(layer):
+    if isinstance(layer, layers.ReLU):
+        plain = not layer.negative_slope and not layer.threshold
+        if plain and layer.max_value is None:
+            return layers.Activation(guided_relu, name=layer.name)
+    copy = layer.__class__.from_config(layer.get_config())
+    if getattr(copy, "activation", None) is keras.activations.relu:
+        copy.activation = guided_relu
+    return copy
+
+
+def functional(network):
+    """Give the functional network of a classifier, or of itself.
+
+    Parameters
+    ----------
+    network : keras.Model or classifier
+        Something functional, or with an attribute `network` that is.
+
+    Returns
+    -------
+    keras.Model
+        The functional network.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or has several inputs or outputs.
+
+    Examples
+    --------
+    >>> functional(keras.Sequential([keras.Input((4,)), layers.Dense(1)])).name[:10]
+    'sequential'
+    """
+    model = getattr(network, "network", network)
+    try:
+        one = len(model.inputs) == 1 and len(model.outputs) == 1
+    except (AttributeError, TypeError, ValueError):
+        one = False
+    if not one:
+        raise ValueError(
+            "`network` must be a functional keras.Model with one input and one output, "
+            f"or have one as `network`. Received: {type(network).__name__}"
+        )
+    return model
+
+
+def find_layer(model, name: str):
+    """Give a layer that makes maps.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A functional network.
+    name : str
+        The layer's name.
+
+    Returns
+    -------
+    keras.layers.Layer
+        The layer.
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name, or its output is not (n, ny, nx, n_maps).
+
+    Examples
+    --------
+    >>> inputs = keras.Input((8, 8, 2))
+    >>> model = keras.Model(inputs, layers.Conv2D(3, 3, name="first")(inputs))
+    >>> find_layer(model, "first").filters
+    3
+    """
+    known = [one.name for one in model.layers if len(one.output.shape) == 4]
+    if name not in known:
+        raise ValueError(
+            f"`layer` must be a layer with maps: {', '.join(known)}. Received: {name}"
+        )
+    return model.get_layer(name)
+
+
+def _layer_name(network, layer) -> str:
+    if layer is not None:
+        return layer
+    if name := getattr(network, "last_convolution", None):
+        return name
+    found = [one.name for one in functional(network).layers]
+    kinds = [isinstance(one, MAP_LAYERS) for one in functional(network).layers]
+    convolutions = [name for name, kind in zip(found, kinds, strict=True) if kind]
+    if not convolutions:
+        raise ValueError(
+            f"`network` must have a convolution, or name a `layer`. Received: {found}"
+        )
+    return convolutions[-1]
+
+
+def _fitting(model, image) -> np.ndarray:
+    image = check_image(image)
+    wanted = tuple(model.inputs[0].shape[1:])
+    if any(n not in (None, m) for n, m in zip(wanted, image.shape, strict=True)):
+        raise ValueError(
+            f"`image` must have the shape {wanted} that the network takes. "
+            f"Received: {image.shape}"
+        )
+    return image
+
+
+def _chosen(y, target: int, contrast: bool):
+    """Choose one output of one image, or what it is above the other."""
+    y = tf.reshape(y, (-1,))
+    n = len(y)
+    if target not in range(max(n, 2)):
+        raise ValueError(
+            f"`target` must be the index of an output, 0 to {max(n, 2) - 1}. "
+            f"Received: {target}"
+        )
+    if n == 1:
+        return y[0] if target else -y[0]
+    return y[target] - y[1 - target] if contrast and n == 2 else y[target]

@@ -1,0 +1,187 @@
+"""Layers and operations that only progressively grown networks need.
+
+Karras et al. 2018 (arXiv:1710.10196): equalized learning rate (section 4.1), pixel
+norm (4.2), minibatch standard deviation (3), and levels that fade in (2).
+"""
+
+import math
+
+import keras
+from keras import layers, ops
+
+GROUP = 4
+SLOPE = 0.2
+ROOT_2 = math.sqrt(2)
+
+
+def pixel_norm(x):
+    """Divide each pixel's vector of feature maps by its root mean square.
+
+    Parameters
+    ----------
+    x : tensor of shape (n, ..., n_maps)
+        Feature maps, or latent vectors of shape (n, latent_dim).
+
+    Returns
+    -------
+    tensor
+        ``x / sqrt(mean(x^2) + 1e-8)``, the mean over the last axis.
+
+    Examples
+    --------
+    >>> [round(float(x), 3) for x in pixel_norm(ops.array([[3.0, 4.0]]))[0]]
+    [0.849, 1.131]
+    """
+    return x * ops.rsqrt(ops.mean(ops.square(x), axis=-1, keepdims=True) + 1e-8)
+
+
+def minibatch_deviation(x, group: int = GROUP):
+    """Add one map that tells how much the images of a group differ.
+
+    Parameters
+    ----------
+    x : tensor of shape (n, ny, nx, n_maps)
+        Feature maps; n is a multiple of `group`, or below it.
+    group : int, optional
+        Images per group.
+
+    Returns
+    -------
+    tensor of shape (n, ny, nx, n_maps + 1)
+        The last map holds the standard deviation over the group, averaged over
+        pixels and maps: one number per group.
+    """
+    n, ny, nx, n_maps = x.shape
+    n = ops.shape(x)[0] if n is None else n
+    group = min(group, n) if isinstance(n, int) else group
+    members = ops.reshape(x, (group, -1, ny, nx, n_maps))
+    variance = ops.mean(ops.square(members - ops.mean(members, 0, keepdims=True)), 0)
+    spread = ops.mean(ops.sqrt(variance + 1e-8), axis=(1, 2, 3), keepdims=True)
+    spread = ops.tile(spread, (group, ny, nx, 1))
+    return ops.concatenate([x, spread], axis=-1)
+
+
+def upsampled(x, factor: int = 2):
+    """Repeat every pixel along both axes.
+
+    Parameters
+    ----------
+    x : tensor of shape (n, ny, nx, n_maps)
+        Images or feature maps.
+    factor : int, optional
+        How often.
+
+    Returns
+    -------
+    tensor of shape (n, factor * ny, factor * nx, n_maps)
+        Squares of equal pixels.
+    """
+    return ops.repeat(ops.repeat(x, factor, axis=1), factor, axis=2)
+
+
+def downsampled(x, factor: int = 2):
+    """Average square blocks of pixels into one.
+
+    Parameters
+    ----------
+    x : tensor of shape (n, ny, nx, n_maps)
+        Images or feature maps.
+    factor : int, optional
+        Side of a block.
+
+    Returns
+    -------
+    tensor of shape (n, ny / factor, nx / factor, n_maps)
+        Means of the blocks.
+    """
+    return ops.average_pool(x, factor, factor)
+
+
+def blend(old, new, fade):
+    """Mix what a level had before with what it has now.
+
+    Parameters
+    ----------
+    old, new : tensor
+        Of one shape.
+    fade : float or scalar tensor
+        Share of `new`, from 0 to 1.
+
+    Returns
+    -------
+    tensor
+        ``old + fade * (new - old)``.
+    """
+    return old + fade * (new - old)
+
+
+class Equalized(layers.Layer):
+    """A convolution or dense layer whose weights are scaled when they are used.
+
+    The weights start as a standard normal distribution and are multiplied by
+    ``gain / sqrt(fan_in)``, so that all of them learn at one speed.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Feature maps before and after.
+    seed : int
+        Seed of the first weights.
+    kernel_size : int, optional
+        Side of the kernel; 0 for a dense layer.
+    gain : float, optional
+        Square root of 2 before a leaky ReLU, 1 at an output.
+    side : int, optional
+        A dense layer makes `n_out` maps of `side` x `side` pixels; 0: a vector.
+    **kwargs
+        Passed to :class:`keras.layers.Layer`.
+    """
+
+    def __init__(self, n_in, n_out, seed, kernel_size=3, gain=ROOT_2, side=0, **kwargs):
+        super().__init__(**kwargs)
+        shape = (kernel_size, kernel_size, n_in, n_out)
+        if not kernel_size:
+            shape = (n_in, n_out * max(side, 1) ** 2)
+        self.shape = (-1, side, side, n_out) if side else None
+        self.scale = gain / math.sqrt(math.prod(shape[:-1]))
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=shape,
+            initializer=keras.initializers.RandomNormal(0.0, 1.0, seed=seed),
+        )
+        self.bias = self.add_weight(name="bias", shape=(n_out,), initializer="zeros")
+        self.built = True
+
+    def call(self, x):
+        """Apply the scaled weights."""
+        kernel = self.kernel * self.scale
+        if len(kernel.shape) == 4:
+            return ops.conv(x, kernel, padding="same") + self.bias
+        x = ops.matmul(x, kernel)
+        return (x if self.shape is None else ops.reshape(x, self.shape)) + self.bias
+
+
+class Block(layers.Layer):
+    """Equalized layers, a leaky ReLU after each.
+
+    Parameters
+    ----------
+    *steps : Equalized
+        One after the other.
+    normalize : bool, optional
+        Pixel norm after every activation, as in the generator.
+    **kwargs
+        Passed to :class:`keras.layers.Layer`.
+    """
+
+    def __init__(self, *steps, normalize=False, **kwargs):
+        super().__init__(**kwargs)
+        self.steps, self.normalize = list(steps), normalize
+        self.built = True
+
+    def call(self, x):
+        """Apply the layers."""
+        for step in self.steps:
+            x = ops.leaky_relu(step(x), SLOPE)
+            x = pixel_norm(x) if self.normalize else x
+        return x

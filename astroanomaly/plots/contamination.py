@@ -1,0 +1,332 @@
+"""What contamination of the training set does to detectors."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
+
+from astroanomaly import _score_table
+
+from . import _panels
+from ._style import BLUE, CYCLE, GREY, INK, new_axes, plain, styled
+
+BASELINES = ("pca", "pca_forest", "cvae_forest", "brightness")
+_FIRST = ("total", "residual")
+_REACH = 0.15
+_OTHER = "#9A9A9A"
+
+
+@styled
+def contamination_curves(
+    summary,
+    score: str | Mapping[str, str] | None = None,
+    *,
+    highlight: Sequence[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    baselines: Sequence[str] = BASELINES,
+):
+    """Show the AUC of each model against the contamination of its training set.
+
+    Parameters
+    ----------
+    summary : Table
+        What `contamination.summarize` returned: model, score,
+        training_contamination, auc, low, high and seed_spread, NaN where there is
+        none.
+    score : str or mapping of str to str, optional
+        The score to show, of all models or model by model: of a mapping only its
+        models are drawn, in its order. A model with one score shows that whatever
+        the word. By default the only score, else total, the published one, else
+        residual, else the first.
+    highlight : sequence of str, optional
+        Models to draw in color, the others grey; by default all but the baselines.
+    labels : mapping of str to str, optional
+        What to call the models; their names by default.
+    baselines : sequence of str
+        Models to draw in dashed grey.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A line for each model, named at its end. Contaminations are evenly spaced,
+        whatever lies between them. Bars are 95 per cent intervals, cut where they
+        leave the axis, which reaches 0.15 beyond the points; ticks on them one
+        standard deviation over seeds. The dotted line is chance. What the mapping
+        asks for and the table lacks is named below.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or the table holds none of the models with their
+        scores.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> table = Table({"model": ["pca"] * 2, "score": ["mse"] * 2})
+    >>> table["training_contamination"] = 0.0, 0.1
+    >>> table["auc"], table["low"], table["high"] = (0.8, 0.7), (0.7, 0.6), (0.9, 0.8)
+    >>> table["seed_spread"] = np.nan, 0.02
+    >>> figure = contamination_curves(table)
+    """
+    curves, missing = _curves(summary, score)
+    places = sorted({float(x) for curve in curves.values() for x in curve[0]})
+    figure, axes = new_axes(12.0, max(6.4, 2.2 + 0.29 * len(curves)))
+    styles = _styles(list(curves), highlight, baselines)
+    shifts = np.linspace(-0.15, 0.15, len(curves)) if len(curves) > 1 else [0.0]
+    ends = {}
+    for (model, (x, *values)), shift in zip(curves.items(), shifts, strict=True):
+        x = np.searchsorted(places, x) + shift
+        _draw_curve(axes, x, values, styles[model])
+        ends[model] = x[-1], values[0][-1]
+    _set_axes(axes, places, [curve[1:] for curve in curves.values()])
+    named = {model: _name(model, labels) for model in curves}
+    _name_ends(figure, axes, ends, named, styles)
+    _explain(figure, curves, styles)
+    _note(figure, missing, labels)
+    return figure
+
+
+@styled
+def auc_loss(
+    losses,
+    *,
+    highlight: Sequence[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    baselines: Sequence[str] = BASELINES,
+):
+    """Show the AUC that each model loses by contamination, least on top.
+
+    Parameters
+    ----------
+    losses : Table
+        What `contamination.auc_loss` returned: model, score, loss, low and high, NaN
+        where there is none, and test_low and test_high if any.
+    highlight : sequence of str, optional
+        Models to draw in color, the others grey; by default all but the baselines.
+    labels : mapping of str to str, optional
+        What to call the models; their names by default. The score is named where a
+        model has several rows.
+    baselines : sequence of str
+        Models to draw in grey.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A point with its 95 per cent interval for each row and its value beside it;
+        the thick part of a bar is for other test objects alone. Models without a
+        row that the table's ``meta["missing"]`` names are named below.
+
+    Raises
+    ------
+    ValueError
+        If the table lacks a column or has no row.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> names = "model", "score", "loss", "low", "high"
+    >>> rows = [("dcae", "mse", 0.1, 0.05, 0.14), ("pca", "mse", 0.2, 0.1, 0.25)]
+    >>> figure = auc_loss(Table(rows=rows, names=names))
+    """
+    _score_table.require(losses, "model", "score", "loss", "low", "high")
+    if not len(losses):
+        raise ValueError("`losses` must have at least one row. Received: none.")
+    losses = losses[np.argsort(-_score_table.numbers(losses, "loss"), kind="stable")]
+    models, scores = (_score_table.texts(losses, name) for name in ("model", "score"))
+    names = [_name(model, labels) for model in models]
+    names = [
+        f"{name} ({_panels.words(score)})" if models.count(model) > 1 else name
+        for name, model, score in zip(names, models, scores, strict=True)
+    ]
+    figure, axes = new_axes(9.5, 1.7 + 0.42 * len(losses))
+    chosen = _chosen(models, highlight, baselines)
+    colors = [BLUE if model in chosen else _OTHER for model in models]
+    _draw_losses(figure, axes, losses, colors)
+    axes.axvline(0.0, color=INK, lw=1.0)
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel=_loss_label(losses.meta), ylim=(-0.6, len(names) - 0.4))
+    axes.grid(axis="x", alpha=0.25, color=GREY)
+    absent = (text.split(", ")[0] for text in losses.meta.get("missing", ()))
+    _note(figure, [model for model in absent if model not in models], labels)
+    return figure
+
+
+def _curves(summary, score):
+    # By model x, auc, low, high and spread along x; and the models that have none.
+    columns = ("training_contamination", "auc", "low", "high", "seed_spread")
+    _score_table.require(summary, "model", "score", *columns)
+    models, scores = (
+        np.array(_score_table.texts(summary, name)) for name in ("model", "score")
+    )
+    values = np.array([_score_table.numbers(summary, name) for name in columns])
+    wanted = list(score if isinstance(score, Mapping) else dict.fromkeys(models))
+    curves, missing = {}, []
+    for model in wanted:
+        chosen = _choose(list(dict.fromkeys(scores[models == model])), model, score)
+        keep = (models == model) & (scores == chosen)
+        keep &= np.isfinite(values[1])
+        if keep.any():
+            found = values[:, keep]
+            curves[str(model)] = found[:, np.argsort(found[0], kind="stable")]
+        else:
+            missing.append(str(model))
+    if not curves:
+        raise ValueError(
+            "The table must hold models with the score that is asked for. "
+            f"Received: score {score!r}; models {sorted(set(models.tolist()))}."
+        )
+    return curves, missing
+
+
+def _choose(known, model, score):
+    wanted = score[model] if isinstance(score, Mapping) else score
+    if len(known) == 1 and not isinstance(score, Mapping):
+        return known[0]
+    if wanted is not None:
+        return wanted
+    return next((name for name in (*_FIRST, *known) if name in known), None)
+
+
+def _chosen(models, highlight, baselines):
+    if highlight is None:
+        return [model for model in dict.fromkeys(models) if model not in baselines]
+    if absent := [model for model in highlight if model not in models]:
+        raise ValueError(
+            f"`highlight` must name models that are shown. Received: {absent}; "
+            f"shown are {list(dict.fromkeys(models))}."
+        )
+    return list(highlight)
+
+
+def _styles(models, highlight, baselines):
+    chosen = _chosen(models, highlight, baselines)
+    styles = {}
+    for model in models:
+        if model in chosen:
+            k = chosen.index(model)
+            # Beyond the seven colors, dashes tell those of one color apart.
+            dashes = ("-", (0, (5, 1.5)), (0, (1.5, 1)))[k // len(CYCLE) % 3]
+            styles[model] = {
+                "color": _panels.color(k),
+                "marker": _panels.MARKERS[k % len(_panels.MARKERS)],
+                **{"ls": dashes, "lw": 2.4, "ms": 8, "zorder": 3},
+            }
+        else:
+            dashes = "--" if model in baselines else "-"
+            grey = {"color": _OTHER, "marker": ".", "ls": dashes, "lw": 1.5, "ms": 7}
+            styles[model] = grey | {"zorder": 2}
+    return styles
+
+
+def _draw_curve(axes, x, values, style):
+    auc, low, high, spread = values
+    bars = {"elinewidth": 0.6 * style["lw"], "capsize": 0}
+    axes.errorbar(x, auc, yerr=_panels.lengths(auc, low, high), **bars, **style)
+    ticks = {"color": style["color"], "marker": "_", "ms": 9, "mew": 1.2, "ls": ""}
+    axes.plot(x, auc - spread, **ticks)
+    axes.plot(x, auc + spread, **ticks)
+
+
+def _set_axes(axes, places, curves):
+    auc, low, high = (np.concatenate([curve[k] for curve in curves]) for k in range(3))
+    bottom = max(np.nanmin([*auc, *low]), auc.min() - _REACH)
+    top = min(np.nanmax([*auc, *high]), auc.max() + _REACH)
+    margin = 0.04 * max(top - bottom, 0.1)
+    axes.set_ylim(bottom - margin, top + margin)
+    if bottom - margin < 0.5 < top + margin:
+        axes.axhline(0.5, color=INK, ls=":", lw=1.3, zorder=1)
+    axes.set_xlim(-0.35, len(places) - 0.65)
+    axes.set_xticks(range(len(places)), [f"{100 * x:.4g}%" for x in places])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set(xlabel="anomalous objects in the training set")
+    axes.set_ylabel("area under the ROC curve")
+    axes.grid(axis="y", alpha=0.25, color=GREY)
+
+
+def _note(figure, missing, labels):
+    if missing:
+        names = ", ".join(_name(model, labels) for model in dict.fromkeys(missing))
+        figure.supxlabel(f"not in the table: {names}", fontsize=11, color=GREY)
+
+
+def _name(model, labels):
+    known = labels is not None and model in labels
+    return plain(labels[model]) if known else _panels.words(model)
+
+
+def _name_ends(figure, axes, ends, names, styles):
+    # Names stand beside the axes, no two closer than a line of text.
+    low, high = axes.get_ylim()
+    height = 1.25 * 12.0 / (72 * (figure.get_figheight() - 1.7))
+    models = sorted(ends, key=lambda model: ends[model][1])
+    wanted = [(ends[model][1] - low) / (high - low) for model in models]
+    for model, y in zip(models, _spread(wanted, height), strict=True):
+        color = styles[model]["color"]
+        axes.annotate(
+            names[model],
+            ends[model],
+            (1.03, y),
+            textcoords="axes fraction",
+            color=GREY if color == _OTHER else color,
+            va="center",
+            fontsize=12,
+            annotation_clip=False,
+            arrowprops={
+                **{"arrowstyle": "-", "lw": 0.7, "color": color},
+                **{"relpos": (0, 0.5), "shrinkA": 2, "shrinkB": 5},
+            },
+        )
+
+
+def _spread(wanted, gap):
+    # The places nearest to those wanted that are a gap apart: less the gaps, rising.
+    from sklearn.isotonic import isotonic_regression
+
+    gaps = gap * np.arange(len(wanted))
+    return isotonic_regression(np.asarray(wanted) - gaps) + gaps
+
+
+def _explain(figure, curves, styles):
+    bar = {"marker": "|", "ms": 16, "mew": 1.6, "ls": "", "color": INK}
+    handles = [Line2D([], [], **bar, label="95% interval")]
+    if any(np.isfinite(curve[4]).any() for curve in curves.values()):
+        tick = {"marker": "_", "ms": 10, "mew": 1.2, "ls": "", "color": INK}
+        handles.append(
+            Line2D([], [], **tick, label="\N{PLUS-MINUS SIGN} 1 s.d. of seeds")
+        )
+    if any(style["ls"] == "--" for style in styles.values()):
+        handles.append(Line2D([], [], color=_OTHER, ls="--", lw=1.5, label="baselines"))
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
+
+
+def _draw_losses(figure, axes, losses, colors):
+    loss, low, high = (
+        _score_table.numbers(losses, name) for name in ("loss", "low", "high")
+    )
+    place = np.arange(len(loss))
+    axes.hlines(place, low, high, color=colors, lw=1.8)
+    if {"test_low", "test_high"} <= set(losses.colnames):
+        ends = (
+            _score_table.numbers(losses, name) for name in ("test_low", "test_high")
+        )
+        axes.hlines(place, *ends, color=colors, lw=6, alpha=0.45)
+        words = "95% interval", "of it, for other test objects alone"
+        styles = {"lw": 1.8}, {"lw": 6, "alpha": 0.45}
+        handles = [
+            Line2D([], [], color=INK, label=label, **style)
+            for label, style in zip(words, styles, strict=True)
+        ]
+        figure.legend(handles=handles, loc="outside upper right", ncols=2)
+    axes.scatter(loss, place, s=75, c=colors, zorder=3)
+    for y, value in zip(place, loss, strict=True):
+        at = {"xycoords": ("axes fraction", "data"), "va": "center"}
+        axes.annotate(f"{value:+.3f}", (1.02, y), **at)
+
+
+def _loss_label(meta):
+    if not {"from", "to"} <= set(meta):
+        return "AUC lost"
+    ends = (f"{100 * meta[name]:g}%" for name in ("from", "to"))
+    return "AUC lost from {} to {} contamination".format(*ends)

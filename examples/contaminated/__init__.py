@@ -1,0 +1,1 @@
+"""Parts of the study of training contamination (see ../contamination.py)."""
