@@ -238,8 +238,8 @@ def test_signal_to_noise_by_hand():
         ({"magnitude": (24, 20)}, "`magnitude` must be two rising limits in [10, 30]"),
         (
             {"instrument": "eye"},
-            "one of acs_f814w, euclid_nisp_h, euclid_nisp_j, euclid_nisp_y, euclid_vis, "
-            "hsc_i, wfc3_f160w. Received: instrument='e",
+            "one of acs_f814w, euclid_nisp_h, euclid_nisp_j, euclid_nisp_y, "
+            "euclid_vis, hsc_i, wfc3_f160w. Received: instrument='e",
         ),
         ({"n_workers": 0}, "`n_workers` must be at least 1. Received: n_workers=0."),
     ],
