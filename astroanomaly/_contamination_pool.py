@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from astroanomaly._contamination_cells import Study, run_cell
 from astroanomaly._contamination_files import Cell
-from astroanomaly.data.workers import usable_cores
+from astroanomaly._cores import usable_cores
 
 _GIB = 2**30
 _THREADS = (
@@ -247,33 +247,3 @@ def shared_threads(n_processes: int) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def study_bar(progress: bool, console=None):
-    """Return a bar with cells done and the time left, or nothing.
-
-    Parameters
-    ----------
-    progress : bool
-        Whether to show one.
-    console : rich.console.Console, optional
-        Where to draw; standard error by default.
-
-    Returns
-    -------
-    context manager
-        Gives a ``rich.progress.Progress``, or None.
-    """
-    if not progress:
-        return nullcontext()
-    from rich import progress as rich
-    from rich.console import Console
-
-    return rich.Progress(
-        rich.TextColumn("{task.description}"),
-        rich.BarColumn(),
-        rich.MofNCompleteColumn(),
-        rich.TimeElapsedColumn(),
-        rich.TimeRemainingColumn(),
-        console=console or Console(stderr=True),
-    )

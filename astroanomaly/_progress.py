@@ -1,8 +1,38 @@
-"""Bars and stages on the terminal, for the command line only."""
+"""Bars and stages on the terminal."""
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+
+
+def count_bar(show: bool, console=None):
+    """Return a bar with what is done, the time it took and the time left, or nothing.
+
+    Parameters
+    ----------
+    show : bool
+        Whether to show one.
+    console : rich.console.Console, optional
+        Where to; standard error by default.
+
+    Returns
+    -------
+    context manager
+        Gives a ``rich.progress.Progress``, or None.
+    """
+    if not show:
+        return nullcontext()
+    from rich import progress
+    from rich.console import Console
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
+        console=console or Console(stderr=True),
+    )
 
 
 @contextmanager

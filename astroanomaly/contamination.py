@@ -24,6 +24,7 @@ from astroanomaly._contamination_losses import (
 )
 from astroanomaly._contamination_sets import contaminate, n_contaminating
 from astroanomaly._files import atomic_path
+from astroanomaly._progress import count_bar
 from astroanomaly.data.cutouts import Cutouts
 
 __all__ = [
@@ -250,7 +251,7 @@ def _run(study, waiting, kept, n_processes, progress) -> dict[_files.Cell, str]:
     with (
         _pool.shared_threads(n_processes),
         closing(running),
-        _pool.study_bar(progress) as bar,
+        count_bar(progress) as bar,
     ):
         task = bar.add_task("Cells", total=len(waiting)) if bar else None
         for cell, models, error in running:

@@ -13,6 +13,7 @@ from collections import Counter
 import numpy as np
 from astropy.table import Table
 
+from astroanomaly._cores import usable_cores
 from astroanomaly._morphology_measure import (
     FEATURES,
     NUMBERS,
@@ -21,7 +22,7 @@ from astroanomaly._morphology_measure import (
 )
 from astroanomaly._morphology_outliers import KMeansOutliers, baseline_scores
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.data.workers import ordered, usable_cores, worker_count
+from astroanomaly.data.workers import ordered, worker_count
 from astroanomaly.simulate._extras import require
 
 __all__ = [

@@ -1,6 +1,5 @@
 """How many processes, what they share, and which methods they can import."""
 
-import io
 import os
 from functools import partial
 from pathlib import Path
@@ -9,7 +8,6 @@ import planted
 import pytest
 from astropy.table import Table
 from planted import sets
-from rich.console import Console
 
 from astroanomaly import _contamination_pool as pool
 from astroanomaly.contamination import contamination_study
@@ -101,13 +99,6 @@ def test_methods_of_an_interactive_session_are_refused(monkeypatch):
     monkeypatch.setattr(pool, "_has_file", lambda module: False)
     with pytest.raises(ValueError, match="Received: a, template of __main__"):
         pool.check_importable({"a": planted.template})
-
-
-def test_the_bar_counts_cells():
-    text = io.StringIO()
-    with pool.study_bar(True, Console(file=text, width=80)) as bar:
-        bar.advance(bar.add_task("Cells", total=4), 3)
-    assert "3/4" in text.getvalue()
 
 
 def test_progress_counts_the_cells_that_are_missing(tmp_path, capsys):

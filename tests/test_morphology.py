@@ -8,8 +8,8 @@ from astropy.table import Table
 from sersic import cutouts_of, galaxy
 
 from astroanomaly import Cutouts, morphology
+from astroanomaly._cores import usable_cores
 from astroanomaly._morphology_measure import Settings, Unmeasurable, examine
-from astroanomaly.data.workers import usable_cores
 from astroanomaly.morphology import FEATURES, MorphologyWarning, measure
 
 pytest.importorskip("statmorph")

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from astroanomaly._progress import Stages, scoring_bar
+from astroanomaly._progress import Stages, count_bar, scoring_bar
 
 
 def test_stages_are_announced_and_timed():
@@ -25,6 +25,15 @@ def test_a_broken_stage_is_not_counted():
     with pytest.raises(KeyError), stages.stage("Reading"):
         raise KeyError
     assert stages.seconds == {}
+
+
+def test_a_bar_counts_what_is_done():
+    text = io.StringIO()
+    with count_bar(True, Console(file=text, width=80)) as bar:
+        bar.advance(bar.add_task("Cells", total=4), 3)
+    assert "3/4" in text.getvalue()
+    with count_bar(False) as bar:
+        assert bar is None
 
 
 def test_the_bar_counts_from_where_a_scoring_goes_on():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from astroanomaly._cores import usable_cores
 from astroanomaly.data.planes import BadCutout
 from astroanomaly.data.prepare import Settings, prepare
 
@@ -83,25 +84,6 @@ def read_batch(source, settings: Settings, rows: list[int], start: int = 0) -> B
         source.release()
     batch.images = np.stack(images) if images else None
     return batch
-
-
-def usable_cores() -> int:
-    """Return how many processor cores this process may use.
-
-    Returns
-    -------
-    int
-        At least 1; honours the limits that a batch system sets.
-
-    Examples
-    --------
-    >>> usable_cores() >= 1
-    True
-    """
-    try:
-        return max(1, len(os.sched_getaffinity(0)))
-    except AttributeError:
-        return os.cpu_count() or 1
 
 
 def worker_count(n_workers: int | None, n_tasks: int) -> int:

@@ -233,9 +233,9 @@ class PriorMixin:
         ValueError
             If `n` is below 1.
         """
-        if n < 1:
-            raise ValueError(f"`n` must be at least 1. Received: {n}")
         key = np.random.SeedSequence(seed).generate_state(2).view(np.int32)
-        z = self.prior.sample(n, seed=key).numpy()
-        draw = self.decoder.predict_on_batch
-        return np.concatenate([draw(part) for part in np.split(z, range(64, n, 64))])
+
+        def vectors(n):
+            return self.prior.sample(n, seed=key).numpy()
+
+        return networks.draw_images(n, vectors, self.decoder.predict_on_batch)

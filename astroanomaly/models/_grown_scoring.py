@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from astroanomaly.models import equalized, growing
+from astroanomaly.models import equalized, growing, networks
 
 
 class GrownScoring:
@@ -182,9 +182,5 @@ class GrownScoring:
         ValueError
             If `n` is below 1.
         """
-        if n < 1:
-            raise ValueError(f"`n` must be at least 1. Received: {n}")
         key = np.random.SeedSequence(seed).generate_state(2).view(np.int32)
-        z = self.prior.draw(n, key)
-        parts = [self.decode(z[i : i + 64]) for i in range(0, n, 64)]
-        return np.concatenate([np.asarray(part) for part in parts])
+        return networks.draw_images(n, lambda n: self.prior.draw(n, key), self.decode)

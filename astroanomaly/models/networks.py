@@ -9,6 +9,8 @@ import numpy as np
 from keras import layers
 
 MIN_SIZE, MAX_SIZE = 32, 256
+# Latent vectors drawn at a time.
+PART = 64
 
 
 def check_image_shape(image_shape) -> tuple[int, int, int]:
@@ -46,6 +48,41 @@ def check_image_shape(image_shape) -> tuple[int, int, int]:
             f"{MIN_SIZE} to {MAX_SIZE} pixels. Received: {tuple(image_shape)}"
         )
     return shape
+
+
+def draw_images(n: int, vectors, draw) -> np.ndarray:
+    """Draw images from latent vectors, a part at a time.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    vectors : callable
+        ``vectors(n)`` gives an array of n latent vectors.
+    draw : callable
+        Latent vectors to images.
+
+    Returns
+    -------
+    ndarray of shape (n, ny, nx, n_bands)
+        Images in the order of their vectors.
+
+    Raises
+    ------
+    ValueError
+        If `n` is below 1.
+
+    Examples
+    --------
+    >>> draw_images(3, np.arange, lambda z: 2 * z).tolist()
+    [0, 2, 4]
+    """
+    if n < 1:
+        raise ValueError(f"`n` must be at least 1. Received: {n}")
+    z = vectors(n)
+    return np.concatenate(
+        [np.asarray(draw(z[i : i + PART])) for i in range(0, n, PART)]
+    )
 
 
 def level_filters(size: int, width: int) -> list[int]:

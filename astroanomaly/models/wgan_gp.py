@@ -280,12 +280,13 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         ValueError
             If `n` is below 1.
         """
-        if n < 1:
-            raise ValueError(f"`n` must be at least 1. Received: {n}")
-        z = np.random.default_rng(seed).standard_normal((n, self.latent_dim))
-        parts = np.split(z.astype("float32"), range(64, n, 64))
+
+        def vectors(n):
+            z = np.random.default_rng(seed).standard_normal((n, self.latent_dim))
+            return z.astype("float32")
+
         draw = self.scoring_generator.predict_on_batch
-        return np.concatenate([draw(part) for part in parts])
+        return networks.draw_images(n, vectors, draw)
 
     def features(self, images):
         """Compute the critic's last convolution's output.

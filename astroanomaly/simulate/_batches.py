@@ -1,9 +1,10 @@
 """Ordered batches of a simulation in worker processes."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+
+from astroanomaly._cores import usable_cores
+from astroanomaly._progress import count_bar
 
 BATCH = 64
 
@@ -54,7 +55,7 @@ def map_batches(
     [64, 6]
     """
     if n_workers is None:
-        n_workers = _cores()
+        n_workers = usable_cores()
     if n_workers < 1:
         raise ValueError(
             f"`n_workers` must be at least 1. Received: n_workers={n_workers}."
@@ -64,13 +65,6 @@ def map_batches(
     return _results(function, recipe, spans, serial, n_workers, progress, label)
 
 
-def _cores():
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _results(function, recipe, spans, serial, n_workers, progress, label):
     """Run the batches here or elsewhere, moving the bar."""
     results = (
@@ -78,7 +72,7 @@ def _results(function, recipe, spans, serial, n_workers, progress, label):
         if serial
         else _parallel(function, recipe, spans, min(n_workers, len(spans)))
     )
-    with _bar(progress) as bar:
+    with count_bar(progress) as bar:
         task = bar.add_task(label, total=spans[-1][1]) if bar else None
         for (start, stop), result in zip(spans, results, strict=True):
             if bar:
@@ -103,17 +97,3 @@ def _parallel(function, recipe, spans, n_workers):
     finally:
         for future in waiting:
             future.cancel()
-
-
-def _bar(progress):
-    """Return a progress bar with the time left, or nothing."""
-    if not progress:
-        return nullcontext()
-    from rich import progress as rich
-
-    return rich.Progress(
-        rich.TextColumn("{task.description}"),
-        rich.BarColumn(),
-        rich.MofNCompleteColumn(),
-        rich.TimeRemainingColumn(),
-    )

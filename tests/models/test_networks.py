@@ -36,3 +36,17 @@ def test_the_seed_fixes_the_first_weights():
 def test_other_shapes_are_refused(shape):
     with pytest.raises(ValueError, match="square image of 32 to 256 pixels. Received"):
         networks.check_image_shape(shape)
+
+
+def test_images_are_drawn_in_parts_and_in_order():
+    sizes = []
+
+    def draw(z):
+        sizes.append(len(z))
+        return 2 * z
+
+    found = networks.draw_images(130, lambda n: np.arange(n), draw)
+    np.testing.assert_array_equal(found, 2 * np.arange(130))
+    assert sizes == [64, 64, 2]
+    with pytest.raises(ValueError, match=r"`n` must be at least 1. Received: 0"):
+        networks.draw_images(0, np.arange, draw)

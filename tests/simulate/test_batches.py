@@ -36,7 +36,7 @@ def test_two_batches_go_to_workers_in_order(monkeypatch):
 
 def test_bar_reaches_the_end(capsys):
     list(map_batches(span, None, 100, 1, progress=True, label="Simulating"))
-    assert "100/100" in capsys.readouterr().out
+    assert "100/100" in capsys.readouterr().err
 
 
 def test_no_workers_are_refused():
