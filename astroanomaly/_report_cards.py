@@ -132,7 +132,7 @@ class Objects:
         residual = colormaps[RESIDUAL_MAP](0.5 + 0.5 * plane / limit)[..., :3]
         panels = (
             ("original", original, "cutout"),
-            ("closest generated", reconstruction, "closest generated image"),
+            ("reconstruction", reconstruction, "reconstruction"),
             ("residual", residual, "residual, original minus generated,"),
         )
         return "".join(

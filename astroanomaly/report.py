@@ -32,7 +32,7 @@ def write(
 ) -> Path:
     """Write the report of a scored survey: one HTML file, no network needed.
 
-    The page holds the ranked gallery (cutout, closest generated image, residual,
+    The page holds the ranked gallery (cutout, reconstruction, residual,
     every score), the table of the 300 strangest objects, score histogram,
     thresholds with their intervals, and all settings. Gallery and table sort and
     filter in the browser; the choice is kept in the address, so
@@ -194,9 +194,9 @@ def _navigation(sections):
 
 def _gallery_note(n, n_all):
     return (
-        f"The {n:,} highest anomaly scores of {n_all:,}. Cutout and closest generated "
-        "image share one grey scale per object; all residuals share one scale "
-        "centred on zero: red is light that the generator could not make, blue is "
+        f"The {n:,} highest anomaly scores of {n_all:,}. Cutout and "
+        "reconstruction share one grey scale per object; all residuals share one "
+        "scale centered on zero: red is light that the model could not make, blue is "
         "light that it made in excess."
     )
 

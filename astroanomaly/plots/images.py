@@ -10,7 +10,7 @@ from . import _display
 from ._style import INK, bare, level_colors, new_figure, plain, shorten, styled
 
 RESIDUAL_MAP = "RdBu_r"
-ROW_NAMES = ("original", "closest\ngenerated", "residual")
+ROW_NAMES = ("original", "reconstruction", "residual")
 
 
 @styled
@@ -84,9 +84,9 @@ def reconstructions(
     columns: int = 6,
     by: str = "anomaly_score",
 ):
-    """Show original, closest generated image and residual of chosen objects.
+    """Show original, reconstruction and residual of chosen objects.
 
-    The picture that tells why an object is strange: what the generator cannot
+    The picture that tells why an object is strange: what the model cannot
     paint stays in the residual. After figure 6 of Margalef-Bentabol et al.
     (2020, MNRAS 496, 2346).
 
@@ -220,7 +220,7 @@ def _triplet(panels, original, reconstruction, residual, limit):
 
 def _name_rows(grid, n, columns):
     for row, axes in enumerate(grid[:, 0]):
-        axes.set_ylabel(ROW_NAMES[row % 3], fontsize=13)
+        axes.set_ylabel(ROW_NAMES[row % 3], fontsize=11)
     for k in range(n, grid.size // 3):
         block, column = divmod(k, columns)
         for axes in grid[3 * block : 3 * block + 3, column]:

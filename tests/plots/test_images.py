@@ -96,7 +96,7 @@ def test_reconstructions_show_three_panels_an_object(cutouts, table, detector):
     assert titles(figure) == ["b", "e"]
     panels = np.array(figure.axes[:6]).reshape(3, 2)
     labels = [axes.get_ylabel() for axes in panels[:, 0]]
-    assert labels == ["original", "closest\ngenerated", "residual"]
+    assert labels == ["original", "reconstruction", "residual"]
     assert panels[2, 0].get_xlabel() == "5\np = 0.17"
     residual = panels[2, 0].images[0]
     np.testing.assert_allclose(residual.get_array()[4, 4], 1 / 20)
