@@ -14,11 +14,13 @@ _MODULES = (
     "calibration",
     "callbacks",
     "classification",
+    "classifier_detector",
     "comparison",
     "contamination",
     "data",
     "detector",
     "evaluation",
+    "explanations",
     "interpret",
     "latent",
     "models",
@@ -37,6 +39,7 @@ _MODULES = (
 )
 _NAMES = {
     "AnomalyDetector": "detector",
+    "ClassifierDetector": "classifier_detector",
     "load_detector": "detector",
     "Cutouts": "data.cutouts",
     "CutoutStream": "data.stream",

@@ -10,6 +10,7 @@ from astroanomaly.models import (
     RBM,
     WGANGP,
     KLAnnealing,
+    LensFinder,
     OneCycle,
     ProgressiveGAN,
 )
@@ -23,10 +24,11 @@ _CLASSES = {
     "dcae": DCAE,
     "cvae": CVAE,
     "aae": AAE,
+    "lens_finder": LensFinder,
 }
 
 
-def build_model(settings: dict, image_shape, n_steps: int) -> keras.Model:
+def build_model(settings: dict, image_shape, n_steps: int, **compiling) -> keras.Model:
     """Make the model that the settings name, compiled.
 
     Parameters
@@ -37,6 +39,8 @@ def build_model(settings: dict, image_shape, n_steps: int) -> keras.Model:
         (ny, nx, n_bands).
     n_steps : int
         Steps of the whole training, over which a schedule runs.
+    **compiling
+        What the model's ``compile`` takes beside its optimizers.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def build_model(settings: dict, image_shape, n_steps: int) -> keras.Model:
         per_epoch = n_steps // training["epochs"]
         batch, epochs = training["batch_size"], training["epochs"]
         model.schedule.check(batch, per_epoch, epochs)
-    model.compile(*_optimizers(name, training, n_steps))
+    model.compile(*_optimizers(name, training, n_steps), **compiling)
     return model
 
 

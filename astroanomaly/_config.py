@@ -78,8 +78,17 @@ def _gan(width: int, batch_size: int, beta_1: float) -> dict:
 _IMAGES = (None, (int, *_NAMES))
 _STACK = {"latent_dim": (1000, int), "weight_decay": (1e-5, _NUMBER)}
 _ONE_CYCLE = ("one_cycle", str)
-# By the name of a model, the tables that are its own. A model without [encoder]
-# reconstructs by itself.
+_FINDER = {
+    "epochs": (100, int),
+    "batch_size": (500, int),
+    "learning_rate": (3e-4, _NUMBER),
+    "validation_fraction": (0.1, _NUMBER),
+    "class_weight": (True, bool),
+    "augment": (True, bool),
+    "seed": (0, int),
+}
+# By the name of a model, the tables that are its own; of [stretch] the defaults. A
+# model without [encoder] reconstructs by itself, unless it is a classifier.
 MODELS = {
     "wgan_gp": _gan(width=32, batch_size=64, beta_1=0.0),
     "hsc": _gan(width=64, batch_size=32, beta_1=0.5),
@@ -125,7 +134,20 @@ MODELS = {
             adversarial_learning_rate=(1e-4, _NUMBER),
         ),
     },
+    "lens_finder": {
+        "stretch": {"name": ("linear", str), "per_image": (True, bool)},
+        "model": {
+            "network": (None, str),
+            "dropout": (0.2, _NUMBER),
+            "threshold": (0.5, _NUMBER),
+        },
+        "training": _FINDER,
+        "detector": {"level": (95, _NUMBER)},
+    },
 }
+_CLASSIFIERS = ("lens_finder",)
+# The smallest images, in pixels a side, for the larger of the finder's networks.
+_OU200 = 116
 STRETCHES = {"linear": "Linear", "sqrt": "Sqrt", "log": "Log", "asinh": "Asinh"}
 SCHEDULES = ("one_cycle", "constant")
 _DEFAULT = "wgan_gp"
@@ -141,11 +163,11 @@ def schema(model: str) -> dict:
     own = MODELS[model]
     tables = {
         "data": _DATA,
-        "stretch": _STRETCH,
+        "stretch": _STRETCH | own.get("stretch", {}),
         "model": {"name": (model, str), **own["model"]},
         "training": own["training"],
         "encoder": own.get("encoder"),
-        "detector": _DETECTOR,
+        "detector": own.get("detector", _DETECTOR),
     }
     return {table: keys for table, keys in tables.items() if keys is not None}
 
@@ -161,9 +183,14 @@ def _known(table: str) -> dict:
     return found
 
 
+def classifies(model: str) -> bool:
+    """Tell whether a model learns from labels."""
+    return model in _CLASSIFIERS
+
+
 def reconstructs(model: str) -> bool:
     """Tell whether a model reconstructs by itself, without a search for z."""
-    return "encoder" not in MODELS[model]
+    return "encoder" not in MODELS[model] and not classifies(model)
 
 
 def read_config(config: str | Path | Mapping | None) -> dict:
@@ -254,7 +281,18 @@ def resolve(*layers: Mapping) -> dict:
         _check_name("schedule", training["schedule"], SCHEDULES)
     if "beta_max" in training:
         settings["training"] = _with_annealing(training)
+    if "validation_fraction" in training:
+        _check_fraction(training["validation_fraction"])
+        network = "ou200" if settings["data"]["size"] >= _OU200 else "ou66"
+        settings["model"].setdefault("network", network)
     return settings
+
+
+def _check_fraction(fraction: float) -> None:
+    if not 0 < fraction < 1:
+        raise ValueError(
+            f"`validation_fraction` must lie between 0 and 1. Received: {fraction}"
+        )
 
 
 def _check_name(kind: str, word: str, known) -> None:
@@ -274,7 +312,8 @@ def _refuse_alien(model: str, chosen: Mapping) -> None:
         return
     takes = [f"in [{t}] {', '.join(own[t])}" for t in alien if t in own]
     if not takes or "encoder" in alien:
-        takes.append("no [encoder], as it reconstructs by itself")
+        why = "is a classifier" if classifies(model) else "reconstructs by itself"
+        takes.append(f"no [encoder], as it {why}")
     received = [f"[{table}] {', '.join(keys)}" for table, keys in alien.items()]
     raise ValueError(
         f"The model {model} takes {'; '.join(takes)}. "

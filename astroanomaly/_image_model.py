@@ -1,11 +1,9 @@
 """A trained model with its stretch and its latent search, chunk by chunk."""
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from astroanomaly import latent
-from astroanomaly.data.cutouts import Cutouts
+from astroanomaly._stretched_model import StretchedModel
 from astroanomaly.latent.objective import in_chunks
 
 # The square's symmetries: quarter turns, and whether mirrored. Any first few of
@@ -18,7 +16,7 @@ SEARCHES = {
 }
 
 
-class ImageModel:
+class ImageModel(StretchedModel):
     """Cutouts in; stretched images, reconstructions and features out.
 
     Parameters
@@ -40,8 +38,8 @@ class ImageModel:
             raise ValueError(
                 f"`views` must be an integer from 1 to {len(TURNS)}. Received: {views}"
             )
-        self.views = int(views)
-        self.model, self.stretch, self.w, self.seed = model, stretch, w, seed
+        super().__init__(model, stretch)
+        self.views, self.w, self.seed = int(views), w, seed
         self.encoder = getattr(search, "encoder", None)
         if isinstance(search, latent.Encoder):
             self.encoder = search
@@ -53,7 +51,6 @@ class ImageModel:
                 'vector of an image: an Encoder, a Refine, a Mapping or "mapping". '
                 "Received: None"
             )
-        self._traced: dict = {}
 
     def use(self, search) -> None:
         """Choose a latent search, by itself or by its name."""
@@ -85,32 +82,6 @@ class ImageModel:
         """Name of the search in use; "model" when the model needs none."""
         return "model" if self.search is None else self.search.name_in_tables
 
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Shape (ny, nx, n_bands) of the images that the model takes."""
-        return tuple(self.model.image_shape)
-
-    def stretched(self, cutouts: Cutouts) -> np.ndarray:
-        """Pick the bands by name, check the shape, stretch."""
-        cutouts = self._own_bands(cutouts)
-        if cutouts.image_shape != self.image_shape:
-            raise ValueError(
-                f"`cutouts` must have images of shape {self.image_shape}, as the "
-                f"model was trained on. Received: {cutouts.image_shape}; read them "
-                f"with size={self.image_shape[0]}."
-            )
-        return in_chunks(self.stretch, cutouts.images)
-
-    def count_clipped(self, cutouts: Cutouts) -> np.ndarray:
-        """Count the pixels of each image that the stretch clips."""
-        return self.stretch.count_clipped(self._own_bands(cutouts))
-
-    def _own_bands(self, cutouts: Cutouts) -> Cutouts:
-        bands = self.stretch.bands
-        if bands is None or cutouts.bands == tuple(bands):
-            return cutouts
-        return cutouts.select_bands(bands)
-
     def reconstruct(self, images: np.ndarray):
         """Give reconstructions, z (or None) and convergence of stretched images.
 
@@ -128,29 +99,12 @@ class ImageModel:
         if self.search is None:
             z, converged = None, np.ones(len(images), bool)
             if hasattr(self.model, "encode") and hasattr(self.model, "decode"):
-                z = in_chunks(self._function("encode"), images)
-                return in_chunks(self._function("decode"), z), z, converged
+                z = self.of_images("encode", images)
+                return self.of_images("decode", z), z, converged
             return in_chunks(self.model.reconstruct, images), z, converged
         z, converged = self.search.search(images)
         draw = self.model.scoring_generator.predict_on_batch
         return in_chunks(draw, z), z, converged
-
-    def features(self, images: np.ndarray) -> np.ndarray:
-        """Compute the features of stretched images."""
-        return in_chunks(self._function("features"), images)
-
-    def _function(self, name: str):
-        """Give a method of the model as a graph: eager calls cost several times more.
-
-        A model that grows gets another graph for each level.
-        """
-        method = getattr(self.model, name)
-        if not isinstance(self.model, keras.Model):
-            return method
-        key = name, getattr(self.model, "level", None)
-        if key not in self._traced:
-            self._traced[key] = tf.function(method)
-        return self._traced[key]
 
 
 def _turned(images: np.ndarray, quarters: int, mirrored: int) -> np.ndarray:

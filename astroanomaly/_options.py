@@ -50,7 +50,17 @@ Method = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option(help="wgan_gp (default), hsc, progressive, rbm, dcae, cvae or aae."),
+    typer.Option(
+        help="wgan_gp (default), hsc, progressive, rbm, dcae, cvae, aae; lens_finder."
+    ),
+]
+LENS_LABELS = "Table of object_id and is_lens, for a lens finder:"
+TrainingLabels = Annotated[
+    Path | None, typer.Option("--labels", help=f"{LENS_LABELS} what it learns from.")
+]
+CalibrationLabels = Annotated[
+    Path | None,
+    typer.Option("--labels", help=f"{LENS_LABELS} calibrates probabilities too."),
 ]
 Seed = Annotated[int, typer.Option(help="Same seed, same bits.")]
 By = Annotated[str | None, typer.Option(help="Column that divides the objects.")]

@@ -33,7 +33,12 @@ class Objects:
         self.ids = _score_table.texts(self.table)
         self.levels = _score_table.levels(table)
         self.highest = _score_table.highest_level(self.table)
-        self.scores = _score_table.score_names(table)
+        self.scores = [
+            name
+            for name in _score_table.score_names(table)
+            if name == by or np.isfinite(_score_table.numbers(table, name)).any()
+        ]
+        self.scores += [name for name in table.colnames if name.startswith("p_lens")]
         self.colors = level_colors(self.levels)
         self.flags = self._flags()
         self.columns = self._columns()
@@ -110,14 +115,23 @@ class Objects:
         cells.append(f'<td class="text">{flags}</td>')
         return f'<tr data-row="{k}"{kind}>{"".join(cells)}</tr>'
 
-    def cards(self, explained: dict) -> str:
-        """Return a card with three pictures for each explained object.
+    def cards(self, explained: dict, bands=None) -> str:
+        """Return a card with pictures for each explained object.
 
         Parameters
         ----------
         explained : dict of str to ndarray of shape (n, ny, nx, n_bands)
-            "original", "reconstruction" and "residual" of the first n rows.
+            "original", "reconstruction" and "residual" of the first n rows, or
+            "original" alone, whose bands are then shown side by side.
+        bands : sequence of str, optional
+            Names of the bands.
         """
+        if "reconstruction" not in explained:
+            images = explained["original"]
+            return "\n".join(
+                self._card(k, self._bands(k, image, bands))
+                for k, image in enumerate(images)
+            )
         planes = _display.residual_plane(explained["residual"])
         limit = _display.residual_limit(planes)
         return "\n".join(
@@ -135,15 +149,35 @@ class Objects:
             ("reconstruction", reconstruction, "reconstruction"),
             ("residual", residual, "residual, original minus generated,"),
         )
+        return self._panels(k, panels)
+
+    def _bands(self, k, image, bands):
+        names = bands or [str(b) for b in range(image.shape[-1])]
+        planes = [image[..., b : b + 1] for b in range(len(names))]
+        panels = (
+            (escape(name), _display.picture(plane), f"band {name}")
+            for name, plane in zip(names, planes, strict=True)
+        )
+        return self._panels(k, panels)
+
+    def _panels(self, k, panels):
         return "".join(
             f"<figure>{_html.image(pixels, f'{alt} of {self.ids[k]}')}"
             f"<figcaption>{name}</figcaption></figure>"
             for name, pixels, alt in panels
         )
 
-    def _card(self, k, triplet):
+    def _badge(self, k):
         level = self.highest[k]
-        badge = f"above {level}%" if level else "not flagged"
+        flagged = f"above {level}%" if level else "not flagged"
+        if "is_lens" not in self.table.colnames:
+            return flagged
+        is_lens = _score_table.truths(self.table[k : k + 1], "is_lens")[0]
+        called = "called a lens" if is_lens else "not called a lens"
+        return f"{called}, {flagged}" if self.levels else called
+
+    def _card(self, k, triplet):
+        badge = self._badge(k)
         flags = "".join(
             f'<span class="flag">{escape(word)}</span>'
             for word in _score_table.flag_words(self.flags[k])

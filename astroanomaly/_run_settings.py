@@ -46,7 +46,7 @@ def settle(folder: Path, config: dict, given: dict, resume: bool) -> dict:
 
 
 def check_method(settings: dict, method: str | None) -> None:
-    """Refuse a latent method for a model that reconstructs by itself.
+    """Refuse a latent method for a model that needs none.
 
     Parameters
     ----------
@@ -61,8 +61,34 @@ def check_method(settings: dict, method: str | None) -> None:
         If there is a method and the model takes none.
     """
     name = settings["model"]["name"]
-    if method is not None and _config.reconstructs(name):
+    finder = _config.classifies(name)
+    if method is not None and (finder or _config.reconstructs(name)):
+        why = "is a classifier" if finder else "reconstructs by itself"
         raise ValueError(
-            f"The model {name} reconstructs by itself and needs no latent search: "
+            f"The model {name} {why} and needs no latent search: "
             f"leave `method` (--method) out. Received: {method}"
+        )
+
+
+def check_labels(settings: dict, labels) -> None:
+    """Refuse labels for a model that learns from ordinary objects alone.
+
+    Parameters
+    ----------
+    settings : dict
+        Settings of a run.
+    labels : str, Path, Table or None
+        The labels that were given; None for none.
+
+    Raises
+    ------
+    ValueError
+        If there are labels and the model takes none.
+    """
+    name = settings["model"]["name"]
+    if labels is not None and not _config.classifies(name):
+        given = "a table" if hasattr(labels, "colnames") else labels
+        raise ValueError(
+            f"The model {name} learns from ordinary objects and takes no labels: "
+            f"leave `labels` (--labels) out. Received: {given}"
         )

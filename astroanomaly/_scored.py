@@ -1,16 +1,62 @@
 """The rows of a score table: measured block by block, then calibrated and ranked."""
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from astroanomaly import scoring
 from astroanomaly.data.cutouts import FLAG_CLIPPED, FLAG_NOT_CONVERGED
+
+BLOCK = 512
 
 
 class ScoreTable(Table):
     """A score table that remembers, in memory only, the detector that made it."""
 
     detector = None
+
+
+def require(cutouts, n: int, what: str) -> None:
+    """Refuse fewer than n objects, saying what needs them."""
+    if len(cutouts) < n:
+        raise ValueError(
+            f"`cutouts` must hold at least {n} object(s) to {what}. "
+            f"Received: {len(cutouts)}"
+        )
+
+
+def blocks_of(cutouts, block: int, start: int):
+    """Give blocks of cutouts; only a stream can start at another object than 0."""
+    return cutouts.chunks(block, start=start) if start else cutouts.chunks(block)
+
+
+def stacked(blocks) -> tuple[Table, int]:
+    """Join scored blocks.
+
+    Parameters
+    ----------
+    blocks : iterable of (Table or None, Table)
+        What a detector's ``score_blocks`` yields.
+
+    Returns
+    -------
+    rows : Table
+        All rows, in their order.
+    n_skipped : int
+        Objects that could not be read.
+
+    Raises
+    ------
+    ValueError
+        If there is no row.
+    """
+    parts, n_skipped = [], 0
+    for rows, skipped in blocks:
+        n_skipped += len(skipped)
+        if rows is not None:
+            parts.append(rows)
+    if not parts:
+        raise ValueError("`cutouts` must hold at least one image. Received: none")
+    return vstack(parts, metadata_conflicts="silent"), n_skipped
 
 
 def measure(image_model, noise, modes, cutouts, ranking: str, w: float) -> Table:
@@ -73,9 +119,9 @@ def ranked(rows: Table, calibration) -> ScoreTable:
     Parameters
     ----------
     rows : Table
-        What :func:`measure` gives.
-    calibration : Calibration
-        The detector's.
+        Scored objects, with `object_id`, `ra`, `dec`, `anomaly_score` and `flag`.
+    calibration : Calibration or None
+        The detector's; without one p-values are NaN and there are no levels.
 
     Returns
     -------
@@ -86,9 +132,11 @@ def ranked(rows: Table, calibration) -> ScoreTable:
     scores = np.asarray(table["anomaly_score"])
     flag = table["flag"].copy()
     table.remove_column("flag")
-    table["p_value"] = calibration.p_values(scores)
-    for level in calibration.levels:
-        table[f"is_anomaly_{level}"] = calibration.is_anomaly(scores, level)
+    table["p_value"] = np.full(len(table), np.nan)
+    if calibration is not None:
+        table["p_value"] = calibration.p_values(scores)
+        for level in calibration.levels:
+            table[f"is_anomaly_{level}"] = calibration.is_anomaly(scores, level)
     table["flag"] = flag
     for name in ("ra", "dec"):
         table[name].unit = "deg"

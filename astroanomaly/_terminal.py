@@ -1,5 +1,6 @@
 """What the command line shows: results, warnings, one sentence for an error."""
 
+import csv
 import os
 import sys
 import tempfile
@@ -93,7 +94,22 @@ def show_run(run) -> None:
     console.print(
         f"Trained on bands {', '.join(run.bands)}: {run.folder}", markup=False
     )
-    console.print(f"Next: astroanomaly calibrate {run.folder} CUTOUTS", markup=False)
+    following = f"calibrate {run.folder} CUTOUTS"
+    if run.classifies:
+        kept, n = _kept_epoch(run.folder / "history.csv")
+        console.print(
+            f"Kept epoch {kept['epoch']} of {n}: validation loss "
+            f"{float(kept['val_loss']):.4g}, accuracy {float(kept['val_accuracy']):.3f}"
+        )
+        following = f"score {run.folder} CUTOUTS --out TABLE"
+    console.print(f"Next: astroanomaly {following}", markup=False)
+
+
+def _kept_epoch(history) -> tuple[dict, int]:
+    """Return the epoch of the lowest validation loss, and how many there were."""
+    with history.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return min(rows, key=lambda row: float(row["val_loss"])), len(rows)
 
 
 def show_calibration(detector) -> None:
@@ -110,24 +126,42 @@ def show_calibration(detector) -> None:
         for row in calibration.intervals()
     ]
     title = f"Thresholds of the {detector.score_name} score ({detector.method})"
-    _console().print(_table(title, names, rows))
+    console = _console()
+    console.print(_table(title, names, rows))
+    learned = getattr(detector, "probability_calibration", None)
+    if learned is not None:
+        console.print(
+            f"p_lens is calibrated ({learned.method}) on {learned.n_} objects, "
+            f"{learned.n_lenses_} of them lenses.",
+            markup=False,
+        )
 
 
 def show_scores(table, out, n: int = 10) -> None:
     """Show the strangest objects and how many are above each threshold."""
     console = _console()
     flags = [name for name in table.colnames if name.startswith("is_anomaly_")]
+    likely = "p_lens" in table.colnames
     rows = [
         (
             row["object_id"],
             f"{row['anomaly_score']:.5g}",
+            *(_lens_cells(row) if likely else ()),
             f"{row['p_value']:.3g}",
             max((f.rpartition("_")[2] for f in flags if row[f]), key=float, default=""),
         )
         for row in table[:n]
     ]
-    names = ("object_id", "anomaly_score", "p_value", "above level")
-    console.print(_table(f"The {len(rows)} strangest", names, rows))
+    names = ["object_id", "anomaly_score", "p_value", "above level"]
+    if likely:
+        names[2:] = ["p_lens", "calibrated", "is_lens", "p_value", "level"]
+    what = "likeliest lenses" if likely else "strangest"
+    console.print(_table(f"The {len(rows)} {what}", names, rows))
+    if likely:
+        console.print(
+            f"called lenses, p_lens of {table.meta['threshold']:g} or above: "
+            f"{int(table['is_lens'].sum())} of {len(table)}"
+        )
     for name in flags:
         level, count = name.rpartition("_")[2], int(table[name].sum())
         console.print(f"above the {level} per cent level: {count} of {len(table)}")
@@ -135,6 +169,15 @@ def show_scores(table, out, n: int = 10) -> None:
     listed = f", listed in {out}.skipped.ecsv" if skipped else ""
     console.print(f"skipped: {skipped}{listed}", markup=False)
     console.print(f"Scores written to {out}.", markup=False)
+
+
+def _lens_cells(row) -> tuple[str, str, str]:
+    calibrated = "p_lens_calibrated" in row.colnames
+    return (
+        f"{row['p_lens']:.4f}",
+        f"{row['p_lens_calibrated']:.4f}" if calibrated else "-",
+        "yes" if row["is_lens"] else "no",
+    )
 
 
 def show_evaluation(found) -> None:

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from astroanomaly import _builders, _config, callbacks, plots, stretches
+from astroanomaly import _builders, _config, callbacks, stretches
 from astroanomaly._files import atomic_path
+from astroanomaly._fitting import Fitting
 from astroanomaly.data.pipeline import dataset
 from astroanomaly.detector import AnomalyDetector
 
 
-class Training:
+class Training(Fitting):
     """Train a model, a GAN's encoder after it, and write what a run folder holds.
 
     Parameters
@@ -40,16 +41,14 @@ class Training:
     """
 
     def __init__(self, folder: Path, settings: dict, cutouts, progress: bool):
-        self.folder, self.settings, self.progress = folder, settings, progress
+        super().__init__(folder, settings, progress)
         self.cutouts = cutouts
-        self.seed = settings["training"]["seed"]
-        self.rows: dict[str, list[dict]] = {}
         self.stretch = make_stretch(settings["stretch"]).adapt(cutouts)
         name = settings["model"]["name"]
         alone = _config.reconstructs(name)
         # The file of a checkpoint: "gan.keras", "dcae.keras", ...
         self.name = name if alone else "gan"
-        self.model = self._loaded(self.name) or _builders.build_model(
+        self.model = self.loaded(self.name) or _builders.build_model(
             settings, cutouts.image_shape, self._n_steps()
         )
         self.annealing = _builders.build_callbacks(settings)
@@ -62,32 +61,23 @@ class Training:
             **settings["detector"],
         )
 
-    def _loaded(self, name: str):
-        self.rows[name] = []
-        file = self._checkpoint(name)
-        if not file.is_file():
-            return None
-        model, _, self.rows[name] = callbacks.load_checkpoint(file)
-        return model
-
     def _attached_encoder(self):
-        encoder = self._loaded("encoder")
+        encoder = self.loaded("encoder")
         if encoder is None:
             encoder = _builders.build_encoder(self.settings, self.model)
         return encoder.attach(self.model)
 
-    def _checkpoint(self, name: str) -> Path:
-        return self.folder / "checkpoint" / f"{name}.keras"
-
     def run(self) -> AnomalyDetector:
         """Train, or go on, and write the finished detector last."""
-        self._fit(self.name, self.model, self.settings["training"]["epochs"])
+        epochs = self.settings["training"]["epochs"]
+        self.fit(self.name, self.model, epochs, self._batches)
         with atomic_path(self.folder / "model.keras") as partial:
             self.model.save(partial)
         if self.encoder is not None:
-            self._fit("encoder", self.encoder, self.settings["encoder"]["epochs"])
+            epochs = self.settings["encoder"]["epochs"]
+            self.fit("encoder", self.encoder, epochs, self._batches)
         self.detector.measure_noise(self.cutouts)
-        self._draw_curves()
+        self.draw_curves()
         self.detector.save(self.folder / "detector")
         return self.detector
 
@@ -105,39 +95,8 @@ class Training:
         """Return the steps of the whole training, over which a schedule runs."""
         return self.settings["training"]["epochs"] * int(self._batches().cardinality())
 
-    def _fit(self, name: str, model, epochs: int) -> None:
-        """Train one model from its last finished epoch on."""
-        done = len(self.rows[name])
-        if done >= epochs:
-            return
-        watchers = self._watchers(name)
-        try:
-            model.fit(
-                self._batches(),
-                epochs=epochs,
-                initial_epoch=done,
-                verbose=0,
-                callbacks=watchers,
-            )
-        finally:
-            for watcher in watchers:
-                getattr(watcher, "close", lambda: None)()
-
-    def _watchers(self, name: str) -> list:
-        def saved(all_rows):
-            self.rows[name] = all_rows
-            callbacks.write_history(self.folder / "history.csv", *self.rows.values())
-
-        watchers = []
-        if name != "encoder":
-            watchers += [*self.annealing, self._grid()]
-        # Last, so that all that belongs to an epoch is there once it counts as done.
-        file = self._checkpoint(name)
-        watchers.append(callbacks.Checkpoint(file, self.rows[name], on_saved=saved))
-        if self.progress:
-            title = "Encoder" if name == "encoder" else name.upper()
-            watchers.append(callbacks.TrainingProgress(f"{title}, epoch"))
-        return watchers
+    def _before_checkpoint(self, name: str) -> list:
+        return [] if name == "encoder" else [*self.annealing, self._grid()]
 
     def _grid(self):
         """Return what draws after each epoch: samples, or else reconstructions."""
@@ -147,12 +106,6 @@ class Training:
         return callbacks.ReconstructionGrid(
             folder, stretched(self.stretch, self.cutouts[:n])
         )
-
-    def _draw_curves(self) -> None:
-        history = self.folder / "history.csv"
-        callbacks.write_history(history, *self.rows.values())
-        with atomic_path(self.folder / "figures" / "training_curves.png") as partial:
-            plots.training_curves(history).savefig(partial)
 
 
 def make_stretch(chosen: dict) -> stretches.Stretch:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from astroanomaly import __version__, _simulate_verbs, _terminal
+from astroanomaly import __version__, _explain_verb, _simulate_verbs, _terminal
 from astroanomaly import _options as opt
 
 app = typer.Typer(
@@ -80,6 +80,7 @@ def train(
     size: Annotated[int | None, typer.Option(help="Side in pixels; 64.")] = None,
     bands: opt.Bands = None,
     model: opt.Model = None,
+    labels: opt.TrainingLabels = None,
     epochs: Annotated[
         int | None, typer.Option(help="Of the model, not of an encoder; 100.")
     ] = None,
@@ -96,7 +97,7 @@ def train(
     mask_extension: opt.MaskExtension = None,
     workers: opt.Workers = None,
 ) -> None:
-    """Train a detector on cutouts of ordinary objects."""
+    """Train a detector on cutouts of ordinary objects, or a lens finder on labels."""
     _terminal.load_tensorflow()
     from astroanomaly import runs
 
@@ -107,6 +108,7 @@ def train(
         size=size,
         bands=bands,
         model=model,
+        labels=labels,
         epochs=epochs,
         seed=seed,
         resume=resume,
@@ -132,6 +134,7 @@ def calibrate(
         typer.Option(help="Levels in per cent, several after one another; 90 95 99."),
     ] = None,
     method: opt.Method = None,
+    labels: opt.CalibrationLabels = None,
     catalog: opt.Catalog = None,
     bands: opt.Bands = None,
     band_pattern: opt.BandPattern = None,
@@ -148,6 +151,7 @@ def calibrate(
         cutouts,
         levels or (90, 95, 99),
         method,
+        labels,
         catalog=catalog,
         bands=bands,
         band_pattern=band_pattern,
@@ -286,6 +290,9 @@ def report(
         title=title,
     )
     typer.echo(f"Report written to {written}.")
+
+
+app.command()(_explain_verb.explain)
 
 
 def main(argv: list[str] | None = None) -> int:

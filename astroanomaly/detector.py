@@ -3,18 +3,27 @@
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table, vstack
+from astropy.table import Table
 
 from astroanomaly import _detector_files, scoring
 from astroanomaly._conventions import OutlierConventions
+from astroanomaly._detector_files import load_detector
 from astroanomaly._image_model import ImageModel
-from astroanomaly._scored import ScoreTable, measure, ranked
+from astroanomaly._scored import (
+    BLOCK,
+    ScoreTable,
+    blocks_of,
+    measure,
+    ranked,
+    require,
+    stacked,
+)
 from astroanomaly.calibration import Calibration, warn_if_shifted
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.latent.objective import check_weight
 from astroanomaly.residual_modes import ResidualModes
 
-BLOCK = 512
+__all__ = ["AnomalyDetector", "load_detector"]
 
 
 class AnomalyDetector(OutlierConventions):
@@ -71,6 +80,8 @@ class AnomalyDetector(OutlierConventions):
     'peak'
     """
 
+    needs_calibration = True
+
     def __init__(
         self,
         model,
@@ -87,11 +98,6 @@ class AnomalyDetector(OutlierConventions):
         if score not in scoring.SCORES:
             raise ValueError(
                 f"`score` must be one of {', '.join(scoring.SCORES)}. Received: {score}"
-            )
-        if not stretch.adapted:
-            raise ValueError(
-                "`stretch` must be adapted to the training images first: call "
-                "`stretch.adapt(train)`."
             )
         self._images = ImageModel(
             model, stretch, latent, check_weight(w), int(seed), views
@@ -200,7 +206,7 @@ class AnomalyDetector(OutlierConventions):
         :meth:`calibrate` does this with a fifth of its objects (which it then
         leaves out of the thresholds) when it has not been done before.
         """
-        _require(cutouts, 1, "measure the residual noise")
+        require(cutouts, 1, "measure the residual noise")
         rng = np.random.default_rng(self.seed)
         if len(cutouts) > 2000:
             cutouts = cutouts[np.sort(rng.permutation(len(cutouts))[:2000])]
@@ -238,7 +244,6 @@ class AnomalyDetector(OutlierConventions):
                 "the detector has not measured its residual noise for the method "
                 f"{self.method!r}: call `calibrate` (or `measure_noise`) first."
             )
-        blocks = cutouts.chunks(block, start=start) if start else cutouts.chunks(block)
         parts = (self._images, self.noise, self._modes.get(self.method))
         if self.score_name == "orthogonal" and parts[2] is None:
             raise ValueError(
@@ -246,21 +251,14 @@ class AnomalyDetector(OutlierConventions):
                 f"{ResidualModes.LEAST} objects to measure the residual modes on: call "
                 "`measure_noise` with more ordinary objects."
             )
-        for part in blocks:
+        for part in blocks_of(cutouts, block, start):
             rows = None
             if len(part):
                 rows = measure(*parts, part, self.score_name, self.w)
             yield rows, part.skipped
 
     def _raw_scores(self, cutouts) -> tuple[Table, int]:
-        parts, n_skipped = [], 0
-        for rows, skipped in self.score_blocks(cutouts):
-            n_skipped += len(skipped)
-            if rows is not None:
-                parts.append(rows)
-        if not parts:
-            raise ValueError("`cutouts` must hold at least one image. Received: none")
-        return vstack(parts, metadata_conflicts="silent"), n_skipped
+        return stacked(self.score_blocks(cutouts))
 
     def calibrate(self, cutouts, levels=(90, 95, 99)) -> "AnomalyDetector":
         """Set thresholds from the scores of ordinary objects.
@@ -289,7 +287,7 @@ class AnomalyDetector(OutlierConventions):
         objects measures it and the others set the thresholds, so that p-values
         stay valid: no object has a part in the yardstick of its own score.
         """
-        _require(cutouts, 2, "calibrate")
+        require(cutouts, 2, "calibrate")
         n_noise = 0 if self.noise is not None else max(len(cutouts) // 5, 1)
         # Wrong levels are refused here, before anything slow happens.
         Calibration(np.arange(len(cutouts) - n_noise), levels)
@@ -427,39 +425,3 @@ class AnomalyDetector(OutlierConventions):
         arguments |= {"views": self.views, "n_modes": self.n_modes}
         measured = (self._noise, self._modes, self._calibrations)
         _detector_files.write(path, self._images, arguments, *measured)
-
-
-def load_detector(path: str | Path) -> AnomalyDetector:
-    """Read a detector that :meth:`AnomalyDetector.save` wrote.
-
-    Parameters
-    ----------
-    path : str or Path
-        Its folder.
-
-    Returns
-    -------
-    AnomalyDetector
-        With its calibrations; it scores as the one that was saved.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds no detector, or one of another format.
-    """
-    parts = _detector_files.read(path)
-    detector = AnomalyDetector(
-        parts["model"], parts["stretch"], parts["search"], **parts["arguments"]
-    )
-    detector._images.encoder = parts["encoder"]
-    detector._noise, detector._modes = parts["noise"], parts["modes"]
-    detector._calibrations = parts["calibrations"]
-    return detector
-
-
-def _require(cutouts, n: int, what: str) -> None:
-    if len(cutouts) < n:
-        raise ValueError(
-            f"`cutouts` must hold at least {n} object(s) to {what}. "
-            f"Received: {len(cutouts)}"
-        )

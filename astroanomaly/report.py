@@ -32,10 +32,10 @@ def write(
 ) -> Path:
     """Write the report of a scored survey: one HTML file, no network needed.
 
-    The page holds the ranked gallery (cutout, reconstruction, residual,
-    every score), the table of the 300 strangest objects, score histogram,
-    thresholds with their intervals, and all settings. Gallery and table sort and
-    filter in the browser; the choice is kept in the address, so
+    The page holds the ranked gallery (cutout, reconstruction, residual, every
+    score; the bands, of a lens finder), the table of the 300 strangest objects,
+    score histogram, thresholds with their intervals, and all settings. Gallery and
+    table sort and filter in the browser; the choice is kept in the address, so
     ``report.html#sort=feature_score&level=99`` can be sent to a colleague. The
     keys are sort, order (asc, desc), id, level, min and flag.
 
@@ -43,7 +43,7 @@ def write(
     ----------
     path : str or Path
         The file to write. It appears whole or not at all.
-    detector : AnomalyDetector
+    detector : AnomalyDetector or ClassifierDetector
         Gives ``explain``, ``settings()`` and ``calibration``.
     cutouts : Cutouts or CutoutStream
         The images, matched to the table by ``object_id``; a stream is read
@@ -96,7 +96,7 @@ def write(
         navigation=_navigation(sections),
         sections="\n".join(_section(*section) for section in sections),
         **_controls(objects, table),
-        **_objects(objects, explained, len(table)),
+        **_objects(objects, explained, len(table), getattr(detector, "bands", None)),
     )
     with atomic_path(path) as partial:
         partial.write_text(page, encoding="utf-8")
@@ -120,12 +120,14 @@ def _controls(objects, table):
     }
 
 
-def _objects(objects, explained, n_all):
-    n_cards = len(explained["residual"])
+def _objects(objects, explained, n_all, bands):
+    n_cards = len(explained["original"])
+    drawn = "reconstruction" in explained
     return {
-        "gallery_note": _gallery_note(n_cards, n_all),
+        "gallery_title": "The strangest objects" if drawn else "The likeliest lenses",
+        "gallery_note": _gallery_note(n_cards, n_all, drawn),
         "n_cards": n_cards,
-        "cards": objects.cards(explained),
+        "cards": objects.cards(explained, bands),
         "table_note": _table_note(len(objects), n_all),
         "table_head": objects.head(),
         "table_rows": objects.rows(),
@@ -149,9 +151,10 @@ def _lead(detector, table):
     score = table.meta.get("score", getattr(detector, "score_name", None))
     ranked = f"by the {escape(str(score))} score" if score else "by anomaly score"
     bands = _html.text(list(getattr(detector, "bands", None) or ()))
+    higher = "likelier a lens" if "p_lens" in table.colnames else "stranger"
     return (
         f"{len(table):,} objects scored and ranked {ranked}, band {bands}. "
-        "Higher is stranger."
+        f"Higher is {higher}."
     )
 
 
@@ -192,7 +195,12 @@ def _navigation(sections):
     return "\n".join(f'<a href="#{key}">{name}</a>' for key, name in links)
 
 
-def _gallery_note(n, n_all):
+def _gallery_note(n, n_all, drawn):
+    if not drawn:
+        return (
+            f"The {n:,} highest scores of {n_all:,}. Every band has a grey scale of "
+            "its own, which lifts faint light."
+        )
     return (
         f"The {n:,} highest anomaly scores of {n_all:,}. Cutout and "
         "reconstruction share one grey scale per object; all residuals share one "

@@ -1,17 +1,19 @@
 """The run folder: train, go on after a break, calibrate, load again."""
 
-import hashlib
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
+from astropy.table import Table
 
 from astroanomaly import _config, _run_folder, _run_settings
 from astroanomaly._files import new_folder
+from astroanomaly._labels import read_labels
+from astroanomaly._training_objects import TrainingObjects, pixel_hashes
+
+__all__ = ["Run", "calibrate", "load_run", "pixel_hashes", "train"]
 
 
 def train(
@@ -22,6 +24,7 @@ def train(
     size: int | None = None,
     bands: Sequence[str] | None = None,
     model: str | None = None,
+    labels: str | Path | Table | None = None,
     epochs: int | None = None,
     seed: int | None = None,
     resume: bool = False,
@@ -30,10 +33,12 @@ def train(
     n_workers: int | None = None,
     **reading,
 ) -> "Run":
-    """Train a detector on cutouts of ordinary objects and keep it in a folder.
+    """Train a detector on cutouts and keep it in a folder.
 
-    A GAN is trained first, then its encoder; the other models reconstruct by
-    themselves and have none. After every epoch a checkpoint replaces the last one as
+    A GAN is trained first, then its encoder; the other models of ordinary objects
+    reconstruct by themselves and have none. A lens finder learns from lenses and
+    others with labels instead, and the epoch with the lowest validation loss is kept.
+    After every epoch a checkpoint replaces the last one as
     a whole, so that a run that was killed at any moment goes on with ``resume=True``
     and ends with the bits of one never interrupted.
 
@@ -53,8 +58,13 @@ def train(
         Side of the images in pixels; 64 by default.
     bands : sequence of str, optional
         The bands to use, by name; all by default.
-    model : {"wgan_gp", "hsc", "progressive", "rbm", "dcae", "cvae", "aae"}, optional
+    model : {"wgan_gp", "hsc", "progressive", "rbm", "dcae", "cvae", "aae", \
+"lens_finder"}, optional
         The model; "wgan_gp" by default.
+    labels : str, Path or Table, optional
+        For a lens finder: a table, or its file, with `object_id` and `is_lens` (or,
+        without it, `is_anomaly`), and every cutout in it. A run that goes on knows
+        its own.
     epochs : int, optional
         Epochs of the model, not of an encoder; 100 by default.
     seed : int, optional
@@ -82,7 +92,8 @@ def train(
     ------
     ValueError
         If a setting is unknown, out of range or another model's, `out` holds
-        something already, or a resumed run has other settings or other cutouts.
+        something already, labels are missing, wrong or not wanted, or a resumed run
+        has other settings, cutouts or labels.
     FloatingPointError
         If a loss is not finite; the last checkpoint stays.
     OSError
@@ -101,77 +112,29 @@ def train(
     given = _config.read_config(_config.merge(given))
     folder = Path(out)
     settings = _run_settings.settle(folder, _config.read_config(config), given, resume)
+    _run_settings.check_labels(settings, labels)
     if _run_folder.finished(folder):
         return load_run(folder)
+    options = {"catalog": catalog, "n_workers": n_workers, "progress": progress}
     # Before the reading, which may take long: is this a place to write to?
     with new_folder(folder):
-        data, record = _training_data(
-            folder, settings, cutouts, catalog, n_workers, progress
-        )
-        from astroanomaly._training import Training
-
-        training = Training(folder, settings, data, progress)
+        objects = TrainingObjects(folder, settings, cutouts, labels, **options)
+        training = _training(folder, settings, objects, progress)
         _run_folder.sweep(folder)
-        _run_folder.begin(folder, settings, record)
+        _run_folder.begin(folder, settings, objects.record)
     training.run()
     return load_run(folder)
 
 
-def _training_data(folder, settings, path, catalog, n_workers, progress):
-    """Read the training set and its record; on a resume, see that it is the same."""
-    from astroanomaly.data.reading import read_cutouts
+def _training(folder: Path, settings: dict, objects: TrainingObjects, progress: bool):
+    if objects.labels is not None:
+        from astroanomaly._finder_training import FinderTraining
 
-    stream = read_cutouts(
-        path,
-        catalog=catalog,
-        n_workers=n_workers,
-        progress=progress,
-        stream=True,
-        **settings["data"],
-    )
-    cutouts = stream.read()
-    skipped = cutouts.skipped
-    record = {
-        "cutouts": os.fspath(path),
-        "bands": list(cutouts.bands),
-        "n": len(cutouts),
-        "object_id": cutouts.object_ids,
-        "pixels": pixel_hashes(cutouts),
-        "skipped": {name: [str(v) for v in skipped[name]] for name in skipped.colnames},
-    }
-    old = _run_folder.read_objects(folder)
-    if old and any(old[key] != record[key] for key in ("pixels", "bands")):
-        raise ValueError(
-            f"{folder} must be resumed with the cutouts it was begun with: "
-            f"{old['n']} of {old['cutouts']}. Received: {record['n']} of "
-            f"{record['cutouts']}, which are not the same images."
-        )
-    return cutouts, record
+        parts = (objects.cutouts, objects.labels)
+        return FinderTraining(folder, settings, *parts, progress)
+    from astroanomaly._training import Training
 
-
-def pixel_hashes(cutouts) -> list[str]:
-    """Return one short text per image that only the same pixels give again.
-
-    Parameters
-    ----------
-    cutouts : Cutouts
-        Images as they were read.
-
-    Returns
-    -------
-    list of str
-        64 bits of BLAKE2b each, in hexadecimal digits.
-
-    Examples
-    --------
-    >>> from astroanomaly.data.cutouts import Cutouts
-    >>> len(set(pixel_hashes(Cutouts(np.zeros((2, 8, 8))))))
-    1
-    """
-    return [
-        hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).hexdigest()
-        for image in cutouts.images
-    ]
+    return Training(folder, settings, objects.cutouts, progress)
 
 
 @dataclass(frozen=True)
@@ -197,10 +160,15 @@ class Run:
     settings: dict
     bands: tuple[str, ...]
 
+    @property
+    def classifies(self) -> bool:
+        """Whether its model learned from labels, as a lens finder does."""
+        return _config.classifies(self.settings["model"]["name"])
+
     @cached_property
     def detector(self):
         """The detector, read from the folder when it is first used."""
-        from astroanomaly.detector import load_detector
+        from astroanomaly._detector_files import load_detector
 
         return load_detector(self.folder / "detector")
 
@@ -214,13 +182,13 @@ class Run:
 
         Returns
         -------
-        AnomalyDetector
+        AnomalyDetector or ClassifierDetector
             The run's detector.
 
         Raises
         ------
         ValueError
-            If the method is unknown, or the run's model reconstructs by itself.
+            If the method is unknown, or the run's model needs none.
         """
         _run_settings.check_method(self.settings, method)
         return self.detector if method is None else self.detector.use(method)
@@ -318,9 +286,12 @@ def calibrate(
     cutouts: str | Path,
     levels: Sequence[float] = (90, 95, 99),
     method: str | None = None,
+    labels: str | Path | Table | None = None,
     **reading,
 ) -> Run:
     """Calibrate a run's detector on ordinary objects and keep the thresholds.
+
+    With labels, for a lens finder alone, its probabilities are calibrated too.
 
     Parameters
     ----------
@@ -332,6 +303,9 @@ def calibrate(
         Levels in per cent.
     method : {"encoder", "refine", "mapping"}, optional
         The latent method of a GAN to calibrate; each keeps its own thresholds.
+    labels : str, Path or Table, optional
+        Labels of the cutouts, as for :func:`train`: those that are no lenses set the
+        thresholds, all of them what the finder's probabilities mean.
     **reading
         Options of :func:`astroanomaly.read_cutouts`.
 
@@ -344,7 +318,8 @@ def calibrate(
     ------
     ValueError
         If the folder is not a run, the bands are others, the model needs no latent
-        method, or a level is outside (0, 100) or needs more objects than there are.
+        method or no labels, labels are wrong, or a level is outside (0, 100) or needs
+        more objects than there are.
 
     Warns
     -----
@@ -359,14 +334,21 @@ def calibrate(
     from astroanomaly.calibration import required_size
 
     opened = load_run(run)
+    _run_settings.check_labels(opened.settings, labels)
     for level in levels:
         required_size(level)  # Refuses levels outside (0, 100) before it reads.
+    known = None if labels is None else read_labels(labels)
     default = opened.detector.latent
     detector = opened.use(method)
     used = detector.latent
     objects = opened.read(cutouts, **reading).read()
     _warn_if_trained_on(opened, objects, cutouts)
-    detector.calibrate(objects, levels=levels)
+    if known is None:
+        detector.calibrate(objects, levels=levels)
+    else:
+        is_lens = known.of(objects.object_ids, cutouts).astype(bool)
+        detector.calibrate(objects[~is_lens], levels=levels)
+        detector.calibrate_probability(objects, is_lens)
     if used is not default:
         # The folder keeps the method that `score` takes when none is named.
         detector.use(default)

@@ -35,8 +35,8 @@ def score_survey(
 
     Parameters
     ----------
-    detector : AnomalyDetector
-        A calibrated detector.
+    detector : AnomalyDetector or ClassifierDetector
+        A calibrated detector; a classifier needs no calibration.
     cutouts : CutoutStream or Cutouts
         What to score. Objects that cannot be read are listed with their reasons in
         ``OUT.skipped.ecsv`` and counted in the table's `meta`.
@@ -54,7 +54,7 @@ def score_survey(
     Returns
     -------
     Table
-        The score table, strangest first, as :meth:`AnomalyDetector.score` makes it.
+        The score table, strangest first, as the detector's ``score`` makes it.
 
     Raises
     ------
@@ -74,11 +74,11 @@ def score_survey(
     check_ending(out)
     if int(block) != block or block < 1:
         raise ValueError(f"`block` must be a whole number >= 1. Received: {block}")
-    if detector.calibration is None:
+    if detector.needs_calibration and detector.calibration is None:
+        method = "" if detector.latent is None else f" --method {detector.method}"
         raise ValueError(
             f"the detector is not calibrated for the method {detector.method!r}: call "
-            "`astroanomaly calibrate RUN CUTOUTS --method "
-            f"{detector.method}` with ordinary objects first."
+            f"`astroanomaly calibrate RUN CUTOUTS{method}` with ordinary objects first."
         )
     parts = Parts(out, _manifest(detector, cutouts, int(block)), resume)
     start = min(parts.n_finished * parts.block, len(cutouts))
@@ -237,10 +237,14 @@ def _cutouts_digest(cutouts) -> str:
 def _detector_digest(detector) -> str:
     """Return a text that changes with anything that a score depends on."""
     settings = {k: v for k, v in detector.settings().items() if k != "versions"}
-    noise, calibration = detector.noise, detector.calibration
-    known = [settings, noise.get_config(), calibration.to_dict()]
+    known = [settings]
+    if (noise := getattr(detector, "noise", None)) is not None:
+        known.append(noise.get_config())
+    for name in ("calibration", "probability_calibration"):
+        if (learned := getattr(detector, name, None)) is not None:
+            known.append(learned.to_dict())
     digest = hashlib.sha256(json.dumps(known, default=str, sort_keys=True).encode())
-    for model in (detector.model, detector.encoder):
+    for model in (detector.model, getattr(detector, "encoder", None)):
         for weight in [] if model is None else model.get_weights():
             digest.update(np.ascontiguousarray(weight).data)
     return digest.hexdigest()

@@ -117,6 +117,15 @@ def test_scoring(run):
     assert sum(stage["share (%)"] for stage in stages) == pytest.approx(100)
 
 
+def test_occlusion(run):
+    (rows,) = run("occlusion")
+    ways = ["one call per position", "batches of whole images", "windows"]
+    assert [row["way"] for row in rows] == ways
+    assert rows[0]["faster than the calls"] == "1 (1 to 1)"
+    assert rows[0]["largest difference"] == 0
+    assert max(row["largest difference"] for row in rows) < 1e-5
+
+
 def test_reading(run):
     (rows,) = run("reading")
     assert [row["reader"] for row in rows][0] == "astropy loop"

@@ -114,6 +114,22 @@ def test_the_rbm_has_a_rate_for_its_number_of_pixels_unless_given():
     assert model.optimizer.momentum == 0.9
 
 
+def test_a_lens_finder_is_compiled_with_its_class_weights():
+    settings = _config.resolve(
+        {
+            "data": {"size": 116},
+            "model": {"name": "lens_finder", "dropout": 0.1, "threshold": 0.8},
+            "training": {"seed": 3, "learning_rate": 2e-4},
+        }
+    )
+    weights = {0: 0.6, 1: 3.0}
+    model = _builders.build_model(settings, (116, 116, 2), 0, class_weight=weights)
+    assert (model.network_name, model.image_shape) == ("ou200", (116, 116, 2))
+    assert (model.dropout, model.threshold, model.seed) == (0.1, 0.8, 3)
+    assert _rates(model.optimizer) == [np.float32(2e-4)]
+    assert model.get_compile_config()["class_weight"] == [0.6, 3.0]
+
+
 def test_an_encoder_belongs_to_its_gan():
     settings = _config.resolve(
         {

@@ -132,9 +132,81 @@ def test_each_model_has_its_own_settings_and_no_encoder(model):
     assert _config.resolve(tomllib.loads(_config.dumps(settings))) == settings
 
 
+def test_a_lens_finder_has_the_published_settings():
+    settings = _resolved("lens_finder")
+    assert settings["model"] == {
+        "name": "lens_finder",
+        "dropout": 0.2,
+        "threshold": 0.5,
+        "network": "ou66",
+    }
+    assert settings["training"] == {
+        "epochs": 100,
+        "batch_size": 500,
+        "learning_rate": 3e-4,
+        "validation_fraction": 0.1,
+        "class_weight": True,
+        "augment": True,
+        "seed": 0,
+    }
+    # Every image and band by itself, as published.
+    stretch = {"name": "linear", "percentiles": [0.0, 100.0], "per_image": True}
+    assert settings["stretch"] == stretch
+    assert settings["detector"] == {"level": 95}
+    assert settings["data"] == _config.resolve()["data"]
+    assert "encoder" not in settings
+    assert _config.classifies("lens_finder")
+    assert not _config.reconstructs("lens_finder")
+    assert not any(_config.classifies(model) for model in OWN)
+    assert _config.resolve(tomllib.loads(_config.dumps(settings))) == settings
+
+
+@pytest.mark.parametrize(
+    ("size", "given", "network"),
+    [
+        (66, None, "ou66"),
+        (115, None, "ou66"),
+        (116, None, "ou200"),
+        (200, None, "ou200"),
+        (200, "ou66", "ou66"),
+    ],
+)
+def test_the_size_chooses_the_finders_network(size, given, network):
+    model = {"name": "lens_finder", "network": given}
+    settings = _config.resolve({"data": {"size": size}, "model": model})
+    assert settings["model"]["network"] == network
+    assert _config.differences(settings, _config.merge(settings)) == []
+
+
+def test_the_larger_network_is_for_images_that_it_can_take():
+    from astroanomaly.models.lens_networks import smallest_size
+
+    assert _config._OU200 == smallest_size("ou200")
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5])
+def test_a_share_for_validation_lies_between_0_and_1(fraction):
+    with pytest.raises(ValueError, match=f"between 0 and 1. Received: {fraction}$"):
+        _resolved("lens_finder", validation_fraction=fraction)
+
+
 @pytest.mark.parametrize(
     ("model", "tables", "sentence"),
     [
+        (
+            "lens_finder",
+            {"detector": {"score": "mse"}, "encoder": {"epochs": 2}},
+            "The model lens_finder takes in [detector] level; no [encoder], as it is a "
+            "classifier. Received: [detector] score; [encoder] epochs, which other "
+            "models have.",
+        ),
+        (
+            "dcae",
+            {"training": {"validation_fraction": 0.2}},
+            "The model dcae takes in [training] epochs, batch_size, learning_rate, "
+            "schedule, augment, seed, sample_grid. Received: [training] "
+            "validation_fraction, which other models have.",
+        ),
         (
             "dcae",
             {"model": {"width": 3}, "encoder": {"epochs": 2}},
@@ -198,7 +270,7 @@ def test_an_impossible_training_is_refused(training, sentence):
 def test_the_settings_page_names_the_keys_of_every_other_model():
     text = (ROOT / "docs" / "run_folder.md").read_text(encoding="utf-8")
     usual = set(_config.SCHEMA["training"]) - {"batch_size", "learning_rate"}
-    for model in OWN:
+    for model in (*OWN, "lens_finder"):
         (row,) = re.findall(rf"^\| `{model}` \| (.*) \|$", text, flags=re.M)
         tables = _config.schema(model)
         known = {**tables["model"], **tables["training"]}
@@ -208,7 +280,7 @@ def test_the_settings_page_names_the_keys_of_every_other_model():
 
 
 def test_unknown_names_are_refused():
-    known = "wgan_gp, hsc, progressive, rbm, dcae, cvae, aae"
+    known = "wgan_gp, hsc, progressive, rbm, dcae, cvae, aae, lens_finder"
     with pytest.raises(ValueError, match=f"`model` must be one of {known}. Rec.*x"):
         _config.resolve({"model": {"name": "x"}})
     with pytest.raises(ValueError, match="`stretch` must be one of linear, sqrt, log"):

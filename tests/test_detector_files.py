@@ -1,13 +1,22 @@
 """The detector's folder."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from blobs import blobs
 
+from astroanomaly.classifier_detector import ClassifierDetector
 from astroanomaly.detector import AnomalyDetector, load_detector
 from astroanomaly.latent import Mapping, Refine
+from astroanomaly.models import LensFinder
+from astroanomaly.stretches import Linear
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("method", ["encoder", "refine", "mapping", "warm"])
@@ -54,3 +63,24 @@ def test_other_folders_and_versions_are_refused(detector, tmp_path):
     file.write_text(json.dumps(state | {"format": 99}))
     with pytest.raises(ValueError, match="format 1, which astroanomaly .* format 99"):
         load_detector(tmp_path / "d")
+
+
+def test_a_fresh_session_loads_either_kind(detector, tmp_path):
+    finder = LensFinder((58, 58, 1), "ou66")
+    ClassifierDetector(finder, Linear(per_image=True)).save(tmp_path / "finder")
+    detector.save(tmp_path / "anomaly")
+    code = (
+        "import astroanomaly as aa;"
+        "kinds = [type(aa.load_detector(p)).__name__ for p in ('finder', 'anomaly')];"
+        "raise SystemExit(' '.join(kinds))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr.split()[-2:] == ["ClassifierDetector", "AnomalyDetector"]

@@ -37,6 +37,7 @@ ROOMS = {
     "evaluation": 3,
     "interpret": 3,
     "classification": 3,
+    "classifier_detector": 4,
     "contamination": 2,
     "sample_statistics": 2,
     "baselines": 2,
@@ -50,6 +51,7 @@ ROOMS = {
     "report": 5,
     "survey": 5,
     "runs": 6,
+    "explanations": 7,
     "quickstart": 7,
     "cli": 8,
 }

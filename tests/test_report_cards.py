@@ -55,3 +55,33 @@ def test_rows_and_cards_show_the_same_values(objects):
 def test_columns_of_the_head_can_be_sorted(objects):
     head = objects.head()
     assert head.count("aria-sort") == head.count("<button") == 5
+
+
+@pytest.mark.parametrize("levels", [False, True])
+def test_a_finders_cards_show_its_bands(levels):
+    table = Table(
+        {
+            "object_id": ["a", "b"],
+            "anomaly_score": [3.0, -2.0],
+            "feature_score": [np.nan, np.nan],
+            "p_lens": [0.9526, 0.1192],
+            "is_lens": [True, False],
+            "p_value": [np.nan, np.nan],
+        }
+    )
+    if levels:
+        table["is_anomaly_90"] = [True, False]
+    objects = Objects(table, "anomaly_score", 2)
+    images = np.random.default_rng(1).random((2, 4, 4, 2))
+    first, second = objects.cards({"original": images}, ["<V>", "Y"]).split("\n")
+    assert first.count("<img") == 2
+    assert 'alt="band &lt;V&gt; of a"' in first
+    assert "<figcaption>&lt;V&gt;</figcaption>" in first
+    assert "<dt>p lens</dt><dd>0.9526</dd>" in first
+    # A column without a single value is none that a finder has.
+    assert "feature" not in first
+    called = "called a lens, above 90%" if levels else "called a lens"
+    assert f">{called}</span>" in first
+    other = "not called a lens, not flagged" if levels else "not called a lens"
+    assert f">{other}</span>" in second
+    assert 'alt="band 1 of b"' in objects.cards({"original": images})

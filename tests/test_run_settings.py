@@ -1,4 +1,5 @@
 import pytest
+from astropy.table import Table
 
 from astroanomaly import _config, _run_folder, _run_settings
 
@@ -106,3 +107,27 @@ def test_a_model_that_reconstructs_takes_no_latent_method():
         _run_settings.check_method(settings, "encoder")
     _run_settings.check_method(settings, None)
     _run_settings.check_method(_config.resolve(), "mapping")
+
+
+def test_a_finder_takes_no_latent_method():
+    settings = _config.resolve({"model": {"name": "lens_finder"}})
+    with pytest.raises(
+        ValueError,
+        match="^The model lens_finder is a classifier and needs no latent search: "
+        r"leave `method` \(--method\) out. Received: mapping$",
+    ):
+        _run_settings.check_method(settings, "mapping")
+    _run_settings.check_method(settings, None)
+
+
+def test_only_a_finder_takes_labels():
+    finder = _config.resolve({"model": {"name": "lens_finder"}})
+    _run_settings.check_labels(finder, "labels.csv")
+    _run_settings.check_labels(_config.resolve(), None)
+    for labels, shown in (("labels.csv", "labels.csv"), (Table(), "a table")):
+        with pytest.raises(
+            ValueError,
+            match="^The model wgan_gp learns from ordinary objects and takes no "
+            rf"labels: leave `labels` \(--labels\) out. Received: {shown}$",
+        ):
+            _run_settings.check_labels(_config.resolve(), labels)

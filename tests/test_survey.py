@@ -15,7 +15,7 @@ from astroanomaly.data.fits import write_cutouts
 from astroanomaly.data.reading import read_cutouts
 from astroanomaly.detector import AnomalyDetector, load_detector
 from astroanomaly.latent import Encoder
-from astroanomaly.models import WGANGP
+from astroanomaly.models import DCAE, WGANGP
 from astroanomaly.stretches import Asinh
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -221,6 +221,9 @@ def test_what_cannot_be_scored_or_written_is_refused(detector, stream, tmp_path)
     bare = AnomalyDetector(detector.model, detector.stretch, detector.encoder)
     with pytest.raises(ValueError, match="calibrate RUN CUTOUTS --method encoder"):
         survey.score_survey(bare, stream, tmp_path / "scores.csv")
+    alone = AnomalyDetector(DCAE((32, 32, 1)), detector.stretch)
+    with pytest.raises(ValueError, match="`astroanomaly calibrate RUN CUTOUTS` with"):
+        survey.score_survey(alone, stream, tmp_path / "scores.csv")
 
 
 def test_a_survey_without_a_readable_object_is_refused(

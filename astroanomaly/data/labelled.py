@@ -14,6 +14,20 @@ class _AllBatches(_Batches):
         return -(-len(self.images) // self.batch_size)
 
 
+class _Rows:
+    """Some rows of an array of images, which are copied batch by batch only."""
+
+    def __init__(self, images, rows):
+        self.images, self.rows = images, rows
+        self.shape = (len(rows), *images.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key):
+        return self.images[self.rows[key]]
+
+
 class _LabelledBatches:
     """Yields (images, labels); two iterators of one seed go through one order."""
 
@@ -42,6 +56,7 @@ def labelled_dataset(
     shuffle: bool = True,
     seed: int = 0,
     augment: bool = True,
+    rows=None,
 ):
     """Make the batches of images and labels that a classifier's ``fit`` takes.
 
@@ -65,6 +80,8 @@ def labelled_dataset(
     augment : bool, optional
         Turn and mirror every image by one of the square's eight symmetries, drawn
         anew each epoch; set False for a validation set.
+    rows : array-like of int, optional
+        Numbers of the images to take, which are not copied for it; all by default.
 
     Returns
     -------
@@ -94,6 +111,9 @@ def labelled_dataset(
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
     images = _images(cutouts, stretch)
     labels = check_labels(labels, len(images))
+    if rows is not None:
+        rows = np.asarray(rows)
+        images, labels = _Rows(images, rows), check_labels(labels[rows])
     _check_pixels(images, augment)
     batches = _LabelledBatches(images, labels, batch_size, shuffle, seed, augment)
     size = min(batch_size, len(images)) if shuffle else None

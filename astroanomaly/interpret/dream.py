@@ -44,6 +44,7 @@ def deep_dream(
     shape=None,
     *,
     normalize: str = "norm",
+    progress=None,
 ) -> Dream:
     """Follow the gradient of an output on the image itself.
 
@@ -75,6 +76,8 @@ def deep_dream(
         that a step moves the image by `learning_rate`, whatever the scale of the
         network's output. "none" takes the gradient as it is. The source does not
         say which it used.
+    progress : callable, optional
+        Called as ``progress(done, total)`` after each step.
 
     Returns
     -------
@@ -125,9 +128,11 @@ def deep_dream(
         return moved, output(x[None])[0]
 
     history = []
-    for _ in range(steps):
+    for k in range(steps):
         x, value = step(x)
         history.append(float(value))
+        if progress is not None:
+            progress(k + 1, steps)
     history.append(float(output(x[None])[0]))
     return Dream(x.numpy(), start, np.array(history), sign)
 

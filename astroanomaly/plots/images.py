@@ -120,8 +120,8 @@ def reconstructions(
     Raises
     ------
     ValueError
-        If an object has no cutout, there is no detector, the table is empty or
-        an argument is out of range.
+        If an object has no cutout, there is no detector or it reconstructs
+        nothing, the table is empty or an argument is out of range.
 
     Examples
     --------
@@ -133,6 +133,11 @@ def reconstructions(
     columns = min(_positive(columns, "columns"), len(order))
     ids = [_score_table.texts(table)[row] for row in order]
     found = explain(_display.select(cutouts, ids))
+    if "reconstruction" not in found:
+        raise ValueError(
+            "`detector` must reconstruct images; those that a classifier ranks are "
+            "shown by `gallery`. Received: a classifier's."
+        )
     residual = _display.residual_plane(found["residual"])
     blocks = -(-len(order) // columns)
     figure = new_figure(1.75 * columns + 1.6, 5.9 * blocks)

@@ -1,18 +1,26 @@
 """What a network sees: occlusion maps, dreams, Grad-CAM, what filters look for."""
 
 import numpy as np
-from astropy.visualization import AsinhStretch, LinearStretch, LogStretch
-from matplotlib.colors import CenteredNorm
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import CenteredNorm, Normalize
 
+from ._pictures import (
+    GRAY,
+    band_labels,
+    color_bands,
+    color_key,
+    gray,
+    headed,
+    number,
+    one_image,
+    panel_grid,
+    pictures,
+    scale_bar,
+)
 from ._style import INK, bare, new_figure, plain, styled
 
 # Blue below the centre, red above it.
 CHANGE_MAP, HEAT_MAP = "RdBu_r", "inferno"
-STRETCHES = {
-    "log": LogStretch(100.0),
-    "asinh": AsinhStretch(0.1),
-    "linear": LinearStretch(),
-}
 LENS_LABELS = ("lens feature", "non-lens feature")
 ANOMALY_LABELS = ("makes it strange", "makes it ordinary")
 
@@ -26,7 +34,9 @@ def occlusion(
     stretch: str = "log",
     output_label: str = "P(lens)",
     labels: tuple[str, str] = LENS_LABELS,
+    limits: tuple[float, float] | None = None,
     band_names=None,
+    title: str = "",
 ):
     """Show an image and what hiding each part of it does to an output.
 
@@ -37,9 +47,10 @@ def occlusion(
     image : ndarray of shape (ny, nx, n_bands) or Cutouts
         The image of the map, or cutouts that hold one object.
     result : OcclusionMap
-        What `interpret.occlusion_map` returned; each of several maps gets a panel.
+        What `interpret.occlusion_map` returned. One map stands beside the image;
+        of several, each stands below the band that it hides.
     band : int
-        The band shown on the left.
+        The band shown beside one map.
     stretch : {"log", "asinh", "linear"}
         How faint light is lifted there.
     output_label : str
@@ -47,16 +58,23 @@ def occlusion(
     labels : tuple of two str
         What parts are called that lower and that raise the output when hidden;
         ``plots.interpret.ANOMALY_LABELS`` for an anomaly score.
+    limits : tuple of two float, optional
+        Lowest and highest possible output, (0, 1) for a probability: the colour bar
+        ends there.
     band_names : sequence of str, optional
         Names of the image's bands; those of cutouts are known.
+    title : str
+        Heading, such as the name of the object.
 
     Returns
     -------
     matplotlib.figure.Figure
         The colours are centred on the output of the unmasked image: blue where the
-        output falls when a part is hidden, red where it rises. Several maps
-        share one scale. The colour bar shows the output's values, the unmasked one
-        in its title.
+        output falls when a part is hidden, red where it rises. Several maps share one
+        scale; it reaches at least 1 per cent of the output (of the limits, where they
+        are given) to each side, so that what hardly changes stays pale. The colour bar
+        shows the output's values, the unmasked one in its title. Cutouts of known pixel
+        scale get a bar of some arcsec.
 
     Raises
     ------
@@ -71,46 +89,69 @@ def occlusion(
     >>> result = occlusion_map(lambda x: x[:, 4:8, 4:8].mean(axis=(1, 2, 3)), image)
     >>> figure = occlusion(image, result)
     """
-    band_names = getattr(image, "bands", None) or band_names
-    image = _image(image)
+    names, arcsec = band_labels(image, band_names), getattr(image, "pixel_scale", None)
+    image = one_image(image)
     maps = result.map if result.map.ndim == 3 else result.map[None]
     if maps.shape[1:] != image.shape[:2]:
         raise ValueError(
             "`result` must hold maps of the image's size, "
             f"{image.shape[:2]}, made with resample=True. Received: {maps.shape[1:]}"
         )
-    shown = _gray(image, band, stretch)
-    names = result.bands or [""] * len(maps)
-    panels, figure = _row(1 + len(maps), image.shape)
-    panels[0].imshow(shown, origin="lower", cmap="gray", vmin=0, vmax=1)
-    panels[0].set_title(plain(band_names[band]) if band_names else f"band {band}")
-    limit = max(float(np.abs(maps - result.output).max()), 1e-6)
+    several = result.bands is not None
+    shown = [_hidden(name, names) for name in result.bands] if several else [band]
+    rows, columns = (2, len(maps)) if several else (1, 2)
+    panels, figure = panel_grid(rows, columns, image.shape)
+    panels = panels.reshape(2, -1)
+    for axes, chosen in zip(panels[0], shown, strict=True):
+        axes.imshow(gray(image, chosen, stretch), **GRAY)
+        axes.set_title(plain(names[chosen]))
+    scale_bar(panels[0, 0], image.shape, arcsec)
+    scale = abs(result.output) if limits is None else limits[1] - limits[0]
+    limit = max(float(np.abs(maps - result.output).max()), 0.01 * scale, 1e-6)
     norm = CenteredNorm(result.output, limit)
-    for axes, one, name in zip(panels[1:], maps, names, strict=True):
+    for axes, one, chosen in zip(panels[1], maps, shown, strict=True):
         drawn = axes.imshow(one, origin="lower", cmap=CHANGE_MAP, norm=norm)
-        axes.set_title(
-            plain(f"{name} hidden") if name else f"{output_label} when hidden"
-        )
-    bar = figure.colorbar(drawn, ax=panels, shrink=0.85, aspect=22)
-    bar.ax.axhline(result.output, color=INK, lw=1.6)
-    bar.set_label(f"{output_label}, unmasked {result.output:.3g}")
-    for y, va, text in ((0.0, "top", labels[0]), (1.0, "bottom", labels[1])):
-        shift = -0.03 if va == "top" else 0.03
-        bar.ax.text(
-            0.5,
-            y + shift,
-            text,
-            transform=bar.ax.transAxes,
-            ha="center",
-            va=va,
-            size=12,
-        )
+        what = f"{names[chosen]} hidden" if several else f"{output_label} when hidden"
+        axes.set_title(plain(what))
+    size = result.mask_size
+    panels[1, 0].set_xlabel(f"{size} x {size} pixels hidden at a time")
+    _output_bar(figure, panels, drawn, result.output, output_label, labels, limits)
+    headed(figure, title)
     return figure
+
+
+def _hidden(label: str, names: list[str]) -> int:
+    """Tell which band a map hides: maps go by name, or else by number."""
+    return names.index(label) if label in names else int(label)
+
+
+def _output_bar(figure, panels, drawn, output, output_label, labels, limits):
+    """Draw the colour bar with the unmasked output marked and both ends named."""
+    bar = figure.colorbar(drawn, ax=panels, shrink=0.85, aspect=22)
+    if limits is not None:
+        low, high = bar.ax.get_ylim()
+        bar.ax.set_ylim(max(low, limits[0]), min(high, limits[1]))
+    bar.ax.axhline(output, color=INK, lw=1.6)
+    bar.set_label(f"{output_label}, unmasked {number(output, limits)}")
+    for y, va, text in ((-0.03, "top", labels[0]), (1.03, "bottom", labels[1])):
+        place = {"transform": bar.ax.transAxes, "ha": "center", "va": va}
+        bar.ax.text(0.5, y, text, size=12, **place)
 
 
 @styled
 def dreams(
-    non_lens, image, lens, *, bands=None, names=("non-lens", "original", "lens")
+    non_lens,
+    image,
+    lens,
+    *,
+    bands=None,
+    names=("non-lens", "original", "lens"),
+    whole: bool = False,
+    output_label: str = "P(lens)",
+    limits: tuple[float, float] | None = None,
+    band_names=None,
+    pixel_scale: float | None = None,
+    title: str = "",
 ):
     """Show an image between its two dreams.
 
@@ -128,12 +169,25 @@ def dreams(
         three. One index shows this band in grey.
     names : tuple of three str
         Titles.
+    whole : bool
+        Show 0 to 1 as it is, for dreams from noise, and not the asinh of the
+        original's range.
+    output_label : str
+        Name of the output.
+    limits : tuple of two float, optional
+        Lowest and highest possible output, (0, 1) for a probability.
+    band_names : sequence of str, optional
+        Names of the image's bands, to tell which is which colour.
+    pixel_scale : float, optional
+        Arcsec per pixel, for a bar of some arcsec.
+    title : str
+        Heading, such as the name of the object.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Three panels on one asinh scale, that of the original's range; the output stands
-        below where the dreams know it.
+        Three panels on one scale; the output stands below where the dreams know it.
+        Under each dream, what it added (red) and took (blue), the mean over all bands.
 
     Raises
     ------
@@ -145,24 +199,56 @@ def dreams(
     >>> image = np.random.default_rng(0).random((16, 16, 4))
     >>> figure = dreams(image * 0.5, image, image**0.5)
     """
-    images = [_image(getattr(one, "image", one)) for one in (non_lens, image, lens)]
+    images = [one_image(getattr(one, "image", one)) for one in (non_lens, image, lens)]
     if len({one.shape for one in images}) > 1:
         raise ValueError(
             "`non_lens`, `image` and `lens` must have one shape. "
             f"Received: {[one.shape for one in images]}"
         )
-    shown = _pictures(np.stack(images), _color_bands(images[1].shape[2], bands))
-    panels, figure = _row(3, images[1].shape)
+    chosen = color_bands(images[1].shape[2], bands)
+    shown = pictures(np.stack(images), chosen, whole)
+    panels, figure = panel_grid(2, 3, images[1].shape)
     outputs = _outputs(non_lens, lens)
-    for axes, one, name, value in zip(panels, shown, names, outputs, strict=True):
-        axes.imshow(one, origin="lower", cmap="gray", vmin=0, vmax=1)
-        axes.set_title(name)
-        axes.set_xlabel("" if value is None else f"output {value:.3g}")
+    for axes, one, name, value in zip(panels[0], shown, names, outputs, strict=True):
+        axes.imshow(one, **GRAY)
+        axes.set_title(plain(name))
+        text = "" if value is None else f"{output_label} {number(value, limits)}"
+        axes.set_xlabel(text)
+    scale_bar(panels[0, 1], images[1].shape, pixel_scale)
+    labels = band_labels(images[1], band_names)
+    _changes(panels[1], images, color_key(labels, chosen))
+    headed(figure, title)
     return figure
 
 
+def _changes(panels, images, key: str) -> None:
+    """Draw what both dreams changed, and in the middle what the colours mean."""
+    planes = [(one - images[1]).mean(axis=2) for one in (images[0], images[2])]
+    limit = max(float(np.percentile(np.abs(planes), 99.7)), 1e-12)
+    for axes, plane in zip(panels[::2], planes, strict=True):
+        drawn = axes.imshow(
+            plane, origin="lower", cmap=CHANGE_MAP, norm=CenteredNorm(0, limit)
+        )
+        axes.set_title("change")
+    panels[1].set_axis_off()
+    place = panels[1].inset_axes((0.05, 0.45, 0.9, 0.07))
+    panels[1].figure.colorbar(drawn, cax=place, orientation="horizontal")
+    place.set_title("change, mean of all bands", size=13)
+    middle = {"transform": panels[1].transAxes, "ha": "center", "size": 13}
+    panels[1].text(0.5, 0.85, f"colors: {plain(key)}", **middle)
+
+
 @styled
-def grad_cam(image, heat, guided=None, *, band: int = 0, stretch: str = "log"):
+def grad_cam(
+    image,
+    heat,
+    guided=None,
+    *,
+    band: int = 0,
+    stretch: str = "log",
+    band_names=None,
+    title: str = "",
+):
     """Show where the maps of a layer speak for a class.
 
     Parameters
@@ -178,11 +264,16 @@ def grad_cam(image, heat, guided=None, *, band: int = 0, stretch: str = "log"):
         The band shown.
     stretch : {"log", "asinh", "linear"}
         How faint light is lifted.
+    band_names : sequence of str, optional
+        Names of the image's bands; those of cutouts are known.
+    title : str
+        Heading, such as the name of the object.
 
     Returns
     -------
     matplotlib.figure.Figure
-        The image, and the heat laid over it on its own scale from 0.
+        The image, and the heat laid over it on its own scale from 0. Cutouts of known
+        pixel scale get a bar of some arcsec.
 
     Raises
     ------
@@ -194,7 +285,8 @@ def grad_cam(image, heat, guided=None, *, band: int = 0, stretch: str = "log"):
     >>> image = np.random.default_rng(0).random((16, 16, 2))
     >>> figure = grad_cam(image, image[..., 0], image - 0.5)
     """
-    image, heat = _image(image), np.asarray(heat, np.float64)
+    names, arcsec = band_labels(image, band_names), getattr(image, "pixel_scale", None)
+    image, heat = one_image(image), np.asarray(heat, np.float64)
     if heat.shape != image.shape[:2]:
         raise ValueError(
             f"`heat` must have the image's shape {image.shape[:2]}. "
@@ -205,24 +297,31 @@ def grad_cam(image, heat, guided=None, *, band: int = 0, stretch: str = "log"):
             f"`guided` must have the image's shape {image.shape}. "
             f"Received: {np.shape(guided)}"
         )
-    shown = _gray(image, band, stretch)
-    panels, figure = _row(2 if guided is None else 3, image.shape)
-    for axes, title in zip(panels, ("image", "Grad-CAM", "guided"), strict=False):
-        axes.set_title(title)
+    shown = gray(image, band, stretch)
+    panels, figure = panel_grid(1, 2 if guided is None else 3, image.shape)
+    panels = panels[0]
+    titles = (plain(names[band]), "Grad-CAM", "guided Grad-CAM")
+    for axes, text in zip(panels, titles, strict=False):
+        axes.set_title(text)
     for axes in panels[:2]:
-        axes.imshow(shown, origin="lower", cmap="gray", vmin=0, vmax=1)
+        axes.imshow(shown, **GRAY)
+    scale_bar(panels[0], image.shape, arcsec)
     top = max(float(heat.max()), 1e-12)
-    laid = panels[1].imshow(
-        heat, origin="lower", cmap=HEAT_MAP, vmin=0, vmax=top, alpha=0.6
-    )
-    figure.colorbar(laid, ax=panels[1], shrink=0.8, label="heat")
+    scale = {"origin": "lower", "cmap": HEAT_MAP, "vmin": 0, "vmax": top}
+    # The image stays to be seen where there is no heat.
+    panels[1].imshow(heat, **scale, alpha=0.15 + 0.6 * heat / top)
+    bar = ScalarMappable(Normalize(0, top), HEAT_MAP)
+    figure.colorbar(bar, ax=panels[1], shrink=0.8, label="heat, units of the output")
     if guided is not None:
         plane = np.asarray(guided, np.float64).mean(axis=2)
         limit = max(float(np.percentile(np.abs(plane), 99.7)), 1e-12)
         drawn = panels[2].imshow(
             plane, origin="lower", cmap=CHANGE_MAP, norm=CenteredNorm(0, limit)
         )
-        figure.colorbar(drawn, ax=panels[2], shrink=0.8, label="mean of the bands")
+        figure.colorbar(
+            drawn, ax=panels[2], shrink=0.8, label="guided heat, mean of the bands"
+        )
+    headed(figure, title)
     return figure
 
 
@@ -263,7 +362,7 @@ def filter_images(found, columns: int = 3, *, bands=None):
     if int(columns) != columns or columns < 1:
         raise ValueError(f"`columns` must be a whole number >= 1. Received: {columns}")
     n, columns = len(found.images), min(int(columns), len(found.images))
-    chosen, rows = _color_bands(found.images.shape[3], bands), -(-n // columns)
+    chosen, rows = color_bands(found.images.shape[3], bands), -(-n // columns)
     figure = new_figure(2.1 * columns, 2.4 * rows + 0.5)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid[n:]:
@@ -272,13 +371,7 @@ def filter_images(found, columns: int = 3, *, bands=None):
         one = np.asarray(found.images[k], np.float64)[..., chosen]
         low, high = one.min(), one.max()
         shown = (one - low) / max(high - low, 1e-12)
-        axes.imshow(
-            shown if len(chosen) == 3 else shown[..., 0],
-            origin="lower",
-            cmap="gray",
-            vmin=0,
-            vmax=1,
-        )
+        axes.imshow(shown if len(chosen) == 3 else shown[..., 0], **GRAY)
         silent = bool(found.before[k] == found.after[k])
         axes.set_title(
             f"{found.filters[k]}" + ", no response" * silent, fontsize=11, pad=4
@@ -286,72 +379,6 @@ def filter_images(found, columns: int = 3, *, bands=None):
         bare(axes)
     figure.suptitle(plain(f"filters of {found.layer}"), fontsize=13)
     return figure
-
-
-def _image(image) -> np.ndarray:
-    """Return one image in its linear or stretched pixels, NaN as 0."""
-    pixels = getattr(image, "images", image)
-    pixels = pixels[0] if pixels is not image and len(pixels) == 1 else pixels
-    pixels = np.asarray(pixels, np.float64)
-    if pixels.ndim != 3:
-        raise ValueError(
-            "`image` must be one image of shape (ny, nx, n_bands). "
-            f"Received: shape {pixels.shape}"
-        )
-    return np.nan_to_num(pixels)
-
-
-def _row(n: int, shape):
-    """Make a row of n panels for images of a shape."""
-    height = 4.2 * shape[0] / shape[1]
-    figure = new_figure(4.2 * n + 1.0, min(max(height, 2.5), 9.0) + 0.8)
-    panels = figure.subplots(1, n, squeeze=False)[0]
-    for axes in panels:
-        bare(axes)
-    return panels, figure
-
-
-def _gray(image, band: int, stretch: str) -> np.ndarray:
-    if stretch not in STRETCHES:
-        raise ValueError(
-            f"`stretch` must be one of {', '.join(STRETCHES)}. Received: {stretch}"
-        )
-    plane = image[..., _known(band, image.shape[2], "band")]
-    # Faint light begins at the sky and not at the deepest pixel of its noise.
-    low, high = np.percentile(plane, (50.0, 99.9))
-    fraction = np.clip((plane - low) / max(high - low, 1e-12), 0.0, 1.0)
-    return STRETCHES[stretch](fraction)
-
-
-def _known(band, n_bands: int, name: str) -> int:
-    if int(band) != band or not 0 <= band < n_bands:
-        raise ValueError(
-            f"`{name}` must be the index of a band, 0 to {n_bands - 1}. "
-            f"Received: {band}"
-        )
-    return int(band)
-
-
-def _color_bands(n_bands: int, bands) -> list[int]:
-    """Return the bands of red, green and blue, or one band for grey."""
-    if bands is None:
-        bands = range(n_bands - 3, n_bands) if n_bands >= 3 else (0,)
-    chosen = [_known(b, n_bands, "bands") for b in np.atleast_1d(list(bands))]
-    if len(chosen) not in (1, 3):
-        raise ValueError(
-            "`bands` must be one band, or three as blue, green and red. "
-            f"Received: {chosen}"
-        )
-    return chosen[::-1]
-
-
-def _pictures(images: np.ndarray, chosen: list[int]) -> np.ndarray:
-    """Return stretched images on one asinh scale, the middle one's range."""
-    images = images[..., chosen]
-    low, high = np.percentile(images[1], (1.0, 99.9), axis=(0, 1))
-    shown = (images - low) / np.maximum(high - low, 1e-12)
-    shown = STRETCHES["asinh"](np.clip(shown, 0.0, 1.0))
-    return shown if len(chosen) == 3 else shown[..., 0]
 
 
 def _outputs(non_lens, lens) -> list:

@@ -63,6 +63,21 @@ def test_a_validation_set_is_every_image_once_and_in_order():
     assert numbers(pairs(data)) == list(range(10))
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_chosen_rows_give_what_a_copy_of_them_would(shuffle):
+    rows = [9, 2, 3, 5, 8]
+    arguments = {"batch_size": 2, "seed": 4, "shuffle": shuffle, "augment": shuffle}
+    data = labelled_dataset(IMAGES, LABELS, rows=rows, **arguments)
+    copied = labelled_dataset(IMAGES[rows], LABELS[rows], **arguments)
+    for _ in range(2):
+        for found, expected in zip(pairs(data), pairs(copied), strict=True):
+            np.testing.assert_array_equal(found[0], expected[0])
+            np.testing.assert_array_equal(found[1], expected[1])
+    assert int(data.cardinality()) == (2 if shuffle else 3)
+    with pytest.raises(ValueError, match="hold both classes.*Received: 2 labels"):
+        labelled_dataset(IMAGES, LABELS, rows=[1, 2])
+
+
 def test_an_incomplete_batch_is_left_out_of_a_shuffled_epoch():
     assert len(numbers(pairs(labelled_dataset(IMAGES, LABELS, batch_size=4)))) == 8
     assert len(numbers(pairs(labelled_dataset(IMAGES, LABELS, batch_size=64)))) == 10

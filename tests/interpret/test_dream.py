@@ -66,6 +66,12 @@ def test_noise_has_a_seed_and_any_number_of_bands():
     assert 0.4 <= one.start.min() <= one.start.max() <= 0.6
 
 
+def test_progress_is_told_after_each_step():
+    told = []
+    deep_dream(linear, shape=(2, 1, 2), steps=2, progress=lambda *at: told.append(at))
+    assert told == [(1, 2), (2, 2)]
+
+
 def test_errors_name_the_argument(image):
     with pytest.raises(ValueError, match="`target` must be .*Received: 'arc'"):
         deep_dream(linear, image, target="arc")

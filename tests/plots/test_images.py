@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import matplotlib
 import numpy as np
 import pytest
@@ -128,6 +130,9 @@ def test_reconstructions_find_the_detector_on_the_table(cutouts, table, detector
     assert titles(plots.reconstructions(cutouts, carrying, n=1)) == ["b"]
     with pytest.raises(ValueError, match="Pass `detector=`"):
         plots.reconstructions(cutouts, table)
+    finder = SimpleNamespace(explain=lambda some: {"original": some.images})
+    with pytest.raises(ValueError, match="must reconstruct images; .* by `gallery`"):
+        plots.reconstructions(cutouts, table, detector=finder)
     with pytest.raises(ValueError, match="'strangest' or 'evenly'. Received: 'all'"):
         plots.reconstructions(cutouts, table, detector=detector, choose="all")
 

@@ -16,7 +16,9 @@ def image():
 
 
 def result(maps, output, bands=None):
-    return SimpleNamespace(map=np.asarray(maps), output=output, bands=bands)
+    return SimpleNamespace(
+        map=np.asarray(maps), output=output, bands=bands, mask_size=4
+    )
 
 
 def test_occlusion_is_centred_on_the_unmasked_output(image):
@@ -36,24 +38,55 @@ def test_occlusion_is_centred_on_the_unmasked_output(image):
     assert words == ["lens feature", "non-lens feature"]
     assert left.images[0].get_array().max() == 1
     assert right.get_title() == "P(lens) when hidden"
+    assert right.get_xlabel() == "4 x 4 pixels hidden at a time"
+    assert left.get_title() == "band 0"
 
 
-def test_each_band_has_its_panel_and_all_one_scale(image):
+def test_the_colour_bar_ends_where_a_probability_does(image):
+    drop = np.full((20, 20), 0.9)
+    drop[5, 5] = 0.3
+    figure = plots.occlusion(image, result(drop, 0.9), limits=(0, 1), title="ring $7")
+    assert figure.axes[2].get_ylim() == pytest.approx((0.3, 1.0))
+    assert figure.axes[1].images[0].norm.vmax == pytest.approx(1.5)
+    assert figure.get_suptitle() == r"ring \$7"
+
+
+@pytest.mark.parametrize(("limits", "reach"), [((0, 1), 0.01), (None, 9e-6)])
+def test_what_hardly_changes_stays_pale(image, limits, reach):
+    flat = np.full((20, 20), 9e-4)
+    flat[3, 3] += 5e-6
+    norm = plots.occlusion(image, result(flat, 9e-4), limits=limits).axes[1].images[0]
+    assert norm.norm.halfrange == pytest.approx(reach)
+
+
+def test_each_band_stands_above_its_map_and_all_have_one_scale(image):
     maps = np.stack([np.full((20, 20), v) for v in (0.5, 0.4, 0.7, 0.5)])
     found = result(maps, 0.5, ["VIS", "Y", "J", "H"])
     figure = plots.occlusion(
         image,
         found,
-        band=3,
         output_label="score",
         labels=plots.ANOMALY_LABELS,
         band_names=found.bands,
     )
-    titles = [axes.get_title() for axes in figure.axes[:5]]
-    assert titles == ["H", "VIS hidden", "Y hidden", "J hidden", "H hidden"]
-    assert {axes.images[0].norm.vmax for axes in figure.axes[1:5]} == {0.7}
-    words = [text.get_text() for text in figure.axes[5].texts]
+    titles = [axes.get_title() for axes in figure.axes[:8]]
+    assert titles[:4] == ["VIS", "Y", "J", "H"]
+    assert titles[4:] == ["VIS hidden", "Y hidden", "J hidden", "H hidden"]
+    assert {axes.images[0].norm.vmax for axes in figure.axes[4:8]} == {0.7}
+    words = [text.get_text() for text in figure.axes[8].texts]
     assert words == ["makes it strange", "makes it ordinary"]
+
+
+def test_a_map_goes_to_its_band_by_name_or_number(image):
+    image = image * [1.0, -1.0, 1.0, 1.0]
+    maps = result(np.full((2, 20, 20), 0.5), 0.5, ["H", "Y"])
+    figure = plots.occlusion(image, maps, band_names=["VIS", "Y", "J", "H"])
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["H", "Y"]
+    upright, inverted = (axes.images[0].get_array() for axes in figure.axes[:2])
+    ring = image[..., 3] > 0.3
+    assert upright[ring].min() > inverted[ring].max()
+    by_number = result(np.full((1, 20, 20), 0.5), 0.5, ["2"])
+    assert plots.occlusion(image, by_number).axes[0].get_title() == "band 2"
 
 
 def test_a_map_without_change_has_a_scale(image):
@@ -83,14 +116,39 @@ def test_the_log_stretch_lifts_faint_light(image):
 def test_dreams_stand_around_the_image_in_colour(image):
     lens = SimpleNamespace(image=image**0.5, history=np.array([0.6, 0.9, 0.99]))
     other = SimpleNamespace(image=image**2, history=np.array([0.6, 0.3, 0.01]))
-    figure = plots.dreams(other, image, lens)
-    assert [a.get_title() for a in figure.axes] == ["non-lens", "original", "lens"]
-    words = [a.get_xlabel() for a in figure.axes]
-    assert words == ["output 0.01", "output 0.6", "output 0.99"]
-    pictures = [axes.images[0].get_array() for axes in figure.axes]
+    figure = plots.dreams(other, image, lens, band_names=["VIS", "Y", "J", "H"])
+    top = figure.axes[:3]
+    assert [a.get_title() for a in top] == ["non-lens", "original", "lens"]
+    words = [a.get_xlabel() for a in top]
+    assert words == ["P(lens) 0.01", "P(lens) 0.6", "P(lens) 0.99"]
+    pictures = [axes.images[0].get_array() for axes in top]
     assert pictures[0].shape == (20, 20, 3)
     # One scale: what the dream made brighter is brighter.
     assert pictures[2].sum() > pictures[1].sum() > pictures[0].sum()
+    # Below each, what it changed; between them, what the colours mean.
+    taken, key, added = figure.axes[3:6]
+    np.testing.assert_allclose(
+        taken.images[0].get_array(), (image**2 - image).mean(axis=2)
+    )
+    assert added.images[0].get_array().min() >= 0
+    assert taken.images[0].norm.vmax == added.images[0].norm.vmax > 0
+    assert [text.get_text() for text in key.texts] == ["colors: Y blue, J green, H red"]
+
+
+def test_an_output_stays_short_of_its_limits(image):
+    sure = SimpleNamespace(image=image, history=np.array([0.5, 1.0]))
+    other = SimpleNamespace(image=image, history=np.array([0.5, 1e-9]))
+    figure = plots.dreams(other, image, sure, limits=(0, 1), title="why")
+    words = [a.get_xlabel() for a in figure.axes[:3]]
+    assert words == ["P(lens) below 0.001", "P(lens) 0.5", "P(lens) above 0.999"]
+    assert figure.get_suptitle() == "why"
+
+
+def test_dreams_from_noise_are_shown_as_they_are():
+    noise = np.random.default_rng(0).uniform(0.4, 0.6, (8, 8, 3))
+    figure = plots.dreams(noise, noise, noise, whole=True)
+    shown = figure.axes[1].images[0].get_array()
+    np.testing.assert_allclose(shown, noise[..., ::-1])
 
 
 def test_the_last_band_is_red():
@@ -111,6 +169,26 @@ def test_two_bands_are_shown_in_grey(image):
     figure = plots.dreams(image[..., :2], image[..., :2], image[..., :2])
     assert figure.axes[0].images[0].get_array().shape == (20, 20)
     assert figure.axes[0].get_xlabel() == ""
+    assert figure.axes[4].texts[0].get_text() == "colors: band 0 gray"
+
+
+def test_cutouts_of_known_pixels_have_a_scale(image):
+    table = Table({"object_id": ["a"]})
+    known = Cutouts(image[None], table, bands=["VIS", "Y", "J", "H"], pixel_scale=0.3)
+    unknown = Cutouts(image[None], table)
+    heat = image[..., 0]
+    for draw in (
+        lambda one: plots.occlusion(one, result(heat, 0.5)),
+        lambda one: plots.grad_cam(one, heat),
+    ):
+        axes = draw(known).axes[0]
+        # At most a third of 20 pixels of 0.3 arcsec: 2 arcsec, 6.67 pixels.
+        assert [text.get_text() for text in axes.texts] == ['2"']
+        assert np.ptp(axes.lines[0].get_xdata()) == pytest.approx(2 / 0.3)
+        assert axes.get_title() == "VIS"
+        assert not draw(unknown).axes[0].lines
+    axes = plots.dreams(image, image, image, pixel_scale=0.3).axes[1]
+    assert axes.texts[0].get_text() == '2"'
 
 
 def test_grad_cam_lays_the_heat_over_the_image(image):
@@ -120,6 +198,9 @@ def test_grad_cam_lays_the_heat_over_the_image(image):
     below, above = figure.axes[1].images
     assert below.get_array().max() == 1
     assert (above.norm.vmin, above.norm.vmax) == (0, 7)
+    # The image stays to be seen where there is no heat.
+    assert above.get_alpha()[3, 4] == pytest.approx(0.75)
+    assert above.get_alpha()[9, 9] == pytest.approx(0.15)
     guided = figure.axes[2].images[0]
     np.testing.assert_allclose(guided.get_array(), (image - 0.5).mean(axis=2))
     assert guided.norm.vcenter == 0
@@ -158,6 +239,8 @@ def test_errors_name_the_argument(image):
         plots.dreams(image, image, image, bands=(1, 2, 5))
     with pytest.raises(ValueError, match="one band, or three"):
         plots.dreams(image, image, image, bands=(1, 2))
+    with pytest.raises(ValueError, match="`band_names` must name the 4 bands"):
+        plots.occlusion(image, flat, band_names=["VIS"])
     with pytest.raises(ValueError, match="`heat` must have the image's shape"):
         plots.grad_cam(image, image)
     with pytest.raises(ValueError, match="`guided` must have the image's shape"):
