@@ -238,11 +238,11 @@ def _score_columns(
                 f"Received: {', '.join(twice)}."
             )
         columns |= given
-    scores = {}
+    scores, empty = {}, []
     for name, column in columns.items():
         values = np.ma.filled(np.ma.asarray(column, dtype=np.float64), np.nan)
         if np.isnan(values).all():
-            notes.append(f"Column {name} holds no value and was left out.")
+            empty.append(name)
             continue
         if n_nan := int(np.isnan(values).sum()):
             raise ValueError(
@@ -250,6 +250,8 @@ def _score_columns(
                 f"Received: {n_nan} NaN among {len(values)}."
             )
         scores[name] = values
+    if empty:
+        notes.append(f"Columns without a value were left out: {', '.join(empty)}.")
     if not any(name in kinds for name in scores):
         raise ValueError(
             "`table` needs a column of scores, such as anomaly_score. "

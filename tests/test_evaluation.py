@@ -53,7 +53,7 @@ def test_areas_equal_scikit_learn_best_first():
         assert one["kind"] == "detector"
     assert found.auc["auc"][0] >= found.auc["auc"][1]
     assert found.auc.meta == {"n_bootstrap": 100, "seed": 0}
-    assert found.notes == ["Column latent_norm holds no value and was left out."]
+    assert found.notes == ["Columns without a value were left out: latent_norm."]
 
 
 def test_row_order_does_not_matter():

@@ -264,7 +264,8 @@ def test_the_verbs_after_a_calibration(calibrated, work, capsys):
     words = ["evaluate", work / "scores.ecsv", work / "held_out" / "catalog.ecsv"]
     assert cli.main([str(word) for word in words]) == 0
     shown = capsys.readouterr().out
-    assert "Column feature_score holds no value and was left out." in shown
+    empty = "residual_score, feature_score, peak_score, latent_norm"
+    assert f"Columns without a value were left out: {empty}." in shown
     assert "anomaly_score has an AUC of" in shown
     page = work / "report.html"
     words = ["report", calibrated.folder, work / "scores.ecsv", work / "held_out"]
