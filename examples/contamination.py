@@ -46,8 +46,9 @@ class Scale:
         The other contaminations.
     gan : dict
         Arguments of the growing GAN in the contamination study.
-    full_size : dict
-        Those of the GAN that draws samples at 64x64 pixels.
+    full_size : dict of dict
+        Those of the GANs that draw samples at 64x64 pixels, by survey: galaxies in
+        visible noise need more feature maps than lenses.
     batch_size, learning_rate : int, float
         Of the growing GANs. Twice the published rate, and half its batches, draw
         better images after so few of them.
@@ -106,7 +107,7 @@ SCALES = {
         (0,),
         (),
         _gan((32, 4), 32, 32, 0.9),
-        _gan((32, 4), 32, 32, 0.9),
+        dict.fromkeys(sets.NAMES, _gan((32, 4), 32, 32, 0.9)),
         16,
         2e-3,
         {"wgan_gp": 1, "encoder": 1, "after": 1, "exposure": 1}
@@ -132,12 +133,20 @@ SCALES = {
         (0, 1, 2),
         BETWEEN,
         _gan((128, 32), (0, 2000, 3000, 5000), (3000, 4000, 7000, 11000), 0.99),
-        _gan(
-            (256, 32),
-            (0, 2000, 3000, 5000, 8000),
-            (3000, 4000, 7000, 12000, 24000),
-            0.995,
-        ),
+        {
+            "lenses": _gan(
+                (256, 32),
+                (0, 2000, 3000, 5000, 8000),
+                (3000, 4000, 7000, 12000, 24000),
+                0.995,
+            ),
+            "galaxies": _gan(
+                (512, 64),
+                (0, 2000, 3000, 5000, 6000),
+                (3000, 4000, 7000, 12000, 20000),
+                0.995,
+            ),
+        },
         8,
         2e-3,
         {"wgan_gp": 8, "encoder": 4, "after": 4, "exposure": 4}
@@ -163,7 +172,7 @@ SCALES = {
         (0, 1, 2, 3, 4),
         BETWEEN,
         _gan((1024, 128), 60_000, 60_000, 0.999),
-        _gan((8192, 512), 600_000, 600_000, 0.999),
+        dict.fromkeys(sets.NAMES, _gan((8192, 512), 600_000, 600_000, 0.999)),
         16,
         1e-3,
         {"wgan_gp": 100, "encoder": 30, "after": 20, "exposure": 20}
@@ -315,7 +324,7 @@ class Study(studies.Study):
                 self.out / name / "samples",
                 sets.read(self.out / "sets" / name, 1)["normal"],
                 STRETCHES[name],
-                self.scale.full_size | {"latent_dim": self.scale.latent_dim},
+                self.scale.full_size[name] | {"latent_dim": self.scale.latent_dim},
                 self.scale.batch_size,
                 self.scale.learning_rate,
                 self.scale.n_samples,

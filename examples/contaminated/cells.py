@@ -12,7 +12,6 @@ WEIGHED = (*shown.MAIN, shown.AFTER)
 SETTINGS = {
     "image_size": "pixels a side in the study",
     "gan": "progressive GANs of the study",
-    "full_size": "progressive GAN of the samples",
     "batch_size": "images in a batch, progressive GANs",
     "epochs": "epochs of the others",
 }
@@ -310,6 +309,10 @@ def samples(table: Table, data: str) -> str:
     return markdown(names, lines)
 
 
+def _told(values: dict) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
 def settings(record: dict) -> str:
     """Return how the networks were trained."""
     lines = []
@@ -317,6 +320,9 @@ def settings(record: dict) -> str:
         if name in record:
             value = record[name]
             several = isinstance(value, dict)
-            told = ", ".join(f"{k} {v}" for k, v in value.items()) if several else value
-            lines.append((words, told))
+            lines.append((words, _told(value) if several else value))
+    for data, value in record.get("full_size", {}).items():
+        lines.append(
+            (f"progressive GAN of the samples, {shown.SETS[data]}", _told(value))
+        )
     return markdown(("", "settings"), lines)
