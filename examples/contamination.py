@@ -124,7 +124,7 @@ SCALES = {
             "ends": 60,
             "between": 50,
             "others": 12,
-            "samples": 24,
+            "samples": 28,
             "results": 3,
         },
         sets.NAMES,
