@@ -199,9 +199,13 @@ def test_other_scores_and_latents_are_counted(study):
     text = claims.claim(study[1], "lenses")[-1]
     scores = study[1]["claim"]["score"]
     rest = study[1]["claim"][(scores != "total") & (scores != "orthogonal")]
-    assert text.startswith(f"The {len(rest)} other combinations")
     yes = int((rest["status"] == "yes").sum())
-    assert f": {yes} yes, " in text
+    assert text.startswith(f"The {len(rest)} other combinations")
+    assert f"more than one seed: {yes} yes, " in text
+    alone = study[1]["claim"].copy()
+    alone["n_seeds"] = 1
+    text = claims.claim({**study[1], "claim": alone}, "lenses")[-1]
+    assert text.startswith(f"The {len(rest)} combinations of one seed: {yes} yes, ")
 
 
 def test_the_claim_has_a_second_reading_by_the_score_of_the_lens_study():

@@ -168,17 +168,31 @@ def _few(main) -> str:
 def _others(tables, data) -> list[str]:
     """Count the verdicts of all other scores and latents."""
     rest = [
-        str(row["status"])
+        row
         for row in rows(tables["claim"], data=data)
         if row["model"] not in shown.MAIN or row["score"] not in (shown.GAN, shown.SAME)
     ]
-    if not rest:
-        return []
-    told = ", ".join(f"{rest.count(name)} {name}" for name in ANSWERS)
-    return [
-        f"The {len(rest)} other combinations of coupling, latent and score: {told}. "
-        f"At 95 per cent one in twenty excludes zero by chance."
-    ]
+    several = [row for row in rest if row["n_seeds"] > 1]
+    alone = [row for row in rest if row["n_seeds"] <= 1]
+    lines = []
+    if several:
+        lines.append(
+            f"The {len(several)} other combinations of coupling, latent and score with "
+            f"more than one seed: {_counted(several)}. At 95 per cent one in twenty "
+            "excludes zero by chance."
+        )
+    if alone:
+        lines.append(
+            f"The {len(alone)} combinations of one seed: {_counted(alone)}. Their "
+            "intervals know other test objects, not other trainings: two seeds more "
+            "may take any of these answers back."
+        )
+    return lines
+
+
+def _counted(found) -> str:
+    answers = [str(row["status"]) for row in found]
+    return ", ".join(f"{answers.count(name)} {name}" for name in ANSWERS)
 
 
 def couplings(tables: dict[str, Table]) -> list[str]:
@@ -225,7 +239,7 @@ def _highest(data, p, part) -> str:
     if len(near) == len(part) - 1:
         return f"{text}; its interval overlaps that of every other."
     if near:
-        return f"{text}; its interval overlaps that of {', '.join(near)}."
+        return f"{text}; its interval overlaps that of {'; '.join(near)}."
     return f"{text}; its interval overlaps no other."
 
 
