@@ -1,4 +1,4 @@
-"""The notebooks are valid, bare of outputs, and three of them run when shrunken."""
+"""The notebooks are valid, bare of outputs, and four of them run when shrunken."""
 
 import ast
 import json
@@ -13,6 +13,7 @@ NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 MERGERS = EXAMPLES / "galaxy_mergers.ipynb"
 LENSES = EXAMPLES / "lens_substructure.ipynb"
 CONTAMINATED = EXAMPLES / "contamination.ipynb"
+FINDER = EXAMPLES / "lens_finder.ipynb"
 KEYS = {
     "code": {"cell_type", "id", "metadata", "source", "execution_count", "outputs"},
     "markdown": {"cell_type", "id", "metadata", "source"},
@@ -40,6 +41,7 @@ def test_the_notebooks_are_here():
         "contamination.ipynb",
         "first_outliers.ipynb",
         "galaxy_mergers.ipynb",
+        "lens_finder.ipynb",
         "lens_substructure.ipynb",
     ]
 
@@ -144,3 +146,33 @@ def test_the_contamination_notebook_runs_when_shrunken(tmp_path, monkeypatch, ca
     assert len(list((tmp_path / names["FOLDER"] / "cells").iterdir())) == 4
     assert "encoder beside it less encoder afterwards" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == [names["FOLDER"]]
+
+
+@pytest.mark.slow
+# So little training may prefer non-lenses.
+@pytest.mark.filterwarnings("ignore:The lenses have lower outputs")
+def test_the_finder_notebook_runs_when_shrunken(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("galsim")
+    pytest.importorskip("lenstronomy")
+    monkeypatch.chdir(tmp_path)
+    names = _run(FINDER, SCALE=0.03, SIZE=174)
+    assert names["test"].image_shape == (58, 58, 4)
+    assert (len(names["train"]), len(names["test"])) == (30, 24)
+    # What a frame shows is what the cameras gave, nine pixels in one.
+    fine = names["aa"].simulate.lens_survey(30, size=174, seed=31)
+    by_hand = fine.images[3, 30:33, 60:63, 2].sum()
+    assert names["train"].images[3, 10, 20, 2] == pytest.approx(by_hand, rel=1e-5)
+    # Rows were brought back to the order of the frames.
+    ranked = names["table"]
+    scored = dict(zip(ranked["object_id"], ranked["p_lens"], strict=True))
+    wanted = [scored[name] for name in names["test"].object_ids]
+    np.testing.assert_array_equal(names["p_lens"], wanted)
+    # The map is of the lens that the finder is surest of.
+    sure = names["p_lens"][names["chosen"]]
+    assert sure == names["p_lens"][names["truth"]].max()
+    logit = float(np.log(sure / (1 - sure)))
+    assert names["occlusion"].output == pytest.approx(logit, abs=1e-4)
+    below, above = (dream.history[-1] for dream in names["dreams"])
+    assert below < sure < above
+    assert "false_positive_rate" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,258 @@
+"""The finders of the study: trained epoch by epoch, their outputs kept."""
+
+import json
+import logging
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from scipy.special import expit
+
+import astroanomaly as aa
+from astroanomaly._files import atomic_path
+from astroanomaly.callbacks import (
+    Checkpoint,
+    TrainingProgress,
+    load_checkpoint,
+    write_history,
+)
+from astroanomaly.data.labelled import class_weights, labelled_dataset
+from astroanomaly.keep_best import KeepBest
+from finders.kept import keep
+from finders.samples import SCORED, platt
+from finders.sets import Set, View
+
+LOG = logging.getLogger("lens_finder")
+# One size for all passes: an output does not depend on what stands beside an image.
+BATCH = 32
+# Enough of the training set to see whether it was learned by heart.
+MOST_TRAIN = 2000
+
+
+@dataclass(frozen=True)
+class Finder:
+    """How a finder is trained.
+
+    Parameters
+    ----------
+    network : {"ou200", "ou66"}
+        The published network.
+    frame : {"whole", "binned", "cut"}
+        What it sees of a frame, see `sets.View`.
+    bands : tuple of str
+        In which bands.
+    epochs : int
+        Passes over the training set.
+    seeds : tuple of int
+        A training for each.
+    batch_size : int
+        Images per step.
+    learning_rate : float
+        Of Adam.
+    dropout : float
+        Of the network; 0.2 is published. Without any it begins to learn after a few
+        hundred steps and not after a thousand.
+    softening : float, optional
+        None for the published stretch, linear; else an asinh stretch that turns from
+        linear to logarithmic at this share of an image's range.
+    """
+
+    network: str
+    frame: str
+    bands: tuple[str, ...]
+    epochs: int
+    seeds: tuple[int, ...] = (0,)
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    dropout: float = 0.2
+    softening: float | None = None
+
+    @property
+    def view(self) -> View:
+        """What it sees."""
+        return View(self.frame, self.bands)
+
+    @property
+    def stretch(self):
+        """Its stretch: each band of each image from its minimum to its maximum."""
+        if self.softening is None:
+            return aa.stretches.Linear(per_image=True, name="linear")
+        return aa.stretches.Asinh(a=self.softening, per_image=True, name="asinh")
+
+    def settings(self) -> dict:
+        """Return the arguments, as JSON can hold them."""
+        return asdict(self) | {"bands": list(self.bands), "seeds": list(self.seeds)}
+
+
+class Clock(keras.callbacks.Callback):
+    """Add to the losses of an epoch what it took, in seconds."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Start."""
+        self.begun = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Stop."""
+        logs["seconds"] = time.monotonic() - self.begun
+
+
+def train(folder: Path, finder: Finder, sets: dict[str, Set], seed: int) -> None:
+    """Train a finder, or go on with it; nothing is done where it is done.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets checkpoint.keras (the last epoch), best.keras (that of the lowest
+        validation loss) and history.csv.
+    finder : Finder
+        How.
+    sets : dict of Set
+        "train" and "validation".
+    seed : int
+        Of first weights, dropout, order and turns.
+    """
+    file = folder / "checkpoint.keras"
+    if file.is_file():
+        model, done, rows = load_checkpoint(file)
+    else:
+        model, done, rows = None, 0, []
+    if done >= finder.epochs:
+        return
+    LOG.info("training %s, epochs %d to %d", folder, done + 1, finder.epochs)
+    model = model or _new(finder, sets["train"], seed)
+    data = {name: sets[name].seen(finder.view) for name in ("train", "validation")}
+    batches = {"batch_size": finder.batch_size, "seed": seed}
+    batches["stretch"] = finder.stretch
+    progress = TrainingProgress(f"{folder.parent.name}, epoch")
+    try:
+        model.fit(
+            labelled_dataset(data["train"], sets["train"].labels, **batches),
+            validation_data=labelled_dataset(
+                data["validation"],
+                sets["validation"].labels,
+                shuffle=False,
+                augment=False,
+                **batches,
+            ),
+            initial_epoch=done,
+            epochs=finder.epochs,
+            verbose=0,
+            callbacks=[
+                Clock(),
+                KeepBest(folder / "best.keras"),
+                Checkpoint(file, rows, lambda all_rows: _history(folder, all_rows)),
+                progress,
+            ],
+        )
+    finally:
+        progress.close()
+
+
+def _new(finder: Finder, train_set: Set, seed: int):
+    shape = finder.view.shape(train_set.size)
+    model = aa.models.LensFinder(
+        shape, network=finder.network, seed=seed, dropout=finder.dropout
+    )
+    weights = class_weights(train_set.labels)
+    model.compile(keras.optimizers.Adam(finder.learning_rate), class_weight=weights)
+    return model
+
+
+def _history(folder: Path, rows: list[dict]) -> None:
+    write_history(folder / "history.csv", rows)
+
+
+def load(folder: Path) -> tuple:
+    """Return the finder of the best epoch, and what says which it is.
+
+    Parameters
+    ----------
+    folder : Path
+        Of `train`.
+
+    Returns
+    -------
+    model : LensFinder
+        The finder.
+    stamp : dict
+        Epochs trained and the best one: what depends on the model keeps this.
+    """
+    model, best, _ = load_checkpoint(folder / "best.keras")
+    done = load_checkpoint(folder / "checkpoint.keras")[1]
+    return model, {"epochs": done, "best_epoch": best}
+
+
+def logits(model, stretch, images: np.ndarray) -> np.ndarray:
+    """Return by how much a finder prefers "lens", image by image.
+
+    Parameters
+    ----------
+    model : LensFinder
+        A trained finder.
+    stretch : Stretch
+        The one that it was trained with.
+    images : ndarray of shape (n, ny, nx, n_bands)
+        As the cameras give them; they are stretched here.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        float64.
+    """
+    found = []
+    for start in range(0, len(images), BATCH):
+        part = np.asarray(images[start : start + BATCH])
+        padded = np.concatenate([part, np.repeat(part[:1], BATCH - len(part), axis=0)])
+        values = np.asarray(model.logit(stretch(padded)), np.float64)
+        found.append(values[: len(part)])
+    return np.concatenate(found)
+
+
+def outputs(folder: Path, finder: Finder, sets: dict[str, Set]) -> None:
+    """Keep what a finder gives for every set.
+
+    Parameters
+    ----------
+    folder : Path
+        Of `train`; outputs/<set>.npz get `logit`, `probability` and `calibrated`:
+        Platt's probability, learned on the set "calibration".
+    finder : Finder
+        What it sees.
+    sets : dict of Set
+        Those to score.
+    """
+    model, stamp = load(folder)
+    _cost(folder, model, stamp)
+    curve = None
+    for name in SCORED:
+        LOG.info("scoring %s by %s", name, folder)
+        n = min(len(sets[name]), MOST_TRAIN if name == "train" else len(sets[name]))
+        stamp["n"] = n
+
+        def make(name=name, n=n, curve=curve):
+            images = sets[name].seen(finder.view)[:n]
+            found = logits(model, finder.stretch, images)
+            fitted = curve or platt(sets[name].labels, found)
+            return {
+                "logit": found,
+                "probability": expit(found),
+                "calibrated": fitted.apply(found),
+            }
+
+        found = keep(folder / "outputs" / f"{name}.npz", dict(stamp), make)
+        if name == "calibration":
+            curve = platt(sets[name].labels, found["logit"])
+
+
+def _cost(folder: Path, model, stamp: dict) -> None:
+    """Write what a training took and where it ended."""
+    rows = load_checkpoint(folder / "checkpoint.keras")[2]
+    found = dict(stamp)
+    found["seconds"] = sum(row["seconds"] for row in rows)
+    found["parameters"] = model.network.count_params()
+    found["val_loss"] = min(row["val_loss"] for row in rows)
+    found["val_accuracy"] = rows[stamp["best_epoch"] - 1]["val_accuracy"]
+    with atomic_path(folder / "training.json") as partial:
+        partial.write_text(json.dumps(found, indent=1), "utf-8")
