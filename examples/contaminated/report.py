@@ -286,7 +286,10 @@ def missing(tables: dict[str, Table]) -> list[str]:
                 found.setdefault(why, []).append(shown.model_name(model))
         for why, names in found.items():
             lines.append(f"{name_of(data)}, {why}: {'; '.join(names)}.")
-    return lines or ["Nothing: every model has every contamination."]
+    return lines or [
+        "Nothing: every model has every contamination (the other latent of a coupling: "
+        "0% and 10%)."
+    ]
 
 
 def _lacking(own, every) -> str:
