@@ -90,8 +90,8 @@ class ImageModel(StretchedModel):
         """
         drawn, z, converged = self._reconstruct(images)
         for turn in TURNS[1 : self.views]:
-            other, _, settled = self._reconstruct(_turned(images, *turn))
-            drawn = drawn + _turned_back(other, *turn)
+            other, _, settled = self._reconstruct(turned(images, *turn))
+            drawn = drawn + turned_back(other, *turn)
             converged = converged & settled
         return drawn / np.float32(self.views), z, converged
 
@@ -107,11 +107,13 @@ class ImageModel(StretchedModel):
         return in_chunks(draw, z), z, converged
 
 
-def _turned(images: np.ndarray, quarters: int, mirrored: int) -> np.ndarray:
-    turned = np.rot90(images, quarters, axes=(1, 2))
-    return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
+def turned(images: np.ndarray, quarters: int, mirrored: int) -> np.ndarray:
+    """Turn images (n, ny, nx, n_bands) by quarters, and mirror them after that."""
+    found = np.rot90(images, quarters, axes=(1, 2))
+    return np.ascontiguousarray(found[:, ::-1] if mirrored else found)
 
 
-def _turned_back(images: np.ndarray, quarters: int, mirrored: int) -> np.ndarray:
+def turned_back(images: np.ndarray, quarters: int, mirrored: int) -> np.ndarray:
+    """Undo what `turned` does."""
     images = images[:, ::-1] if mirrored else images
     return np.rot90(images, -quarters, axes=(1, 2))

@@ -19,9 +19,6 @@ from finders.explained import Look
 from finders.trainings import Finder
 
 NISP = sets.BANDS[1:]
-# Where the asinh stretch turns, in shares of an image's range: the arcs of most lenses
-# are fainter than a tenth of the core.
-SOFTENING = 0.05
 
 
 @dataclass(frozen=True)
@@ -65,19 +62,24 @@ def _sizes(train, held_out, test, compound, unlabelled) -> dict:
 
 
 def _finders(epochs: dict, seeds: tuple = (0,), **more) -> dict:
-    """Return the finders that have epochs; `seeds` are those of "ou66"."""
+    """Return the finders that have epochs; `seeds` are those of "ou66".
+
+    Where two numbers of epochs are given, the first are those over clear frames.
+    """
     known = {
         "ou66": ("ou66", "binned", sets.BANDS),
-        "ou66_asinh": ("ou66", "binned", sets.BANDS),
+        "ou66_linear": ("ou66", "binned", sets.BANDS),
         "nisp": ("ou66", "binned", NISP),
+        "ou200_cut": ("ou200", "cut", sets.BANDS),
         "vis": ("ou200", "cut", ("VIS",)),
         "yj": ("ou200", "cut", ("Y", "J")),
         "ou200": ("ou200", "whole", sets.BANDS),
     }
     found = {}
-    for name, n in epochs.items():
-        own = {"seeds": seeds if name == "ou66" else (0,)}
-        own["softening"] = SOFTENING if name.endswith("_asinh") else None
+    for name, (first, n) in epochs.items():
+        own = {"seeds": seeds if name == "ou66" else (0,), "first_epochs": first}
+        if name.endswith("_linear"):
+            own["softening"] = None
         found[name] = Finder(*known[name], n, **own, **more)
     return found
 
@@ -94,13 +96,13 @@ SCALES = {
         },
         174,
         _sizes(48, 32, 48, 16, 48),
-        _finders({"ou66": 1, "vis": 1, "yj": 1}, (0, 1), batch_size=16),
+        _finders({"ou66": (1, 1), "vis": (0, 1), "yj": (0, 1)}, (0, 1), batch_size=16),
         detectors.Settings(1, 16, 8, 8),
         {"ou66": Look(2, 4, 3), "vis": Look(0, 4)},
     ),
     "laptop": Scale(
         {
-            "sets": 8,
+            "sets": 9,
             "finders": 64,
             "detectors": 5,
             "real": 0.5,
@@ -108,16 +110,21 @@ SCALES = {
             "results": 1,
         },
         200,
-        _sizes(5000, 800, 2000, 1000, 3000),
+        _sizes(20000, 800, 2000, 1000, 3000),
         _finders(
-            {"ou66": 10, "ou66_asinh": 10, "nisp": 6, "vis": 5, "yj": 5, "ou200": 2},
+            {
+                "ou66": (8, 14),
+                "vis": (8, 7),
+                "yj": (8, 7),
+                "nisp": (8, 6),
+                "ou66_linear": (8, 6),
+            },
             (0, 1),
         ),
         detectors.Settings(10, 32, 64, 60),
         {
             "ou66": Look(40, 2),
-            "ou200": Look(4, 4),
-            "vis": Look(0, 4),
+            "vis": Look(20, 4),
             "yj": Look(0, 4),
         },
     ),
@@ -133,15 +140,20 @@ SCALES = {
         200,
         _sizes(45000, 3000, 12000, 10000, 20000),
         _finders(
-            dict.fromkeys(("ou66", "ou66_asinh", "nisp", "vis", "yj", "ou200"), 150),
+            dict.fromkeys(
+                ("ou66", "ou200", "ou200_cut", "vis", "yj", "nisp", "ou66_linear"),
+                (20, 150),
+            ),
             (0, 1, 2),
             batch_size=500,
             learning_rate=3e-4,
+            dropout=0.2,
         ),
         detectors.Settings(40, 32, 256, 300),
         {
             "ou66": Look(200, 1),
             "ou200": Look(60, 2),
+            "ou200_cut": Look(60, 2),
             "vis": Look(0, 1),
             "yj": Look(0, 1),
         },

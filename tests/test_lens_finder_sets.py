@@ -162,3 +162,11 @@ def test_kept_arrays_are_made_once_and_again_for_other_parents(tmp_path):
     path.write_bytes(b"broken")
     assert not kept.current(path, {"epochs": 2})
     assert kept.read(tmp_path / "none.npz") == {}
+
+
+def test_clear_frames_are_bright_lenses_and_ellipticals(tmp_path):
+    one = invented(tmp_path / "test", 4)
+    table = one.truth
+    table["kind"] = ["lens", "elliptical", "lens", "chance_alignment"]
+    table["n_source_pixels"] = [sets.CLEAR, 0, sets.CLEAR + 1, 900]
+    assert one.clear.tolist() == [False, True, True, False]

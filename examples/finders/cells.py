@@ -296,7 +296,7 @@ def settings(record: dict) -> str:
                 ", ".join(told["bands"]),
                 frame,
                 f"asinh, {soft:g}" if soft else "linear",
-                told["epochs"],
+                f"{told.get('first_epochs', 0)} + {told['epochs']}",
                 len(told["seeds"]),
                 told["batch_size"],
                 f"{told['learning_rate']:g}",

@@ -17,7 +17,7 @@ from finders import (
     shown,
     told,
 )
-from finders.sets import RARE
+from finders.sets import CLEAR, RARE
 from finders.targets import TARGETS
 
 NAME = "lens_finder"
@@ -114,6 +114,7 @@ def _words(tables, kept) -> dict[str, str]:
     return {
         "source": shown.SOURCE,
         "chosen": claims.entry_words(main[0]) if len(main) else "no finder",
+        "clear": f"more than {CLEAR} source pixels above the noise",
         "rare": claims.percent(RARE, digits=0),
         "published": ", ".join(
             f"{name} {f1:g} / {recall:g}"

@@ -25,6 +25,8 @@ CUT = 116
 EDGE = 3.0
 # Lenses among what an outlier detector trains on.
 RARE = 0.01
+# A lens of more source pixels above the noise than this is a clear one.
+CLEAR = 700
 CHUNK = 256
 FRAMES = ("whole", "binned", "cut")
 MAKERS = {
@@ -193,6 +195,12 @@ class Set:
     def labels(self) -> np.ndarray:
         """Whether each frame holds a lens, by the published rule."""
         return np.asarray(self.truth["is_lens"], bool)
+
+    @property
+    def clear(self) -> np.ndarray:
+        """Whether a frame is an easy one: a bright lens, or ellipticals and no lens."""
+        bright = self.labels & (np.asarray(self.truth["n_source_pixels"]) > CLEAR)
+        return bright | np.isin(self.truth["kind"], ("elliptical", "group"))
 
     @property
     def size(self) -> int:

@@ -31,8 +31,9 @@ SET_WORDS = {
 }
 FINDERS = {
     "ou66": "OU-66, four bands",
-    "ou66_asinh": "OU-66, four bands, asinh",
+    "ou66_linear": "OU-66, four bands, linear stretch",
     "nisp": "OU-66, NISP",
+    "ou200_cut": "OU-200 on cuts, four bands",
     "vis": "OU-200 on cuts, VIS",
     "yj": "OU-200 on cuts, Y and J",
     "ou200": "OU-200, four bands",

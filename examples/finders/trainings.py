@@ -12,6 +12,7 @@ from scipy.special import expit
 
 import astroanomaly as aa
 from astroanomaly._files import atomic_path
+from astroanomaly._image_model import TURNS, turned
 from astroanomaly.callbacks import (
     Checkpoint,
     TrainingProgress,
@@ -20,6 +21,7 @@ from astroanomaly.callbacks import (
 )
 from astroanomaly.data.labelled import class_weights, labelled_dataset
 from astroanomaly.keep_best import KeepBest
+from astroanomaly.models.schedules import OneCycle
 from finders.kept import keep
 from finders.samples import SCORED, platt
 from finders.sets import Set, View
@@ -28,7 +30,9 @@ LOG = logging.getLogger("lens_finder")
 # One size for all passes: an output does not depend on what stands beside an image.
 BATCH = 32
 # Enough of the training set to see whether it was learned by heart.
-MOST_TRAIN = 2000
+MOST_TRAIN = 1000
+# The part of all steps in which the learning rate rises.
+RISE = 0.1
 
 
 @dataclass(frozen=True)
@@ -47,16 +51,19 @@ class Finder:
         Passes over the training set.
     seeds : tuple of int
         A training for each.
+    first_epochs : int
+        Before those, passes over the clear frames alone (`Set.clear`): bright lenses,
+        and ellipticals that are none. Without them a network tells ellipticals from
+        spirals and stays there; no epoch of these is kept as the best.
     batch_size : int
         Images per step.
     learning_rate : float
-        Of Adam.
+        Of Adam, at its largest: it rises and falls along half cosines (`OneCycle`).
     dropout : float
-        Of the network; 0.2 is published. Without any it begins to learn after a few
-        hundred steps and not after a thousand.
+        Of the network; 0.2 is published, which learns much later.
     softening : float, optional
-        None for the published stretch, linear; else an asinh stretch that turns from
-        linear to logarithmic at this share of an image's range.
+        An asinh stretch turns from linear to logarithmic at this share of an image's
+        range; None for the published stretch, linear.
     """
 
     network: str
@@ -64,10 +71,11 @@ class Finder:
     bands: tuple[str, ...]
     epochs: int
     seeds: tuple[int, ...] = (0,)
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    dropout: float = 0.2
-    softening: float | None = None
+    first_epochs: int = 0
+    batch_size: int = 32
+    learning_rate: float = 5e-4
+    dropout: float = 0.0
+    softening: float | None = 0.03
 
     @property
     def view(self) -> View:
@@ -113,36 +121,59 @@ def train(folder: Path, finder: Finder, sets: dict[str, Set], seed: int) -> None
     seed : int
         Of first weights, dropout, order and turns.
     """
-    file = folder / "checkpoint.keras"
-    if file.is_file():
-        model, done, rows = load_checkpoint(file)
-    else:
-        model, done, rows = None, 0, []
-    if done >= finder.epochs:
+    first, last = finder.first_epochs, finder.first_epochs + finder.epochs
+    if _begun(folder)[1] >= last:
         return
-    LOG.info("training %s, epochs %d to %d", folder, done + 1, finder.epochs)
-    model = model or _new(finder, sets["train"], seed)
-    data = {name: sets[name].seen(finder.view) for name in ("train", "validation")}
+    data = {
+        name: (sets[name].seen(finder.view), sets[name].labels)
+        for name in ("train", "validation")
+    }
+    clear = np.flatnonzero(sets["train"].clear)
+    n_steps = first * steps(len(clear), finder)
+    n_steps += finder.epochs * steps(len(sets["train"]), finder)
+    for rows, until in ((clear, first), (None, last)):
+        _train_until(folder, finder, data, seed, rows, until, n_steps)
+
+
+def _begun(folder: Path) -> tuple:
+    """Return model, epochs done and their losses, as far as a training has gone."""
+    file = folder / "checkpoint.keras"
+    return load_checkpoint(file) if file.is_file() else (None, 0, [])
+
+
+def steps(n: int, finder: Finder) -> int:
+    """Return the steps of an epoch over so many images."""
+    return max(n // finder.batch_size, 1)
+
+
+def _train_until(folder, finder, data, seed, rows, until, n_steps) -> None:
+    """Train on some frames, or on all, until so many epochs are done."""
+    model, done, history = _begun(folder)
+    if done >= until:
+        return
+    LOG.info("training %s, epochs %d to %d", folder, done + 1, until)
+    model = model or _new(finder, data["train"], seed, n_steps)
     batches = {"batch_size": finder.batch_size, "seed": seed}
     batches["stretch"] = finder.stretch
     progress = TrainingProgress(f"{folder.parent.name}, epoch")
+    best = [KeepBest(folder / "best.keras")] if rows is None else []
     try:
         model.fit(
-            labelled_dataset(data["train"], sets["train"].labels, **batches),
+            labelled_dataset(*data["train"], rows=rows, **batches),
             validation_data=labelled_dataset(
-                data["validation"],
-                sets["validation"].labels,
-                shuffle=False,
-                augment=False,
-                **batches,
+                *data["validation"], shuffle=False, augment=False, **batches
             ),
             initial_epoch=done,
-            epochs=finder.epochs,
+            epochs=until,
             verbose=0,
             callbacks=[
                 Clock(),
-                KeepBest(folder / "best.keras"),
-                Checkpoint(file, rows, lambda all_rows: _history(folder, all_rows)),
+                *best,
+                Checkpoint(
+                    folder / "checkpoint.keras",
+                    history,
+                    lambda rows: _history(folder, rows),
+                ),
                 progress,
             ],
         )
@@ -150,13 +181,14 @@ def train(folder: Path, finder: Finder, sets: dict[str, Set], seed: int) -> None
         progress.close()
 
 
-def _new(finder: Finder, train_set: Set, seed: int):
-    shape = finder.view.shape(train_set.size)
+def _new(finder: Finder, train: tuple, seed: int, n_steps: int):
+    images, labels = train
     model = aa.models.LensFinder(
-        shape, network=finder.network, seed=seed, dropout=finder.dropout
+        images.shape[1:], network=finder.network, seed=seed, dropout=finder.dropout
     )
-    weights = class_weights(train_set.labels)
-    model.compile(keras.optimizers.Adam(finder.learning_rate), class_weight=weights)
+    rate = OneCycle(finder.learning_rate, max(n_steps, 2), pct_start=RISE)
+    optimizer = keras.optimizers.Adam(rate)
+    model.compile(optimizer, class_weight=class_weights(labels))
     return model
 
 
@@ -187,6 +219,8 @@ def load(folder: Path) -> tuple:
 def logits(model, stretch, images: np.ndarray) -> np.ndarray:
     """Return by how much a finder prefers "lens", image by image.
 
+    The mean over the eight turned and mirrored views of an image.
+
     Parameters
     ----------
     model : LensFinder
@@ -205,8 +239,9 @@ def logits(model, stretch, images: np.ndarray) -> np.ndarray:
     for start in range(0, len(images), BATCH):
         part = np.asarray(images[start : start + BATCH])
         padded = np.concatenate([part, np.repeat(part[:1], BATCH - len(part), axis=0)])
-        values = np.asarray(model.logit(stretch(padded)), np.float64)
-        found.append(values[: len(part)])
+        seen = np.asarray(stretch(padded))
+        views = [model.logit(turned(seen, *turn)) for turn in TURNS]
+        found.append(np.mean(np.asarray(views, np.float64), axis=0)[: len(part)])
     return np.concatenate(found)
 
 
