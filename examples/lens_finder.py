@@ -102,8 +102,8 @@ SCALES = {
     ),
     "laptop": Scale(
         {
-            "sets": 9,
-            "finders": 64,
+            "sets": 8,
+            "finders": 66,
             "detectors": 5,
             "real": 0.5,
             "explained": 8,
@@ -113,11 +113,11 @@ SCALES = {
         _sizes(20000, 800, 2000, 1000, 3000),
         _finders(
             {
-                "ou66": (8, 14),
-                "vis": (8, 7),
-                "yj": (8, 7),
-                "nisp": (8, 6),
-                "ou66_linear": (8, 6),
+                "ou66": (8, 20),
+                "vis": (8, 4),
+                "yj": (8, 4),
+                "nisp": (8, 4),
+                "ou66_linear": (8, 4),
             },
             (0, 1),
         ),
