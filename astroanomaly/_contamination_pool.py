@@ -200,11 +200,14 @@ def _pool(study: Study, n_processes: int) -> ProcessPoolExecutor:
 
 def _begin(study: Study) -> None:
     _shared[:] = [study]
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    # A killed study must not leave trainings behind that write beside its resumption.
+def end_with_parent() -> None:
+    """Wait for the parent's end and end with it.
+
+    A killed study must not leave trainings behind that write beside its resumption.
+    """
     multiprocessing.parent_process().join()
     os._exit(1)
 

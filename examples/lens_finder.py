@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import studies
-from finders import detectors, explained, page, real, results, sets, trainings
+from finders import detectors, explained, page, real, results, sets, side_by_side
 from finders.explained import Look
 from finders.trainings import Finder
 
@@ -103,7 +103,7 @@ SCALES = {
     "laptop": Scale(
         {
             "sets": 8,
-            "finders": 66,
+            "finders": 58,
             "detectors": 5,
             "real": 0.5,
             "explained": 8,
@@ -113,7 +113,7 @@ SCALES = {
         _sizes(20000, 800, 2000, 1000, 3000),
         _finders(
             {
-                "ou66": (8, 20),
+                "ou66": (8, 24),
                 "vis": (8, 4),
                 "yj": (8, 4),
                 "nisp": (8, 4),
@@ -212,10 +212,7 @@ class Study(studies.Study):
 
     def train(self) -> None:
         """Train the finders and keep what they give for every set."""
-        known = sets.read(self.out / "sets")
-        for (_, seed), (finder, folder) in self.trained().items():
-            trainings.train(folder, finder, known, seed)
-            trainings.outputs(folder, finder, known)
+        side_by_side.train_all(self.out / "sets", self.trained())
 
     def detect(self) -> None:
         """Train and score what sees no label, and the supervised floor."""

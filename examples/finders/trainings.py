@@ -15,7 +15,6 @@ from astroanomaly._files import atomic_path
 from astroanomaly._image_model import TURNS, turned
 from astroanomaly.callbacks import (
     Checkpoint,
-    TrainingProgress,
     load_checkpoint,
     write_history,
 )
@@ -31,6 +30,7 @@ LOG = logging.getLogger("lens_finder")
 BATCH = 32
 # Enough of the training set to see whether it was learned by heart.
 MOST_TRAIN = 1000
+HISTORY = "history.csv"
 # The part of all steps in which the learning rate rises.
 RISE = 0.1
 
@@ -155,30 +155,25 @@ def _train_until(folder, finder, data, seed, rows, until, n_steps) -> None:
     model = model or _new(finder, data["train"], seed, n_steps)
     batches = {"batch_size": finder.batch_size, "seed": seed}
     batches["stretch"] = finder.stretch
-    progress = TrainingProgress(f"{folder.parent.name}, epoch")
     best = [KeepBest(folder / "best.keras")] if rows is None else []
-    try:
-        model.fit(
-            labelled_dataset(*data["train"], rows=rows, **batches),
-            validation_data=labelled_dataset(
-                *data["validation"], shuffle=False, augment=False, **batches
+    model.fit(
+        labelled_dataset(*data["train"], rows=rows, **batches),
+        validation_data=labelled_dataset(
+            *data["validation"], shuffle=False, augment=False, **batches
+        ),
+        initial_epoch=done,
+        epochs=until,
+        verbose=0,
+        callbacks=[
+            Clock(),
+            *best,
+            Checkpoint(
+                folder / "checkpoint.keras",
+                history,
+                lambda rows: write_history(folder / HISTORY, rows),
             ),
-            initial_epoch=done,
-            epochs=until,
-            verbose=0,
-            callbacks=[
-                Clock(),
-                *best,
-                Checkpoint(
-                    folder / "checkpoint.keras",
-                    history,
-                    lambda rows: _history(folder, rows),
-                ),
-                progress,
-            ],
-        )
-    finally:
-        progress.close()
+        ],
+    )
 
 
 def _new(finder: Finder, train: tuple, seed: int, n_steps: int):
@@ -192,8 +187,10 @@ def _new(finder: Finder, train: tuple, seed: int, n_steps: int):
     return model
 
 
-def _history(folder: Path, rows: list[dict]) -> None:
-    write_history(folder / "history.csv", rows)
+def epochs_done(folder: Path) -> int:
+    """Return how many epochs of a training are done, from its history.csv."""
+    path = folder / HISTORY
+    return len(path.read_text().splitlines()) - 1 if path.is_file() else 0
 
 
 def load(folder: Path) -> tuple:
