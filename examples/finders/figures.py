@@ -16,6 +16,7 @@ from finders import cells, headline, pictures, results, shown
 from finders.headline import main_rows, rows
 from finders.samples import Run
 
+MOST_LOSS = 1.2
 NO_FINDER = "no finder was trained in this run"
 SERIES = {
     "test": (_style.BLUE, "o", "single lenses"),
@@ -183,15 +184,20 @@ def missed(table: Table) -> Figure:
 
 @_style.styled
 def training(run: Run) -> Figure:
-    """Show the validation loss of each training, epoch by epoch."""
+    """Show the validation loss of each training, epoch by epoch.
+
+    Epochs over clear frames alone are numbered up to 0; losses beyond `MOST_LOSS`,
+    which only they have, are cut off.
+    """
     figure, axes = _style.new_axes(10.5, 5.2)
     finders = list(dict.fromkeys(entry.finder for entry in run.entries))
     for k, finder in enumerate(finders):
         paths = sorted((run.out / "finders" / finder).glob("s*/history.csv"))
+        first = run.record.get("finders", {}).get(finder, {}).get("first_epochs", 0)
         for n, path in enumerate(paths):
             history = Table.read(path, format="ascii.csv")
             axes.plot(
-                history["epoch"],
+                history["epoch"] - first,
                 history["val_loss"],
                 color=_style.CYCLE[k % len(_style.CYCLE)],
                 ls=_style.LINES[n % len(_style.LINES)],
@@ -202,10 +208,16 @@ def training(run: Run) -> Figure:
     if not axes.lines:
         raise Missing(NO_FINDER)
     axes.axhline(np.log(2), color=_style.GREY, ls=":", lw=1.2)
+    if axes.get_xlim()[0] < 0:
+        axes.axvspan(axes.get_xlim()[0], 0.5, color=_style.PALE, lw=0)
+    axes.set_ylim(top=min(axes.get_ylim()[1], MOST_LOSS))
     axes.set(xlabel="epoch", ylabel="loss on the validation set")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", color=_style.PALE, lw=0.5)
-    figure.legend(loc="outside right upper", title="dotted: knows nothing")
+    figure.legend(
+        loc="outside right upper",
+        title="dotted: knows nothing\nshaded: clear frames alone",
+    )
     return figure
 
 

@@ -32,7 +32,7 @@ BATCH = 32
 MOST_TRAIN = 1000
 HISTORY = "history.csv"
 # The part of all steps in which the learning rate rises.
-RISE = 0.1
+RISE = 0.02
 
 
 @dataclass(frozen=True)
