@@ -14,7 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import studies
-from finders import detectors, explained, page, real, results, sets, side_by_side
+from finders import (
+    detectors,
+    explained,
+    page,
+    real,
+    results,
+    sets,
+    side_by_side,
+    trainings,
+)
 from finders.explained import Look
 from finders.trainings import Finder
 
@@ -103,7 +112,7 @@ SCALES = {
     "laptop": Scale(
         {
             "sets": 8,
-            "finders": 58,
+            "finders": 60,
             "detectors": 5,
             "real": 0.5,
             "explained": 8,
@@ -112,19 +121,13 @@ SCALES = {
         200,
         _sizes(20000, 800, 2000, 1000, 3000),
         _finders(
-            {
-                "ou66": (12, 20),
-                "vis": (12, 4),
-                "yj": (12, 4),
-                "nisp": (12, 4),
-                "ou66_linear": (12, 4),
-            },
+            {"ou66": (12, 20), "vis": (12, 6), "yj": (12, 6)},
             (0, 1),
         ),
         detectors.Settings(10, 32, 64, 60),
         {
-            "ou66": Look(40, 2),
-            "vis": Look(20, 4),
+            "ou66": Look(20, 2),
+            "vis": Look(8, 4),
             "yj": Look(0, 4),
         },
     ),
@@ -227,9 +230,17 @@ class Study(studies.Study):
         """Look into the finders."""
         known = sets.read(self.out / "sets")
         for name, look in self.scale.looks.items():
-            finder, folder = self.trained()[name, self.seed]
+            finder = self.scale.finders[name]
+            folder = self.best(name)
             out = self.out / "explained" / name
             explained.write(out, finder, folder, known, look, self.lenses, self.seed)
+
+    def best(self, name: str) -> Path:
+        """Return the training of a finder with the lowest validation loss."""
+        folders = [
+            where for (one, _), (_, where) in self.trained().items() if one == name
+        ]
+        return min(folders, key=trainings.lowest_loss)
 
     def results(self) -> None:
         """Make tables, figures and the page."""

@@ -100,6 +100,7 @@ def write(out: Path, finder, folder: Path, sets, look: Look, real: Path, seed: i
         Of choices and noise.
     """
     model, stamp = trainings.load(folder)
+    stamp["training"] = folder.name
     stamp |= {"n": look.n, "stride": look.stride, "steps": look.steps, "seed": seed}
     chosen = groups(folder, sets, look.n, seed) if look.n else {}
     for old in out.glob("maps_*.npz"):

@@ -213,6 +213,11 @@ def load(folder: Path) -> tuple:
     return model, {"epochs": done, "best_epoch": best}
 
 
+def lowest_loss(folder: Path) -> float:
+    """Return the validation loss of a training's best epoch."""
+    return load_checkpoint(folder / "best.keras")[2][-1]["val_loss"]
+
+
 def logits(model, stretch, images: np.ndarray) -> np.ndarray:
     """Return by how much a finder prefers "lens", image by image.
 
