@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from scipy.special import expit
 
 pytest.importorskip("galsim")
@@ -52,6 +53,10 @@ def test_an_interrupted_training_ends_as_an_unbroken_one(known, tmp_path):
     assert stamp == same
     # The first epoch, over the clear frames, is never the best.
     assert stamp == {"epochs": 2, "best_epoch": 2}
+    assert trainings.epochs_done(whole) == 2
+    assert trainings.epochs_done(tmp_path) == 0
+    last = Table.read(whole / "history.csv", format="ascii.csv")[1]
+    assert trainings.lowest_loss(whole) == pytest.approx(last["val_loss"])
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     # What is done is not done again.
