@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import CenteredNorm, Normalize
+from matplotlib.ticker import MaxNLocator
 
 from ._pictures import (
     GRAY,
@@ -232,7 +233,9 @@ def _changes(panels, images, key: str) -> None:
         axes.set_title("change")
     panels[1].set_axis_off()
     place = panels[1].inset_axes((0.05, 0.45, 0.9, 0.07))
-    panels[1].figure.colorbar(drawn, cax=place, orientation="horizontal")
+    panels[1].figure.colorbar(
+        drawn, cax=place, orientation="horizontal", ticks=MaxNLocator(5)
+    )
     place.set_title("change, mean of all bands", size=13)
     middle = {"transform": panels[1].transAxes, "ha": "center", "size": 13}
     panels[1].text(0.5, 0.85, f"colors: {plain(key)}", **middle)

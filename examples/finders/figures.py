@@ -209,7 +209,7 @@ def training(run: Run) -> Figure:
         raise Missing(NO_FINDER)
     axes.axhline(np.log(2), color=_style.GREY, ls=":", lw=1.2)
     if axes.get_xlim()[0] < 0:
-        axes.axvspan(axes.get_xlim()[0], 0.5, color=_style.PALE, lw=0)
+        axes.axvspan(axes.get_xlim()[0], 0.5, color=_style.PALE, alpha=0.4, lw=0)
     axes.set_ylim(top=min(axes.get_ylim()[1], MOST_LOSS))
     axes.set(xlabel="epoch", ylabel="loss on the validation set")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
