@@ -200,14 +200,18 @@ def _pool(study: Study, n_processes: int) -> ProcessPoolExecutor:
 
 def _begin(study: Study) -> None:
     _shared[:] = [study]
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
 def end_with_parent() -> None:
-    """Wait for the parent's end and end with it.
+    """See to it that this process ends when its parent does.
 
     A killed study must not leave trainings behind that write beside its resumption.
     """
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     multiprocessing.parent_process().join()
     os._exit(1)
 

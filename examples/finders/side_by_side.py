@@ -1,7 +1,6 @@
 """The finders' trainings, several at a time, each in a process of its own."""
 
 import multiprocessing
-import threading
 from concurrent.futures import ProcessPoolExecutor, wait
 from pathlib import Path
 
@@ -36,7 +35,7 @@ def train_all(folder: Path, trained: dict) -> None:
     total = sum(one.first_epochs + one.epochs for one, _ in trained.values())
     with shared_threads(n), count_bar(True) as bar:
         task = bar.add_task("training, epoch", total=total)
-        with ProcessPoolExecutor(n, spawn, _begin) as pool:
+        with ProcessPoolExecutor(n, spawn, end_with_parent) as pool:
             left = [
                 pool.submit(_train, folder, finder, where, seed)
                 for (_, seed), (finder, where) in trained.items()
@@ -47,10 +46,6 @@ def train_all(folder: Path, trained: dict) -> None:
                     one.result()
                 places = [where for _, where in trained.values()]
                 bar.update(task, completed=sum(map(trainings.epochs_done, places)))
-
-
-def _begin() -> None:
-    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _train(folder, finder, where, seed) -> None:
