@@ -231,16 +231,18 @@ class Study(studies.Study):
         known = sets.read(self.out / "sets")
         for name, look in self.scale.looks.items():
             finder = self.scale.finders[name]
-            folder = self.best(name)
+            folder = self.best(name, known["validation"])
             out = self.out / "explained" / name
             explained.write(out, finder, folder, known, look, self.lenses, self.seed)
 
-    def best(self, name: str) -> Path:
+    def best(self, name: str, validation: sets.Set) -> Path:
         """Return the training of a finder with the lowest validation loss."""
         folders = [
             where for (one, _), (_, where) in self.trained().items() if one == name
         ]
-        return min(folders, key=trainings.lowest_loss)
+        return min(
+            folders, key=lambda where: trainings.validation_loss(where, validation)
+        )
 
     def results(self) -> None:
         """Make tables, figures and the page."""

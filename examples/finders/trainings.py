@@ -21,8 +21,8 @@ from astroanomaly.callbacks import (
 from astroanomaly.data.labelled import class_weights, labelled_dataset
 from astroanomaly.keep_best import KeepBest
 from astroanomaly.models.schedules import OneCycle
-from finders.kept import keep
-from finders.samples import SCORED, platt
+from finders.kept import keep, read
+from finders.samples import SCORED, loss, platt
 from finders.sets import Set, View
 
 LOG = logging.getLogger("lens_finder")
@@ -213,9 +213,10 @@ def load(folder: Path) -> tuple:
     return model, {"epochs": done, "best_epoch": best}
 
 
-def lowest_loss(folder: Path) -> float:
-    """Return the validation loss of a training's best epoch."""
-    return load_checkpoint(folder / "best.keras")[2][-1]["val_loss"]
+def validation_loss(folder: Path, validation: Set) -> float:
+    """Return the loss of a training's kept outputs, by which the page chooses too."""
+    found = read(folder / "outputs" / "validation.npz")
+    return loss(validation.labels, found["logit"])
 
 
 def logits(model, stretch, images: np.ndarray) -> np.ndarray:
@@ -289,7 +290,7 @@ def _cost(folder: Path, model, stamp: dict) -> None:
     found = dict(stamp)
     found["seconds"] = sum(row["seconds"] for row in rows)
     found["parameters"] = model.network.count_params()
-    found["val_loss"] = min(row["val_loss"] for row in rows)
-    found["val_accuracy"] = rows[stamp["best_epoch"] - 1]["val_accuracy"]
+    best = rows[stamp["best_epoch"] - 1]
+    found |= {name: best[name] for name in ("val_loss", "val_accuracy")}
     with atomic_path(folder / "training.json") as partial:
         partial.write_text(json.dumps(found, indent=1), "utf-8")
