@@ -73,7 +73,7 @@ def _sizes(train, held_out, test, compound, unlabelled) -> dict:
 def _finders(epochs: dict, seeds: tuple = (0,), **more) -> dict:
     """Return the finders that have epochs; `seeds` are those of "ou66".
 
-    Where two numbers of epochs are given, the first are those over clear frames.
+    Epochs come in pairs: over clear frames alone, then over all.
     """
     known = {
         "ou66": ("ou66", "binned", sets.BANDS),
