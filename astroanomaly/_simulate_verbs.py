@@ -43,6 +43,9 @@ Kind = Annotated[
 LensFraction = Annotated[
     float, typer.Option(help="Share of the objects that are drawn as lenses.")
 ]
+StarDensity = Annotated[
+    float, typer.Option(help="Stars of 18 to 24 mag per square arcmin.")
+]
 EuclidBands = Annotated[
     list[str] | None, typer.Option(help="Bands among VIS, Y, J and H; by default all.")
 ]
@@ -135,13 +138,14 @@ def compound(
     bands: EuclidBands = None,
     size: Frame = 200,
     native: Native = False,
+    star_density: StarDensity = 3.0,
     no_noise: NoNoise = False,
     workers: opt.Workers = None,
 ) -> None:
     """Simulate compound lenses in Euclid's bands: two deflectors before one source."""
     from astroanomaly import simulate
 
-    settings = _euclid(bands, size, native, no_noise, seed, workers)
+    settings = _euclid(bands, size, native, star_density, no_noise, seed, workers)
     with new_folder(out):
         _write(out, simulate.compound(n, kind=kind, **settings), workers)
 
@@ -155,19 +159,20 @@ def lens_survey(
     bands: EuclidBands = None,
     size: Frame = 200,
     native: Native = False,
+    star_density: StarDensity = 3.0,
     no_noise: NoNoise = False,
     workers: opt.Workers = None,
 ) -> None:
     """Simulate lenses, and what resembles them, in Euclid's bands."""
     from astroanomaly import simulate
 
-    settings = _euclid(bands, size, native, no_noise, seed, workers)
+    settings = _euclid(bands, size, native, star_density, no_noise, seed, workers)
     with new_folder(out):
         cutouts = simulate.lens_survey(n, lens_fraction=lens_fraction, **settings)
         _write(out, cutouts, workers)
 
 
-def _euclid(bands, size, native, no_noise, seed, workers):
+def _euclid(bands, size, native, star_density, no_noise, seed, workers):
     """Return what the simulators of Euclid's frames share."""
     if not bands:
         bands = ("Y", "J", "H") if native else ("VIS", "Y", "J", "H")
@@ -175,6 +180,7 @@ def _euclid(bands, size, native, no_noise, seed, workers):
         "bands": bands,
         "size": size,
         "upsample": not native,
+        "star_density": star_density,
         "noise": not no_noise,
         "seed": seed,
         "n_workers": workers,

@@ -146,12 +146,14 @@ def test_compound_lenses_are_the_librarys(tmp_path, capsys, extras):
 def test_a_lens_survey_is_the_librarys(tmp_path, extras):
     words = ["simulate", "lens-survey", "--n", "3", "--out", str(tmp_path)]
     words += ["--lens-fraction", "1", "--size", "48", "--native", "--no-noise"]
+    words += ["--star-density", "900"]
     assert cli.main([*words, "--workers", "1"]) == 0
     found = aa.read_cutouts(tmp_path)
     assert found.bands == ("Y", "J", "H")
     assert found.image_shape == (16, 16, 3)
     options = {"bands": ("Y", "J", "H"), "size": 48, "upsample": False, "noise": False}
-    expected = simulate.lens_survey(3, lens_fraction=1, n_workers=1, **options)
+    options |= {"lens_fraction": 1, "star_density": 900}
+    expected = simulate.lens_survey(3, n_workers=1, **options)
     np.testing.assert_array_equal(found.images, expected.images)
     assert set(Table.read(tmp_path / "catalog.ecsv")["kind"]) <= {"lens", "weak_lens"}
 
@@ -168,6 +170,7 @@ def test_a_lens_survey_is_the_librarys(tmp_path, extras):
             ["lens-survey", "--native", "--bands", "VIS", "--bands", "H"],
             "`upsample` must be True where VIS and NISP bands share an image",
         ),
+        (["compound", "--star-density", "-1"], "`star_density` must be a number of at"),
         (["lens-survey", "--kind", "arcs"], "No such option: --kind"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A canvas for many cameras: galaxies and arcs are drawn once and seen by all."""
+"""A canvas for many cameras: galaxies, arcs and stars are drawn once for all."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -8,7 +8,7 @@ from scipy import fft
 from scipy.special import gamma, gammaincinv
 
 from astroanomaly._enlarge import enlarge
-from astroanomaly.simulate import _colors, instruments
+from astroanomaly.simulate import _colors, _stars, instruments
 from astroanomaly.simulate._extras import require
 from astroanomaly.simulate._frames import add_noise
 from astroanomaly.simulate.profiles import galaxy_profile
@@ -116,6 +116,19 @@ class Canvas:
             if window:
                 light = self._draw(part, x, y, window)
                 self.add(light, window, self.fluxes(mag, kind, redshift))
+
+    def add_star(self, mag, temperature, x, y):
+        """Draw a point of light: the four cells about it share its flux."""
+        column, row = self._place(x, y)
+        window = tuple(
+            slice(int(np.floor(v)), int(np.floor(v)) + 2) for v in (row, column)
+        )
+        shares = ([1 - v % 1, v % 1] for v in (row, column))
+        fluxes = [
+            camera.flux(mag + _stars.color(temperature, camera, VIS))
+            for camera in self.cameras
+        ]
+        self.add(np.outer(*shares), window, fluxes)
 
     def _draw(self, part, x, y, window):
         """Draw a part of unit flux in real space."""

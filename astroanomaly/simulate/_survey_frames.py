@@ -6,7 +6,7 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.simulate import _scenes
+from astroanomaly.simulate import _scenes, _stars, _survey_objects
 from astroanomaly.simulate._checks import check_count
 from astroanomaly.simulate._extras import require
 from astroanomaly.simulate._ray_tracing import count_images, trace
@@ -52,6 +52,8 @@ class View:
         Whether to add noise.
     seed : int
         Same seed, same bits.
+    star_density : float
+        Stars per square arcmin.
     """
 
     bands: tuple
@@ -59,6 +61,7 @@ class View:
     upsample: bool
     noise: bool
     seed: int
+    star_density: float
 
     @property
     def half(self):
@@ -86,13 +89,36 @@ class View:
         ]
         return [np.random.default_rng(key) for key in keys]
 
+    def add_around(self, canvas, around, stars):
+        """Draw the field of galaxies, and stars; count both.
+
+        Parameters
+        ----------
+        canvas : Canvas
+            Where to draw.
+        around, stars : numpy.random.Generator
+            Random numbers of the galaxies and of the stars.
+
+        Returns
+        -------
+        tuple of int
+            Galaxies and stars.
+        """
+        galaxies = _survey_objects.draw_field(around, self.half)
+        for galaxy, *where in galaxies:
+            canvas.add_galaxy(galaxy, *where)
+        points = _stars.draw_stars(stars, self.half, self.star_density)
+        for star in points:
+            canvas.add_star(*star)
+        return len(galaxies), len(points)
+
     def draw_center(self, rng):
         """Draw where the main object stands: anywhere, but not at the very edge."""
         reach = self.half - min(3.0, 0.6 * self.half)
         return tuple(float(value) for value in rng.uniform(-reach, reach, 2))
 
 
-def check_view(bands, size, upsample, noise, seed):
+def check_view(bands, size, upsample, noise, seed, star_density):
     """Check the arguments that the survey's simulators share; make a view of them."""
     require("galsim")
     require("lenstronomy")
@@ -115,7 +141,12 @@ def check_view(bands, size, upsample, noise, seed):
         )
     size = check_count("size", size, MIN_SIZE)
     seed = check_count("seed", seed, 0)
-    return View(bands, size, bool(upsample), bool(noise), seed)
+    if not (0 <= star_density < np.inf):
+        raise ValueError(
+            "`star_density` must be a number of at least 0. "
+            f"Received: star_density={star_density}."
+        )
+    return View(bands, size, bool(upsample), bool(noise), seed, float(star_density))
 
 
 def label(n_images: int, magnification: float, n_source_pixels: int) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.simulate import _scenes, _survey_objects, population
+from astroanomaly.simulate import _scenes, _stars, _survey_objects, population
 from astroanomaly.simulate._batches import map_batches
 from astroanomaly.simulate._checks import check_count
 from astroanomaly.simulate._frames import place
@@ -43,6 +43,7 @@ def compound(
     size: int = 200,
     upsample: bool = True,
     noise: bool = True,
+    star_density: float = _stars.DENSITY,
     seed: int = 0,
     n_workers: int | None = None,
     progress: bool = False,
@@ -52,8 +53,8 @@ def compound(
     As in SDSS J0946+1006, the second deflector is itself a source of the first, and
     the last source is seen through both: rays are traced through two planes, each a
     singular isothermal ellipsoid with shear. Their colors follow their redshifts. The
-    field of galaxies is that of `lens_survey`, and so is what the cameras make of it;
-    object i is the same for any `n` and any number of workers.
+    field of galaxies and stars is that of `lens_survey`, and so is what the cameras
+    make of it; object i is the same for any `n` and any number of workers.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def compound(
     kind : {"arcs", "rings"}
         How far the second deflector and the source lie from the first's axis, in its
         Einstein radii: 0.35 to 0.8, or at most 0.12, where deflectors are rounder, too.
-    bands, size, upsample, noise, seed, n_workers, progress
+    bands, size, upsample, noise, star_density, seed, n_workers, progress
         As for `lens_survey`.
 
     Returns
@@ -79,7 +80,8 @@ def compound(
         `gamma2` (of the first), `center_x`, `center_y`, `lens_mag`, `lens_radius` (of
         the first), `lens_x_2`, `lens_y_2` (arcsec from the first, unlensed),
         `lens_mag_2`, `lens_radius_2`, `source_x`, `source_y`, `source_radius`,
-        `source_n`, `source_mag`, `n_companions`, `unit_<band>`, `zero_point_<band>`.
+        `source_n`, `source_mag`, `n_companions`, `n_stars`, `unit_<band>`,
+        `zero_point_<band>`.
 
     Raises
     ------
@@ -95,7 +97,7 @@ def compound(
     >>> cutouts.table["is_lens"].tolist()
     [True, True]
     """
-    view = check_view(bands, size, upsample, noise, seed)
+    view = check_view(bands, size, upsample, noise, seed, star_density)
     if kind not in OFFSETS:
         raise ValueError(
             f"`kind` must be one of {', '.join(OFFSETS)}. Received: kind={kind!r}."
@@ -116,17 +118,14 @@ def _draw_batch(recipe, start, stop):
 def _draw_object(recipe, index):
     """Draw one frame: random numbers of its own for each part."""
     view = recipe.view
-    main, around, noise = view.rngs(index, 3)
+    main, around, noise, stars = view.rngs(index, 4)
     canvas, center = view.canvas(), view.draw_center(main)
     system = _draw_system(main, recipe.kind)
     name = f"{recipe.kind}_{view.seed}_{index:06d}"
     row = {"object_id": name, "file": "", **place(index)}
     row |= {"is_lens": True, "is_anomaly": True, "kind": recipe.kind[:-1]}
     row |= _add_system(canvas, center, system)
-    field = _survey_objects.draw_field(around, view.half)
-    for galaxy, *where in field:
-        canvas.add_galaxy(galaxy, *where)
-    row["n_companions"] = len(field)
+    row["n_companions"], row["n_stars"] = view.add_around(canvas, around, stars)
     return _scenes.take_images(canvas, view.noise, noise), row
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.simulate import _scenes, _survey_objects, population
+from astroanomaly.simulate import _scenes, _stars, _survey_objects, population
 from astroanomaly.simulate._batches import map_batches
 from astroanomaly.simulate._checks import check_count
 from astroanomaly.simulate._frames import place
@@ -52,6 +52,7 @@ def lens_survey(
     size: int = 200,
     upsample: bool = True,
     noise: bool = True,
+    star_density: float = _stars.DENSITY,
     seed: int = 0,
     n_workers: int | None = None,
     progress: bool = False,
@@ -85,6 +86,9 @@ def lens_survey(
         keeps them: `size` // 3 a side.
     noise : bool
         Whether to add sky, read-out and source noise, each camera's own.
+    star_density : float
+        Stars of 18 to 24 mag in VIS per square arcmin, anywhere in the frame: points
+        of light with the colors of black bodies of 3000 K to 7000 K.
     seed : int
         Same seed, same bits.
     n_workers : int, optional
@@ -106,10 +110,10 @@ def lens_survey(
         from the frame's centre, right and up), `lens_mag` (of the main galaxy, VIS),
         `lens_radius` (arcsec), `source_x`, `source_y` (arcsec from the lens,
         unlensed), `source_radius` (arcsec), `source_n`, `source_mag` (VIS, unlensed),
-        `n_companions` (other galaxies), `unit_<band>`, `zero_point_<band>`. What an
-        object does not have is NaN, or 0 where it is counted. What is drawn as a lens
-        but fails the rule of the published images (2 images, magnification over 1.6,
-        more than 20 source pixels) has `is_lens` False and the kind weak_lens.
+        `n_companions` (other galaxies), `n_stars`, `unit_<band>`, `zero_point_<band>`.
+        What an object does not have is NaN, or 0 where it is counted. What is drawn as
+        a lens but fails the rule of the published images (2 images, magnification over
+        1.6, more than 20 source pixels) has `is_lens` False and the kind weak_lens.
 
     Raises
     ------
@@ -124,7 +128,7 @@ def lens_survey(
     >>> simulate.lens_survey(2, size=64, seed=1).images.shape
     (2, 64, 64, 4)
     """
-    view = check_view(bands, size, upsample, noise, seed)
+    view = check_view(bands, size, upsample, noise, seed, star_density)
     kinds, shares = _check_negatives(negatives)
     if not 0 <= lens_fraction <= 1:
         raise ValueError(
@@ -166,7 +170,7 @@ def _draw_batch(recipe, start, stop):
 def _draw_object(recipe, index):
     """Draw one frame: random numbers of its own for each part."""
     view = recipe.view
-    which, main, around, noise = view.rngs(index, 4)
+    which, main, around, noise, stars = view.rngs(index, 5)
     drawn = "lens" if which.uniform() < recipe.lens_fraction else None
     # Drawn in any case, so that a lens does not depend on the negatives.
     other = which.choice(recipe.kinds, p=np.array(recipe.shares) / sum(recipe.shares))
@@ -182,10 +186,8 @@ def _draw_object(recipe, index):
             row["n_images"], row["magnification"], row["n_source_pixels"]
         )
         row["kind"] = "lens" if row["is_lens"] else "weak_lens"
-    field = _survey_objects.draw_field(around, view.half)
-    for galaxy, *where in field:
-        canvas.add_galaxy(galaxy, *where)
-    row["n_companions"] += len(field)
+    n_galaxies, row["n_stars"] = view.add_around(canvas, around, stars)
+    row["n_companions"] += n_galaxies
     return _scenes.take_images(canvas, view.noise, noise), row
 
 
@@ -195,7 +197,7 @@ _MISSING = (
     *("lens_mag", "lens_radius", "source_x", "source_y"),
     *("source_radius", "source_n", "source_mag"),
 )
-_NOTHING = {"n_images": 0, "n_source_pixels": 0, "n_companions": 0}
+_NOTHING = dict.fromkeys(("n_images", "n_source_pixels", "n_companions", "n_stars"), 0)
 _NOTHING |= dict.fromkeys(_MISSING, np.nan)
 
 
