@@ -24,6 +24,7 @@ _STRETCH = {
     "name": ("asinh", str),
     "percentiles": ([0.0, 100.0], _NAMES),
     "per_image": (False, bool),
+    "sigmas": (None, _NAMES),
     "a": (None, _NUMBER),
     "softening": (None, _NUMBER),
 }

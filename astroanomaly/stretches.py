@@ -13,13 +13,12 @@ import numpy as np
 from keras import ops
 
 from astroanomaly._files import atomic_path
+from astroanomaly._sky import image_sky, sky_noise
 from astroanomaly.data.cutouts import Cutouts
 
 _PACKAGE = "astroanomaly"
 # Images that percentiles and the sky's noise are taken from, at most.
 SAMPLE = 4096
-# The normal distribution's 15th and 30th percentiles.
-_NORMAL_15, _NORMAL_30 = -1.0364334, -0.5244005
 
 
 def _per_band(values) -> tuple[float, ...] | None:
@@ -44,6 +43,10 @@ class Stretch(keras.layers.Layer):
         Take the range of every image and band by itself instead. This erases
         the flux and cannot be inverted; a lens finder wants it, a detector of
         outliers seldom does.
+    sigmas : tuple of float, optional
+        With `per_image`, the range in standard deviations of the image's own sky
+        about its level, for example (-5, 1000), in place of its minimum and maximum:
+        a bright star then takes nothing of the range from the object beside it.
     bands : sequence of str, optional
         Names of the bands; :meth:`adapt` takes them from the cutouts.
     **kwargs
@@ -52,11 +55,14 @@ class Stretch(keras.layers.Layer):
     Raises
     ------
     ValueError
-        If the range is empty or the percentiles are not rising within 0 to 100.
+        If the range is empty, the percentiles are not rising within 0 to 100, or
+        `sigmas` are not rising or come without `per_image`.
 
     Notes
     -----
-    NaN pixels stay NaN: fill them when reading.
+    NaN pixels stay NaN: fill them when reading. The sky's level and noise in an image
+    are those of the normal distribution that has the 15th and 30th percentiles of its
+    pixels, as in :func:`sky_noise`.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Stretch(keras.layers.Layer):
         vmax=None,
         percentiles: tuple[float, float] = (0.0, 100.0),
         per_image: bool = False,
+        sigmas: tuple[float, float] | None = None,
         bands=None,
         **kwargs,
     ):
@@ -78,6 +85,7 @@ class Stretch(keras.layers.Layer):
         self.vmin, self.vmax = _per_band(vmin), _per_band(vmax)
         self.percentiles = (float(low), float(high))
         self.per_image = bool(per_image)
+        self.sigmas = _check_sigmas(sigmas, self.per_image)
         self.bands = None if bands is None else tuple(str(b) for b in bands)
         self._check_range()
 
@@ -151,6 +159,10 @@ class Stretch(keras.layers.Layer):
             )
 
     def _range(self, images):
+        if self.per_image and self.sigmas:
+            level, noise = image_sky(images)
+            low, high = (level + sigma * noise for sigma in self.sigmas)
+            return low, ops.maximum(high - low, 1e-30)
         if self.per_image:
             low = ops.min(images, axis=(1, 2), keepdims=True)
             high = ops.max(images, axis=(1, 2), keepdims=True)
@@ -205,14 +217,15 @@ class Stretch(keras.layers.Layer):
         Returns
         -------
         ndarray of shape (n,)
-            Pixels below `vmin` or above `vmax`, over all bands; zero per image.
+            Pixels below or above the range, over all bands; zero where it is that of
+            each image's own minimum and maximum.
         """
         self._require_range()
         pixels = _pixels(images)
-        if self.per_image:
+        if self.per_image and not self.sigmas:
             return np.zeros(len(pixels), int)
-        low, high = np.float32(self.vmin), np.float32(self.vmax)
-        return ((pixels < low) | (pixels > high)).sum(axis=(1, 2, 3))
+        low, span = (np.asarray(part) for part in self._range(pixels))
+        return ((pixels < low) | (pixels > low + span)).sum(axis=(1, 2, 3))
 
     def get_config(self):
         """Return the settings, the learned range among them."""
@@ -222,6 +235,7 @@ class Stretch(keras.layers.Layer):
             "vmax": self.vmax,
             "percentiles": self.percentiles,
             "per_image": self.per_image,
+            "sigmas": self.sigmas,
             "bands": self.bands,
         }
 
@@ -230,6 +244,18 @@ class Stretch(keras.layers.Layer):
         config = keras.saving.serialize_keras_object(self)
         with atomic_path(path) as partial:
             partial.write_text(json.dumps(config, indent=1))
+
+
+def _check_sigmas(sigmas, per_image: bool) -> tuple[float, float] | None:
+    if sigmas is None:
+        return None
+    found = _per_band(sigmas)
+    if not per_image or len(found) != 2 or not found[0] < found[1]:
+        raise ValueError(
+            "`sigmas` must be two rising numbers, and `per_image` True. "
+            f"Received: sigmas={sigmas}, per_image={per_image}"
+        )
+    return found
 
 
 def load(path: str | Path) -> Stretch:
@@ -364,9 +390,10 @@ class Asinh(Stretch):
     a : float or sequence of float, optional
         Where the curve turns from linear to logarithmic, as a fraction of the
         range, within (0, 1]; one number or one per band. By default
-        :meth:`adapt` puts it at `softening` times the noise of the sky.
+        :meth:`adapt`, or with `sigmas` the stretch itself, puts it at `softening`
+        times the noise of the sky.
     softening : float, optional
-        Sky standard deviations at which the learned curve turns.
+        Sky standard deviations at which such a curve turns.
     **kwargs
         See :class:`Stretch`.
 
@@ -394,7 +421,10 @@ class Asinh(Stretch):
             raise ValueError(f"`a` must be within (0, 1]. Received: {a}")
         if not self.softening > 0:
             raise ValueError(f"`softening` must be above 0. Received: {softening}")
-        if self.a is None and (self.per_image or self.vmin is not None):
+        if self.a is None and self.sigmas:
+            low, high = self.sigmas
+            self.a = (min(self.softening / (high - low), 1.0),)
+        elif self.a is None and (self.per_image or self.vmin is not None):
             self.a = (0.1,)
 
     def _adapt_curve(self, pixels):
@@ -417,29 +447,3 @@ class Asinh(Stretch):
     def get_config(self):
         """Return the settings, the learned softening among them."""
         return {**super().get_config(), "a": self.a, "softening": self.softening}
-
-
-def sky_noise(pixels: np.ndarray) -> float:
-    """Estimate the sky's standard deviation from pixels with sources in them.
-
-    Parameters
-    ----------
-    pixels : ndarray
-        Pixel values of any shape; NaN are left out.
-
-    Returns
-    -------
-    float
-        Standard deviation of the normal distribution whose 15th and 30th
-        percentiles are those of the pixels. Sources brighten pixels and so
-        hardly touch the faintest third; where they cover most of every image
-        the estimate is too large.
-
-    Examples
-    --------
-    >>> sky = np.random.default_rng(0).normal(5.0, 2.0, 100_000)
-    >>> round(sky_noise(sky), 1)
-    2.0
-    """
-    low, high = np.percentile(pixels[np.isfinite(pixels)], (15, 30))
-    return float((high - low) / (_NORMAL_30 - _NORMAL_15))

@@ -78,13 +78,63 @@ def test_per_image_range_erases_flux():
         stretch.invert(a)
 
 
+def _crowded(n=3):
+    """Return images of sky 7 +- 2 and 1 +- 0.5 with a faint object and a bright one."""
+    images = RNG.normal((7, 1), (2, 0.5), (n, 48, 48, 2)).astype(np.float32)
+    images[:, 10:14, 10:14] += 20
+    images[0, 30:33, 30:33] += 5e4
+    return images
+
+
+def test_sigmas_measure_each_image_by_its_own_sky():
+    images = _crowded()
+    stretch = stretches.Linear(per_image=True, sigmas=(-5, 1000))
+    low, high = (np.percentile(images, q, axis=(1, 2)) for q in (15, 30))
+    # From scipy.stats.norm.ppf: what lies between these two percentiles, and how far
+    # below the mean the second is.
+    noise = (high - low) / (1.0364333895 - 0.5244005127)
+    level = high + 0.5244005127 * noise
+    np.testing.assert_allclose(noise, [[2, 0.5]] * 3, rtol=0.15)
+    np.testing.assert_allclose(level, [[7, 1]] * 3, rtol=0.1)
+    part = (images - level[:, None, None] + 5 * noise[:, None, None]) / 1005
+    expected = np.clip(part / noise[:, None, None], 0, 1)
+    np.testing.assert_allclose(stretch(images), expected, atol=1e-5)
+    clipped = stretch.count_clipped(images)
+    assert clipped.tolist() == [18, 0, 0]
+    with pytest.raises(ValueError, match="cannot be inverted"):
+        stretch.invert(expected)
+
+
+def test_a_star_takes_nothing_from_the_object_beside_it():
+    images = _crowded(2)
+    images[1] = images[0]
+    images[1, 30:33, 30:33] -= 5e4
+    stretch = stretches.Asinh(per_image=True, sigmas=(-5, 1000), softening=10)
+    assert stretch.a == pytest.approx((10 / 1005,))
+    with_star, without = np.asarray(stretch(images))[:, 10:14, 10:14]
+    np.testing.assert_allclose(with_star, without, rtol=0.01)
+    own = stretches.Asinh(a=10 / 1005, per_image=True)
+    with_star, without = np.asarray(own(images))[:, 10:14, 10:14]
+    assert with_star.max() < without.min() / 10
+
+
+def test_a_batchs_other_images_change_nothing():
+    images = _crowded(5)
+    stretch = stretches.Asinh(per_image=True, sigmas=(-5, 1000))
+    alone = [np.asarray(stretch(image[None]))[0] for image in images]
+    np.testing.assert_array_equal(stretch(images), alone)
+
+
 def test_saved_stretch_is_the_same(tmp_path):
     images = RNG.normal(size=(4, 8, 8, 1)).astype(np.float32)
-    stretch = stretches.Asinh().adapt(images)
-    stretch.save(tmp_path / "stretch.json")
-    again = stretches.load(tmp_path / "stretch.json")
-    assert again.get_config() == stretch.get_config()
-    np.testing.assert_array_equal(again(images), stretch(images))
+    for stretch in (
+        stretches.Asinh().adapt(images),
+        stretches.Asinh(per_image=True, sigmas=(-5, 1000)),
+    ):
+        stretch.save(tmp_path / "stretch.json")
+        again = stretches.load(tmp_path / "stretch.json")
+        assert again.get_config() == stretch.get_config()
+        np.testing.assert_array_equal(again(images), stretch(images))
 
 
 @pytest.mark.parametrize(
@@ -92,6 +142,9 @@ def test_saved_stretch_is_the_same(tmp_path):
     [
         (lambda: stretches.Linear(vmin=1, vmax=1), "`vmax` must be above `vmin`"),
         (lambda: stretches.Linear(percentiles=(5, 101)), "`percentiles` must be two"),
+        (lambda: stretches.Linear(sigmas=(-1, 9)), "`sigmas` must be two rising"),
+        (lambda: stretches.Linear(per_image=True, sigmas=(9, 1)), "`sigmas` must be"),
+        (lambda: stretches.Linear(per_image=True, sigmas=(9,)), "`sigmas` must be"),
         (lambda: stretches.Log(a=0), "`a` must be above 0"),
         (lambda: stretches.Asinh(a=2), r"`a` must be within \(0, 1\]"),
         (lambda: stretches.Asinh(softening=0), "`softening` must be above 0"),

@@ -1,0 +1,59 @@
+"""Level and noise of the sky, from pixels with sources in them.
+
+Sources brighten pixels and so hardly touch the faintest third: the sky's pixels are
+taken to follow the normal distribution that has the 15th and 30th percentiles of all.
+"""
+
+import numpy as np
+
+PERCENTILES = (15, 30)
+# Those of the normal distribution of mean 0 and standard deviation 1.
+_NORMAL = (-1.0364334, -0.5244005)
+
+
+def sky_noise(pixels: np.ndarray) -> float:
+    """Estimate the sky's standard deviation from pixels with sources in them.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        Pixel values of any shape; NaN are left out.
+
+    Returns
+    -------
+    float
+        Standard deviation of the normal distribution whose 15th and 30th
+        percentiles are those of the pixels. Sources brighten pixels and so
+        hardly touch the faintest third; where they cover most of every image
+        the estimate is too large.
+
+    Examples
+    --------
+    >>> sky = np.random.default_rng(0).normal(5.0, 2.0, 100_000)
+    >>> round(sky_noise(sky), 1)
+    2.0
+    """
+    low, high = np.percentile(pixels[np.isfinite(pixels)], PERCENTILES)
+    return float((high - low) / (_NORMAL[1] - _NORMAL[0]))
+
+
+def image_sky(images) -> tuple:
+    """Estimate the sky's level and noise of every image and band.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, ny, nx, n_bands)
+        Pixel values.
+
+    Returns
+    -------
+    tuple of tensor
+        Level and standard deviation, of shape (n, 1, 1, n_bands); NaN where a band of
+        an image has a NaN.
+    """
+    from keras import ops
+
+    quantiles = [percentile / 100 for percentile in PERCENTILES]
+    found = ops.quantile(images, quantiles, axis=(1, 2), keepdims=True)
+    noise = (found[1] - found[0]) / (_NORMAL[1] - _NORMAL[0])
+    return found[1] - _NORMAL[1] * noise, noise
