@@ -237,13 +237,17 @@ def draw_field(rng, half):
 
 
 def draw_group(rng, elliptical, most=5):
-    """Draw old neighbors of an elliptical, 0.7 to 3.5 mag fainter, 2" to 7" away."""
+    """Draw old neighbors of an elliptical, 0.3 to 3.5 mag fainter, 0.6" to 7" away.
+
+    Those within an Einstein radius or two are what merging cores and satellites look
+    like, of lenses and of what is none.
+    """
     found = []
     for _ in range(rng.integers(1, most + 1)):
-        fainter = float(rng.uniform(0.7, 3.5))
+        fainter = float(rng.uniform(0.3, 3.5))
         galaxy = _drawn(rng, elliptical.galaxy.mag + fainter, "smooth")
         radius = elliptical.galaxy.half_light_radius * 10 ** (-0.24 * fainter)
-        distance, angle = rng.uniform(2.0, 7.0), rng.uniform(0, 2 * np.pi)
+        distance, angle = rng.uniform(0.6, 7.0), rng.uniform(0, 2 * np.pi)
         x, y = float(distance * np.cos(angle)), float(distance * np.sin(angle))
         found.append((resized(galaxy, max(radius, 0.08)), x, y, elliptical.z, "disc"))
     return found

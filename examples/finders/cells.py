@@ -295,7 +295,7 @@ def settings(record: dict) -> str:
                 shown.finder_name(name),
                 ", ".join(told["bands"]),
                 frame,
-                f"asinh, {soft:g}" if soft else "linear",
+                f"asinh, {soft:g} σ of the sky" if soft else "linear",
                 f"{told.get('first_epochs', 0)} + {told['epochs']}",
                 len(told["seeds"]),
                 told["batch_size"],

@@ -14,7 +14,7 @@ from astroanomaly._files import atomic_path
 from astroanomaly.data.resize import crop_or_pad
 from finders import trainings
 from finders.kept import keep
-from finders.sets import BINNING, CUT, PIXEL, View, reduced
+from finders.sets import BINNING, CUT, FRAMES, PIXEL, View, reduced
 from finders.targets import TARGETS, Target
 
 LOG = logging.getLogger("lens_finder")
@@ -85,14 +85,14 @@ class Field:
             None where a band is missing or the field does not fill the frame: no
             pixel is made up.
         """
-        side = CUT if view.frame == "cut" else size
+        side = CUT if view.is_cut else size
         known = self.target.bands
         if not set(view.bands) <= set(known) or min(self.image.shape[:2]) < side:
             return None
         chosen = [known.index(band) for band in view.bands]
         planes = [crop_or_pad(self.image[..., k], (side, side)) for k in chosen]
         image = np.stack(planes, axis=2)
-        return reduced(image[None])[0] if view.frame == "binned" else image
+        return reduced(image[None], FRAMES[view.frame])[0]
 
     def corners(self, view: View) -> list[np.ndarray]:
         """Return the field's four corners, where it is wide enough for them.
@@ -101,14 +101,15 @@ class Field:
         """
         ny, nx = self.image.shape[:2]
         known = self.target.bands
-        if view.frame != "cut" or not set(view.bands) <= set(known):
+        if not view.is_cut or not set(view.bands) <= set(known):
             return []
         # The lens in the middle, 3 arcsec about it, must stay outside.
         if min(ny, nx) < 2 * CUT + 60:
             return []
         chosen = [known.index(band) for band in view.bands]
         places = [(y, x) for y in (0, ny - CUT) for x in (0, nx - CUT)]
-        return [self.image[y : y + CUT, x : x + CUT, chosen] for y, x in places]
+        cuts = [self.image[y : y + CUT, x : x + CUT, chosen] for y, x in places]
+        return list(reduced(np.stack(cuts), FRAMES[view.frame]))
 
 
 def fields(data: Path) -> tuple[list[Field], dict[str, str]]:

@@ -18,6 +18,8 @@ LOG = logging.getLogger("lens_finder")
 BANDS = ("VIS", "Y", "J", "H")
 PIXEL = 0.1  # arcsec
 BINNING = 3
+# Pixels of a cut that are added up along each side, where they are.
+HALVING = 2
 # The smallest frame that OU-200 takes. The real lenses that are not Euclid's come in
 # files of 12 to 14 arcsec: a finder for them is trained on frames that they fill.
 CUT = 116
@@ -28,7 +30,8 @@ RARE = 0.01
 # A lens of more source pixels above the noise than this is a clear one.
 CLEAR = 700
 CHUNK = 256
-FRAMES = ("whole", "binned", "cut")
+# Of each frame, pixels of the whole one along a side of its own.
+FRAMES = {"whole": 1, "binned": BINNING, "cut": 1, "half": HALVING}
 MAKERS = {
     **dict.fromkeys(
         ("train", "validation", "calibration", "test"), simulate.lens_survey
@@ -47,9 +50,10 @@ class View:
 
     Parameters
     ----------
-    frame : {"whole", "binned", "cut"}
-        All pixels of 0.1 arcsec; 3x3 of them added up; or 116x116 of them, cut out so
-        that the main object stands anywhere but at the very edge.
+    frame : {"whole", "binned", "cut", "half"}
+        All pixels of 0.1 arcsec; 3x3 of them added up; 116x116 of them, cut out so
+        that the main object stands anywhere but at the very edge; or such a cut with
+        2x2 pixels added up.
     bands : tuple of str
         Names among VIS, Y, J and H.
     """
@@ -60,11 +64,16 @@ class View:
     @property
     def pixel_scale(self) -> float:
         """Size of a pixel, arcsec."""
-        return PIXEL * (BINNING if self.frame == "binned" else 1)
+        return PIXEL * FRAMES[self.frame]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it sees a part of a frame."""
+        return self.frame in ("cut", "half")
 
     def side(self, size: int) -> int:
         """Return the side in pixels, of frames of so many pixels."""
-        return {"whole": size, "binned": size // BINNING, "cut": CUT}[self.frame]
+        return (CUT if self.is_cut else size) // FRAMES[self.frame]
 
     def shape(self, size: int) -> tuple[int, int, int]:
         """Return the shape of an image, of frames of so many pixels."""
@@ -140,23 +149,25 @@ def _truth(table: Table) -> Table:
     return table
 
 
-def reduced(images: np.ndarray) -> np.ndarray:
-    """Add 3x3 pixels up to one, from the frame's middle.
+def reduced(images: np.ndarray, binning: int = BINNING) -> np.ndarray:
+    """Add blocks of pixels up to one each, from the frame's middle.
 
     Parameters
     ----------
     images : ndarray of shape (n, size, size, n_bands)
         Frames.
+    binning : int
+        Side of a block.
 
     Returns
     -------
-    ndarray of shape (n, size // 3, size // 3, n_bands)
+    ndarray of shape (n, size // binning, size // binning, n_bands)
         float32; what no whole block fits into is left out, evenly on both sides.
     """
-    side = images.shape[1] // BINNING * BINNING
+    side = images.shape[1] // binning * binning
     low = (images.shape[1] - side) // 2
     inner = images[:, low : low + side, low : low + side]
-    blocks = (1, BINNING, BINNING, 1)
+    blocks = (1, binning, binning, 1)
     return block_reduce(inner, blocks, func=np.sum).astype(np.float32)
 
 
@@ -198,9 +209,13 @@ class Set:
 
     @property
     def clear(self) -> np.ndarray:
-        """Whether a frame is an easy one: a bright lens, or ellipticals and no lens."""
+        """Whether a frame is an easy one: a bright lens or no more than ellipticals.
+
+        And no star.
+        """
         bright = self.labels & (np.asarray(self.truth["n_source_pixels"]) > CLEAR)
-        return bright | np.isin(self.truth["kind"], ("elliptical", "group"))
+        found = bright | np.isin(self.truth["kind"], ("elliptical", "group"))
+        return found & (np.asarray(self.truth["n_stars"]) == 0)
 
     @property
     def size(self) -> int:
@@ -227,12 +242,13 @@ class Set:
                 f"Received: {view.bands}."
             )
         bands = slice(first, first + n)
-        if view.frame != "cut":
+        if not view.is_cut:
             return {"whole": self.images, "binned": self.binned}[view.frame][..., bands]
-        found = np.empty((len(self), CUT, CUT, n), np.float32)
+        found = np.empty((len(self), *view.shape(self.size)), np.float32)
         for k, (row, column) in enumerate(self._corners()):
             square = slice(row, row + CUT), slice(column, column + CUT)
-            found[k] = self.images[k][*square, bands]
+            cut = self.images[k][*square, bands]
+            found[k] = reduced(cut[None], FRAMES[view.frame])[0]
         return found
 
     def _corners(self) -> np.ndarray:
@@ -261,13 +277,11 @@ class Set:
         ndarray of shape (n, 2)
             Row and column, pixels of the view; NaN where there is none.
         """
-        rows = (self.size - 1) / 2 + self._centers()[:, ::-1] / PIXEL
-        if view.frame == "cut":
-            return rows - self._corners()
-        if view.frame == "whole":
-            return rows
-        side = self.size // BINNING
-        return (rows - (self.size - 1) / 2) / BINNING + (side - 1) / 2
+        # From the middle of the frame or of its cut, pixels of 0.1 arcsec.
+        found = self._centers()[:, ::-1] / PIXEL
+        if view.is_cut:
+            found = found + (self.size - CUT) / 2 - self._corners()
+        return found / FRAMES[view.frame] + (view.side(self.size) - 1) / 2
 
     def cutouts(self, view: View) -> Cutouts:
         """Return what is seen of all frames, with names and without the truth."""

@@ -13,6 +13,7 @@ FRAMES = {
     "whole": '{side} pixels of 0.1"',
     "binned": '{side} pixels of 0.3"',
     "cut": '{side} pixels of 0.1"',
+    "half": '{side} pixels of 0.2"',
 }
 SETS = {
     "single train": "train",
@@ -33,9 +34,10 @@ FINDERS = {
     "ou66": "OU-66, four bands",
     "ou66_linear": "OU-66, four bands, linear stretch",
     "nisp": "OU-66, NISP",
+    "ou66_cut": "OU-66 on cuts, four bands",
     "ou200_cut": "OU-200 on cuts, four bands",
-    "vis": "OU-200 on cuts, VIS",
-    "yj": "OU-200 on cuts, Y and J",
+    "vis": "OU-66 on cuts, VIS",
+    "yj": "OU-66 on cuts, Y and J",
     "ou200": "OU-200, four bands",
 }
 DETECTORS = {

@@ -33,6 +33,9 @@ MOST_TRAIN = 1000
 HISTORY = "history.csv"
 # The part of all steps in which the learning rate rises.
 RISE = 0.02
+# What a stretch spans, in standard deviations of an image's own sky about its level:
+# noise at the lower end, the cores of all but the brightest galaxies at the upper.
+SIGMAS = (-5.0, 1000.0)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Finder:
     ----------
     network : {"ou200", "ou66"}
         The published network.
-    frame : {"whole", "binned", "cut"}
+    frame : {"whole", "binned", "cut", "half"}
         What it sees of a frame, see `sets.View`.
     bands : tuple of str
         In which bands.
@@ -62,8 +65,9 @@ class Finder:
     dropout : float
         Of the network; 0.2 is published, which learns much later.
     softening : float, optional
-        An asinh stretch turns from linear to logarithmic at this share of an image's
-        range; None for the published stretch, linear.
+        An asinh stretch turns from linear to logarithmic at so many standard
+        deviations of an image's own sky; None for the published stretch, linear from
+        each image's minimum to its maximum.
     """
 
     network: str
@@ -75,7 +79,7 @@ class Finder:
     batch_size: int = 32
     learning_rate: float = 5e-4
     dropout: float = 0.0
-    softening: float | None = 0.03
+    softening: float | None = 10.0
 
     @property
     def view(self) -> View:
@@ -84,10 +88,12 @@ class Finder:
 
     @property
     def stretch(self):
-        """Its stretch: each band of each image from its minimum to its maximum."""
+        """Its stretch, of each band of each image by itself."""
         if self.softening is None:
             return aa.stretches.Linear(per_image=True, name="linear")
-        return aa.stretches.Asinh(a=self.softening, per_image=True, name="asinh")
+        return aa.stretches.Asinh(
+            softening=self.softening, per_image=True, sigmas=SIGMAS, name="asinh"
+        )
 
     def settings(self) -> dict:
         """Return the arguments, as JSON can hold them."""
@@ -125,7 +131,7 @@ def train(folder: Path, finder: Finder, sets: dict[str, Set], seed: int) -> None
     if _begun(folder)[1] >= last:
         return
     data = {
-        name: (sets[name].seen(finder.view), sets[name].labels)
+        name: (_seen(sets[name], finder), sets[name].labels)
         for name in ("train", "validation")
     }
     clear = np.flatnonzero(sets["train"].clear)
@@ -133,6 +139,21 @@ def train(folder: Path, finder: Finder, sets: dict[str, Set], seed: int) -> None
     n_steps += finder.epochs * steps(len(sets["train"]), finder)
     for rows, until in ((clear, first), (None, last)):
         _train_until(folder, finder, data, seed, rows, until, n_steps)
+
+
+def _seen(one: Set, finder: Finder) -> np.ndarray:
+    """Return frames stretched once for all epochs.
+
+    Whole frames, too large for that, are stretched batch by batch instead.
+    """
+    images = one.seen(finder.view)
+    if finder.frame == "whole":
+        return images
+    found = np.empty(images.shape, np.float32)
+    for start in range(0, len(images), BATCH):
+        part = slice(start, start + BATCH)
+        found[part] = finder.stretch(np.asarray(images[part]))
+    return found
 
 
 def _begun(folder: Path) -> tuple:
@@ -154,7 +175,8 @@ def _train_until(folder, finder, data, seed, rows, until, n_steps) -> None:
     LOG.info("training %s, epochs %d to %d", folder, done + 1, until)
     model = model or _new(finder, data["train"], seed, n_steps)
     batches = {"batch_size": finder.batch_size, "seed": seed}
-    batches["stretch"] = finder.stretch
+    if finder.frame == "whole":
+        batches["stretch"] = finder.stretch
     best = [KeepBest(folder / "best.keras")] if rows is None else []
     model.fit(
         labelled_dataset(*data["train"], rows=rows, **batches),
