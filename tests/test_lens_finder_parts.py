@@ -110,11 +110,15 @@ def test_euclid_fields_have_corners_without_their_middle(shared_data):
         (sets.View("whole", FOUR), 200),
         (sets.View("binned", FOUR), 66),
         (sets.View("cut", ("VIS",)), 116),
+        (sets.View("half", FOUR), 58),
     ):
         assert euclid.seen(view, 200).shape == (side, side, len(view.bands))
     corners = euclid.corners(sets.View("cut", ("Y", "J")))
     assert [corner.shape for corner in corners] == [(116, 116, 2)] * 4
     np.testing.assert_array_equal(corners[3], euclid.image[184:, 184:, 1:3])
+    halves = euclid.corners(sets.View("half", ("Y", "J")))
+    blocks = np.stack(corners).reshape(4, 58, 2, 58, 2, 2)
+    np.testing.assert_allclose(halves, blocks.sum(axis=(2, 4)), rtol=1e-4, atol=1e-4)
     assert euclid.corners(sets.View("whole", FOUR)) == []
     for field, view in (
         (found[2], sets.View("cut", ("VIS",))),

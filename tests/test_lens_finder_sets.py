@@ -103,7 +103,7 @@ def test_a_broken_off_set_leaves_nothing(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("frame", ["whole", "binned", "cut"])
+@pytest.mark.parametrize("frame", list(sets.FRAMES))
 def test_the_main_object_is_where_it_is_said_to_be(tmp_path, frame):
     found = invented(tmp_path / "set")
     view = sets.View(frame, BANDS)
@@ -112,7 +112,7 @@ def test_the_main_object_is_where_it_is_said_to_be(tmp_path, frame):
     for image, place in zip(images, places, strict=True):
         bright = np.unravel_index(image[..., 0].argmax(), image.shape[:2])
         assert image[bright].tolist() == [1, 2, 3, 4]
-        # A pixel of 0.3 arcsec has its middle within one of VIS's of the object's.
+        # A larger pixel has its middle within one of VIS's of the object's.
         np.testing.assert_allclose(place, bright, atol=0.34)
 
 
@@ -127,6 +127,14 @@ def test_cuts_keep_the_main_object_from_the_edge_and_move_it_about(tmp_path):
     np.testing.assert_array_equal(
         found._corners()[:1].shape, short._corners()[:1].shape
     )
+
+
+def test_half_a_cut_is_the_cut_with_its_pixels_added_up(tmp_path):
+    found = invented(tmp_path / "set")
+    cut, half = (found.seen(sets.View(frame, BANDS)) for frame in ("cut", "half"))
+    blocks = cut.reshape(12, 58, 2, 58, 2, 4)
+    np.testing.assert_array_equal(half, blocks.sum(axis=(2, 4)))
+    assert sets.View("half", BANDS).pixel_scale == pytest.approx(0.2)
 
 
 def test_bands_are_chosen_by_name_and_must_follow_one_another(tmp_path):
@@ -169,4 +177,7 @@ def test_clear_frames_are_bright_lenses_and_ellipticals(tmp_path):
     table = one.truth
     table["kind"] = ["lens", "elliptical", "lens", "chance_alignment"]
     table["n_source_pixels"] = [sets.CLEAR, 0, sets.CLEAR + 1, 900]
+    table["n_stars"] = [0, 0, 0, 0]
     assert one.clear.tolist() == [False, True, True, False]
+    table["n_stars"] = [0, 0, 1, 0]
+    assert one.clear.tolist() == [False, True, False, False]

@@ -149,7 +149,8 @@ def _seen(one: Set, finder: Finder) -> np.ndarray:
     images = one.seen(finder.view)
     if finder.frame == "whole":
         return images
-    found = np.empty(images.shape, np.float32)
+    # Cuts are in memory already, and ours; others lie on the disk, where they stay.
+    found = images if finder.view.is_cut else np.empty(images.shape, np.float32)
     for start in range(0, len(images), BATCH):
         part = slice(start, start + BATCH)
         found[part] = finder.stretch(np.asarray(images[part]))
