@@ -24,6 +24,7 @@ from astroanomaly._contamination_losses import (
 )
 from astroanomaly._contamination_sets import contaminate, n_contaminating
 from astroanomaly._files import atomic_path
+from astroanomaly._processes import process_count, shared_threads
 from astroanomaly._progress import count_bar
 from astroanomaly.data.cutouts import Cutouts
 
@@ -144,7 +145,7 @@ def contamination_study(
     _sets.check_pool(len(normal), len(anomalous), contaminations, "contaminations")
     kept = _cells.check_kept(study, cells)
     waiting = [cell for cell in cells if cell not in kept]
-    n_processes = _pool.process_count(n_processes, memory_per_process, len(waiting))
+    n_processes = process_count(n_processes, memory_per_process, len(waiting))
     if n_processes > 1:
         _pool.check_importable(methods)
     failed = _run(study, waiting, kept, n_processes, progress)
@@ -249,7 +250,7 @@ def _run(study, waiting, kept, n_processes, progress) -> dict[_files.Cell, str]:
     failed = {}
     running = _pool.run_cells(study, waiting, n_processes)
     with (
-        _pool.shared_threads(n_processes),
+        shared_threads(n_processes),
         closing(running),
         count_bar(progress) as bar,
     ):

@@ -1,8 +1,7 @@
-"""How many processes, what they share, and which methods they can import."""
+"""What the processes of a study share, and which methods they can import."""
 
 import os
 from functools import partial
-from pathlib import Path
 
 import planted
 import pytest
@@ -10,42 +9,14 @@ from astropy.table import Table
 from planted import sets
 
 from astroanomaly import _contamination_pool as pool
+from astroanomaly import _processes
 from astroanomaly.contamination import contamination_study
-
-
-def test_processes_by_cores_memory_and_cells(monkeypatch):
-    monkeypatch.setattr(pool, "usable_cores", lambda: 8)
-    monkeypatch.setattr(pool, "available_memory", lambda: 10.0)
-    assert pool.process_count(None, 3.0, 100) == 3
-    assert pool.process_count(None, 1.0, 100) == 8
-    assert pool.process_count(None, 11.0, 100) == 1
-    assert pool.process_count(None, 3.0, 2) == 2
-    assert pool.process_count(5, 3.0, 100) == 5
-    assert pool.process_count(5, 3.0, 0) == 1
-
-
-@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="needs /proc")
-def test_memory_is_what_the_system_calls_available():
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    assert 0 < pool.available_memory() < total
-
-
-def test_memory_without_proc_is_half_of_the_machine(monkeypatch):
-    def missing(*args, **kwargs):
-        raise FileNotFoundError
-
-    monkeypatch.setattr(pool.Path, "read_text", missing)
-    pages = {"SC_PHYS_PAGES": 2**20, "SC_PAGE_SIZE": 4096}
-    monkeypatch.setattr(os, "sysconf", pages.get)
-    assert pool.available_memory() == 2.0
-    monkeypatch.delattr(os, "sysconf")
-    assert pool.available_memory() == 0.0
 
 
 def test_processes_share_the_cores_and_the_environment_is_restored(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(pool, "usable_cores", lambda: 6)
+    monkeypatch.setattr(_processes, "usable_cores", lambda: 6)
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
     methods = {"threads": planted.threads}
@@ -55,12 +26,6 @@ def test_processes_share_the_cores_and_the_environment_is_restored(
     assert {float(cell[name][0]) for name in cell.colnames[2:]} == {3.0}
     assert os.environ["OMP_NUM_THREADS"] == "5"
     assert "TF_NUM_INTRAOP_THREADS" not in os.environ
-
-
-def test_one_process_leaves_the_environment_alone(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    with pool.shared_threads(1):
-        assert os.environ["OMP_NUM_THREADS"] == "5"
 
 
 def test_importable_methods_pass():

@@ -67,7 +67,7 @@ def test_numbers_of_the_page_are_those_of_the_tables(study, written):
     assert [part.strip() for part in parts[2:5]] == ["250", "0.580", "0.473"]
     assert parts[5].startswith(f" {row['f1']:.2f} (")
     lens = line_of(text, "| SDSS J0946+1006 | 0.823 |")
-    assert "| 0.9526 | yes | OU-200 on cuts, VIS (VIS) |" in lens
+    assert "| 0.9526 | yes | OU-66 on cuts, VIS (VIS) |" in lens
     assert line_of(text, "| SL2S J02176-0513 | 0.958 |").count("could not be had") == 1
     assert line_of(text, "| COSMOS-Web Ring |").count("F277W and F444W have no") == 1
     assert "600 training, 200 validation" in text

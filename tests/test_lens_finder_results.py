@@ -170,7 +170,7 @@ def test_real_lenses_go_to_the_finder_of_most_bands(study):
     assert "at least 0.5: no, 3 of 5.**" in text
     assert "COSMOS-Web Ring 0.269 **(no)**" in text
     # Logits of the corners are -1, 0, 1 and 2, twice.
-    assert "OU-200 on cuts, VIS 6 of 8" in text
+    assert "OU-66 on cuts, VIS 6 of 8" in text
 
 
 def test_all_real_lenses_found_is_a_yes(tmp_path):

@@ -4,11 +4,7 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, wait
 from pathlib import Path
 
-from astroanomaly._contamination_pool import (
-    end_with_parent,
-    process_count,
-    shared_threads,
-)
+from astroanomaly._processes import end_with_parent, process_count, shared_threads
 from astroanomaly._progress import count_bar
 from finders import sets, trainings
 
