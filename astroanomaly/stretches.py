@@ -14,17 +14,12 @@ from keras import ops
 
 from astroanomaly._files import atomic_path
 from astroanomaly._sky import image_sky, sky_noise
+from astroanomaly._stretch_checks import check_sigmas, finite_of, per_band, pixels_of
 from astroanomaly.data.cutouts import Cutouts
 
 _PACKAGE = "astroanomaly"
 # Images that percentiles and the sky's noise are taken from, at most.
 SAMPLE = 4096
-
-
-def _per_band(values) -> tuple[float, ...] | None:
-    if values is None:
-        return None
-    return tuple(float(v) for v in np.atleast_1d(np.asarray(values, np.float64)))
 
 
 class Stretch(keras.layers.Layer):
@@ -82,10 +77,10 @@ class Stretch(keras.layers.Layer):
                 "`percentiles` must be two rising numbers within 0 to 100. "
                 f"Received: {percentiles}"
             )
-        self.vmin, self.vmax = _per_band(vmin), _per_band(vmax)
+        self.vmin, self.vmax = per_band(vmin), per_band(vmax)
         self.percentiles = (float(low), float(high))
         self.per_image = bool(per_image)
-        self.sigmas = _check_sigmas(sigmas, self.per_image)
+        self.sigmas = check_sigmas(sigmas, self.per_image)
         self.bands = None if bands is None else tuple(str(b) for b in bands)
         self._check_range()
 
@@ -123,7 +118,7 @@ class Stretch(keras.layers.Layer):
         ValueError
             If there is no image, or a band holds no finite or only one value.
         """
-        pixels = _pixels(images)
+        pixels = pixels_of(images)
         if isinstance(images, Cutouts):
             self.bands = images.bands
         # Evenly spaced images stand for very many; the extremes come from all.
@@ -134,14 +129,14 @@ class Stretch(keras.layers.Layer):
                 for b in range(pixels.shape[-1])
             ]
             self.vmin, self.vmax = (
-                _per_band(ends) for ends in zip(*ranges, strict=True)
+                per_band(ends) for ends in zip(*ranges, strict=True)
             )
             self._check_range()
         self._adapt_curve(sample)
         return self
 
     def _range_of(self, pixels, sample, band: int) -> list[float]:
-        finite = _finite(sample, band)
+        finite = finite_of(sample, band)
         extremes = {0.0: np.nanmin, 100.0: np.nanmax}
         return [
             extremes[q](pixels) if q in extremes else np.percentile(finite, q)
@@ -221,7 +216,7 @@ class Stretch(keras.layers.Layer):
             each image's own minimum and maximum.
         """
         self._require_range()
-        pixels = _pixels(images)
+        pixels = pixels_of(images)
         if self.per_image and not self.sigmas:
             return np.zeros(len(pixels), int)
         low, span = (np.asarray(part) for part in self._range(pixels))
@@ -246,18 +241,6 @@ class Stretch(keras.layers.Layer):
             partial.write_text(json.dumps(config, indent=1))
 
 
-def _check_sigmas(sigmas, per_image: bool) -> tuple[float, float] | None:
-    if sigmas is None:
-        return None
-    found = _per_band(sigmas)
-    if not per_image or len(found) != 2 or not found[0] < found[1]:
-        raise ValueError(
-            "`sigmas` must be two rising numbers, and `per_image` True. "
-            f"Received: sigmas={sigmas}, per_image={per_image}"
-        )
-    return found
-
-
 def load(path: str | Path) -> Stretch:
     """Read a stretch that :meth:`Stretch.save` wrote.
 
@@ -272,26 +255,6 @@ def load(path: str | Path) -> Stretch:
         The layer, with its range.
     """
     return keras.saving.deserialize_keras_object(json.loads(Path(path).read_text()))
-
-
-def _pixels(images) -> np.ndarray:
-    pixels = images.images if isinstance(images, Cutouts) else np.asarray(images)
-    if pixels.ndim != 4 or len(pixels) == 0:
-        raise ValueError(
-            "`images` must have shape (n, ny, nx, n_bands) with n >= 1. "
-            f"Received: shape {pixels.shape}"
-        )
-    return pixels
-
-
-def _finite(pixels: np.ndarray, band: int) -> np.ndarray:
-    finite = pixels[np.isfinite(pixels)]
-    if finite.size == 0 or finite.min() == finite.max():
-        raise ValueError(
-            f"`images` must hold different finite values in every band; band {band} "
-            f"holds {'none' if finite.size == 0 else f'only {finite[0]}'}."
-        )
-    return finite
 
 
 @keras.saving.register_keras_serializable(_PACKAGE)
@@ -415,7 +378,7 @@ class Asinh(Stretch):
 
     def __init__(self, a=None, softening: float = 2.0, **kwargs):
         super().__init__(**kwargs)
-        self.a = _per_band(a)
+        self.a = per_band(a)
         self.softening = float(softening)
         if self.a is not None and not all(0 < value <= 1 for value in self.a):
             raise ValueError(f"`a` must be within (0, 1]. Received: {a}")
@@ -432,7 +395,7 @@ class Asinh(Stretch):
             return
         noise = [sky_noise(pixels[..., b]) for b in range(pixels.shape[-1])]
         span = np.subtract(self.vmax, self.vmin)
-        self.a = _per_band(np.clip(self.softening * np.array(noise) / span, 1e-6, 1.0))
+        self.a = per_band(np.clip(self.softening * np.array(noise) / span, 1e-6, 1.0))
 
     def _curve(self, x):
         a = np.asarray(self.a)
