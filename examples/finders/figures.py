@@ -208,16 +208,15 @@ def training(run: Run) -> Figure:
     if not axes.lines:
         raise Missing(NO_FINDER)
     axes.axhline(np.log(2), color=_style.GREY, ls=":", lw=1.2)
+    title = "dotted: knows nothing"
     if axes.get_xlim()[0] < 0:
+        title += "\nshaded: clear frames alone"
         axes.axvspan(axes.get_xlim()[0], 0.5, color=_style.PALE, alpha=0.4, lw=0)
     axes.set_ylim(top=min(axes.get_ylim()[1], MOST_LOSS))
     axes.set(xlabel="epoch", ylabel="loss on the validation set")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", color=_style.PALE, lw=0.5)
-    figure.legend(
-        loc="outside right upper",
-        title="dotted: knows nothing\nshaded: clear frames alone",
-    )
+    figure.legend(loc="outside right upper", title=title)
     return figure
 
 
