@@ -219,8 +219,12 @@ class Stretch(keras.layers.Layer):
         pixels = pixels_of(images)
         if self.per_image and not self.sigmas:
             return np.zeros(len(pixels), int)
-        low, span = (np.asarray(part) for part in self._range(pixels))
-        return ((pixels < low) | (pixels > low + span)).sum(axis=(1, 2, 3))
+        if self.per_image:
+            low, span = (np.asarray(part) for part in self._range(pixels))
+            high = low + span
+        else:
+            low, high = np.float32(self.vmin), np.float32(self.vmax)
+        return ((pixels < low) | (pixels > high)).sum(axis=(1, 2, 3))
 
     def get_config(self):
         """Return the settings, the learned range among them."""
