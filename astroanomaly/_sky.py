@@ -34,7 +34,13 @@ def sky_noise(pixels: np.ndarray) -> float:
     2.0
     """
     low, high = np.percentile(pixels[np.isfinite(pixels)], PERCENTILES)
-    return float((high - low) / (_NORMAL[1] - _NORMAL[0]))
+    return float(_normal(low, high)[1])
+
+
+def _normal(low, high) -> tuple:
+    """Return mean and standard deviation of what has these two percentiles."""
+    noise = (high - low) / (_NORMAL[1] - _NORMAL[0])
+    return high - _NORMAL[1] * noise, noise
 
 
 def image_sky(images) -> tuple:
@@ -54,6 +60,5 @@ def image_sky(images) -> tuple:
     from keras import ops
 
     quantiles = [percentile / 100 for percentile in PERCENTILES]
-    found = ops.quantile(images, quantiles, axis=(1, 2), keepdims=True)
-    noise = (found[1] - found[0]) / (_NORMAL[1] - _NORMAL[0])
-    return found[1] - _NORMAL[1] * noise, noise
+    low, high = ops.quantile(images, quantiles, axis=(1, 2), keepdims=True)
+    return _normal(low, high)

@@ -125,6 +125,15 @@ def make_stretch(chosen: dict) -> stretches.Stretch:
     return getattr(stretches, _config.STRETCHES[name])(name=name, **chosen)
 
 
-def stretched(stretch, cutouts) -> np.ndarray:
-    """Stretch cutouts chunk by chunk, which needs little memory beside the result."""
-    return np.concatenate([np.asarray(stretch(c.images)) for c in cutouts.chunks(512)])
+def stretched(stretch, cutouts, out: np.ndarray | None = None) -> np.ndarray:
+    """Stretch cutouts chunk by chunk, which needs little memory beside the result.
+
+    The result is `out` where that is given; it may be the cutouts' own images.
+    """
+    if out is None:
+        out = np.empty(cutouts.images.shape, np.float32)
+    done = 0
+    for chunk in cutouts.chunks(512):
+        out[done : done + len(chunk)] = stretch(chunk.images)
+        done += len(chunk)
+    return out

@@ -153,16 +153,24 @@ class Stretch(keras.layers.Layer):
                 "`adapt` with training images, or pass `vmin` and `vmax`."
             )
 
-    def _range(self, images):
-        if self.per_image and self.sigmas:
+    def _ends(self, images) -> tuple:
+        """Return the lower and the upper end of the range."""
+        if self.sigmas:
             level, noise = image_sky(images)
-            low, high = (level + sigma * noise for sigma in self.sigmas)
-            return low, ops.maximum(high - low, 1e-30)
+            low, high = self.sigmas
+            return level + low * noise, level + high * noise
         if self.per_image:
-            low = ops.min(images, axis=(1, 2), keepdims=True)
-            high = ops.max(images, axis=(1, 2), keepdims=True)
+            return tuple(
+                extreme(images, axis=(1, 2), keepdims=True)
+                for extreme in (ops.min, ops.max)
+            )
+        return np.asarray(self.vmin), np.asarray(self.vmax)
+
+    def _range(self, images) -> tuple:
+        """Return the lower end of the range and its span, float32."""
+        low, high = self._ends(images)
+        if self.per_image:
             return low, ops.maximum(high - low, 1e-30)
-        low, high = np.asarray(self.vmin), np.asarray(self.vmax)
         return low.astype("float32"), (high - low).astype("float32")
 
     def call(self, images):
@@ -216,14 +224,8 @@ class Stretch(keras.layers.Layer):
             each image's own minimum and maximum.
         """
         self._require_range()
-        pixels = pixels_of(images)
-        if self.per_image and not self.sigmas:
-            return np.zeros(len(pixels), int)
-        if self.per_image:
-            low, span = (np.asarray(part) for part in self._range(pixels))
-            high = low + span
-        else:
-            low, high = np.float32(self.vmin), np.float32(self.vmax)
+        pixels = pixels_of(images).astype(np.float32, copy=False)
+        low, high = (np.asarray(end, np.float32) for end in self._ends(pixels))
         return ((pixels < low) | (pixels > high)).sum(axis=(1, 2, 3))
 
     def get_config(self):

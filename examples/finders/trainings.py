@@ -13,6 +13,7 @@ from scipy.special import expit
 import astroanomaly as aa
 from astroanomaly._files import atomic_path
 from astroanomaly._image_model import TURNS, turned
+from astroanomaly._training import stretched
 from astroanomaly.callbacks import (
     Checkpoint,
     load_checkpoint,
@@ -95,6 +96,11 @@ class Finder:
             softening=self.softening, per_image=True, sigmas=SIGMAS, name="asinh"
         )
 
+    @property
+    def late_stretch(self):
+        """Its stretch where that is left to each batch: frames too large to keep."""
+        return self.stretch if self.frame == "whole" else None
+
     def settings(self) -> dict:
         """Return the arguments, as JSON can hold them."""
         return asdict(self) | {"bands": list(self.bands), "seeds": list(self.seeds)}
@@ -146,15 +152,12 @@ def _seen(one: Set, finder: Finder) -> np.ndarray:
 
     Whole frames, too large for that, are stretched batch by batch instead.
     """
-    images = one.seen(finder.view)
-    if finder.frame == "whole":
-        return images
+    cutouts = one.cutouts(finder.view)
+    if finder.late_stretch is not None:
+        return cutouts.images
     # Cuts are in memory already, and ours; others lie on the disk, where they stay.
-    found = images if finder.view.is_cut else np.empty(images.shape, np.float32)
-    for start in range(0, len(images), BATCH):
-        part = slice(start, start + BATCH)
-        found[part] = finder.stretch(np.asarray(images[part]))
-    return found
+    out = cutouts.images if finder.view.is_cut else None
+    return stretched(finder.stretch, cutouts, out)
 
 
 def _begun(folder: Path) -> tuple:
@@ -176,8 +179,7 @@ def _train_until(folder, finder, data, seed, rows, until, n_steps) -> None:
     LOG.info("training %s, epochs %d to %d", folder, done + 1, until)
     model = model or _new(finder, data["train"], seed, n_steps)
     batches = {"batch_size": finder.batch_size, "seed": seed}
-    if finder.frame == "whole":
-        batches["stretch"] = finder.stretch
+    batches["stretch"] = finder.late_stretch
     best = [KeepBest(folder / "best.keras")] if rows is None else []
     model.fit(
         labelled_dataset(*data["train"], rows=rows, **batches),
