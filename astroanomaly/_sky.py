@@ -60,5 +60,6 @@ def image_sky(images) -> tuple:
     from keras import ops
 
     quantiles = [percentile / 100 for percentile in PERCENTILES]
-    low, high = ops.quantile(images, quantiles, axis=(1, 2), keepdims=True)
-    return _normal(low, high)
+    # By index: a tensor inside a graph cannot be unpacked.
+    ends = ops.quantile(images, quantiles, axis=(1, 2), keepdims=True)
+    return _normal(ends[0], ends[1])

@@ -3,6 +3,7 @@
 import astropy.visualization as av
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from astroanomaly import stretches
 from astroanomaly.data.cutouts import Cutouts
@@ -128,6 +129,22 @@ def test_a_batchs_other_images_change_nothing():
     stretch = stretches.Asinh(per_image=True, sigmas=(-5, 1000))
     alone = [np.asarray(stretch(image[None]))[0] for image in images]
     np.testing.assert_array_equal(stretch(images), alone)
+
+
+@pytest.mark.parametrize("kind", ["Linear", "Sqrt", "Log", "Asinh"])
+@pytest.mark.parametrize(
+    "options", [{}, {"per_image": True}, {"per_image": True, "sigmas": (-5, 1000)}]
+)
+def test_in_a_tensorflow_graph_as_outside(kind, options):
+    images = _crowded(5)
+    stretch = getattr(stretches, kind)(**options).adapt(images)
+    for size in (2, None):  # Batches of a fixed size and of any.
+        spec = tf.TensorSpec((size, *images.shape[1:]), tf.float32)
+        data = tf.data.Dataset.from_generator(
+            lambda: iter((images[:2], images[2:4])), output_signature=spec
+        )
+        found = np.concatenate([batch.numpy() for batch in data.map(stretch)])
+        np.testing.assert_allclose(found, stretch(images[:4]), atol=1e-6)
 
 
 def test_saved_stretch_is_the_same(tmp_path):
