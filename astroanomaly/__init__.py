@@ -14,7 +14,6 @@ _MODULES = (
     "calibration",
     "callbacks",
     "classification",
-    "classifier_detector",
     "comparison",
     "contamination",
     "data",
@@ -39,7 +38,7 @@ _MODULES = (
 )
 _NAMES = {
     "AnomalyDetector": "detector",
-    "ClassifierDetector": "classifier_detector",
+    "ClassifierDetector": "detector.classifier",
     "load_detector": "detector",
     "Cutouts": "data.cutouts",
     "CutoutStream": "data.stream",

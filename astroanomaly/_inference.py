@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from astroanomaly._auc import binomial_interval
 from astroanomaly._join import bin_masks, is_missing
-from astroanomaly._levels import checked_scores
+from astroanomaly.calibration._levels import checked_scores
 
 _CELLS = 2_000_000
 

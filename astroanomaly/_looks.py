@@ -3,7 +3,7 @@
 import numpy as np
 
 from astroanomaly import interpret, plots
-from astroanomaly.classifier_detector import ClassifierDetector
+from astroanomaly.detector.classifier import ClassifierDetector
 from astroanomaly.plots._pictures import number
 from astroanomaly.plots.interpret import ANOMALY_LABELS, LENS_LABELS
 

@@ -212,7 +212,7 @@ def check_request(method: str, out: str | Path) -> Path:
 
 def _detector(run, method: str, logit: bool):
     """Give the detector of a run, and see that it can be looked at so."""
-    from astroanomaly.classifier_detector import ClassifierDetector
+    from astroanomaly.detector.classifier import ClassifierDetector
 
     detector = getattr(run, "detector", run)
     if isinstance(detector, ClassifierDetector):

@@ -294,7 +294,7 @@ class _Chain:
     def evaluate(self, table):
         """Compare with the truth and with the baselines, on the same images."""
         from astroanomaly import evaluation
-        from astroanomaly._training import stretched
+        from astroanomaly.runs._training import stretched
 
         with self.stages.stage("Evaluating beside the baselines"):
             train = self.run.read(self.cutouts / "train", n_workers=self.n_workers)

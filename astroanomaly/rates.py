@@ -15,9 +15,9 @@ from scipy.stats import betabinom, binomtest
 
 from astroanomaly import _inference
 from astroanomaly._auc import binomial_interval
-from astroanomaly._levels import checked_level, exact_fraction
 from astroanomaly._score_table import numbers, require, texts
 from astroanomaly.calibration import Calibration
+from astroanomaly.calibration._levels import checked_level, exact_fraction
 
 __all__ = ["detection_rates", "false_positive_check", "rates_markdown"]
 

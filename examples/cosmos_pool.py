@@ -10,8 +10,8 @@ from scipy.stats import rankdata
 
 from astroanomaly import evaluation, runs, survey
 from astroanomaly._files import atomic_path
-from astroanomaly._training import stretched
 from astroanomaly.data.resize import background
+from astroanomaly.runs._training import stretched
 
 COMPONENTS = (5, 10, 20)
 REFERENCE = "second_source"

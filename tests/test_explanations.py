@@ -8,8 +8,8 @@ from keras import layers
 
 import astroanomaly as aa
 from astroanomaly import explanations
-from astroanomaly.classifier_detector import ClassifierDetector
 from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.detector.classifier import ClassifierDetector
 from astroanomaly.explanations import check_request, explain
 from astroanomaly.stretches import Linear
 

@@ -92,7 +92,7 @@ def test_the_readme_is_one_screen_with_two_commands():
 
 
 def test_the_settings_page_names_every_key_and_default():
-    from astroanomaly._config import SCHEMA
+    from astroanomaly.runs._config import SCHEMA
 
     text = (ROOT / "docs" / "run_folder.md").read_text(encoding="utf-8")
     for table, keys in SCHEMA.items():

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.ticker import PercentFormatter
 
 from astroanomaly import classification, evaluation
-from astroanomaly._finder_counts import checked_sets, checked_threshold
+from astroanomaly.classification._counts import checked_sets, checked_threshold
 
 from ._style import CYCLE, GREY, LINES, new_axes, plain, styled
 

@@ -6,7 +6,7 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly import _score_table
-from astroanomaly._finder_counts import checked_sets, checked_threshold
+from astroanomaly.classification._counts import checked_sets, checked_threshold
 
 from ._finder_curves import MARKERS, percent, purity_completeness, roc_curves
 from ._style import (

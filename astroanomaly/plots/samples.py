@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
 from astroanomaly import _score_table
-from astroanomaly._levels import checked_scores
+from astroanomaly.calibration._levels import checked_scores
 
 from . import _panels
 from ._style import BLUE, GREY, INK, LINES, new_axes, number_decades, styled

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from astroanomaly._auc import _areas, _interval
-from astroanomaly._contamination_files import read_cells, score_columns
-from astroanomaly._contamination_losses import _combined
+from astroanomaly.contamination._files import read_cells, score_columns
+from astroanomaly.contamination._losses import _combined
 
 N_REPEATS = 1000
 

@@ -9,8 +9,8 @@ import numpy as np
 import astroanomaly as aa
 from astroanomaly import callbacks, sample_statistics
 from astroanomaly._files import atomic_path
-from astroanomaly._training import stretched
 from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.runs._training import stretched
 from contaminated.methods import growing_optimizers
 
 LOG = logging.getLogger("contamination")

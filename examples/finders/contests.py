@@ -4,7 +4,7 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly._auc import auc_difference, aucs
-from astroanomaly._finder_counts import rate
+from astroanomaly.classification._counts import rate
 from finders import headline, shown
 from finders.samples import Run
 

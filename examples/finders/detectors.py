@@ -11,8 +11,8 @@ from lenses.scores import score as every_score
 from sklearn.ensemble import IsolationForest
 
 import astroanomaly as aa
-from astroanomaly._training import stretched
 from astroanomaly.models.schedules import OneCycle
+from astroanomaly.runs._training import stretched
 from finders import features
 from finders.kept import current, keep
 from finders.sets import BANDS, Set, View

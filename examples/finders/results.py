@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from astroanomaly import classification
 from astroanomaly._files import atomic_path
-from astroanomaly._finder_counts import rate
+from astroanomaly.classification._counts import rate
 from finders import contests, focus, headline, shown
 from finders.samples import TOGETHER, Run
 

@@ -10,7 +10,7 @@ from astropy.table import Table, vstack
 
 from astroanomaly import _score_table, rates
 from astroanomaly._files import atomic_path
-from astroanomaly._levels import required_size
+from astroanomaly.calibration._levels import required_size
 from lenses import headline, pairs, published
 from lenses.samples import (
     PARTS,

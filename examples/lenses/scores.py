@@ -11,9 +11,9 @@ from sklearn.ensemble import IsolationForest
 
 from astroanomaly import baselines, runs
 from astroanomaly._files import atomic_path
-from astroanomaly._training import stretched
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.detector import AnomalyDetector
+from astroanomaly.runs._training import stretched
 from lenses.ceiling import Ceiling
 
 LOG = logging.getLogger("deeplense")

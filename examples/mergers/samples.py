@@ -8,8 +8,8 @@ from astropy.table import Table, vstack
 from studies import Missing
 
 from astroanomaly import _score_table
-from astroanomaly._levels import required_size
 from astroanomaly.calibration import Calibration
+from astroanomaly.calibration._levels import required_size
 from mergers.paper import LEVELS, RATIO_BINS, RATIO_EDGES, SCORES
 
 WITHOUT = ("pre_merger_alone", "pre_merger_blended")

@@ -9,9 +9,9 @@ from astropy.table import Table, hstack, vstack
 
 from astroanomaly import baselines, morphology, runs, simulate
 from astroanomaly._files import atomic_path
-from astroanomaly._training import stretched
 from astroanomaly.data.cutouts import Cutouts, concatenate
 from astroanomaly.data.fits import write_cutouts
+from astroanomaly.runs._training import stretched
 
 LOG = logging.getLogger("mergers")
 SCORES = ("peak_score", "residual_score", "feature_score", "total_score")
