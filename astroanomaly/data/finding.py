@@ -7,12 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from astroanomaly.data import headers
-from astroanomaly.data.arrays import (
-    ExtensionSource,
-    from_array,
-    from_cube,
-    from_numpy,
-)
+from astroanomaly.data.arrays import ExtensionSource, from_array, from_cube, from_numpy
 from astroanomaly.data.files import (
     EXTENSIONS,
     PLANES,

@@ -13,13 +13,7 @@ from astropy.table import Table
 from astroanomaly.data import headers
 from astroanomaly.data.arrays import numbered
 from astroanomaly.data.catalog import pixel_columns, sky_columns
-from astroanomaly.data.files import (
-    FILES,
-    SINGLE,
-    Layout,
-    find_image,
-    find_images,
-)
+from astroanomaly.data.files import FILES, SINGLE, Layout, find_image, find_images
 from astroanomaly.data.planes import BadCutout, list_images, open_fits, stem
 from astroanomaly.data.prepare import RawCutout, Settings
 from astroanomaly.data.resize import same_scale

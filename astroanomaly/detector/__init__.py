@@ -6,28 +6,20 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly import scoring
-from astroanomaly.calibration import Calibration, warn_if_shifted
+from astroanomaly.calibration import Calibration
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.detector import _files
-from astroanomaly.detector._conventions import OutlierConventions
+from astroanomaly.detector._base import Detector
 from astroanomaly.detector._files import load_detector
 from astroanomaly.detector._image_model import ImageModel
-from astroanomaly.detector._scored import (
-    BLOCK,
-    ScoreTable,
-    blocks_of,
-    measure,
-    ranked,
-    require,
-    stacked,
-)
+from astroanomaly.detector._scored import BLOCK, ScoreTable, blocks_of, measure, require
 from astroanomaly.latent.objective import check_weight
 from astroanomaly.residual_modes import ResidualModes
 
 __all__ = ["AnomalyDetector", "load_detector"]
 
 
-class AnomalyDetector(OutlierConventions):
+class AnomalyDetector(Detector):
     """Score cutouts by how far they are from what the model can draw.
 
     Parameters
@@ -111,16 +103,6 @@ class AnomalyDetector(OutlierConventions):
         self._calibrations: dict[str, Calibration] = {}
 
     @property
-    def model(self):
-        """The trained model."""
-        return self._images.model
-
-    @property
-    def stretch(self):
-        """The stretch that the model was trained with."""
-        return self._images.stretch
-
-    @property
     def encoder(self):
         """The trained encoder, if there is one."""
         return self._images.encoder
@@ -136,19 +118,9 @@ class AnomalyDetector(OutlierConventions):
         return self._images.method
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Shape (ny, nx, n_bands) of the images that the model takes."""
-        return self._images.image_shape
-
-    @property
     def views(self) -> int:
         """Turned and mirrored views of an image that are reconstructed."""
         return self._images.views
-
-    @property
-    def bands(self) -> tuple[str, ...] | None:
-        """Names of the bands, None when the stretch was adapted to an array."""
-        return self.stretch.bands
 
     def use(self, method) -> "AnomalyDetector":
         """Choose another latent method; each keeps its own calibration.
@@ -180,11 +152,6 @@ class AnomalyDetector(OutlierConventions):
     def noise(self) -> scoring.ResidualNoise | None:
         """The residual noise of the method in use, None before it is measured."""
         return self._noise.get(self.method)
-
-    @property
-    def levels(self) -> tuple:
-        """Levels of the calibration in per cent; empty before it."""
-        return () if self.calibration is None else self.calibration.levels
 
     def measure_noise(self, cutouts: Cutouts) -> "AnomalyDetector":
         """Measure the noise and the modes of the residuals of ordinary objects.
@@ -257,9 +224,6 @@ class AnomalyDetector(OutlierConventions):
             if len(part):
                 rows = measure(*parts, part, self.score_name, self.w)
             yield rows, part.skipped
-
-    def _raw_scores(self, cutouts) -> tuple[Table, int]:
-        return stacked(self.score_blocks(cutouts))
 
     def calibrate(self, cutouts, levels=(90, 95, 99)) -> "AnomalyDetector":
         """Set thresholds from the scores of ordinary objects.
@@ -356,11 +320,7 @@ class AnomalyDetector(OutlierConventions):
             As :meth:`score`.
         """
         self._calibrated()
-        warn_if_shifted(self.calibration.scores, np.asarray(rows["anomaly_score"]))
-        table = ranked(rows, self.calibration)
-        table.meta = {**self.settings(), "n_skipped": int(n_skipped)}
-        table.detector = self
-        return table
+        return self._ranked(rows, n_skipped)
 
     def explain(self, cutouts: Cutouts) -> dict[str, np.ndarray]:
         """Give what the scores were made from.
@@ -387,21 +347,6 @@ class AnomalyDetector(OutlierConventions):
         if self.noise is not None:
             parts["significance"] = self.noise.significance(images, reconstructed)
         return parts
-
-    def features(self, cutouts: Cutouts) -> np.ndarray:
-        """Compute the model's features, such as the critic's last convolution.
-
-        Parameters
-        ----------
-        cutouts : Cutouts
-            Objects to look at.
-
-        Returns
-        -------
-        ndarray of shape (n, d)
-            Features in the cutouts' order.
-        """
-        return self._images.features(self._images.stretched(cutouts))
 
     def settings(self) -> dict:
         """Tell how scores are made, in plain values that JSON and FITS can hold.

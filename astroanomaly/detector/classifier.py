@@ -6,27 +6,20 @@ import numpy as np
 from astropy.table import Table
 from scipy.special import expit
 
-from astroanomaly.calibration import Calibration, warn_if_shifted
+from astroanomaly.calibration import Calibration
 from astroanomaly.classification import ProbabilityCalibration
 from astroanomaly.data.cutouts import FLAG_CLIPPED, Cutouts
 from astroanomaly.data.labelled import check_labels
 from astroanomaly.detector import _files
-from astroanomaly.detector._conventions import OutlierConventions
-from astroanomaly.detector._scored import (
-    BLOCK,
-    ScoreTable,
-    blocks_of,
-    ranked,
-    require,
-    stacked,
-)
+from astroanomaly.detector._base import Detector
+from astroanomaly.detector._scored import BLOCK, ScoreTable, blocks_of, require
 from astroanomaly.detector._stretched_model import StretchedModel
 
 # Columns that every score table has, and of which a classifier has none.
 _NONE = ("residual_score", "feature_score", "peak_score", "latent_norm")
 
 
-class ClassifierDetector(OutlierConventions):
+class ClassifierDetector(Detector):
     """Score cutouts by how much a classifier takes them for lenses.
 
     The `anomaly_score` is the classifier's logit, lens minus non-lens: it ranks on
@@ -85,26 +78,6 @@ class ClassifierDetector(OutlierConventions):
         self.probability_calibration: ProbabilityCalibration | None = None
 
     @property
-    def model(self):
-        """The trained classifier."""
-        return self._images.model
-
-    @property
-    def stretch(self):
-        """The stretch that the classifier was trained with."""
-        return self._images.stretch
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Shape (ny, nx, n_bands) of the images that the classifier takes."""
-        return self._images.image_shape
-
-    @property
-    def bands(self) -> tuple[str, ...] | None:
-        """Names of the bands, None when the stretch was adapted to an array."""
-        return self.stretch.bands
-
-    @property
     def threshold(self) -> float:
         """P(lens), uncalibrated, from which on an object is called a lens."""
         return self.model.threshold
@@ -112,11 +85,6 @@ class ClassifierDetector(OutlierConventions):
     @threshold.setter
     def threshold(self, value: float):
         self.model.threshold = value
-
-    @property
-    def levels(self) -> tuple:
-        """Levels of the calibration in per cent; empty before it."""
-        return () if self.calibration is None else self.calibration.levels
 
     def probability(self, cutouts, calibrated: bool = False) -> np.ndarray:
         """Compute P(lens).
@@ -213,17 +181,6 @@ class ClassifierDetector(OutlierConventions):
     def _logits(self, cutouts) -> np.ndarray:
         return np.asarray(self._raw_scores(cutouts)[0]["anomaly_score"])
 
-    def _raw_scores(self, cutouts) -> tuple[Table, int]:
-        return stacked(self.score_blocks(cutouts))
-
-    def _calibrated(self) -> Calibration:
-        if self.calibration is None:
-            raise ValueError(
-                "the detector is not calibrated, so it has no levels: call "
-                "`calibrate` with ordinary objects first."
-            )
-        return self.calibration
-
     def score_blocks(self, cutouts, block: int = BLOCK, start: int = 0):
         """Score cutouts block by block, for surveys larger than memory.
 
@@ -314,32 +271,12 @@ class ClassifierDetector(OutlierConventions):
             As :meth:`score`.
         """
         logits = np.asarray(rows["anomaly_score"])
-        if self.calibration is not None:
-            warn_if_shifted(self.calibration.scores, logits)
         rows = Table(rows)
         rows["p_lens"] = expit(logits)
         if self.probability_calibration is not None:
             rows["p_lens_calibrated"] = self.probability_calibration.apply(logits)
         rows["is_lens"] = rows["p_lens"] >= self.threshold
-        table = ranked(rows, self.calibration)
-        table.meta = {**self.settings(), "n_skipped": int(n_skipped)}
-        table.detector = self
-        return table
-
-    def features(self, cutouts: Cutouts) -> np.ndarray:
-        """Compute what the classifier's last layer before the outputs says.
-
-        Parameters
-        ----------
-        cutouts : Cutouts
-            Objects to look at.
-
-        Returns
-        -------
-        ndarray of shape (n, d)
-            Features in the cutouts' order.
-        """
-        return self._images.features(self._images.stretched(cutouts))
+        return self._ranked(rows, n_skipped)
 
     def explain(self, cutouts: Cutouts) -> dict[str, np.ndarray]:
         """Give the images as the classifier sees them; it reconstructs nothing.

@@ -6,11 +6,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from astroanomaly._distributions import distributions
-from astroanomaly.models._autoencoder import (
-    Autoencoder,
-    PriorMixin,
-    mean_squared_error,
-)
+from astroanomaly.models._autoencoder import Autoencoder, PriorMixin, mean_squared_error
 from astroanomaly.models.networks import _initializers
 from astroanomaly.models.training import stateless_seed
 

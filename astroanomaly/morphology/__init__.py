@@ -16,12 +16,7 @@ from astropy.table import Table
 from astroanomaly._cores import usable_cores
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.data.workers import ordered, worker_count
-from astroanomaly.morphology._measure import (
-    FEATURES,
-    NUMBERS,
-    Settings,
-    measure_batch,
-)
+from astroanomaly.morphology._measure import FEATURES, NUMBERS, Settings, measure_batch
 from astroanomaly.morphology._outliers import KMeansOutliers, baseline_scores
 from astroanomaly.simulate._extras import require
 
