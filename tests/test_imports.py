@@ -2,6 +2,7 @@ import ast
 import os
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -217,3 +218,13 @@ def test_files_stay_short(path):
         if isinstance(node, ast.FunctionDef)
     ]
     assert max(lines, default=0) < 70
+
+
+def test_no_room_is_left_out_by_git():
+    # A pattern without a slash before its end holds at every depth; ruff obeys too.
+    lines = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    anywhere = [line.rstrip("/") for line in lines if "/" not in line.rstrip("/")]
+    assert "__pycache__" in anywhere
+    for path in SOURCES:
+        for part in path.relative_to(ROOT).parts:
+            assert not any(fnmatch(part, pattern) for pattern in anywhere), path

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from astropy.table import Table
 
-from astroanomaly.runs import _config, _folder, _settings
 from astroanomaly._files import new_folder
 from astroanomaly._labels import read_labels
+from astroanomaly.runs import _config, _folder, _settings
 from astroanomaly.runs._objects import TrainingObjects, pixel_hashes
 
 __all__ = ["Run", "calibrate", "load_run", "pixel_hashes", "train"]

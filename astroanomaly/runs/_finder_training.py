@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from astroanomaly.runs import _builders
 from astroanomaly._files import atomic_path
+from astroanomaly.data.labelled import class_weights, labelled_dataset
+from astroanomaly.detector.classifier import ClassifierDetector
+from astroanomaly.keep_best import KeepBest
+from astroanomaly.runs import _builders
 from astroanomaly.runs._fitting import Fitting
 from astroanomaly.runs._training import make_stretch
-from astroanomaly.detector.classifier import ClassifierDetector
-from astroanomaly.data.labelled import class_weights, labelled_dataset
-from astroanomaly.keep_best import KeepBest
 
 
 class FinderTraining(Fitting):

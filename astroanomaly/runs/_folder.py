@@ -6,9 +6,9 @@ import tomllib
 from pathlib import Path
 
 from astroanomaly import __version__
-from astroanomaly.runs import _config
 from astroanomaly._files import atomic_path
 from astroanomaly._versions import versions
+from astroanomaly.runs import _config
 
 FORMAT = 1
 _CONFIG, _OBJECTS = "config.toml", "training_objects.json"

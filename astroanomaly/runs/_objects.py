@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from astroanomaly.runs import _config, _folder
 from astroanomaly._labels import check_same, read_labels
+from astroanomaly.runs import _config, _folder
 
 
 class TrainingObjects:

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from astroanomaly import callbacks, stretches
-from astroanomaly.runs import _builders, _config
 from astroanomaly._files import atomic_path
-from astroanomaly.runs._fitting import Fitting
 from astroanomaly.data.pipeline import dataset
 from astroanomaly.detector import AnomalyDetector
+from astroanomaly.runs import _builders, _config
+from astroanomaly.runs._fitting import Fitting
 
 
 class Training(Fitting):

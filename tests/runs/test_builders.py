@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from astroanomaly import models
-from astroanomaly.runs import _builders, _config
 from astroanomaly.models import WGANGP
 from astroanomaly.models.schedules import OneCycle
+from astroanomaly.runs import _builders, _config
 
 SHAPE = (32, 32, 1)
 

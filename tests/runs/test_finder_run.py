@@ -11,11 +11,11 @@ import pytest
 from rings import rings
 
 from astroanomaly import cli, runs, survey
-from astroanomaly.runs._finder_training import FinderTraining
 from astroanomaly.callbacks import load_checkpoint
-from astroanomaly.detector.classifier import ClassifierDetector
 from astroanomaly.data.fits import write_cutouts
+from astroanomaly.detector.classifier import ClassifierDetector
 from astroanomaly.models import LensFinder
+from astroanomaly.runs._finder_training import FinderTraining
 
 CONFIG = """
 [model]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from rings import rings
 
+from astroanomaly.models import LensFinder
 from astroanomaly.runs import _config
 from astroanomaly.runs._finder_training import FinderTraining, parts
-from astroanomaly.models import LensFinder
 from astroanomaly.stretches import Asinh, Linear
 
 TOYS = rings(24, 1)

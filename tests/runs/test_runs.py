@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from astroanomaly import runs
-from astroanomaly.runs import _training
 from astroanomaly.detector import load_detector
 from astroanomaly.models import WGANGP
+from astroanomaly.runs import _training
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = {

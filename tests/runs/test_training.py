@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from astroanomaly import stretches
-from astroanomaly.runs import _config
-from astroanomaly.runs._training import Training, make_stretch, stretched
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.models import WGANGP
+from astroanomaly.runs import _config
+from astroanomaly.runs._training import Training, make_stretch, stretched
 
 
 def test_the_settings_name_the_stretch():
