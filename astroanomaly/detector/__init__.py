@@ -12,7 +12,7 @@ from astroanomaly.detector import _files
 from astroanomaly.detector._base import Detector
 from astroanomaly.detector._files import load_detector
 from astroanomaly.detector._image_model import ImageModel
-from astroanomaly.detector._scored import BLOCK, ScoreTable, blocks_of, measure, require
+from astroanomaly.detector._scored import ScoreTable, measure, require
 from astroanomaly.latent.objective import check_weight
 from astroanomaly.residual_modes import ResidualModes
 
@@ -187,43 +187,22 @@ class AnomalyDetector(Detector):
             self._modes[self.method] = modes
         return self
 
-    def score_blocks(self, cutouts, block: int = BLOCK, start: int = 0):
-        """Score cutouts block by block, for surveys larger than memory.
-
-        Parameters
-        ----------
-        cutouts : Cutouts or CutoutStream
-            What to score.
-        block : int, optional
-            Objects per block.
-        start : int, optional
-            Object to start at (a stream only).
-
-        Yields
-        ------
-        rows : Table or None
-            Scores of one block in its own order, not yet calibrated; None when
-            nothing of it could be read.
-        skipped : Table
-            What of this block could not be read.
-        """
+    def _check_measured(self) -> None:
         if self.noise is None:
             raise ValueError(
                 "the detector has not measured its residual noise for the method "
                 f"{self.method!r}: call `calibrate` (or `measure_noise`) first."
             )
-        parts = (self._images, self.noise, self._modes.get(self.method))
-        if self.score_name == "orthogonal" and parts[2] is None:
+        if self.score_name == "orthogonal" and self.method not in self._modes:
             raise ValueError(
                 'the score "orthogonal" needs at least '
                 f"{ResidualModes.LEAST} objects to measure the residual modes on: call "
                 "`measure_noise` with more ordinary objects."
             )
-        for part in blocks_of(cutouts, block, start):
-            rows = None
-            if len(part):
-                rows = measure(*parts, part, self.score_name, self.w)
-            yield rows, part.skipped
+
+    def _measured(self, cutouts: Cutouts) -> Table:
+        parts = (self._images, self.noise, self._modes.get(self.method))
+        return measure(*parts, cutouts, self.score_name, self.w)
 
     def calibrate(self, cutouts, levels=(90, 95, 99)) -> "AnomalyDetector":
         """Set thresholds from the scores of ordinary objects.

@@ -5,14 +5,14 @@ from astropy.table import Table
 
 from astroanomaly.calibration import Calibration, warn_if_shifted
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.detector._scored import ScoreTable, ranked, stacked
+from astroanomaly.detector._scored import BLOCK, ScoreTable, blocks_of, ranked, stacked
 
 
 class Detector:
     """A model with its stretch that ranks cutouts, and says which are outliers.
 
     A detector sets ``_images``, a :class:`StretchedModel`, and has `calibration` (None
-    before it is calibrated), ``score_blocks`` and ``settings``.
+    before it is calibrated), ``settings`` and ``_measured``, which scores one block.
 
     scikit-learn's outlier detectors are kept to: in `score_samples`,
     `decision_function` and `predict` low and negative is strange.
@@ -51,6 +51,33 @@ class Detector:
                 "`calibrate` with ordinary objects first."
             )
         return self.calibration
+
+    def score_blocks(self, cutouts, block: int = BLOCK, start: int = 0):
+        """Score cutouts block by block, for surveys larger than memory.
+
+        Parameters
+        ----------
+        cutouts : Cutouts or CutoutStream
+            What to score.
+        block : int, optional
+            Objects per block.
+        start : int, optional
+            Object to start at (a stream only).
+
+        Yields
+        ------
+        rows : Table or None
+            Scores of one block in its own order, not yet calibrated; None when
+            nothing of it could be read.
+        skipped : Table
+            What of this block could not be read.
+        """
+        self._check_measured()
+        for part in blocks_of(cutouts, block, start):
+            yield self._measured(part) if len(part) else None, part.skipped
+
+    def _check_measured(self) -> None:
+        """Refuse to score before what the scores need is measured."""
 
     def _raw_scores(self, cutouts) -> tuple[Table, int]:
         return stacked(self.score_blocks(cutouts))

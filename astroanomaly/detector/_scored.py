@@ -102,14 +102,36 @@ def measure(image_model, noise, modes, cutouts, ranking: str, w: float) -> Table
         # It sorts all pixels, so it is there for those who ask for it.
         scores["wasserstein_score"] = scoring.wasserstein_score(images, drawn)
     scores["latent_norm"] = norm
-    flag = np.array(cutouts.table["flag"], np.int32)
-    flag |= FLAG_CLIPPED * (image_model.count_clipped(cutouts) > 0)
-    flag |= FLAG_NOT_CONVERGED * ~converged
+    columns = {"anomaly_score": scores[f"{ranking}_score"], **scores}
+    return rows_of(image_model, cutouts, columns, FLAG_NOT_CONVERGED * ~converged)
+
+
+def rows_of(stretched_model, cutouts, columns: dict, flag=0) -> Table:
+    """Return scores as rows of a table, in the cutouts' order.
+
+    Parameters
+    ----------
+    stretched_model : StretchedModel
+        Its stretch says which images have clipped pixels.
+    cutouts : Cutouts
+        The objects.
+    columns : dict of ndarray of shape (n,), or float
+        Scores by name.
+    flag : ndarray of int of shape (n,), optional
+        Bits beside those of the reading and of clipped pixels.
+
+    Returns
+    -------
+    Table
+        `object_id`, `file`, `ra`, `dec`, the columns and `flag`.
+    """
     rows = Table(cutouts.table["object_id", "file", "ra", "dec"])
-    rows["anomaly_score"] = scores[f"{ranking}_score"]
-    for name, column in scores.items():
+    for name, column in columns.items():
         rows[name] = column
-    rows["flag"] = flag
+    flags = np.array(cutouts.table["flag"], np.int32)
+    flags |= FLAG_CLIPPED * (stretched_model.count_clipped(cutouts) > 0)
+    flags |= flag
+    rows["flag"] = flags
     return rows
 
 

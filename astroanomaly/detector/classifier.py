@@ -8,11 +8,11 @@ from scipy.special import expit
 
 from astroanomaly.calibration import Calibration
 from astroanomaly.classification import ProbabilityCalibration
-from astroanomaly.data.cutouts import FLAG_CLIPPED, Cutouts
+from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.data.labelled import check_labels
 from astroanomaly.detector import _files
 from astroanomaly.detector._base import Detector
-from astroanomaly.detector._scored import BLOCK, ScoreTable, blocks_of, require
+from astroanomaly.detector._scored import ScoreTable, require, rows_of
 from astroanomaly.detector._stretched_model import StretchedModel
 
 # Columns that every score table has, and of which a classifier has none.
@@ -181,29 +181,6 @@ class ClassifierDetector(Detector):
     def _logits(self, cutouts) -> np.ndarray:
         return np.asarray(self._raw_scores(cutouts)[0]["anomaly_score"])
 
-    def score_blocks(self, cutouts, block: int = BLOCK, start: int = 0):
-        """Score cutouts block by block, for surveys larger than memory.
-
-        Parameters
-        ----------
-        cutouts : Cutouts or CutoutStream
-            What to score.
-        block : int, optional
-            Objects per block.
-        start : int, optional
-            Object to start at (a stream only).
-
-        Yields
-        ------
-        rows : Table or None
-            Logits of one block in its own order; None when nothing of it could be
-            read.
-        skipped : Table
-            What of this block could not be read.
-        """
-        for part in blocks_of(cutouts, block, start):
-            yield self._measured(part) if len(part) else None, part.skipped
-
     def _measured(self, cutouts: Cutouts) -> Table:
         images = self._images.stretched(cutouts)
         logits = self._images.of_images("logit", images).astype(np.float64)
@@ -213,14 +190,8 @@ class ClassifierDetector(Detector):
                 f"NaN or infinity in {(~finite).sum()} of {len(finite)} images, the "
                 f"first of them {cutouts.object_ids[int(np.argmin(finite))]!r}."
             )
-        rows = Table(cutouts.table["object_id", "file", "ra", "dec"])
-        rows["anomaly_score"] = logits
-        for name in _NONE:
-            rows[name] = np.full(len(rows), np.nan)
-        flag = np.array(cutouts.table["flag"], np.int32)
-        flag |= FLAG_CLIPPED * (self._images.count_clipped(cutouts) > 0)
-        rows["flag"] = flag
-        return rows
+        columns = {"anomaly_score": logits, **dict.fromkeys(_NONE, np.nan)}
+        return rows_of(self._images, cutouts, columns)
 
     def score(self, cutouts) -> ScoreTable:
         """Score cutouts and rank them.

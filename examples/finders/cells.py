@@ -288,13 +288,12 @@ def settings(record: dict) -> str:
     size = record.get("size", 0)
     for name, told in record.get("finders", {}).items():
         soft = told.get("softening")
-        side = View(told["frame"], tuple(told["bands"])).side(size)
-        frame = shown.FRAMES[told["frame"]].format(side=side)
+        view = View(told["frame"], tuple(told["bands"]))
         lines.append(
             (
                 shown.finder_name(name),
                 ", ".join(told["bands"]),
-                frame,
+                f'{view.side(size)} pixels of {view.pixel_scale:.1f}"',
                 f"asinh, {soft:g} σ of the sky" if soft else "linear",
                 f"{told.get('first_epochs', 0)} + {told['epochs']}",
                 len(told["seeds"]),

@@ -9,12 +9,6 @@ HALF, ONE_PERCENT = "half", "one_percent"
 RULES = {HALF: "0.5", ONE_PERCENT: "1% of non-lenses"}
 RATE = 0.01
 FIVE = 0.05
-FRAMES = {
-    "whole": '{side} pixels of 0.1"',
-    "binned": '{side} pixels of 0.3"',
-    "cut": '{side} pixels of 0.1"',
-    "half": '{side} pixels of 0.2"',
-}
 SETS = {
     "single train": "train",
     "single test": "test",

@@ -15,16 +15,6 @@ pytest.importorskip("statmorph")
 pytest.importorskip("photutils")
 
 
-@pytest.fixture(scope="module")
-def disc():
-    return galaxy(48, 1, 4.0, 500, axis_ratio=0.7)
-
-
-@pytest.fixture(scope="module")
-def measured(disc):
-    return measure(cutouts_of(disc))
-
-
 def _concentration(n, effective):
     """5 log10(r80 / r20) within 1.5 Petrosian radii (Lotz et al. 2004, eq. 5)."""
 

@@ -16,16 +16,6 @@ pytest.importorskip("statmorph")
 pytest.importorskip("photutils")
 
 
-@pytest.fixture(scope="module")
-def disc():
-    return galaxy(48, 1, 4.0, 500, axis_ratio=0.7)
-
-
-@pytest.fixture(scope="module")
-def measured(disc):
-    return measure(cutouts_of(disc))
-
-
 # --- what cannot be measured -----------------------------------------------------
 
 
