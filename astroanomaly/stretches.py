@@ -225,6 +225,8 @@ class Stretch(keras.layers.Layer):
         """
         self._require_range()
         pixels = pixels_of(images).astype(np.float32, copy=False)
+        if self.per_image and not self.sigmas:
+            return np.zeros(len(pixels), int)
         low, high = (np.asarray(end, np.float32) for end in self._ends(pixels))
         return ((pixels < low) | (pixels > high)).sum(axis=(1, 2, 3))
 
