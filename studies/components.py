@@ -1,4 +1,4 @@
-"""Principal components with the face of a model, for a detector to score with."""
+"""Principal components as a model, for a detector to score with."""
 
 import numpy as np
 from sklearn.decomposition import PCA
