@@ -41,14 +41,7 @@ class Sources(NamedTuple):
 
     mask: np.ndarray  # of the source in the centre, empty without one
     flux: float  # of the source in the centre, 0 without one
-    others: np.ndarray  # fluxes of the other sources in the detector's frame
-
-    @property
-    def ratio(self) -> float:
-        """Flux of the brightest other source over that in the centre."""
-        if not len(self.others):
-            return 0.0
-        return float(self.others.max() / self.flux) if self.flux > 0 else np.inf
+    ratio: float  # flux of the brightest other source in the frame over that
 
 
 def sky_noise(image: np.ndarray) -> float:
@@ -84,10 +77,12 @@ def segment(image: np.ndarray) -> Sources:
     within = np.isin(place, crop_or_pad(place, (FRAME, FRAME)))
     seen = np.bincount(labels[within], minlength=n + 1) >= 25
     rest = [k for k in range(1, n + 1) if seen[k] and real[k] and k != centre]
-    held = np.where(within, net, 0.0)
-    others = np.atleast_1d(ndimage.sum_labels(held, labels, rest)) if rest else []
     mask = labels == centre
-    return Sources(mask, float(net[mask].sum()), np.asarray(others, float))
+    flux, ratio = float(net[mask].sum()), 0.0
+    if rest:
+        brightest = ndimage.sum_labels(np.where(within, net, 0.0), labels, rest).max()
+        ratio = float(brightest / flux) if flux > 0 else np.inf
+    return Sources(mask, flux, ratio)
 
 
 def composites(cutouts: aa.Cutouts, per_object: int, seed: int) -> aa.Cutouts:
@@ -219,8 +214,8 @@ def prepare(data: Path, out: Path, seed: int, n: int | None, per_object: int) ->
             one[name] = "" if name in ("primary", "companion") else 0.0
         other = pairs.table["object_id", "is_anomaly", *PAIR_COLUMNS]
         other["neighbour"] = 0.0
-        both = np.concatenate([normals.images, pairs.images])
-        test = aa.Cutouts(both, vstack([one, other]), [BAND], NATIVE)
+        images = np.concatenate([normals.images, pairs.images])
+        test = aa.Cutouts(images, vstack([one, other]), [BAND], NATIVE)
         aa.write_cutouts(out / f"test_{q}", test, n_workers=1)
         strong = lenses(data, normals, brightness)
         aa.write_cutouts(out / f"lenses_{q}", strong, n_workers=1)
@@ -228,8 +223,7 @@ def prepare(data: Path, out: Path, seed: int, n: int | None, per_object: int) ->
 
 def mix(simulated: Path, half: Path, out: Path) -> None:
     """Write simulated galaxies and a half of the real ones into one folder."""
-    parts = [aa.read_cutouts(path, n_workers=1) for path in (simulated, half)]
-    images = [crop_or_pad(i[..., 0], (FRAME, FRAME)) for p in parts for i in p.images]
+    parts = [aa.read_cutouts(p, size=FRAME, n_workers=1) for p in (simulated, half)]
     table = Table({"object_id": [name for part in parts for name in part.object_ids]})
-    mixed = aa.Cutouts(np.array(images)[..., None], table, [BAND], NATIVE)
-    aa.write_cutouts(out, mixed, n_workers=1)
+    images = np.concatenate([part.images for part in parts])
+    aa.write_cutouts(out, aa.Cutouts(images, table, [BAND], NATIVE), n_workers=1)
