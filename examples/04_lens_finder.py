@@ -52,13 +52,13 @@ table[:8]["object_id", "p_lens", "p_lens_calibrated", "is_lens"].pprint()
 place = {name: row for row, name in enumerate(table["object_id"])}
 p_lens = np.array(table["p_lens"][[place[name] for name in test.object_ids]])
 truth = np.asarray(test.table["is_lens"], dtype=bool)
-found = aa.classification.metrics_at(truth, p_lens)
+found = aa.evaluation.classifier.metrics_at(truth, p_lens)
 for name in ("precision", "recall", "false_positive_rate"):
     rate = getattr(found, name)
     print(f"{name:20s} {rate.value:.3f} ({rate.low:.3f} to {rate.high:.3f})")
-sky = aa.classification.purity_at(found, 0.001)
+sky = aa.evaluation.classifier.purity_at(found, 0.001)
 print(f"purity where one object in 1,000 is a lens: {sky.value:.4f}")
 
 # Blue: hiding this part makes the network less sure that there is a lens.
 first = test[np.asarray(test.object_ids) == table["object_id"][0]]
-aa.explanations.explain(run.detector, first, f"{OUT}/why.png", logit=True)
+aa.runs.explain(run.detector, first, f"{OUT}/why.png", logit=True)

@@ -47,12 +47,10 @@ detector.save("survey_detector")
 # `resume=True` a second run takes up where the first one stopped.
 detector = aa.load_detector("survey_detector")
 stream = aa.read_cutouts("mosaic.fits", catalog="sources.ecsv", size=SIZE, stream=True)
-table = aa.survey.score_survey(
-    detector, stream, "scores.fits", block=BLOCK, resume=True
-)
+table = aa.runs.score_survey(detector, stream, "scores.fits", block=BLOCK, resume=True)
 table[:10]["object_id", "anomaly_score", "p_value", "is_anomaly_95"].pprint()
 
 # A survey unlike the calibration (other noise, other scale) is strange as a whole.
 scores = detector.calibration.scores, table["anomaly_score"]
-print(aa.comparison.two_samples(*scores).message)
+print(aa.evaluation.two_samples(*scores).message)
 print(aa.evaluation.evaluate(table, sources).to_markdown())

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astroanomaly import cli
-from astroanomaly._files import atomic_dir
+from astroanomaly.utils import atomic_dir
 from studies.cosmos import figures, sets, tables
 from studies.study import Study, parser, save_figures, save_tables
 

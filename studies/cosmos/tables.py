@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter, maximum_filter
 from scipy.stats import rankdata
 
 import astroanomaly as aa
-from astroanomaly._files import atomic_path
+from astroanomaly.utils import atomic_path
 from astroanomaly.data.resize import background
 from studies.cosmos import sets
 from studies.study import column
@@ -267,7 +267,7 @@ def tries(out: Path, tags) -> Table:
     train, test = read(out, run, "half_0"), [f"test_{q}" for q in quarters]
     one, other = map(run.detector.explain, (train, read(out, run, *test)))
     for smoothing in SMOOTHINGS:
-        noise = aa.scoring.ResidualNoise(smoothing)
+        noise = aa.scores.ResidualNoise(smoothing)
         noise.fit(one["original"], one["reconstruction"])
         peaks = noise.peak(other["original"], other["reconstruction"])
         found[f"smoothing {smoothing:g} px", "peak_score"] = peaks
