@@ -12,17 +12,17 @@ import numpy as np
 import astroanomaly as aa
 
 N_TRAIN, N_CALIBRATION, N_TEST = 1000, 300, 300
-SIZE = 174  # pixels of 0.1 arcsec, 58 of NISP's: the fewest that fill the network
+SIZE = 58  # pixels of 0.3 arcsec, the fewest that fill the network
 EPOCHS = 12
 OUT = "finder"
 
-# Frames in Euclid's infrared bands: half hold a lens, the others resemble one.
+# Frames in Euclid's four bands: half hold a lens, the others resemble one. They are
+# drawn with VIS's pixels of 0.1 arcsec; the reader resamples them to NISP's.
 sizes = {"train": N_TRAIN, "held_out": N_CALIBRATION, "test": N_TEST}
 for seed, (name, n) in enumerate(sizes.items(), 1):
-    frames = aa.simulate.lens_survey(
-        n, bands=("Y", "J", "H"), upsample=False, size=SIZE, seed=seed
-    )
+    frames = aa.simulate.lens_survey(n, size=3 * SIZE, seed=seed)
     aa.write_cutouts(f"{OUT}/{name}", frames, overwrite=True)
+labels = {name: f"{OUT}/{name}/catalog.ecsv" for name in sizes}
 
 # Each image is stretched in units of its own sky noise, so that a star beside a lens
 # does not dim it. Small batches without dropout learn fast from a thousand frames.
@@ -31,18 +31,11 @@ settings = {
     "model": {"name": "lens_finder", "dropout": 0.0},
     "training": {"batch_size": 8, "epochs": EPOCHS, "seed": 1},
 }
-labels = {name: f"{OUT}/{name}/catalog.ecsv" for name in sizes}
+reading = {"size": SIZE, "pixel_scale": 0.3, "resume": True}
 run = aa.runs.train(
-    f"{OUT}/train",
-    f"{OUT}/run",
-    settings,
-    size=SIZE // 3,
-    labels=labels["train"],
-    resume=True,
+    f"{OUT}/train", f"{OUT}/run", settings, labels=labels["train"], **reading
 )
-run = aa.runs.calibrate(
-    f"{OUT}/run", f"{OUT}/held_out", levels=(90,), labels=labels["held_out"]
-)
+run = aa.runs.calibrate(run.folder, f"{OUT}/held_out", (90,), labels=labels["held_out"])
 
 test = run.read(f"{OUT}/test").read()
 table = run.detector.score(test)  # the surest lens first
