@@ -89,6 +89,17 @@ def test_lines_fit_the_page(path):
 
 
 @pytest.mark.slow
+def test_the_first_notebook_runs_when_shrunken(tmp_path, monkeypatch):
+    pytest.importorskip("galsim")
+    monkeypatch.chdir(tmp_path)
+    # A fifth of the training set calibrates: the level of 99 needs 100 objects.
+    sizes = {"SIZE": 32, "N_TRAIN": 510, "N_TEST": 40, "WIDTH": 4}
+    names = _run(FIRST, **sizes, EPOCHS=1, ENCODER_EPOCHS=1)
+    assert len(names["table"]) == 40
+    assert (tmp_path / "first_outliers" / "report.html").is_file()
+
+
+@pytest.mark.slow
 # Some objects cannot be measured; a network that learned nothing may shift scores.
 @pytest.mark.filterwarnings("ignore:.*could not be measured")
 @pytest.mark.filterwarnings("ignore:The new scores come from a visibly different")
