@@ -4,7 +4,8 @@ New here: supervised learning. The run folder keeps the epoch with the lowest va
 loss, a calibration with labels turns outputs into probabilities, and an occlusion map
 shows which pixels decide. The network is one of Wilde et al. 2022 (arXiv:2202.12776);
 studies/lens_finder does it at full size.
-Run `python examples/04_lens_finder.py`; it takes about three minutes.
+A thousand frames make a weak finder: see docs/results/lens_finder.md for what it takes.
+Run `python examples/04_lens_finder.py`; it takes about four minutes.
 """
 
 import numpy as np
