@@ -8,8 +8,8 @@ from scipy.ndimage import gaussian_filter, maximum_filter
 from scipy.stats import rankdata
 
 import astroanomaly as aa
-from astroanomaly.utils import atomic_path
 from astroanomaly.data.resize import background
+from astroanomaly.utils import atomic_path
 from studies.cosmos import sets
 from studies.study import column
 
