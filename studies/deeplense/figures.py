@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from astroanomaly import plots, runs
-from astroanomaly.plots import _style as style
+from astroanomaly.plots import style
 from studies.deeplense import names, results
 from studies.deeplense.results import OWN, networks, of_kind, rows
 from studies.study import Missing

@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table, vstack
 
-from astroanomaly import rates
-from astroanomaly._auc import AUC, aucs
+from astroanomaly import evaluation
 from astroanomaly.calibration import required_size
-from astroanomaly.evaluation import auc_difference
+from astroanomaly.evaluation.roc_auc import AUC, aucs
 from studies.deeplense import names
 from studies.deeplense.scores import DETECTOR
 
@@ -200,7 +199,7 @@ def difference_table(scores: dict) -> Table:
             if score not in found or not np.isfinite(found[score]).all():
                 return (np.nan,) * 3
             pair.append(found[score])
-        return auc_difference(labels, *pair, N_BOOTSTRAP)
+        return evaluation.auc_difference(labels, *pair, N_BOOTSTRAP)
 
     found = []
     for model in ours:
@@ -222,8 +221,8 @@ def difference_table(scores: dict) -> Table:
 def rate_table(scores: dict) -> Table:
     """Return how much of each test set lies above the calibration's thresholds.
 
-    Columns of `rates.detection_rates`, the model, and for smooth lenses `p_adjusted`
-    and `as_promised` of `rates.false_positive_check` (otherwise NaN and True).
+    Columns of `evaluation.detection_rates`, the model, and for smooth lenses those of
+    `evaluation.false_positive_check` (for others `p_adjusted` NaN, `as_promised` True).
     """
     found = []
     for model, sets in scores.items():
@@ -240,7 +239,7 @@ def rate_table(scores: dict) -> Table:
             if name in sets
         }
         if known and levels:
-            table = rates.detection_rates(known, samples, levels)
+            table = evaluation.detection_rates(known, samples, levels)
             table.add_column([model] * len(table), 0, "model")
             found.append(table)
     if not found:
@@ -250,7 +249,7 @@ def rate_table(scores: dict) -> Table:
     fresh = table[smooth]
     # One family of tests over all models, so each score needs a name of its own.
     fresh["score"] = [f"{row['model']}:{row['score']}" for row in fresh]
-    checked = rates.false_positive_check(fresh, "smooth")
+    checked = evaluation.false_positive_check(fresh, "smooth")
     table["p_adjusted"], table["as_promised"] = np.nan, True
     for name in ("p_adjusted", "as_promised"):
         table[name][smooth] = checked[name]

@@ -10,10 +10,11 @@ from astropy.table import Table
 from keras import layers
 from sklearn.ensemble import IsolationForest
 
-from astroanomaly import baselines, runs
-from astroanomaly._files import atomic_path
-from astroanomaly.data.cutouts import Cutouts
+from astroanomaly import runs
+from astroanomaly.data import Cutouts
 from astroanomaly.detector import AnomalyDetector
+from astroanomaly.scores import baseline_scores
+from astroanomaly.utils import atomic_path
 from studies.scoring import Components, every_score, stretched
 
 LOG = logging.getLogger("deeplense")
@@ -113,7 +114,7 @@ class Learner:
         read = {name: self.read(run, name) for name in self.tested}
         images = [stretched(stretch, cutouts) for cutouts in read.values()]
         most = min(PCA_COMPONENTS[-1], len(learned) // 2)
-        found = baselines.baseline_scores(
+        found = baseline_scores(
             learned,
             np.concatenate(images),
             seed=self.seed,

@@ -4,9 +4,8 @@ import logging
 from pathlib import Path
 
 from astroanomaly import simulate
-from astroanomaly.data.cutouts import concatenate
-from astroanomaly.data.fits import write_cutouts
-from astroanomaly.simulate.lens_settings import LENSTRONOMY
+from astroanomaly.data import concatenate, write_cutouts
+from astroanomaly.simulate.lenses.settings import LENSTRONOMY
 
 LOG = logging.getLogger("deeplense")
 SETTING = LENSTRONOMY
