@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import keras
@@ -21,6 +23,7 @@ LOG = logging.getLogger("deeplense")
 # Chosen on planted lenses of another seed, before the test sets were scored.
 DETECTOR = {"score": "orthogonal", "smoothing": 2.0}
 PCA_COMPONENTS = (20, 60, 300)
+METHODS = ("encoder", "refine", "mapping")
 # Of the principal components that a detector scores with.
 N_COMPONENTS = 60
 
@@ -28,12 +31,13 @@ N_COMPONENTS = 60
 class Learner:
     """Everything that is trained and scored on one setting of the redshifts.
 
-    Each method skips what its tables hold already.
+    Runs lie in `MODEL/run`, scores in `scores/MODEL/SET.ecsv`. What lies there
+    already is not made again.
 
     Parameters
     ----------
     out : Path
-        Where runs and scores lie: `MODEL/run` and `scores/MODEL/SET.ecsv`.
+        Folder of the setting.
     paths : dict of Path
         The sets: "train", "labelled", and those that are scored.
     seed : int
@@ -48,19 +52,56 @@ class Learner:
         """Train a model, resume its training, or open what is finished."""
         LOG.info("training %s: %s", self.out.name, name)
         out = self.out / name / "run"
-        return runs.train(
-            self.paths["train"],
-            out,
-            config,
-            seed=self.seed,
-            resume=(out / "config.toml").is_file(),
-            progress=True,
-        )
+        resume = (out / "config.toml").is_file()
+        options = {"seed": self.seed, "resume": resume, "progress": True}
+        return runs.train(self.paths["train"], out, config, **options)
+
+    def read(self, run: runs.Run, name: str, n: int | None = None) -> Cutouts:
+        """Read a set, or its first objects, as the training set was read."""
+        return run.read(self.paths[name]).read()[:n]
+
+    def write(self, name: str, run, make: Callable, sets=None, n=None) -> None:
+        """Score sets, unless all are scored.
+
+        Parameters
+        ----------
+        name : str
+            Name of the scores.
+        run : Run or str
+            How the sets are read, or the model whose run says so.
+        make : callable
+            Takes the run and returns what makes a table of scores from cutouts.
+        sets : sequence of str, optional
+            By default all that are scored.
+        n : int, optional
+            Only the first objects of each set.
+        """
+        sets, folder = self.tested if sets is None else sets, self.out / "scores" / name
+        if all((folder / f"{known}.ecsv").is_file() for known in sets):
+            return
+        LOG.info("scoring %s by %s", self.out.name, name)
+        if isinstance(run, str):
+            run = runs.load_run(self.out / run / "run")
+        score = make(run)
+        for known in sets:
+            cutouts = self.read(run, known, n)
+            table = score(cutouts)
+            table.add_column(cutouts.table["object_id"], index=0)
+            table.meta = {}
+            with atomic_path(folder / f"{known}.ecsv") as partial_path:
+                table.write(partial_path, format="ascii.ecsv")
+
+    def detector(self, model, run: runs.Run, **options) -> Callable:
+        """Return what scores cutouts by a model and the stretch of a run."""
+        stretch, options = run.detector.stretch, DETECTOR | options
+        detector = AnomalyDetector(model, stretch, seed=self.seed, **options)
+        detector.measure_noise(self.read(run, "train"))
+        return partial(every_score, detector)
 
     def model(self, name: str, config: dict) -> None:
         """Train a model and score all sets by its detector."""
         run = self.train(name, config)
-        self.write(name, lambda cutouts: every_score(run.detector, cutouts), run)
+        self.write(name, run, lambda run: partial(every_score, run.detector))
 
     def ensemble(self, members: list[str]) -> None:
         """Score all sets by the mean reconstruction of several trained models.
@@ -68,19 +109,13 @@ class Learner:
         Each image is also reconstructed after half a turn, which the lenses of the
         setting allow.
         """
-        if not self.missing("ensemble"):
-            return
-        opened = [self.opened(name) for name in members]
-        run = opened[0]
-        detector = AnomalyDetector(
-            Ensemble([one.detector.model for one in opened]),
-            run.detector.stretch,
-            views=2,
-            seed=self.seed,
-            **DETECTOR,
-        )
-        detector.measure_noise(self.read(run, "train"))
-        self.write("ensemble", lambda cutouts: every_score(detector, cutouts), run)
+
+        def make(run):
+            opened = [runs.load_run(self.out / name / "run") for name in members]
+            models = [one.detector.model for one in opened]
+            return self.detector(Ensemble(models), run, views=2)
+
+        self.write("ensemble", members[0], make)
 
     def gan(self, config: dict, sets: tuple[str, ...], n_searched: int) -> None:
         """Train a WGAN-GP and score some sets by each of its latent methods.
@@ -89,135 +124,90 @@ class Learner:
         training set included.
         """
         run = self.train("wgan_gp", config)
-        for method in ("encoder", "refine", "mapping"):
-            if not self.missing(f"wgan_gp_{method}", sets):
-                continue
+        for method in METHODS:
             n = None if method == "encoder" else n_searched
-            detector = run.detector.use(method)
-            # Measured on calibration lenses, their own scores would be too low.
-            detector.measure_noise(self.read(run, "train", n))
-            self.write(
-                f"wgan_gp_{method}",
-                lambda cutouts, d=detector: every_score(d, cutouts),
-                run,
-                sets,
-                n,
-            )
+
+            def make(run, method=method, n=n):
+                detector = run.detector.use(method)
+                # Measured on calibration lenses, their own scores would be too low.
+                detector.measure_noise(self.read(run, "train", n))
+                return partial(every_score, detector)
+
+            self.write(f"wgan_gp_{method}", run, make, sets, n)
 
     def baselines(self, like: str) -> None:
-        """Score all sets without a network, stretched as in a model's run."""
-        if not self.missing("baselines"):
-            return
-        run = self.opened(like)
-        stretch = run.detector.stretch
-        learned = stretched(stretch, self.read(run, "train"))
-        read = {name: self.read(run, name) for name in self.tested}
-        images = [stretched(stretch, cutouts) for cutouts in read.values()]
-        most = min(PCA_COMPONENTS[-1], len(learned) // 2)
-        found = baseline_scores(
-            learned,
-            np.concatenate(images),
-            seed=self.seed,
-            n_components=tuple(k for k in PCA_COMPONENTS if k <= most),
-            n_forest_components=min(150, most),
-        )
-        edges = np.cumsum([0, *map(len, images)])
-        for (name, cutouts), start, stop in zip(
-            read.items(), edges[:-1], edges[1:], strict=True
-        ):
-            table = Table({key: values[start:stop] for key, values in found.items()})
-            self.save("baselines", name, cutouts, table)
+        """Score all sets by brightness, principal components and a forest on them."""
+
+        def make(run):
+            train, *images = (
+                stretched(run.detector.stretch, self.read(run, name))
+                for name in ("train", *self.tested)
+            )
+            most = min(PCA_COMPONENTS[-1], len(train) // 2)
+            found = baseline_scores(
+                train,
+                np.concatenate(images),
+                seed=self.seed,
+                n_components=tuple(k for k in PCA_COMPONENTS if k <= most),
+                n_forest_components=min(150, most),
+            )
+            # One fit for all sets, which come in the same order again.
+            edges = [0, *np.cumsum([len(one) for one in images])]
+            places = (slice(*pair) for pair in pairwise(edges))
+
+            def score(_):
+                place = next(places)
+                return Table({name: values[place] for name, values in found.items()})
+
+            return score
+
+        self.write("baselines", like, make)
 
     def components(self, like: str) -> None:
         """Score all sets by a detector whose model is principal components."""
-        if not self.missing("pca"):
-            return
-        run = self.opened(like)
-        stretch, train = run.detector.stretch, self.read(run, "train")
-        model = Components(stretched(stretch, train), N_COMPONENTS, self.seed)
-        detector = AnomalyDetector(model, stretch, seed=self.seed, **DETECTOR)
-        detector.measure_noise(train)
-        self.write("pca", lambda cutouts: every_score(detector, cutouts), run)
+
+        def make(run):
+            images = stretched(run.detector.stretch, self.read(run, "train"))
+            return self.detector(Components(images, N_COMPONENTS, self.seed), run)
+
+        self.write("pca", like, make)
 
     def forest(self, like: str) -> None:
         """Score all sets by an isolation forest on a model's latent vectors."""
-        if not self.missing(f"{like}_forest"):
-            return
-        run = self.opened(like)
-        features = run.detector.features
-        forest = IsolationForest(random_state=self.seed)
-        forest.fit(features(self.read(run, "train")))
-        self.write(
-            f"{like}_forest",
-            lambda cutouts: Table({"forest": -forest.score_samples(features(cutouts))}),
-            run,
-        )
+
+        def make(run):
+            features = run.detector.features
+            forest = IsolationForest(random_state=self.seed)
+            forest.fit(features(self.read(run, "train")))
+            return lambda c: Table({"forest": -forest.score_samples(features(c))})
+
+        self.write(f"{like}_forest", like, make)
 
     def ceiling(self, name: str, width: int, epochs: int, like: str, residuals: bool):
         """Train a supervised network and score all sets by it.
 
-        Parameters
-        ----------
-        name : str
-            Name of its scores.
-        width, epochs : int
-            As `supervised` takes them.
-        like : str
-            The model whose run stretches the images.
-        residuals : bool
-            Whether the network also sees that model's weighted residuals.
+        The images are stretched as for the model `like`; with `residuals` the network
+        also sees that model's weighted residuals.
         """
-        if not self.missing(name):
-            return
-        LOG.info("training %s: %s", self.out.name, name)
-        run = self.opened(like)
 
-        def see(cutouts):
+        def see(run, cutouts):
             if not residuals:
                 return stretched(run.detector.stretch, cutouts)
             parts = run.detector.explain(cutouts)
             pair = parts["original"], parts["reconstruction"]
             return np.concatenate([pair[0], run.detector.noise.weighted(*pair)], -1)
 
-        parts = [see(self.read(run, known)) for known in ("train", "labelled")]
-        labels = np.repeat([0.0, 1.0], [len(part) for part in parts])
-        network = supervised(np.concatenate(parts), labels, width, epochs, self.seed)
+        def make(run):
+            parts = [see(run, self.read(run, one)) for one in ("train", "labelled")]
+            labels = np.repeat([0.0, 1.0], [len(part) for part in parts])
+            images = np.concatenate(parts)
+            network = supervised(images, labels, width, epochs, self.seed)
+            chance = partial(network.predict, batch_size=64, verbose=0)
+            return lambda cutouts: Table(
+                {"supervised": chance(see(run, cutouts))[:, 0]}
+            )
 
-        def probability(cutouts):
-            found = network.predict(see(cutouts), batch_size=64, verbose=0)
-            return Table({"supervised": found[:, 0]})
-
-        self.write(name, probability, run)
-
-    def opened(self, name: str) -> runs.Run:
-        """Return the finished run of a model."""
-        return runs.load_run(self.out / name / "run")
-
-    def read(self, run: runs.Run, name: str, n: int | None = None) -> Cutouts:
-        """Read a set, or its first objects, as the training set was read."""
-        return run.read(self.paths[name]).read()[:n]
-
-    def missing(self, name: str, sets=None) -> bool:
-        """Return whether a set was not scored by a model."""
-        folder = self.out / "scores" / name
-        known = self.tested if sets is None else sets
-        return not all((folder / f"{one}.ecsv").is_file() for one in known)
-
-    def write(self, name: str, make: Callable, run, sets=None, n=None) -> None:
-        """Score sets unless all were scored; `make` returns a table for cutouts."""
-        if not self.missing(name, sets):
-            return
-        for known in self.tested if sets is None else sets:
-            LOG.info("scoring %s by %s", known, name)
-            cutouts = self.read(run, known, n)
-            self.save(name, known, cutouts, make(cutouts))
-
-    def save(self, name: str, known: str, cutouts: Cutouts, table: Table) -> None:
-        """Write the scores of a set, with its objects' names."""
-        table.add_column(cutouts.table["object_id"], index=0)
-        table.meta = {}
-        with atomic_path(self.out / "scores" / name / f"{known}.ecsv") as partial:
-            table.write(partial, format="ascii.ecsv")
+        self.write(name, like, make)
 
 
 class Ensemble:
@@ -245,23 +235,8 @@ def supervised(
     Four convolutions of stride 2, global maxima and means, one dense layer; binary
     cross-entropy, Adam with a cosine decay.
 
-    Parameters
-    ----------
-    images : ndarray of shape (n, ny, nx, n_bands)
-        Stretched images.
-    labels : ndarray of shape (n,)
-        1 with substructure, 0 without.
-    width : int
-        Filters of the first level.
-    epochs : int
-        Passes over the images.
-    seed : int
-        Seed of first weights, order and mirroring.
-
-    Returns
-    -------
-    keras.Model
-        Returns the probability of substructure, shape (n, 1).
+    `images` are stretched, `labels` 1 with substructure; `width` is the number of
+    filters of the first level. The model returns the probability, shape (n, 1).
     """
     keras.utils.set_random_seed(seed)
     inputs = x = keras.Input(images.shape[1:])
