@@ -9,7 +9,7 @@ from astropy.table import Table
 from blobs import blobs
 
 from studies.deeplense import __main__ as main
-from studies.deeplense import figures, names, results, scores, sets
+from studies.deeplense import figures, results, scores, sets
 from studies.deeplense.results import rows
 from studies.study import Missing
 
@@ -83,8 +83,11 @@ def test_a_tiny_study_runs_and_resumes(tmp_path, monkeypatch):
     pytest.importorskip("lenstronomy")
     monkeypatch.setattr(sets, "FRACTIONS", (0.05,))
     monkeypatch.setattr(sets, "EXPOSURES", (0.1,))
-    # The searches cost a minute; the test above has their order.
+    # What costs most is left out; the tests above and below look at its settings.
     monkeypatch.setattr(scores, "METHODS", ("encoder",))
+    monkeypatch.setattr(main, "MODELS", ("dcae", "cvae", "aae"))
+    monkeypatch.setattr(main.Study, "variants", lambda self, redshifts: {})
+    monkeypatch.setattr("studies.study.DPI", 40)
     monkeypatch.setitem(main.SCALES, "tiny", TINY)
     study = main.Study(tmp_path / "run", "tiny", 0)
     study.run()
@@ -93,7 +96,8 @@ def test_a_tiny_study_runs_and_resumes(tmp_path, monkeypatch):
     kinds = ("roc", "gallery", "reconstructions")
     assert drawn == expected | {f"{kind}_fixed" for kind in kinds}
     areas = rows(results.measured(study.out)["areas"], what="main")
-    assert set(names.MODELS) | {"ceiling", "baselines", "pca"} <= set(areas["model"])
+    kept = {"dcae", "cvae", "aae", "ensemble", "ceiling", "baselines", "pca"}
+    assert kept | {"wgan_gp_encoder", "cvae_forest"} <= set(areas["model"])
     assert set(areas["n_normal"]) == {TINY.n_test}
     files = sorted((study.out / "fixed" / "scores").rglob("*.ecsv"))
     times = [path.stat().st_mtime_ns for path in files]
@@ -105,3 +109,16 @@ def test_a_tiny_study_runs_and_resumes(tmp_path, monkeypatch):
     (study.out / "fixed" / model / "run" / "detector").rename(tmp_path / "detector")
     with pytest.raises(Missing, match="keeps no trained"):
         figures.gallery(study.out, part, "fixed")
+
+
+def test_the_trainings_have_the_published_settings_and_variants(tmp_path):
+    study = main.Study(tmp_path, "laptop", 0)
+    assert study.config("rbm")["model"] == {"name": "rbm", "n_hidden": 1000}
+    assert study.config("cvae")["training"] == {"epochs": 40, "beta_max": 1.5e-7}
+    assert study.config("wgan_gp")["encoder"] == {"epochs": 2}
+    assert set(study.variants("fixed")) == {"cvae_beta1"}
+    found = study.variants("varying")
+    assert found["cvae_beta1"]["training"] == {"epochs": 10, "beta_max": 1.0}
+    tuned = study.config("dcae")
+    tuned["model"]["weight_decay"], tuned["training"]["batch_size"] = 0.0, 25
+    assert found["dcae_tuned"] == tuned
