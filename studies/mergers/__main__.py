@@ -19,20 +19,11 @@ from studies import study
 from studies.mergers import figures, sets, tables, tries
 
 LOG = logging.getLogger("mergers")
-# The mocks and their variants share a seed: the same galaxies, drawn again. Survey
-# sets also use the next seed, for their merging pairs.
-SEEDS = {
-    "train": 1,
-    "calibration": 2,
-    "isolated": 3,
-    "mergers": 4,
-    "f160w_train": 11,
-    "f160w_mocks": 21,
-    "f160w_white": 21,
-    "f160w_plain": 21,
-    "f814w_train": 41,
-    "f814w_mocks": 51,
-}
+# The mocks and their variants share a seed: the same
+# galaxies, drawn again. Survey sets also use the next seed, for their merging pairs.
+SEEDS = {"train": 1, "calibration": 2, "isolated": 3, "mergers": 4, "f160w_train": 11}
+SEEDS |= dict.fromkeys(("f160w_mocks", "f160w_white", "f160w_plain"), 21)
+SEEDS |= {"f814w_train": 41, "f814w_mocks": 51}
 # The brightness of the real cutouts: COSMOS's are faint survey objects.
 FAINT = (21.0, 25.5)
 # Galaxies and their reconstructions need more bytes than curves do.
@@ -41,21 +32,15 @@ LARGEST = 250_000
 
 @dataclass(frozen=True)
 class Scale:
-    """How much a study does; `n_*` count objects, or pairs for `n_pairs`."""
+    """How much a study does."""
 
-    minutes: dict
-    n_train: int
-    n_calibration: int
-    n_isolated: int
-    n_pairs: int  # nine cutouts each: three moments from three sides
-    n_survey: int  # mocks of a whole survey, to train on
-    n_mocks: int
-    n_variant: int
+    minutes: dict  # of each stage, about
+    n: tuple  # objects of each set in SEEDS; pairs for "mergers", nine cutouts each
     n_morphology: int  # training objects whose morphology is measured
     model: dict
     training: dict
     encoder: dict
-    survey_epochs: tuple[int, int]  # of GAN and encoder of application 3
+    survey_epochs: tuple  # of GAN and encoder of application 3
     real: bool = True
 
 
@@ -64,13 +49,7 @@ TRAINING = {"epochs": 80, "batch_size": 32, "learning_rate": 3e-4, "augment": Tr
 SCALES = {
     "smoke": Scale(
         minutes={"mergers": 2, "f160w": 1.5, "tries": 1, "results": 1},
-        n_train=160,
-        n_calibration=80,
-        n_isolated=60,
-        n_pairs=10,
-        n_survey=160,
-        n_mocks=60,
-        n_variant=40,
+        n=(160, 80, 60, 10, 160, 60, 40, 40, 160, 60),
         n_morphology=60,
         model=MODEL | {"width": 4, "latent_dim": 8, "ema": 0.9},
         training=TRAINING | {"epochs": 2, "batch_size": 16, "learning_rate": 1e-3},
@@ -80,13 +59,7 @@ SCALES = {
     ),
     "laptop": Scale(
         minutes={"mergers": 36, "f160w": 10, "f814w": 10, "tries": 7, "results": 1},
-        n_train=5000,
-        n_calibration=1500,
-        n_isolated=1500,
-        n_pairs=300,
-        n_survey=4000,
-        n_mocks=1200,
-        n_variant=600,
+        n=(5000, 1500, 1500, 300, 4000, 1200, 600, 600, 4000, 1200),
         n_morphology=2500,
         model=MODEL,
         training=TRAINING,
@@ -101,13 +74,7 @@ SCALES = {
             "tries": 60,
             "results": 20,
         },
-        n_train=20000,
-        n_calibration=5000,
-        n_isolated=5000,
-        n_pairs=2000,
-        n_survey=20000,
-        n_mocks=5000,
-        n_variant=3000,
+        n=(20000, 5000, 5000, 2000, 20000, 5000, 3000, 3000, 20000, 5000),
         n_morphology=10000,
         model=MODEL | {"width": 32, "latent_dim": 128},
         training=TRAINING | {"epochs": 100},
@@ -159,9 +126,10 @@ class Study(study.Study):
             "detector": {"score": "peak", "smoothing": 2.5, "views": 8},
         }
 
-    def make(self, name: str, n: int, maker, **options) -> Path:
+    def make(self, name: str, maker, **options) -> Path:
         """Write a simulated set, and return its folder."""
         folder = self.out / "sets" / name
+        n = dict(zip(SEEDS, self.scale.n, strict=True))[name]
         seed = 1000 * self.seed + SEEDS[name]
         sets.write(folder, lambda: maker(n, seed=seed, **options))
         return folder
@@ -184,38 +152,33 @@ class Study(study.Study):
 
     def mergers(self) -> None:
         """Applications 1 and 2: train on isolated galaxies, test on mergers."""
-        sizes = {
-            "train": self.scale.n_train,
-            "calibration": self.scale.n_calibration,
-            "isolated": self.scale.n_isolated,
-        }
-        paths = {name: self.make(name, n, sets.isolated) for name, n in sizes.items()}
-        paths["mergers"] = self.make(
-            "mergers", self.scale.n_pairs, simulate.mergers, n_before=2, progress=True
-        )
+        names = ("train", "calibration", "isolated")
+        paths = {name: self.make(name, sets.isolated) for name in names}
+        options = {"n_before": 2, "progress": True}
+        paths["mergers"] = self.make("mergers", simulate.mergers, **options)
         self.learn("app1", paths, "wfc3_f160w", survey=False)
 
     def f160w(self) -> None:
         """Application 3: train on all mocks of a survey, compare with other sets."""
-        scale = self.scale
         white = simulate.instruments.WFC3_F160W.replace(correlation="none")
         asked = {
-            "f160w_train": (scale.n_survey, {}),
-            "f160w_mocks": (scale.n_mocks, {}),
-            "f160w_white": (scale.n_variant, {"instrument": white}),
-            "f160w_plain": (scale.n_variant, {"structure": False}),
+            "f160w_train": {},
+            "f160w_mocks": {},
+            "f160w_white": {"instrument": white},
+            "f160w_plain": {"structure": False},
         }
-        paths = {k: self.make(k, n, sets.survey, **o) for k, (n, o) in asked.items()}
-        if scale.real and (files := sets.real(self.data, "f160w_real")):
+        paths = {name: self.make(name, sets.survey, **o) for name, o in asked.items()}
+        if self.scale.real and (files := sets.real(self.data, "f160w_real")):
             paths["f160w_real"] = files
         self.learn("f160w", paths, "wfc3_f160w", survey=True)
 
     def f814w(self) -> None:
         """Application 3 again: mocks of COSMOS against its real galaxies."""
-        options = {"instrument": "acs_f814w", "size": sets.FRAME["f814w"]}
-        options["magnitude"] = FAINT
-        sizes = {"f814w_train": self.scale.n_survey, "f814w_mocks": self.scale.n_mocks}
-        paths = {k: self.make(k, n, sets.survey, **options) for k, n in sizes.items()}
+        # Drawn larger, at the real pixel scale, and resampled to 64 pixels as the real
+        # ones are.
+        options = {"instrument": "acs_f814w", "size": 128, "magnitude": FAINT}
+        names = ("f814w_train", "f814w_mocks")
+        paths = {name: self.make(name, sets.survey, **options) for name in names}
         paths["f814w_real"] = sets.real(self.data, "f814w_real")[0].parent
         self.learn("f814w", paths, "acs_f814w", survey=True, pixel_scale=0.06)
 

@@ -15,9 +15,6 @@ from studies.mergers.paper import LEVELS, WGAN_GP
 LOG = logging.getLogger("mergers")
 MEASURES = ["concentration", "asymmetry", "smoothness", "gini", "m20", "rhalf"]
 MEASURES += ["ellipticity", "measured"]
-# F814W frames are drawn larger, at the real pixel scale, and resampled to 64 pixels
-# as the real ones are.
-FRAME = {"f160w": 64, "f814w": 128}
 APERTURE = 1.5  # arcsec; holds most light of a galaxy of these surveys
 
 

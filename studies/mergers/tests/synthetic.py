@@ -1,16 +1,9 @@
-"""The folder of a merger study, of random numbers in the right columns."""
-
-import json
-import sys
-from pathlib import Path
+"""A run folder of the merger study, of random numbers in the right columns."""
 
 import numpy as np
 from astropy.table import Table
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-sys.path.insert(0, str(EXAMPLES))
-
-from mergers import paper  # noqa: E402
+from studies.mergers import paper
 
 MORPHOLOGY = "concentration asymmetry smoothness gini m20 rhalf ellipticity".split()
 
@@ -59,7 +52,7 @@ def merging(n_pairs, rng):
 
 
 def synthetic_run(folder, n=200, n_pairs=40, real=True, seed=1):
-    """Write a folder as examples/galaxy_mergers.py leaves it, of random tables."""
+    """Write a folder as the study leaves it, of random tables."""
     rng = np.random.default_rng(seed)
     sets = {
         "calibration": galaxies(n, rng),
@@ -83,13 +76,4 @@ def synthetic_run(folder, n=200, n_pairs=40, real=True, seed=1):
             np.log(table["feature_score"])[:, None], 1, (len(table), 60)
         )
         np.save(folder / "features" / f"{name}.npy", features.astype(np.float32))
-    study = {
-        "scale": "smoke",
-        "seed": 0,
-        "command": "python examples/galaxy_mergers.py --out RUN --scale smoke --seed 0",
-        "seconds": {"mergers": 100.0, "f160w": 50.0, "results": 1.0},
-        "config": {"detector": {"score": "peak"}},
-        "versions": {"astroanomaly": "0.1.0"},
-    }
-    (folder / "study.json").write_text(json.dumps(study))
     return folder
