@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table, vstack
 
-from astroanomaly import rates, trends
-from astroanomaly._inference import holm
-from astroanomaly.calibration import Calibration
+from astroanomaly import evaluation
+from astroanomaly.calibration import Calibration, required_size
+from astroanomaly.evaluation.resampling import holm
 from studies.mergers import paper
 from studies.mergers.paper import AIMS, LEVELS, PROPERTIES, RATIO_BINS, SUBTLE
 from studies.study import Missing
@@ -79,7 +79,7 @@ def stages(parts: dict[str, Table], mergers: Table) -> dict[str, Table]:
 
 def levels_for(n: int) -> tuple[int, ...]:
     """Return the levels that leave at least one of n calibration objects above."""
-    return tuple(level for level in LEVELS if n * (100 - level) >= 100)
+    return tuple(level for level in LEVELS if n >= required_size(level))
 
 
 def threshold(calibration: Table, score: str, level: float) -> float:
@@ -152,7 +152,7 @@ def merger_tables(run: Path) -> dict[str, Table]:
         "counts": counts(run),
         "rates": found,
         "kept": kept(calibration, parts["isolated"]),
-        "false_positives": rates.false_positive_check(found),
+        "false_positives": evaluation.false_positive_check(found),
         "mixtures": mixtures(calibration, parts),
         "differences": differences(calibration, parts),
         "separation": tested(by_ratio, cut, ("separation",)),
@@ -187,7 +187,7 @@ def rate_table(calibration: Table, parts: dict[str, Table]) -> Table:
     found = {name: scores_of(part, tuple(normal)) for name, part in parts.items()}
     groups = {name: systems(part) for name, part in parts.items()}
     levels = levels_for(len(calibration))
-    return rates.detection_rates(normal, found, levels, groups, fixed=fixed)
+    return evaluation.detection_rates(normal, found, levels, groups, fixed=fixed)
 
 
 def kept(calibration: Table, isolated: Table) -> Table:
@@ -195,7 +195,7 @@ def kept(calibration: Table, isolated: Table) -> Table:
     both = {"calibration": calibration, "isolated": isolated}
     found = {name: scores_of(table, ("kmeans",)) for name, table in both.items()}
     fixed = {"kmeans": 0.0} if all(found.values()) else {}
-    table = rates.detection_rates({}, found if fixed else {}, fixed=fixed)
+    table = evaluation.detection_rates({}, found if fixed else {}, fixed=fixed)
     table["kept"] = 1 - table["rate"]
     return table
 
@@ -258,7 +258,7 @@ def tested(parts: dict[str, Table], cut: float, names: tuple[str, ...]) -> Table
         if len(part) and known:
             above, own = flagged(part, SCORE, cut)
             both = {"score": np.array(part[SCORE], float), "flagged": above}
-            found[name] = trends.trends(both, known, own)
+            found[name] = evaluation.trends(both, known, own)
     return stacked(found)
 
 
@@ -277,9 +277,9 @@ def drivers(part: Table, more: tuple[str, ...]) -> Table:
 
 
 def driven(scores, known: dict, own) -> Table:
-    """Return `trends.drivers` with n and r_squared; empty if the sample is small."""
+    """Return `evaluation.drivers` with n and r_squared; empty if too few objects."""
     try:
-        table = trends.drivers(scores, known, own)
+        table = evaluation.drivers(scores, known, own)
     except ValueError:
         return Table()
     table["n"], table["r_squared"] = table.meta["n"], table.meta["r_squared"]
@@ -297,7 +297,7 @@ def time_rates(calibration: Table, by_stage: dict[str, Table]) -> Table:
         time = np.array(part["merger_time"], float)
         if np.isfinite(time).any():
             above, own = flagged(part, SCORE, cut)
-            found[stage] = trends.binned_rates(above, time, edges, own)
+            found[stage] = evaluation.binned_rates(above, time, edges, own)
     return stacked(found, ("stage",))
 
 
@@ -309,6 +309,6 @@ def binned(by_stage: dict[str, Table], cut: float) -> Table:
         for name, values in properties(part, tuple(PROPERTIES)).items():
             n_bins = min(PROPERTY_BINS, len(part) // PER_BIN)
             if n_bins > 1 and len(np.unique(values[np.isfinite(values)])) > n_bins:
-                edges = trends.quantile_bins(values, n_bins)
-                found[stage, name] = trends.binned_rates(above, values, edges, own)
+                edges = evaluation.quantile_bins(values, n_bins)
+                found[stage, name] = evaluation.binned_rates(above, values, edges, own)
     return stacked(found, ("stage", "property"))

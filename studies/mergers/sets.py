@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table, hstack, vstack
 
-from astroanomaly import Cutouts, baselines, concatenate, morphology, runs, simulate
-from astroanomaly._files import atomic_path
-from astroanomaly.data.fits import write_cutouts
+from astroanomaly import Cutouts, concatenate, morphology, runs, scores, simulate
+from astroanomaly.data import write_cutouts
+from astroanomaly.utils.files import atomic_path
 from studies.mergers.paper import LEVELS, WGAN_GP
 
 LOG = logging.getLogger("mergers")
@@ -121,7 +121,7 @@ def score_all(
         chunks = (chunk for part in parts for chunk in part.chunks(512))
         return np.concatenate([detector.stretch(chunk.images) for chunk in chunks])
 
-    images = baselines.baseline_scores(
+    images = scores.baseline_scores(
         stretched(training), stretched(*sets.values()), seed=seed
     )
     # Morphology is slow: the training set needs only enough to learn from.
@@ -136,11 +136,11 @@ def score_all(
     )
     edges = pairwise(np.cumsum([0, *map(len, sets.values())]))
     zero_point = simulate.instruments.get(instrument).zero_point
-    for name, scores, (start, stop) in zip(names, tables, edges, strict=True):
+    for name, own, (start, stop) in zip(names, tables, edges, strict=True):
         numbers = measured[name][MEASURES]
         numbers["morphology_flag"] = measured[name]["flag"]
         others = {k: v[start:stop] for k, v in {**images, **shapes}.items()}
-        table = hstack([sets[name].table, scores, numbers, Table(others)])
+        table = hstack([sets[name].table, own, numbers, Table(others)])
         table["mag_aperture"] = aperture_magnitude(sets[name], zero_point)
         table.meta = {}
         save(table, out / "scores" / f"{name}.ecsv")

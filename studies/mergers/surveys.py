@@ -11,8 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from astroanomaly import comparison, evaluation, trends
-from astroanomaly._inference import holm
+from astroanomaly import evaluation
+from astroanomaly.evaluation.resampling import holm
 from studies.mergers import results
 from studies.mergers.paper import CATALOG, MEASURED, REFERENCES, SURVEYS
 from studies.study import Missing
@@ -48,7 +48,7 @@ def survey_tables(run: Path) -> dict[str, Table]:
     for name, table in every.items():
         if known := measured(table):
             scores = np.array(table[results.SCORE], float)
-            alone[name] = trends.trends(scores, known, results.systems(table))
+            alone[name] = evaluation.trends(scores, known, results.systems(table))
     together = {name: set_drivers(*pair) for name, pair in pairs.items()}
     return {
         "compared": compared(pairs),
@@ -74,7 +74,7 @@ def compared(pairs: dict) -> Table:
             "other_groups": results.systems(other),
         }
         for score in (score for score in before if score in now):
-            found = comparison.two_samples(before[score], now[score], **own)
+            found = evaluation.two_samples(before[score], now[score], **own)
             head = {"set": name, "reference": REFERENCES[name], "score": score}
             rows.append(head | vars(found))
     table = Table(rows=rows)
@@ -127,8 +127,8 @@ def by_property(old: Table, other: Table) -> Table:
     for name in now:
         values = now[name][np.isfinite(now[name])]
         if name in before and len(np.unique(values)) > n_bins:
-            edges = trends.quantile_bins(now[name], n_bins)
-            found[name] = comparison.by_property(
+            edges = evaluation.quantile_bins(now[name], n_bins)
+            found[name] = evaluation.by_property(
                 scores[0], now[name], edges, scores[1], before[name]
             )
     return results.stacked(found, ("property",))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly import AnomalyDetector, latent, rates, runs, scoring
+from astroanomaly import AnomalyDetector, evaluation, latent, runs, scores
 from studies.mergers.paper import LEVELS, RATIO_EDGES, SUBTLE, WGAN_GP
 from studies.mergers.sets import save, score
 
@@ -27,19 +27,19 @@ def row(name: str, found: dict, truth: Table) -> dict:
     stage = np.asarray(truth["stage"]).astype(str)
     neighbor = stage == "pre_merger_neighbor"
     faint = np.asarray(truth["flux_ratio"]) < RATIO_EDGES[1]
-    scores = found["mergers"]
+    own = found["mergers"]
     parts = {
         "isolated": found["isolated"],
-        "neighbor": scores[neighbor],
-        "neighbor, faint": scores[neighbor & faint],
-        "subtle": scores[np.isin(stage, SUBTLE)],
+        "neighbor": own[neighbor],
+        "neighbor, faint": own[neighbor & faint],
+        "subtle": own[np.isin(stage, SUBTLE)],
     }
-    table = rates.detection_rates(
+    table = evaluation.detection_rates(
         {"score": found["calibration"]},
         {sample: {"score": part} for sample, part in parts.items()},
         levels=LEVELS,
     )
-    cells = {"tried": name, "n": len(scores)}
+    cells = {"tried": name, "n": len(own)}
     for sample in parts:
         chosen = table[table["sample"] == sample]
         cells[sample] = " / ".join(f"{100 * r:.0f}" for r in chosen["rate"])
@@ -53,7 +53,7 @@ def smoothings(run: runs.Run, cutouts: dict, train) -> list[dict]:
     pairs = {n: (p["original"], p["reconstruction"]) for n, p in parts.items()}
     rows = []
     for smoothing in SMOOTHINGS:
-        noise = scoring.ResidualNoise(smoothing)
+        noise = scores.ResidualNoise(smoothing)
         noise.fit(*pairs["train"])
         found = {name: noise.peak(*pairs[name]) for name in SETS}
         truth = cutouts["mergers"].table
@@ -88,7 +88,7 @@ def searches(run: runs.Run, cutouts: dict, train) -> list[dict]:
         for w in WEIGHTS:
             terms = ways["residual_score"], ways["feature_score"]
             ways[f"total, w {w:g}"] = {
-                name: scoring.total_score(*(term[name] for term in terms), w)
+                name: scores.total_score(*(term[name] for term in terms), w)
                 for name in tables
             }
         truth = part["mergers"].table

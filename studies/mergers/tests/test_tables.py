@@ -10,7 +10,7 @@ from astropy.table import Table
 from blobs import blobs
 
 import astroanomaly as aa
-from astroanomaly.data.fits import write_cutouts
+from astroanomaly.data import write_cutouts
 from studies.mergers import figures, tables
 from studies.mergers.tests.synthetic import synthetic_run
 from studies.study import Missing, save_figures
