@@ -13,9 +13,9 @@ from astropy.table import Column, Table
 from matplotlib.figure import Figure
 from PIL import Image
 
-from astroanomaly._files import atomic_dir, atomic_path
-from astroanomaly._versions import versions
-from astroanomaly.simulate._extras import require
+from astroanomaly.utils.files import atomic_dir, atomic_path
+from astroanomaly.utils.installed import versions
+from astroanomaly.utils.optional import require
 
 LOG = logging.getLogger("study")
 # Figures lie in the repository: sharp on a page at this size, and small to clone.
