@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astroanomaly import runs, simulate
+from astroanomaly.simulate.cameras import instruments
 from studies import study
 from studies.mergers import figures, sets, tables, tries
 
@@ -160,7 +161,7 @@ class Study(study.Study):
 
     def f160w(self) -> None:
         """Application 3: train on all mocks of a survey, compare with other sets."""
-        white = simulate.instruments.WFC3_F160W.replace(correlation="none")
+        white = instruments.WFC3_F160W.replace(correlation="none")
         asked = {
             "f160w_train": {},
             "f160w_mocks": {},

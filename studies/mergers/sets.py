@@ -9,6 +9,7 @@ from astropy.table import Table, hstack, vstack
 
 from astroanomaly import Cutouts, concatenate, morphology, runs, scores, simulate
 from astroanomaly.data import write_cutouts
+from astroanomaly.simulate.cameras import instruments
 from astroanomaly.utils.files import atomic_path
 from studies.mergers.paper import LEVELS, WGAN_GP
 
@@ -135,7 +136,7 @@ def score_all(
         measured[train], vstack([measured[name] for name in names]), seed=seed
     )
     edges = pairwise(np.cumsum([0, *map(len, sets.values())]))
-    zero_point = simulate.instruments.get(instrument).zero_point
+    zero_point = instruments.get(instrument).zero_point
     for name, own, (start, stop) in zip(names, tables, edges, strict=True):
         numbers = measured[name][MEASURES]
         numbers["morphology_flag"] = measured[name]["flag"]

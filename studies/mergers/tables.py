@@ -4,7 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from studies.mergers import paper, results, surveys
 from studies.mergers.paper import (
@@ -82,6 +82,7 @@ SHOWN = {
 }
 # A rank correlation below these counts as none, and as not strong.
 NONE, STRONG = 0.1, 0.2
+REAL = ("f160w_real", "f814w_real")
 TREND = {1: "rises", -1: "falls", 0: "no trend", None: ""}
 
 
@@ -125,6 +126,11 @@ def rows_of(table: Table, **wanted) -> Table:
     return table[keep]
 
 
+def values(table: Table, name: str) -> list:
+    """Return the different values of a column in order; none of an empty table."""
+    return list(dict.fromkeys(table[name])) if len(table) else []
+
+
 def numbers(table: Table, names: str, scale: float = 1, **wanted) -> tuple:
     """Return numbers of the first row with these values, NaN without one."""
     found = rows_of(table, **wanted)[:1]
@@ -152,7 +158,7 @@ def tables(found: dict[str, Table], seconds: dict[str, float]) -> dict[str, Tabl
                     SAMPLES[whole],
                     *by_level(found["mixtures"], "rate low high", whole=whole),
                 )
-                for whole in dict.fromkeys(found["mixtures"]["whole"])
+                for whole in values(found["mixtures"], "whole")
             ),
         ),
         "shares": shown(
@@ -174,7 +180,7 @@ def tables(found: dict[str, Table], seconds: dict[str, float]) -> dict[str, Tabl
         ),
         "false_positives": false_positives(found["false_positives"]),
     }
-    for sample in dict.fromkeys(found["rates"]["sample"]):
+    for sample in values(found["rates"], "sample"):
         if sample != "isolated":
             made[f"rates_{sample}"] = rates(found["rates"], sample)
     no_trend = {("pre_merger_neighbor", "separation"): 0}
@@ -185,12 +191,10 @@ def tables(found: dict[str, Table], seconds: dict[str, float]) -> dict[str, Tabl
     stages = ("pre_merger_neighbor", "pre_merger_without", "post_merger")
     signs = {(s, p): sign for s in stages for p, sign in paper.TRENDS.items()}
     made["trends"] = correlations(found["trends"], signs, "flagged", STRONG)
-    real = np.array(
-        [str(name).endswith("real") for name in found["survey_drivers"]["set"]]
-    )
     made["neighbor_drivers"] = drivers(found["neighbor_drivers"])
     made["drivers"] = drivers(found["drivers"], "sample")
-    made["survey_drivers"] = drivers(found["survey_drivers"][real], "set")
+    real = [rows_of(found["survey_drivers"], set=name) for name in REAL]
+    made["survey_drivers"] = drivers(vstack(real), "set")
     return made | survey_tables(found)
 
 
@@ -276,7 +280,7 @@ def rates(table: Table, sample: str) -> Table:
 def false_positives(table: Table) -> Table:
     """Return the fresh isolated galaxies above each threshold."""
     rows = []
-    for score in dict.fromkeys(table["score"]):
+    for score in values(table, "score"):
         part = rows_of(table, score=score)
         signs = bool(part["as_promised"].all()), bool(part["inside"].all())
         rows.append((SCORES[score], *by_level(part, "rate low high"), *signs))
@@ -365,7 +369,7 @@ def survey_tables(found: dict[str, Table]) -> dict[str, Table]:
         which = {"property": prop, "score": "score"}
         cells = across(found["survey_trends"], "rho low high", SURVEYS, **which)
         trends.append((named(prop), *cells))
-    for name in ("f160w_real", "f814w_real"):
+    for name in REAL:
         for prop, sign in paper.REAL_TRENDS.items():
             which = {"set": name, "property": prop, "score": "score"}
             cells = numbers(found["survey_trends"], "rho low high p_adjusted", **which)
@@ -377,7 +381,7 @@ def survey_tables(found: dict[str, Table]) -> dict[str, Table]:
     ]
     areas = [
         (SCORES[score], *across(found["compared"], area, REFERENCES, score=score))
-        for score in dict.fromkeys(found["compared"]["score"])
+        for score in values(found["compared"], "score")
     ]
     names = f"{with_ends('area')} statistic p {with_ends('above')}"
     return {
