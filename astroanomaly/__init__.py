@@ -5,59 +5,74 @@ used, so that ``import astroanomaly`` stays quick and TensorFlow is only
 imported by what trains or scores.
 """
 
+import warnings
 from importlib import import_module
 
 __version__ = "0.1.0"
 
-_MODULES = (
-    "baselines",
+_ROOMS = (
     "calibration",
-    "callbacks",
-    "classification",
-    "comparison",
-    "contamination",
     "data",
     "detector",
     "evaluation",
-    "explanations",
     "interpret",
     "latent",
     "models",
     "morphology",
     "plots",
-    "quickstart",
-    "rates",
     "report",
     "runs",
-    "sample_statistics",
-    "scoring",
+    "scores",
     "simulate",
     "stretches",
-    "survey",
-    "trends",
+    "tables",
+    "utils",
 )
 _NAMES = {
     "AnomalyDetector": "detector",
-    "ClassifierDetector": "detector.classifier",
+    "ClassifierDetector": "detector",
     "load_detector": "detector",
-    "Cutouts": "data.cutouts",
-    "CutoutStream": "data.stream",
-    "concatenate": "data.cutouts",
-    "split": "data.cutouts",
-    "read_cutouts": "data.reading",
-    "write_cutouts": "data.fits",
-    "dataset": "data.pipeline",
+    "Cutouts": "data",
+    "CutoutStream": "data",
+    "concatenate": "data",
+    "split": "data",
+    "read_cutouts": "data",
+    "write_cutouts": "data",
+    "dataset": "data",
+}
+# Public modules of version 0.1 and where their names are now; gone in 0.3.
+_MOVED = {
+    "baselines": "scores.baselines",
+    "callbacks": "runs.callbacks",
+    "classification": "evaluation.classifier",
+    "comparison": "evaluation.surveys",
+    "contamination": "evaluation.contamination",
+    "explanations": "runs.explanations",
+    "quickstart": "runs.demo",
+    "rates": "evaluation.rates",
+    "sample_statistics": "evaluation.generated",
+    "scoring": "scores.residual",
+    "survey": "runs.survey",
+    "trends": "evaluation.trends",
 }
 
-__all__ = ["__version__", *_MODULES, *_NAMES]
+__all__ = ["__version__", *_ROOMS, *_NAMES]
 
 
 def __getattr__(name):
-    """Import a public module or name on first use."""
-    if name in _MODULES:
+    """Import a room or a public name on first use."""
+    if name in _ROOMS:
         return import_module(f"{__name__}.{name}")
     if name in _NAMES:
         return getattr(import_module(f"{__name__}.{_NAMES[name]}"), name)
+    if name in _MOVED:
+        new = f"{__name__}.{_MOVED[name]}"
+        warnings.warn(
+            f"astroanomaly.{name} is now {new}; the old name goes in version 0.3.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return import_module(new)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -16,8 +16,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from astroanomaly._files import atomic_path
-from astroanomaly._versions import versions
+from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.installed import versions
 
 OUT = Path(__file__).resolve().parent / "out"
 _MORE_PACKAGES = ("torch", "fitsio", "scipy")

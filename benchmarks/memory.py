@@ -105,7 +105,7 @@ def child(detector: str, cutouts: str, out: str) -> None:
     loaded = aa.load_detector(detector)
     start = time.perf_counter()
     stream = aa.read_cutouts(cutouts, bands=list(loaded.bands), stream=True)
-    table = aa.survey.score_survey(loaded, stream, out)
+    table = aa.runs.score_survey(loaded, stream, out)
     seconds = time.perf_counter() - start
     unit = 1024**2 if sys.platform == "darwin" else 1024
     peak = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness import OUT, all_versions, machine, markdown
 
-from astroanomaly._files import atomic_path
+from astroanomaly.utils.files import atomic_path
 
 HERE = Path(__file__).resolve().parent
 NAMES = (

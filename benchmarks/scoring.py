@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from harness import Report, parse, show
 
-from astroanomaly import read_cutouts, survey
+from astroanomaly import read_cutouts
+from astroanomaly.runs import survey
 
 
 class Stopwatch:

@@ -53,7 +53,9 @@ def main(argv=None) -> dict:
 def first(args) -> float:
     """Return the seconds of what is not counted."""
     start = time.perf_counter()
-    from astroanomaly.simulate import galaxies, lenses, mergers
+    from astroanomaly.simulate.galaxies import galaxies
+    from astroanomaly.simulate.lenses import lenses
+    from astroanomaly.simulate.mergers import mergers
 
     for instrument in INSTRUMENTS:
         galaxies(2, instrument=instrument, size=args.size, n_workers=1)
@@ -65,7 +67,7 @@ def first(args) -> float:
 
 def time_galaxies(args) -> list[dict]:
     """Time isolated galaxies, and galaxies with a companion."""
-    from astroanomaly.simulate import galaxies
+    from astroanomaly.simulate.galaxies import galaxies
 
     cases = {
         (instrument, fraction, n_workers): partial(
@@ -98,7 +100,7 @@ def time_galaxies(args) -> list[dict]:
 
 def time_mergers(args, n_pairs: int) -> list[dict]:
     """Time merger sequences."""
-    from astroanomaly.simulate import mergers
+    from astroanomaly.simulate.mergers import mergers
 
     cases = {
         (instrument, n_workers): partial(
@@ -128,7 +130,7 @@ def time_mergers(args, n_pairs: int) -> list[dict]:
 
 def time_lenses(args) -> list[dict]:
     """Time lenses, smooth and with each kind of substructure."""
-    from astroanomaly.simulate import lenses
+    from astroanomaly.simulate.lenses import lenses
 
     shapes = {
         "autolens": (args.n, args.size),

@@ -39,7 +39,7 @@ class TorchContender:
         import torch
         from torch_gan import TorchGAN
 
-        from astroanomaly.models.networks import level_filters
+        from astroanomaly.models.common.networks import level_filters
 
         torch.manual_seed(seed)
         filters = level_filters(gan.image_shape[0], gan.width)
@@ -107,7 +107,7 @@ def check_equal(gan, copy, batch: np.ndarray, seed: int) -> dict[str, float]:
 def _penalty(gan, batch: np.ndarray) -> float:
     import tensorflow as tf
 
-    from astroanomaly.models.losses import gradient_penalty
+    from astroanomaly.models.common.losses import gradient_penalty
 
     images = tf.constant(batch)
     with tf.GradientTape() as tape:

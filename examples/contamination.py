@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import studies
 from contaminated import methods, page, results, samples, sets
 
+import studies
 from astroanomaly import evaluation
 
 # The stretch of each survey: rings are all of one brightness, galaxies are not.

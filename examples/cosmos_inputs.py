@@ -11,9 +11,9 @@ from astropy.table import Table, vstack
 from scipy import ndimage
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.data.fits import write_cutouts
 from astroanomaly.data.reading import read_cutouts
 from astroanomaly.data.resize import background, crop_or_pad, resample
+from astroanomaly.data.write import write_cutouts
 
 BAND = "F814W"
 NATIVE = 0.03  # arcsec per pixel of the survey files

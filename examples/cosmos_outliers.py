@@ -23,8 +23,8 @@ import cosmos_pool
 import cosmos_tries
 
 from astroanomaly import cli
-from astroanomaly._files import atomic_dir, atomic_path
-from astroanomaly.runs._config import dumps
+from astroanomaly.runs.config import dumps
+from astroanomaly.utils.files import atomic_dir, atomic_path
 
 LOG = logging.getLogger("cosmos")
 LEVELS = ("90", "95")

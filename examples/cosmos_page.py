@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from astroanomaly import evaluation, plots, runs
-from astroanomaly._files import atomic_path
-from astroanomaly._versions import versions
 from astroanomaly.data.cutouts import concatenate
 from astroanomaly.data.resize import background
+from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.installed import versions
 
 DPI = 75
 FORMS = {

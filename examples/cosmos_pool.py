@@ -8,10 +8,11 @@ from astropy.table import Table, vstack
 from scipy.ndimage import gaussian_filter, maximum_filter
 from scipy.stats import rankdata
 
-from astroanomaly import evaluation, runs, survey
-from astroanomaly._files import atomic_path
+from astroanomaly import evaluation, runs
 from astroanomaly.data.resize import background
-from astroanomaly.runs._training import stretched
+from astroanomaly.runs import survey
+from astroanomaly.runs.training import stretched
+from astroanomaly.utils.files import atomic_path
 
 COMPONENTS = (5, 10, 20)
 REFERENCE = "second_source"

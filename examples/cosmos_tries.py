@@ -6,9 +6,11 @@ import cosmos_pool
 import numpy as np
 from astropy.table import Table, vstack
 
-from astroanomaly import evaluation, runs, scoring, survey
-from astroanomaly._files import atomic_path
+from astroanomaly import evaluation, runs
 from astroanomaly.data.cutouts import concatenate
+from astroanomaly.runs import survey
+from astroanomaly.scores import residual
+from astroanomaly.utils.files import atomic_path
 
 SMOOTHINGS = (1.0, 1.5, 3.0)
 BRIGHT = 30
@@ -68,7 +70,7 @@ def _smoothed(out: Path, quarters: tuple[int, int], truth: Table) -> dict:
     rows = [place[str(name)] for name in truth["object_id"]]
     found = {}
     for smoothing in SMOOTHINGS:
-        noise = scoring.ResidualNoise(smoothing)
+        noise = residual.ResidualNoise(smoothing)
         noise.fit(one["original"], one["reconstruction"])
         found[smoothing] = noise.peak(other["original"], other["reconstruction"])[rows]
     return found

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import studies
 from lenses import page, results, scores
 from lenses.sets import REDSHIFTS, SECTORS, Sets
+
+import studies
 
 MODELS = ("rbm", "dcae", "cvae", "aae")
 MAIN = ("calibration", "smooth", *SECTORS)

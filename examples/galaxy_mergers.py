@@ -15,12 +15,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import studies
 from mergers import page as mergers_page
 from mergers import results as mergers_results
 from mergers import sets
 from mergers import tries as mergers_tries
 
+import studies
 from astroanomaly import simulate
 
 LOG = logging.getLogger("mergers")

@@ -13,7 +13,6 @@ epoch.
 from dataclasses import dataclass
 from pathlib import Path
 
-import studies
 from finders import (
     detectors,
     explained,
@@ -26,6 +25,8 @@ from finders import (
 )
 from finders.explained import Look
 from finders.trainings import Finder
+
+import studies
 
 NISP = sets.BANDS[1:]
 # Finders of all bands, with the stretch that is not the published one.

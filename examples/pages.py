@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
-from studies import Missing
 
-from astroanomaly._files import atomic_dir, atomic_path
+from astroanomaly.utils.files import atomic_dir, atomic_path
+from studies import Missing
 
 DPI = 110
 LARGEST = 150_000  # bytes of a figure

@@ -7,9 +7,9 @@ import shlex
 import time
 from pathlib import Path
 
-from astroanomaly._files import atomic_path
-from astroanomaly._versions import versions
-from astroanomaly.simulate._extras import require
+from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.optional import require
+from astroanomaly.utils.installed import versions
 
 LOG = logging.getLogger("study")
 

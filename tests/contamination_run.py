@@ -12,7 +12,7 @@ sys.path.insert(0, str(EXAMPLES))
 
 from contaminated import shown  # noqa: E402
 
-from astroanomaly.contamination import read_study  # noqa: E402
+from astroanomaly.evaluation.contamination import read_study  # noqa: E402
 
 STEPS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 ENDS = (0.0, 0.1)

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from astroanomaly.simulate import instruments, pairs, population, tides
+from astroanomaly.simulate.cameras import instruments
+from astroanomaly.simulate.galaxies import population
+from astroanomaly.simulate.mergers import pairs, tides
 
 CAMERA = instruments.WFC3_F160W
 AXES = np.eye(3)

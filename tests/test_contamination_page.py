@@ -22,6 +22,7 @@ from contamination_run import (  # noqa: E402
     smoke,
 )
 from pages import LARGEST, NOTHING  # noqa: E402
+
 from studies import Missing  # noqa: E402
 
 FEW = {k: STRENGTH[k] for k in ("pgan_joint", "pgan_after", "dcae", "loe_soft", "pca")}

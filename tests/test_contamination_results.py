@@ -14,7 +14,7 @@ from contaminated import cells, claims, headline, report, results, shown, words 
 from contaminated.contrasts import Kept  # noqa: E402
 from contamination_run import cell, finish, images, models_cells, record  # noqa: E402
 
-from astroanomaly.contamination import auc_loss, loss_difference, summarize  # noqa: E402
+from astroanomaly.evaluation.contamination import auc_loss, loss_difference, summarize  # noqa: E402
 
 FEW = {
     "pgan_joint": (1.5, 0.5),

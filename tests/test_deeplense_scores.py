@@ -11,7 +11,7 @@ from blobs import blobs
 from scipy.stats import wasserstein_distance
 
 import astroanomaly as aa
-from astroanomaly.runs._training import stretched
+from astroanomaly.runs.training import stretched
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 

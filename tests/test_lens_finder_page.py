@@ -14,6 +14,7 @@ sys.path.insert(0, str(EXAMPLES))
 from finders import cells, claims, figures, headline, page, pictures, results, samples  # noqa: E402
 from lens_finder_run import made_up  # noqa: E402
 from pages import LARGEST, NOTHING  # noqa: E402
+
 from studies import Missing  # noqa: E402
 
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(EXAMPLES))
 from finders import explained, features, real, sets, shown, targets  # noqa: E402
 from finders.kept import keep  # noqa: E402
 
-from astroanomaly.classification import PUBLISHED_OUTPUTS  # noqa: E402
+from astroanomaly.evaluation.classifier import PUBLISHED_OUTPUTS  # noqa: E402
 
 FOUR = ("VIS", "Y", "J", "H")
 

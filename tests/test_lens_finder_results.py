@@ -22,7 +22,8 @@ from lens_finder_run import (  # noqa: E402
     record,
 )
 
-from astroanomaly import classification, evaluation  # noqa: E402
+from astroanomaly import evaluation  # noqa: E402
+from astroanomaly.evaluation import classifier
 
 HAND = {"train": 8, "validation": 8, "calibration": 8, "test": 8, "arcs": 4, "rings": 4}
 
@@ -243,7 +244,7 @@ def test_a_detector_that_wins_is_said_to_win(tmp_path):
 def test_thresholds_are_chosen_on_the_calibration_set(study):
     run, tables = study[2], study[1]
     main = headline.chosen(run)
-    found = classification.threshold_for(
+    found = classifier.threshold_for(
         run.labels("calibration"), main.p("calibration"), false_positive_rate=0.01
     )
     (row,) = headline.main_rows(tables, "thresholds", rule="one_percent")

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from mergers_run import synthetic_run
 
 import astroanomaly as aa
-from astroanomaly.data.fits import write_cutouts
+from astroanomaly.data.write import write_cutouts
 
 import pages  # isort: skip
 from mergers import figures as mergers_figures  # isort: skip

@@ -12,6 +12,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
 import pages  # noqa: E402
+
 from studies import Missing  # noqa: E402
 
 

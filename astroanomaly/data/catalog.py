@@ -8,7 +8,7 @@ import numpy as np
 from astropy import units as u
 from astropy.table import MaskedColumn, Table
 
-from astroanomaly.data.tables import fill_missing
+from astroanomaly.tables.objects import fill_missing
 
 CATALOG_NAMES = ("catalog.ecsv", "catalog.csv", "catalog.fits")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly.data.tables import (
+from astroanomaly.tables.objects import (
     FLAG_CLIPPED,
     FLAG_NAN_FILLED,
     FLAG_NOT_CONVERGED,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from astroanomaly.data.pipeline import _Batches, _images
+from astroanomaly.data.batches import _Batches, _images
 
 CHUNK = 256
 
@@ -210,7 +210,7 @@ def class_weights(labels) -> dict[int, float]:
         Weights of the classes 0 and 1: n / (2 * n_class), scikit-learn's
         "balanced" weights, whose mean over the labels is 1. What ``class_weight``
         wants in :meth:`LensFinder.compile
-        <astroanomaly.models.lens_finder.LensFinder.compile>`.
+        <astroanomaly.models.lens_finder.model.LensFinder.compile>`.
 
     Raises
     ------

@@ -25,8 +25,8 @@ from astroanomaly.data.planes import (
 )
 from astroanomaly.data.prepare import Settings
 from astroanomaly.data.stream import CutoutStream, none_readable
-from astroanomaly.data.tables import check_unique, skipped_table
 from astroanomaly.data.workers import read_batch, worker_count
+from astroanomaly.tables.objects import check_unique, skipped_table
 
 _SAMPLE = 32
 

@@ -10,8 +10,8 @@ from astropy.table import Table
 from astroanomaly.data.cutouts import Cutouts, band_index
 from astroanomaly.data.prepare import Settings
 from astroanomaly.data.sink import Sink
-from astroanomaly.data.tables import skipped_table
 from astroanomaly.data.workers import BATCH, Batch, ordered, read_batch, worker_count
+from astroanomaly.tables.objects import skipped_table
 
 _SHOWN = 3
 
@@ -148,7 +148,7 @@ class CutoutStream:
     def _bar(self, total: int):
         if not self.progress:
             return nullcontext()
-        from astroanomaly.data.progress import reading_bar
+        from astroanomaly.utils.reading_progress import reading_bar
 
         return reading_bar(total)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from astroanomaly._cores import usable_cores
 from astroanomaly.data.planes import BadCutout
 from astroanomaly.data.prepare import Settings, prepare
+from astroanomaly.utils.cores import usable_cores
 
 BATCH = 48
 _AHEAD = 2

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from astroanomaly import scoring
 from astroanomaly.latent.objective import in_chunks
+from astroanomaly.scores import residual as scoring
 
 _NEEDS_NOISE = ("peak", "whitened", "orthogonal")
 
@@ -16,7 +16,7 @@ def anomaly_output(detector, score: str | None = None, *, stretched: bool = Fals
     detector : AnomalyDetector
         A detector with a trained model; thresholds are not needed.
     score : str, optional
-        One of `astroanomaly.scoring.SCORES`; by default the one that ranks.
+        One of `astroanomaly.scores.residual.SCORES`; by default the one that ranks.
     stretched : bool, optional
         Whether images come stretched to [0, 1]. By default they are pixels of
         cutouts, in the unit that the stretch was adapted to, with the model's bands in

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from astroanomaly.interpret._checks import check_image, check_positive, check_whole
-from astroanomaly.interpret._outputs import Output
+from astroanomaly.interpret.checks import check_image, check_positive, check_whole
+from astroanomaly.interpret.outputs import Output
 
 TARGETS = {"lens": 1, "non-lens": -1, 1: 1, -1: -1}
 NORMS = ("norm", "none")

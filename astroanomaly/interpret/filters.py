@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from astroanomaly.interpret._checks import check_positive, check_whole
+from astroanomaly.interpret.checks import check_positive, check_whole
 from astroanomaly.interpret.dream import noise
 from astroanomaly.interpret.gradients import find_layer, functional
 

@@ -5,8 +5,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from astroanomaly.interpret._checks import check_image
-from astroanomaly.interpret._placing import enlarge
+from astroanomaly.interpret.checks import check_image
+from astroanomaly.interpret.placing import enlarge
 
 MAP_LAYERS = (layers.Conv2D, layers.SeparableConv2D, layers.DepthwiseConv2D)
 

@@ -6,14 +6,14 @@ import numpy as np
 import tensorflow as tf
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.interpret._checks import (
+from astroanomaly.interpret.checks import (
     check_image,
     check_whole,
     fill_levels,
     hidden_bands,
 )
-from astroanomaly.interpret._outputs import Output, one_each
-from astroanomaly.interpret._windows import Windows
+from astroanomaly.interpret.outputs import Output, one_each
+from astroanomaly.interpret.windows import Windows
 
 # Tuned on two CPU cores; whole images fill the memory, windows do not.
 BATCH, WINDOW_BATCH = 16, 128

@@ -6,8 +6,8 @@ import tensorflow as tf
 from keras import ops
 
 from astroanomaly.latent.objective import in_chunks
-from astroanomaly.models import networks
-from astroanomaly.models.training import (
+from astroanomaly.models.common import networks
+from astroanomaly.models.common.training import (
     EpochOrderMixin,
     OptimizersMixin,
     stateless_seed,

@@ -1,15 +1,15 @@
 """Models of ordinary images; each is a Keras model with an ordinary ``fit``."""
 
-from astroanomaly.models.aae import AAE
-from astroanomaly.models.annealing import KLAnnealing
-from astroanomaly.models.cvae import CVAE
-from astroanomaly.models.dcae import DCAE
-from astroanomaly.models.lens_finder import LensFinder
-from astroanomaly.models.outlier_exposure import OutlierExposure
-from astroanomaly.models.progressive import ProgressiveGAN
-from astroanomaly.models.rbm import RBM
-from astroanomaly.models.schedules import OneCycle
-from astroanomaly.models.wgan_gp import WGANGP
+from astroanomaly.models.autoencoders.aae import AAE
+from astroanomaly.models.autoencoders.annealing import KLAnnealing
+from astroanomaly.models.autoencoders.cvae import CVAE
+from astroanomaly.models.autoencoders.dcae import DCAE
+from astroanomaly.models.autoencoders.outlier_exposure import OutlierExposure
+from astroanomaly.models.common.schedules import OneCycle
+from astroanomaly.models.lens_finder.model import LensFinder
+from astroanomaly.models.progressive.model import ProgressiveGAN
+from astroanomaly.models.rbm.model import RBM
+from astroanomaly.models.wgan_gp.model import WGANGP
 
 __all__ = [
     "AAE",

@@ -4,27 +4,27 @@ No figure touches pyplot's state: show it by returning it from a notebook cell,
 keep it with ``figure.savefig(...)``.
 """
 
-from .classification import (
+from astroanomaly.plots.classification import (
     output_histogram,
     purity_completeness,
     reliability,
     roc_curves,
     set_rates,
 )
-from .contamination import auc_loss, contamination_curves
-from .curves import roc, training_curves
-from .generated import sample_statistics, samples_by_level
-from .images import gallery, reconstructions, sample_grid
-from .interpret import dreams, filter_images, grad_cam, occlusion
-from .rates import areas, detection_by
-from .samples import (
+from astroanomaly.plots.contamination import auc_loss, contamination_curves
+from astroanomaly.plots.curves import roc, training_curves
+from astroanomaly.plots.generated import sample_statistics, samples_by_level
+from astroanomaly.plots.images import gallery, reconstructions, sample_grid
+from astroanomaly.plots.interpret import dreams, filter_images, grad_cam, occlusion
+from astroanomaly.plots.rates import areas, detection_by
+from astroanomaly.plots.samples import (
     rate_bars,
     rates_along,
     score_by_property,
     score_distributions,
     trend_panels,
 )
-from .scores import feature_map, score_histogram
+from astroanomaly.plots.scores import feature_map, score_histogram
 
 __all__ = [
     "areas",

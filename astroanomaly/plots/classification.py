@@ -5,11 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly import _score_table
-from astroanomaly.classification._counts import checked_sets, checked_threshold
-
-from ._finder_curves import MARKERS, percent, purity_completeness, roc_curves
-from ._style import (
+from astroanomaly.evaluation.classifier.counts import checked_sets, checked_threshold
+from astroanomaly.plots.finder_curves import (
+    MARKERS,
+    percent,
+    purity_completeness,
+    roc_curves,
+)
+from astroanomaly.plots.style import (
     AMBER,
     BLUE,
     CYCLE,
@@ -26,6 +29,7 @@ from ._style import (
     plain,
     styled,
 )
+from astroanomaly.tables import columns
 
 __all__ = [
     "output_histogram",
@@ -183,7 +187,7 @@ def reliability(tables):
     Parameters
     ----------
     tables : Table or mapping of str to Table
-        What `classification.reliability` returned, or several by name, such as
+        What `classifier.reliability` returned, or several by name, such as
         before and after calibration.
 
     Returns
@@ -201,10 +205,10 @@ def reliability(tables):
 
     Examples
     --------
-    >>> from astroanomaly import classification
+    >>> from astroanomaly.evaluation import classifier
     >>> rng = np.random.default_rng(1)
     >>> p = rng.random(400)
-    >>> found = classification.reliability(rng.random(400) < p**2, p)
+    >>> found = classifier.reliability(rng.random(400) < p**2, p)
     >>> figure = reliability({"raw": found})
     """
     tables = {"": tables} if isinstance(tables, Table) else dict(tables)
@@ -215,7 +219,7 @@ def reliability(tables):
     axes, below = figure.subplots(2, 1, sharex=True, gridspec_kw=ratios)
     axes.plot((0, 1), (0, 1), color=GREY, ls=":", lw=1.6)
     for k, (name, table) in enumerate(tables.items()):
-        _score_table.require(table, "start", "stop", "n", "mean_probability", "low")
+        columns.require(table, "start", "stop", "n", "mean_probability", "low")
         x, y = table["mean_probability"], np.asarray(table["lens_fraction"])
         ends = np.abs(np.stack([y - table["low"], table["high"] - y]))
         style = {"color": CYCLE[k % len(CYCLE)], "ls": LINES[k % len(LINES)]}
@@ -278,11 +282,11 @@ def set_rates(table, negatives=None):
 
     Examples
     --------
-    >>> from astroanomaly.classification import set_table
+    >>> from astroanomaly.evaluation.classifier import set_table
     >>> sets = {"test": ([0.9, 0.2, 0.8, 0.1], [1, 1, 0, 0])}
     >>> figure = set_rates(set_table(sets))
     """
-    _score_table.require(table, "set", "recall", "n_lenses", "false_positive_rate")
+    columns.require(table, "set", "recall", "n_lenses", "false_positive_rate")
     if not len(table):
         raise ValueError("`table` must hold at least one set. Received: none.")
     lines = 0 if negatives is None else len(negatives)
@@ -300,7 +304,7 @@ def set_rates(table, negatives=None):
         axes.plot(published, place + 0.13, label="published recall", **ring)
     names = [f"{plain(r['set'])} ({r['n_lenses']:,})" for r in table]
     if negatives is not None:
-        _score_table.require(negatives, "kind", "n", "false_positive_rate", "low")
+        columns.require(negatives, "kind", "n", "false_positive_rate", "low")
         below = place[-1] - 1.4 - np.arange(lines)
         axes.axhline(place[-1] - 0.7, color=PALE, lw=1.2)
         ends = (negatives["low"], negatives["high"])

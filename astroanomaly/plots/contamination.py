@@ -6,10 +6,9 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from astroanomaly import _score_table
-
-from . import _panels
-from ._style import BLUE, CYCLE, GREY, INK, new_axes, plain, styled
+from astroanomaly.plots import panels
+from astroanomaly.plots.style import BLUE, CYCLE, GREY, INK, new_axes, plain, styled
+from astroanomaly.tables import columns as _score_table
 
 BASELINES = ("pca", "pca_forest", "cvae_forest", "brightness")
 _FIRST = ("total", "residual")
@@ -137,7 +136,7 @@ def auc_loss(
     models, scores = (_score_table.texts(losses, name) for name in ("model", "score"))
     names = [_name(model, labels) for model in models]
     names = [
-        f"{name} ({_panels.words(score)})" if models.count(model) > 1 else name
+        f"{name} ({panels.words(score)})" if models.count(model) > 1 else name
         for name, model, score in zip(names, models, scores, strict=True)
     ]
     figure, axes = new_axes(9.5, 1.7 + 0.42 * len(losses))
@@ -209,8 +208,8 @@ def _styles(models, highlight, baselines):
             # Beyond the seven colors, dashes tell those of one color apart.
             dashes = ("-", (0, (5, 1.5)), (0, (1.5, 1)))[k // len(CYCLE) % 3]
             styles[model] = {
-                "color": _panels.color(k),
-                "marker": _panels.MARKERS[k % len(_panels.MARKERS)],
+                "color": panels.color(k),
+                "marker": panels.MARKERS[k % len(panels.MARKERS)],
                 **{"ls": dashes, "lw": 2.4, "ms": 8, "zorder": 3},
             }
         else:
@@ -223,7 +222,7 @@ def _styles(models, highlight, baselines):
 def _draw_curve(axes, x, values, style):
     auc, low, high, spread = values
     bars = {"elinewidth": 0.6 * style["lw"], "capsize": 0}
-    axes.errorbar(x, auc, yerr=_panels.lengths(auc, low, high), **bars, **style)
+    axes.errorbar(x, auc, yerr=panels.lengths(auc, low, high), **bars, **style)
     ticks = {"color": style["color"], "marker": "_", "ms": 9, "mew": 1.2, "ls": ""}
     axes.plot(x, auc - spread, **ticks)
     axes.plot(x, auc + spread, **ticks)
@@ -253,7 +252,7 @@ def _note(figure, missing, labels):
 
 def _name(model, labels):
     known = labels is not None and model in labels
-    return plain(labels[model]) if known else _panels.words(model)
+    return plain(labels[model]) if known else panels.words(model)
 
 
 def _name_ends(figure, axes, ends, names, styles):

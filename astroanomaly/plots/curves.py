@@ -7,8 +7,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from astroanomaly import evaluation
-
-from ._style import (
+from astroanomaly.plots.style import (
     BLUE,
     CYCLE,
     GREY,

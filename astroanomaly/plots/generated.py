@@ -4,11 +4,20 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from astroanomaly import _score_table
-from astroanomaly import sample_statistics as measured
-
-from . import _display, _panels
-from ._style import BLUE, GREY, LINES, ORANGE, bare, new_figure, number_decades, styled
+from astroanomaly.evaluation import generated as measured
+from astroanomaly.plots import display
+from astroanomaly.plots import panels as _panels
+from astroanomaly.plots.style import (
+    BLUE,
+    GREY,
+    LINES,
+    ORANGE,
+    bare,
+    new_figure,
+    number_decades,
+    styled,
+)
+from astroanomaly.tables import columns as _score_table
 
 _COLORS = (BLUE, ORANGE)
 _SCALARS = ("flux", "concentration")
@@ -60,7 +69,7 @@ def samples_by_level(levels: Mapping, real=None, n: int = 8):
         images = _stack(levels[size], f"levels[{size}]", size)[: int(n)]
         rows.append((f"{size} px", _pictures(images, real)))
     if real is not None:
-        rows.append(("real", _display.common_scale(real)))
+        rows.append(("real", display.common_scale(real)))
     columns = max(len(images) for _, images in rows)
     figure = new_figure(1.3 * columns + 1.0, 1.3 * len(rows) + 0.1)
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
@@ -160,9 +169,9 @@ def _stack(images, name, size):
 
 def _pictures(images, real):
     if real is None or real.shape[1:] != images.shape[1:]:
-        return _display.common_scale(images)
+        return display.common_scale(images)
     both = np.concatenate([real, images])
-    return _display.common_scale(both, n_reference=len(real))[len(real) :]
+    return display.common_scale(both, n_reference=len(real))[len(real) :]
 
 
 def _draw_row(panels, name, images):

@@ -4,10 +4,17 @@ import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
-from astroanomaly import _score_table
-
-from . import _display
-from ._style import INK, bare, level_colors, new_figure, plain, shorten, styled
+from astroanomaly.plots import display
+from astroanomaly.plots.style import (
+    INK,
+    bare,
+    level_colors,
+    new_figure,
+    plain,
+    shorten,
+    styled,
+)
+from astroanomaly.tables import columns as _score_table
 
 RESIDUAL_MAP = "RdBu_r"
 ROW_NAMES = ("original", "reconstruction", "residual")
@@ -54,7 +61,7 @@ def gallery(cutouts, table, n: int = 24, columns: int = 8, *, by="anomaly_score"
     order = _strangest(table, n, by)
     columns = min(_positive(columns, "columns"), len(order))
     ids = [_score_table.texts(table)[row] for row in order]
-    images = _display.select(cutouts, ids).images
+    images = display.select(cutouts, ids).images
     rows = -(-len(order) // columns)
     figure = new_figure(1.75 * columns + 0.2, 2.45 * rows + 0.7)
     figure.get_layout_engine().set(hspace=0.06)
@@ -62,7 +69,7 @@ def gallery(cutouts, table, n: int = 24, columns: int = 8, *, by="anomaly_score"
     colors = level_colors(_score_table.levels(table))
     highest = _score_table.highest_level(table)
     for rank, (axes, row) in enumerate(zip(grid, order, strict=False)):
-        axes.imshow(_display.picture(images[rank]), **_show())
+        axes.imshow(display.picture(images[rank]), **_show())
         bare(axes)
         axes.spines[:].set(color=colors[highest[row]], linewidth=3.5)
         axes.set_title(f"{rank + 1}. {plain(shorten(ids[rank], 14))}", fontsize=11)
@@ -132,21 +139,21 @@ def reconstructions(
     order = _choice(table, n, choose, by)
     columns = min(_positive(columns, "columns"), len(order))
     ids = [_score_table.texts(table)[row] for row in order]
-    found = explain(_display.select(cutouts, ids))
+    found = explain(display.select(cutouts, ids))
     if "reconstruction" not in found:
         raise ValueError(
             "`detector` must reconstruct images; those that a classifier ranks are "
             "shown by `gallery`. Received: a classifier's."
         )
-    residual = _display.residual_plane(found["residual"])
+    residual = display.residual_plane(found["residual"])
     blocks = -(-len(order) // columns)
     figure = new_figure(1.75 * columns + 1.6, 5.9 * blocks)
     grid = figure.subplots(3 * blocks, columns, squeeze=False)
-    limit = _display.residual_limit(residual)
+    limit = display.residual_limit(residual)
     for k, row in enumerate(order):
         block, column = divmod(k, columns)
         panels = grid[3 * block : 3 * block + 3, column]
-        pair = _display.stretched_pictures(
+        pair = display.stretched_pictures(
             found["original"][k], found["reconstruction"][k]
         )
         bar = _triplet(panels, *pair, residual[k], limit)
@@ -197,7 +204,7 @@ def sample_grid(images, columns: int = 8):
         )
     columns = min(_positive(columns, "columns"), len(images))
     rows = -(-len(images) // columns)
-    shown = _display.common_scale(images)
+    shown = display.common_scale(images)
     figure = new_figure(1.3 * columns, 1.3 * rows)
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()

@@ -5,7 +5,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import CenteredNorm, Normalize
 from matplotlib.ticker import MaxNLocator
 
-from ._pictures import (
+from astroanomaly.plots.pictures import (
     GRAY,
     band_labels,
     color_bands,
@@ -18,7 +18,7 @@ from ._pictures import (
     pictures,
     scale_bar,
 )
-from ._style import INK, bare, new_figure, plain, styled
+from astroanomaly.plots.style import INK, bare, new_figure, plain, styled
 
 # Blue below the centre, red above it.
 CHANGE_MAP, HEAT_MAP = "RdBu_r", "inferno"

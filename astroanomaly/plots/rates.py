@@ -3,9 +3,7 @@
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from astroanomaly import _score_table
-
-from ._style import (
+from astroanomaly.plots.style import (
     BLUE,
     CYCLE,
     GREY,
@@ -15,6 +13,7 @@ from ._style import (
     plain,
     styled,
 )
+from astroanomaly.tables import columns
 
 _MARKERS = "osD^vPX*"
 _COLORS = {"detector": BLUE, "baseline": ORANGE}
@@ -47,12 +46,12 @@ def areas(evaluation):
     >>> figure.savefig("auc.png")
     """
     table = evaluation.auc
-    _score_table.require(table, "score", "kind", "auc", "low", "high")
+    columns.require(table, "score", "kind", "auc", "low", "high")
     if not len(table):
         raise ValueError("The evaluation holds no score: there is nothing to draw.")
-    order = _score_table.ranking(table, "auc")[::-1]
-    names = [_score_table.texts(table, "score")[row] for row in order]
-    kinds = np.array(_score_table.texts(table, "kind"))[order]
+    order = columns.ranking(table, "auc")[::-1]
+    names = [columns.texts(table, "score")[row] for row in order]
+    kinds = np.array(columns.texts(table, "kind"))[order]
     value, low, high = _triple(table, "auc", order)
     figure, axes = new_axes(8.5, 1.4 + 0.45 * len(order))
     place = np.arange(len(order))
@@ -109,11 +108,11 @@ def detection_by(evaluation, quantity: str = "rate"):
             "There are no bins to draw: evaluate with `by=` the name of a column."
         )
     series = _rate_series(evaluation) if quantity == "rate" else _auc_series(evaluation)
-    bins = list(dict.fromkeys(_score_table.texts(evaluation.by, "bin")))
+    bins = list(dict.fromkeys(columns.texts(evaluation.by, "bin")))
     figure, axes = new_axes(max(8.0, 3.0 + 1.4 * len(bins)), 5.5)
     shift = np.linspace(-0.24, 0.24, len(series)) if len(series) > 1 else [0.0]
     for k, (label, color, table) in enumerate(series):
-        rows = _score_table.texts(table, "bin")
+        rows = columns.texts(table, "bin")
         x = np.array([bins.index(name) for name in rows]) + shift[k]
         value, low, high = _triple(table, quantity, np.arange(len(table)))
         axes.errorbar(
@@ -143,9 +142,9 @@ def _rate_series(evaluation):
     rates = evaluation.rates
     if not len(rates):
         raise ValueError("The score table had no is_anomaly columns: there is no rate.")
-    binned = np.array(_score_table.texts(rates, "bin")) != "all"
-    strange = np.array(_score_table.texts(rates, "population")) == "anomalous"
-    level = _score_table.numbers(rates, "level")
+    binned = np.array(columns.texts(rates, "bin")) != "all"
+    strange = np.array(columns.texts(rates, "population")) == "anomalous"
+    level = columns.numbers(rates, "level")
     colors = level_colors([f"{value:g}" for value in np.unique(level)])
     return [
         (f"{name}% level", color, rates[binned & strange & (level == float(name))])
@@ -155,7 +154,7 @@ def _rate_series(evaluation):
 
 
 def _auc_series(evaluation):
-    scores = np.array(_score_table.texts(evaluation.by, "score"))
+    scores = np.array(columns.texts(evaluation.by, "score"))
     return [
         (
             plain(name.replace("_", " ")),
@@ -167,9 +166,7 @@ def _auc_series(evaluation):
 
 
 def _triple(table, name, rows):
-    return [
-        _score_table.numbers(table, column)[rows] for column in (name, "low", "high")
-    ]
+    return [columns.numbers(table, column)[rows] for column in (name, "low", "high")]
 
 
 def _bars(value, low, high):

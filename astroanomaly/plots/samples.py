@@ -12,11 +12,18 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from astroanomaly import _score_table
-from astroanomaly.calibration._levels import checked_scores
-
-from . import _panels
-from ._style import BLUE, GREY, INK, LINES, new_axes, number_decades, styled
+from astroanomaly.calibration.levels import checked_scores
+from astroanomaly.plots import panels as _panels
+from astroanomaly.plots.style import (
+    BLUE,
+    GREY,
+    INK,
+    LINES,
+    new_axes,
+    number_decades,
+    styled,
+)
+from astroanomaly.tables import columns as _score_table
 
 
 @styled
@@ -125,7 +132,7 @@ def rates_along(
 
     Examples
     --------
-    >>> from astroanomaly.trends import binned_rates
+    >>> from astroanomaly.evaluation.trends import binned_rates
     >>> time = np.linspace(-1, 1, 200)
     >>> table = binned_rates(time > 0.3, time, 5)
     >>> figure = rates_along({"mergers": table}, "merger time", promised=0.1, mark=0)
@@ -178,7 +185,7 @@ def trend_panels(
 
     Examples
     --------
-    >>> from astroanomaly.trends import binned_rates
+    >>> from astroanomaly.evaluation.trends import binned_rates
     >>> mass = np.geomspace(1e9, 1e12, 200)
     >>> panels = {"stellar_mass": {"mergers": binned_rates(mass > 1e11, mass, 5)}}
     >>> figure = trend_panels(panels, {"stellar_mass": r"stellar mass [solar masses]"})
@@ -237,7 +244,7 @@ def score_by_property(
 
     Examples
     --------
-    >>> from astroanomaly.comparison import by_property
+    >>> from astroanomaly.evaluation.surveys import by_property
     >>> rng = np.random.default_rng(1)
     >>> size, score = rng.uniform(0.1, 1, 300), rng.gamma(9, 1, 300)
     >>> table = by_property(score, size, 4, rng.gamma(9, 1, 300))
@@ -309,7 +316,7 @@ def rate_bars(
 
     Examples
     --------
-    >>> from astroanomaly.rates import detection_rates
+    >>> from astroanomaly.evaluation.rates import detection_rates
     >>> mergers = {"mergers": {"peak": [50.0, 89.0, 91.0, 99.0]}}
     >>> table = detection_rates({"peak": range(100)}, mergers)
     >>> figure = rate_bars(table, 90, published={("mergers", 90): 80})

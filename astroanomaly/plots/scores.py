@@ -4,10 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from astroanomaly import _score_table
 from astroanomaly.calibration import Calibration
-
-from ._style import (
+from astroanomaly.plots.style import (
     BLUE,
     CYCLE,
     INK,
@@ -19,6 +17,7 @@ from ._style import (
     plain,
     styled,
 )
+from astroanomaly.tables import columns
 
 _MARKERS = "osD^vP*X"
 _COLORS = (BLUE, ORANGE, *CYCLE[2:])
@@ -164,9 +163,9 @@ def _populations(table, labels, score):
     if not hasattr(table, "colnames"):
         named = {k: np.asarray(v, np.float64).ravel() for k, v in table.items()}
     elif labels is None:
-        named = {"scored objects": _score_table.numbers(table, score)}
+        named = {"scored objects": columns.numbers(table, score)}
     else:
-        named = _split(table, labels, _score_table.numbers(table, score))
+        named = _split(table, labels, columns.numbers(table, score))
     if not any(np.isfinite(values).any() for values in named.values()):
         raise ValueError(f"There is no finite {score} to draw.")
     return named
@@ -174,10 +173,10 @@ def _populations(table, labels, score):
 
 def _split(table, labels, scores):
     if isinstance(labels, str):
-        strange = _score_table.truths(table, labels)
+        strange = columns.truths(table, labels)
     else:
-        rows = _score_table.match(labels, _score_table.texts(table), "the labels")
-        strange = _score_table.truths(labels, "is_anomaly")[rows]
+        rows = columns.match(labels, columns.texts(table), "the labels")
+        strange = columns.truths(labels, "is_anomaly")[rows]
     return {"normal": scores[~strange], "anomalous": scores[strange]}
 
 

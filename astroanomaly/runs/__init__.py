@@ -1,371 +1,44 @@
-"""The run folder: train, go on after a break, calibrate, load again."""
+"""Whole runs: train, calibrate, score, explain, and the folder that keeps them."""
 
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from importlib import import_module
 
-from astropy.table import Table
+from astroanomaly.runs.demo import quickstart
+from astroanomaly.runs.explanations import explain
+from astroanomaly.runs.run import Run, calibrate, load_run, pixel_hashes, train
+from astroanomaly.runs.survey import score_survey
 
-from astroanomaly._files import new_folder
-from astroanomaly._labels import read_labels
-from astroanomaly.runs import _config, _folder, _settings
-from astroanomaly.runs._objects import TrainingObjects, pixel_hashes
+# These import Keras, which the command line does without until it trains.
+_CALLBACKS = (
+    "Checkpoint",
+    "ReconstructionGrid",
+    "SampleGrid",
+    "TrainingProgress",
+    "load_checkpoint",
+    "save_checkpoint",
+    "write_history",
+)
 
-__all__ = ["Run", "calibrate", "load_run", "pixel_hashes", "train"]
-
-
-def train(
-    cutouts: str | Path,
-    out: str | Path,
-    config: str | Path | Mapping | None = None,
-    *,
-    size: int | None = None,
-    bands: Sequence[str] | None = None,
-    model: str | None = None,
-    labels: str | Path | Table | None = None,
-    epochs: int | None = None,
-    seed: int | None = None,
-    resume: bool = False,
-    progress: bool = False,
-    catalog: str | Path | None = None,
-    n_workers: int | None = None,
-    **reading,
-) -> "Run":
-    """Train a detector on cutouts and keep it in a folder.
-
-    A GAN is trained first, then its encoder; the other models of ordinary objects
-    reconstruct by themselves and have none. A lens finder learns from lenses and
-    others with labels instead, and the epoch with the lowest validation loss is kept.
-    After every epoch a checkpoint replaces the last one as
-    a whole, so that a run that was killed at any moment goes on with ``resume=True``
-    and ends with the bits of one never interrupted.
-
-    Parameters
-    ----------
-    cutouts : str or Path
-        What :func:`astroanomaly.read_cutouts` takes: a folder, a glob, a cube,
-        an array's file, or a mosaic with `catalog`.
-    out : str or Path
-        The run folder to make.
-    config : str, Path or dict, optional
-        TOML file (or its tables) that goes before the defaults: [data], [stretch],
-        [model], [training], [encoder], [detector]. The ``config.toml`` of another
-        run will do. What is given as an argument goes before both. Each model has
-        its own keys in [model] and [training]; [encoder] is the GAN's alone.
-    size : int, optional
-        Side of the images in pixels; 64 by default.
-    bands : sequence of str, optional
-        The bands to use, by name; all by default.
-    model : {"wgan_gp", "hsc", "progressive", "rbm", "dcae", "cvae", "aae", \
-"lens_finder"}, optional
-        The model; "wgan_gp" by default.
-    labels : str, Path or Table, optional
-        For a lens finder: a table, or its file, with `object_id` and `is_lens` (or,
-        without it, `is_anomaly`), and every cutout in it. A run that goes on knows
-        its own.
-    epochs : int, optional
-        Epochs of the model, not of an encoder; 100 by default.
-    seed : int, optional
-        Seed of first weights, data order and every random number; 0 by default.
-    resume : bool, optional
-        Go on with the run in `out`, whose own settings then hold; begin where
-        there is none.
-    progress : bool, optional
-        Show bars with the time left.
-    catalog : str or Path, optional
-        Catalog beside the cutouts, or the positions in a mosaic.
-    n_workers : int, optional
-        Processes that read.
-    **reading
-        `band_pattern`, `pixel_scale`, `input_pixel_scale`, `edge`, `nan` and
-        `mask_extension` of :func:`astroanomaly.read_cutouts`; the run remembers
-        them for the objects that it scores later.
-
-    Returns
-    -------
-    Run
-        The finished run, not yet calibrated.
-
-    Raises
-    ------
-    ValueError
-        If a setting is unknown, out of range or another model's, `out` holds
-        something already, labels are missing, wrong or not wanted, or a resumed run
-        has other settings, cutouts or labels.
-    FloatingPointError
-        If a loss is not finite; the last checkpoint stays.
-    OSError
-        If `out` cannot be written.
-
-    Examples
-    --------
-    >>> run = train("cutouts/", "run", epochs=100, seed=1)
-    >>> run = train("cutouts/", "run", resume=True)
-    """
-    given = {
-        "data": {"size": size, "bands": bands, **reading},
-        "model": {"name": model},
-        "training": {"epochs": epochs, "seed": seed},
-    }
-    given = _config.read_config(_config.merge(given))
-    folder = Path(out)
-    settings = _settings.settle(folder, _config.read_config(config), given, resume)
-    _settings.check_labels(settings, labels)
-    if _folder.finished(folder):
-        return load_run(folder)
-    options = {"catalog": catalog, "n_workers": n_workers, "progress": progress}
-    # Before the reading, which may take long: is this a place to write to?
-    with new_folder(folder):
-        objects = TrainingObjects(folder, settings, cutouts, labels, **options)
-        training = _prepared(folder, settings, objects, progress)
-        _folder.sweep(folder)
-        _folder.begin(folder, settings, objects.record)
-    training.run()
-    return load_run(folder)
+__all__ = [
+    "Checkpoint",
+    "ReconstructionGrid",
+    "Run",
+    "SampleGrid",
+    "TrainingProgress",
+    "calibrate",
+    "explain",
+    "load_checkpoint",
+    "load_run",
+    "pixel_hashes",
+    "quickstart",
+    "save_checkpoint",
+    "score_survey",
+    "train",
+    "write_history",
+]
 
 
-def _prepared(folder: Path, settings: dict, objects: TrainingObjects, progress: bool):
-    if objects.labels is not None:
-        from astroanomaly.runs._finder_training import FinderTraining
-
-        parts = (objects.cutouts, objects.labels)
-        return FinderTraining(folder, settings, *parts, progress)
-    from astroanomaly.runs._training import Training
-
-    return Training(folder, settings, objects.cutouts, progress)
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run.
-
-    Attributes
-    ----------
-    folder : Path
-        Its folder.
-    settings : dict
-        Its settings, table by table, as in ``config.toml``.
-    bands : tuple of str
-        The bands that it was trained on.
-
-    Examples
-    --------
-    >>> run = load_run("run")
-    >>> table = run.detector.score(run.read("survey/"))
-    """
-
-    folder: Path
-    settings: dict
-    bands: tuple[str, ...]
-
-    @property
-    def classifies(self) -> bool:
-        """Whether its model learned from labels, as a lens finder does."""
-        return _config.classifies(self.settings["model"]["name"])
-
-    @cached_property
-    def detector(self):
-        """The detector, read from the folder when it is first used."""
-        from astroanomaly.detector._files import load_detector
-
-        return load_detector(self.folder / "detector")
-
-    def use(self, method: str | None = None):
-        """Give the detector, set to a latent method.
-
-        Parameters
-        ----------
-        method : {"encoder", "refine", "mapping"}, optional
-            How a GAN finds the z of an image; by default as it was saved.
-
-        Returns
-        -------
-        AnomalyDetector or ClassifierDetector
-            The run's detector.
-
-        Raises
-        ------
-        ValueError
-            If the method is unknown, or the run's model needs none.
-        """
-        _settings.check_method(self.settings, method)
-        return self.detector if method is None else self.detector.use(method)
-
-    def read(self, path: str | Path, **options):
-        """Open cutouts as those of the training were read.
-
-        Parameters
-        ----------
-        path : str or Path
-            What :func:`astroanomaly.read_cutouts` takes.
-        **options
-            Further options of it, or others than those of the training. With
-            `bands`, a file whose only band has another name counts as that band.
-
-        Returns
-        -------
-        CutoutStream
-            With the run's bands, picked by name.
-
-        Raises
-        ------
-        ValueError
-            If the cutouts lack a band that the model was trained on.
-        """
-        from astroanomaly.data.reading import read_cutouts
-
-        options = {k: v for k, v in options.items() if v is not None}
-        reading = {**self.settings["data"], **options, "stream": True}
-        try:
-            stream = read_cutouts(path, **reading)
-            if "bands" not in options and len(reading.get("bands", ())) == 1:
-                _check_only_band(path, reading)
-            return stream.select_bands(self.bands)
-        except ValueError as error:
-            if "bands" in options or "band" not in str(error):
-                raise
-            raise ValueError(
-                f"{self.folder} was trained on other bands than {path} has. {error}"
-            ) from None
-
-
-def _check_only_band(path, reading: dict) -> None:
-    """Refuse a file whose header names another filter than the one it is read as."""
-    from astroanomaly.data.reading import read_cutouts
-
-    plain = {key: value for key, value in reading.items() if key != "bands"}
-    try:
-        own = read_cutouts(path, **plain).bands
-    except ValueError:
-        return  # Several images in a file: the band was picked by its name.
-    (band,) = reading["bands"]
-    if len(own) == 1 and own[0] not in (band, "image"):
-        raise ValueError(
-            f"The run was trained on the band {band}. Received: {path} with the band "
-            f"{own[0]}; give `bands` (--bands {band}) if the two are the same."
-        )
-
-
-def load_run(run: str | Path) -> Run:
-    """Open a run folder.
-
-    Parameters
-    ----------
-    run : str or Path
-        The folder that :func:`train` made.
-
-    Returns
-    -------
-    Run
-        Its settings and bands; ``run.detector`` loads the detector.
-
-    Raises
-    ------
-    ValueError
-        If the folder is not a run, is of another version, or is not finished.
-
-    Examples
-    --------
-    >>> load_run("run").detector.score_name
-    'peak'
-    """
-    folder = Path(run)
-    settings = _folder.read_config(folder)
-    if not _folder.finished(folder):
-        raise ValueError(
-            f"{folder} must hold a finished run. Received: one whose training has not "
-            f"ended; go on with `astroanomaly train CUTOUTS --out {folder} --resume`."
-        )
-    return Run(folder, settings, tuple(_folder.read_objects(folder)["bands"]))
-
-
-def calibrate(
-    run: str | Path,
-    cutouts: str | Path,
-    levels: Sequence[float] = (90, 95, 99),
-    method: str | None = None,
-    labels: str | Path | Table | None = None,
-    **reading,
-) -> Run:
-    """Calibrate a run's detector on ordinary objects and keep the thresholds.
-
-    With labels, for a lens finder alone, its probabilities are calibrated too.
-
-    Parameters
-    ----------
-    run : str or Path
-        The run folder.
-    cutouts : str or Path
-        Ordinary objects, best ones that the model was not trained on.
-    levels : sequence of float, optional
-        Levels in per cent.
-    method : {"encoder", "refine", "mapping"}, optional
-        The latent method of a GAN to calibrate; each keeps its own thresholds.
-    labels : str, Path or Table, optional
-        Labels of the cutouts, as for :func:`train`: those that are no lenses set the
-        thresholds, all of them what the finder's probabilities mean.
-    **reading
-        Options of :func:`astroanomaly.read_cutouts`.
-
-    Returns
-    -------
-    Run
-        The run with its calibrated detector, set to `method`.
-
-    Raises
-    ------
-    ValueError
-        If the folder is not a run, the bands are others, the model needs no latent
-        method or no labels, labels are wrong, or a level is outside (0, 100) or needs
-        more objects than there are.
-
-    Warns
-    -----
-    UserWarning
-        If the model was trained on some of the objects: their scores are lower
-        than those of objects that it never saw.
-
-    Examples
-    --------
-    >>> run = calibrate("run", "held_out/", levels=(90, 95, 99))
-    """
-    from astroanomaly.calibration import required_size
-
-    opened = load_run(run)
-    _settings.check_labels(opened.settings, labels)
-    for level in levels:
-        required_size(level)  # Refuses levels outside (0, 100) before it reads.
-    known = None if labels is None else read_labels(labels)
-    default = opened.detector.latent
-    detector = opened.use(method)
-    used = detector.latent
-    objects = opened.read(cutouts, **reading).read()
-    _warn_if_trained_on(opened, objects, cutouts)
-    if known is None:
-        detector.calibrate(objects, levels=levels)
-    else:
-        is_lens = known.of(objects.object_ids, cutouts).astype(bool)
-        detector.calibrate(objects[~is_lens], levels=levels)
-        detector.calibrate_probability(objects, is_lens)
-    if used is not default:
-        # The folder keeps the method that `score` takes when none is named.
-        detector.use(default)
-    detector.save(opened.folder / "detector")
-    if used is not default:
-        detector.use(used)
-    return opened
-
-
-def _warn_if_trained_on(run: Run, objects, path) -> None:
-    seen = set(_folder.read_objects(run.folder)["pixels"])
-    known = sum(key in seen for key in pixel_hashes(objects))
-    if known:
-        warnings.warn(
-            f"the model was trained on {known} of the {len(objects)} calibration "
-            f"objects of {path}: their scores are lower than those of new objects, so "
-            "more than the stated share of ordinary objects will be flagged.",
-            UserWarning,
-            stacklevel=3,
-        )
+def __getattr__(name):
+    """Import a callback on first use."""
+    if name in _CALLBACKS:
+        return getattr(import_module(f"{__name__}.callbacks"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,15 +1,15 @@
 """Simulated survey images with known truth."""
 
-from astroanomaly.simulate.compound import compound
-from astroanomaly.simulate.galaxies import galaxies
-from astroanomaly.simulate.instruments import Instrument
-from astroanomaly.simulate.lens_settings import LensSetting
-from astroanomaly.simulate.lens_survey import lens_survey
-from astroanomaly.simulate.lenses import lenses
-from astroanomaly.simulate.mergers import mergers
-from astroanomaly.simulate.real import real_galaxies
-from astroanomaly.simulate.sky import Sky
-from astroanomaly.simulate.substructure import Subhalos, Vortex
+from astroanomaly.simulate.cameras.instruments import Instrument
+from astroanomaly.simulate.cameras.sky import Sky
+from astroanomaly.simulate.galaxies.galaxies import galaxies
+from astroanomaly.simulate.galaxies.real import real_galaxies
+from astroanomaly.simulate.lenses.compound import compound
+from astroanomaly.simulate.lenses.lenses import lenses
+from astroanomaly.simulate.lenses.settings import LensSetting
+from astroanomaly.simulate.lenses.substructure import Subhalos, Vortex
+from astroanomaly.simulate.mergers.mergers import mergers
+from astroanomaly.simulate.survey.lens_survey import lens_survey
 
 __all__ = [
     "Instrument",

@@ -5,15 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from astroanomaly._auc import _areas, _interval
-from astroanomaly.contamination._files import read_cells, score_columns
-from astroanomaly.contamination._losses import _combined
+from astroanomaly.evaluation.contamination.files import read_cells, score_columns
+from astroanomaly.evaluation.contamination.losses import _combined
+from astroanomaly.evaluation.roc_auc import _areas, _interval
 
 N_REPEATS = 1000
 
 
 class Contrast(NamedTuple):
-    """A sum of areas with signs, as `astroanomaly.contamination.loss_difference`.
+    """A sum of areas with signs, as `astroanomaly.evaluation.contamination.loss_difference`.
 
     Attributes
     ----------

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
-from studies import Missing
 
 from astroanomaly import plots
-from astroanomaly.plots import _style
+from astroanomaly.plots import style as _style
 from contaminated import results, shown
 from contaminated.headline import models_of, own_rows, rows, sets_of
+from studies import Missing
 
 GANS = (*shown.MAIN, shown.AFTER, "wgan_gp", "pca")
 OTHERS = ("dcae", "cvae", "aae", *shown.REFINED, *shown.BASELINES)

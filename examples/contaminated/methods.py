@@ -9,8 +9,8 @@ from sklearn.ensemble import IsolationForest
 
 import astroanomaly as aa
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.models.schedules import OneCycle
-from astroanomaly.runs._training import stretched
+from astroanomaly.models.common.schedules import OneCycle
+from astroanomaly.runs.training import stretched
 
 # Shares of the critic's term in the weighted sum; the published one is 0.9.
 SHARES = (0.0, 0.1, 0.5, 0.99, 1.0)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table, vstack
 
-from astroanomaly._files import atomic_path
-from astroanomaly._inference import holm
-from astroanomaly.contamination import read_study, summarize
-from astroanomaly.sample_statistics import FEWEST, sample_distance
+from astroanomaly.evaluation.contamination import read_study, summarize
+from astroanomaly.evaluation.generated import FEWEST, sample_distance
+from astroanomaly.evaluation.resampling import holm
+from astroanomaly.utils.files import atomic_path
 from contaminated import shown
 from contaminated.contrasts import Kept
 from contaminated.headline import models_of, rows, status

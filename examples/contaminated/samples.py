@@ -7,10 +7,11 @@ import keras
 import numpy as np
 
 import astroanomaly as aa
-from astroanomaly import callbacks, sample_statistics
-from astroanomaly._files import atomic_path
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.runs._training import stretched
+from astroanomaly.evaluation import generated as sample_statistics
+from astroanomaly.runs import callbacks
+from astroanomaly.runs.training import stretched
+from astroanomaly.utils.files import atomic_path
 from contaminated.methods import growing_optimizers
 
 LOG = logging.getLogger("contamination")

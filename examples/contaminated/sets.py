@@ -9,9 +9,9 @@ from astropy.nddata import block_reduce
 
 from astroanomaly import simulate
 from astroanomaly.data.cutouts import Cutouts, concatenate
-from astroanomaly.data.fits import write_cutouts
 from astroanomaly.data.reading import read_cutouts
-from astroanomaly.simulate.lens_settings import LENSTRONOMY
+from astroanomaly.data.write import write_cutouts
+from astroanomaly.simulate.lenses.settings import LENSTRONOMY
 
 LOG = logging.getLogger("contamination")
 NAMES = ("lenses", "galaxies")

@@ -4,7 +4,7 @@ import numpy as np
 from astropy.table import Table
 from pages import span
 
-from astroanomaly.classification import trivial_recall
+from astroanomaly.evaluation.classifier import trivial_recall
 from finders import headline, shown
 from finders.headline import main_rows, rows
 

@@ -3,8 +3,8 @@
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly._auc import auc_difference, aucs
-from astroanomaly.classification._counts import rate
+from astroanomaly.evaluation.classifier.counts import rate
+from astroanomaly.evaluation.roc_auc import auc_difference, aucs
 from finders import headline, shown
 from finders.samples import Run
 

@@ -11,8 +11,8 @@ from lenses.scores import score as every_score
 from sklearn.ensemble import IsolationForest
 
 import astroanomaly as aa
-from astroanomaly.models.schedules import OneCycle
-from astroanomaly.runs._training import stretched
+from astroanomaly.models.common.schedules import OneCycle
+from astroanomaly.runs.training import stretched
 from finders import features
 from finders.kept import current, keep
 from finders.sets import BANDS, Set, View
@@ -89,7 +89,7 @@ def _dcae(sets, settings, seed) -> dict:
     )
     n_steps = settings.epochs * int(batches.cardinality())
     model.compile(keras.optimizers.Adam(OneCycle(2e-3, max(n_steps, 2))))
-    progress = aa.callbacks.TrainingProgress("DCAE, epoch")
+    progress = aa.runs.TrainingProgress("DCAE, epoch")
     try:
         model.fit(batches, epochs=settings.epochs, callbacks=[progress], verbose=0)
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from astroanomaly import interpret
-from astroanomaly._progress import count_bar
+from astroanomaly.utils.progress import count_bar
 from finders import trainings
 from finders.kept import keep, read
 from finders.real import fields

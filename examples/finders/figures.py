@@ -7,14 +7,14 @@ from astropy.table import Table
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from scipy.special import expit
-from studies import Missing
 
 from astroanomaly import plots
-from astroanomaly.classification import reliability
-from astroanomaly.plots import _style
+from astroanomaly.evaluation.classifier import reliability
+from astroanomaly.plots import style as _style
 from finders import cells, headline, pictures, results, shown
 from finders.headline import main_rows, rows
 from finders.samples import Run
+from studies import Missing
 
 MOST_LOSS = 1.2
 NO_FINDER = "no finder was trained in this run"

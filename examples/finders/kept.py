@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from astroanomaly._files import atomic_path
+from astroanomaly.utils.files import atomic_path
 
 STAMP = "stamp"
 

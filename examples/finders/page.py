@@ -5,7 +5,7 @@ from pathlib import Path
 import pages
 from pages import bullets
 
-from astroanomaly.classification import PUBLISHED_OUTPUTS, PUBLISHED_SETS
+from astroanomaly.evaluation.classifier import PUBLISHED_OUTPUTS, PUBLISHED_SETS
 from finders import (
     cells,
     claims,

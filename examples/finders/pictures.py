@@ -5,14 +5,14 @@ from astropy.visualization import LogStretch
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 from scipy.special import expit
-from studies import Missing
 
 from astroanomaly import plots
-from astroanomaly.plots import _style
+from astroanomaly.plots import style
 from astroanomaly.plots.interpret import CHANGE_MAP
 from finders import headline, shown
 from finders.kept import read
 from finders.samples import MASK, Run
+from studies import Missing
 
 # The page has room for so many finders that were looked into.
 ROOM = 2
@@ -78,10 +78,10 @@ def gray(plane: np.ndarray) -> np.ndarray:
 def _picture(axes, plane, title: str) -> None:
     axes.imshow(gray(plane), origin="lower", cmap="gray", vmin=0, vmax=1)
     axes.set_title(title, fontsize=12)
-    _style.bare(axes)
+    style.bare(axes)
 
 
-@_style.styled
+@style.styled
 def occlusion(run: Run, finder: str) -> Figure:
     """Show hits and errors, each above its occlusion map.
 
@@ -114,7 +114,7 @@ def _pairs(drawn: list) -> Figure:
     """Draw pictures in rows, each above its map."""
     columns = min(COLUMNS, len(drawn))
     lines = -(-len(drawn) // columns)
-    figure = _style.new_figure(2.5 * columns + 0.9, 5.5 * lines + 0.4)
+    figure = style.new_figure(2.5 * columns + 0.9, 5.5 * lines + 0.4)
     grid = figure.subplots(2 * lines, columns, squeeze=False)
     for axes in grid.ravel():
         axes.set_axis_off()
@@ -127,7 +127,7 @@ def _pairs(drawn: list) -> Figure:
         limit = max(float(np.percentile(np.abs(change - output), FULL)), 1e-6)
         norm = CenteredNorm(0, limit)
         below.imshow(change - output, origin="lower", cmap=CHANGE_MAP, norm=norm)
-        _style.bare(below)
+        style.bare(below)
         below.set_xlabel(f"P {expit(output):.3f}, ±{limit:.2g}", fontsize=11)
     figure.supxlabel(
         "below: change of the logit when hidden; blue: it falls, the part speaks for a "
@@ -154,7 +154,7 @@ def occlusion_real(run: Run) -> Figure:
     return _styled_pairs(drawn)
 
 
-@_style.styled
+@style.styled
 def _styled_pairs(drawn: list) -> Figure:
     return _pairs(drawn)
 
@@ -223,7 +223,7 @@ def filters(run: Run, finder: str, last: bool) -> Figure:
     return plots.filter_images(made, columns=5)
 
 
-@_style.styled
+@style.styled
 def real(run: Run) -> Figure:
     """Show the real lenses with what their finders say."""
     found = read(run.out / "real" / "pictures.npz")
@@ -231,7 +231,7 @@ def real(run: Run) -> Figure:
     names = [name for name in found if name in assigned]
     if not names:
         raise Missing("this run saw no real lens")
-    figure = _style.new_figure(2.7 * len(names) + 0.3, 3.7)
+    figure = style.new_figure(2.7 * len(names) + 0.3, 3.7)
     for axes, name in zip(
         figure.subplots(1, len(names), squeeze=False)[0], names, strict=True
     ):

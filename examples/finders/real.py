@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 import astroanomaly as aa
-from astroanomaly._enlarge import enlarge
-from astroanomaly._files import atomic_path
 from astroanomaly.data.resize import crop_or_pad
+from astroanomaly.simulate.enlarge import enlarge
+from astroanomaly.utils.files import atomic_path
 from finders import trainings
 from finders.kept import keep
 from finders.sets import BINNING, CUT, FRAMES, PIXEL, View, reduced

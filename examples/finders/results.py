@@ -7,13 +7,13 @@ import numpy as np
 from astropy.table import Table, vstack
 from scipy.special import expit
 
-from astroanomaly import classification
-from astroanomaly._files import atomic_path
-from astroanomaly.classification._counts import rate
+from astroanomaly.evaluation import classifier
+from astroanomaly.evaluation.classifier.counts import rate
+from astroanomaly.utils.files import atomic_path
 from finders import contests, focus, headline, shown
 from finders.samples import TOGETHER, Run
 
-# Lenses among the objects that a survey looks through: `classification.purity_at`.
+# Lenses among the objects that a survey looks through: `classifier.purity_at`.
 FRACTIONS = (0.01, 0.001, 0.0001)
 N_BINS = 4
 
@@ -105,7 +105,7 @@ def thresholds(run: Run) -> Table:
         rows.append((*entry.key, shown.HALF, 0.5, *(np.nan,) * 3))
         labels = run.labels("calibration")
         try:
-            found = classification.threshold_for(
+            found = classifier.threshold_for(
                 labels, entry.p("calibration"), false_positive_rate=shown.RATE
             )
         except ValueError:
@@ -135,7 +135,7 @@ def set_rates(run: Run) -> Table:
         if entry.key == main.key and rule == shown.HALF and real:
             logits = [one.real[name][0] for name, one in real.items()]
             sets["real lenses"] = expit(np.array(logits)), None
-        table = classification.set_table(sets, threshold, negatives="single test")
+        table = classifier.set_table(sets, threshold, negatives="single test")
         parts.append(_marked(table, entry, rule, threshold))
     return _stacked(parts)
 
@@ -146,7 +146,7 @@ def negatives(run: Run) -> Table:
     for entry, rule, threshold in _ruled(run):
         others = ~run.labels("test")
         kinds, p = run.kinds("test")[others], entry.p("test")[others]
-        table = classification.negatives_table(kinds, p, threshold)
+        table = classifier.negatives_table(kinds, p, threshold)
         parts.append(_marked(table, entry, rule, threshold))
     return _stacked(parts)
 
@@ -163,11 +163,9 @@ def purity(run: Run) -> Table:
     """Return the purity where lenses are as rare as on the sky."""
     rows = []
     for entry, rule, threshold in _ruled(run):
-        found = classification.metrics_at(
-            run.labels("test"), entry.p("test"), threshold
-        )
+        found = classifier.metrics_at(run.labels("test"), entry.p("test"), threshold)
         for fraction in FRACTIONS:
-            value = classification.purity_at(found, fraction)
+            value = classifier.purity_at(found, fraction)
             head = (*entry.key, rule, threshold, fraction)
             rows.append((*head, *map(float, (*value, *found.recall)), found.fp))
     names = "finder member rule threshold lens_fraction purity low high"
@@ -178,7 +176,7 @@ def reliability(run: Run) -> Table:
     """Return bins of probability, before and after calibration, on the test set."""
     parts = []
     for entry, which, p in _calibrated(run):
-        table = classification.reliability(run.labels("test"), p)
+        table = classifier.reliability(run.labels("test"), p)
         parts.append(_marked(table, entry, which, np.nan))
     return _stacked(parts)
 
@@ -187,7 +185,7 @@ def calibration(run: Run) -> Table:
     """Return the calibration's errors before and after, on the test set."""
     rows = []
     for entry, which, p in _calibrated(run):
-        meta = classification.reliability(run.labels("test"), p).meta
+        meta = classifier.reliability(run.labels("test"), p).meta
         names = ("expected_calibration_error", "error_by_chance", "brier_score")
         rows.append((*entry.key, which, *(meta[name] for name in names)))
     return _table(rows, "finder member rule error by_chance brier")
@@ -228,7 +226,7 @@ def named(run: Run) -> Table:
     if not real:
         return Table()
     logits = np.array([entry.real[name][0] for name, entry in real.items()])
-    table = classification.named_table(
+    table = classifier.named_table(
         list(real),
         expit(logits),
         [headline.bands(run, entry.finder) for entry in real.values()],

@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import Table
 from scipy.special import expit
 
-from astroanomaly.classification import ProbabilityCalibration
+from astroanomaly.evaluation.classifier import ProbabilityCalibration
 from finders.kept import read
 
 SCORED = ("calibration", "train", "validation", "test", "arcs", "rings")

@@ -10,9 +10,9 @@ from astropy.nddata import block_reduce
 from astropy.table import Table, vstack
 
 from astroanomaly import simulate
-from astroanomaly._files import atomic_dir
-from astroanomaly._progress import count_bar
 from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.utils.files import atomic_dir
+from astroanomaly.utils.progress import count_bar
 
 LOG = logging.getLogger("lens_finder")
 BANDS = ("VIS", "Y", "J", "H")

@@ -4,8 +4,8 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, wait
 from pathlib import Path
 
-from astroanomaly._processes import end_with_parent, process_count, shared_threads
-from astroanomaly._progress import count_bar
+from astroanomaly.utils.parallel import end_with_parent, process_count, shared_threads
+from astroanomaly.utils.progress import count_bar
 from finders import sets, trainings
 
 MEMORY = 6.0  # GiB of a training on cuts in four bands

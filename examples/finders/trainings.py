@@ -11,17 +11,13 @@ import numpy as np
 from scipy.special import expit
 
 import astroanomaly as aa
-from astroanomaly._files import atomic_path
-from astroanomaly.callbacks import (
-    Checkpoint,
-    load_checkpoint,
-    write_history,
-)
 from astroanomaly.data.labelled import class_weights, labelled_dataset
-from astroanomaly.detector._image_model import TURNS, turned
-from astroanomaly.keep_best import KeepBest
-from astroanomaly.models.schedules import OneCycle
-from astroanomaly.runs._training import stretched
+from astroanomaly.detector.image_model import TURNS, turned
+from astroanomaly.models.common.schedules import OneCycle
+from astroanomaly.runs.callbacks import Checkpoint, load_checkpoint, write_history
+from astroanomaly.runs.keep_best import KeepBest
+from astroanomaly.runs.training import stretched
+from astroanomaly.utils.files import atomic_path
 from finders.kept import keep, read
 from finders.samples import SCORED, loss, platt
 from finders.sets import Set, View

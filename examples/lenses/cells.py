@@ -6,7 +6,7 @@ import numpy as np
 from astropy.table import Table
 from pages import NOTHING, markdown, span
 
-from astroanomaly import _score_table
+from astroanomaly.tables import columns
 from lenses import headline, published
 from lenses.results import LEVELS
 
@@ -190,7 +190,7 @@ def extra(tables: dict[str, Table]) -> str:
     blocks = []
     for name, table in tables.items():
         title = table.meta.get("title", name.replace("_", " ").capitalize())
-        notes = _score_table.texts(table, "note") if "note" in table.colnames else ()
+        notes = columns.texts(table, "note") if "note" in table.colnames else ()
         rows = [
             (row["name"], _extra_value(row), note)
             for row, note in zip_longest(table, notes, fillvalue="")

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
-from studies import Missing
 
 from astroanomaly import plots
-from astroanomaly.plots import _style
+from astroanomaly.plots import style as _style
 from lenses import headline, pictures, published, results
 from lenses.samples import joined, read_scores, study
+from studies import Missing
 
 BLUE, ORANGE, AMBER, INK = _style.BLUE, _style.ORANGE, _style.AMBER, _style.INK
 SKY, PURPLE = _style.SKY, _style.PURPLE

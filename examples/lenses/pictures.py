@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from studies import Missing
 
-from astroanomaly import _score_table, runs
-from astroanomaly.plots import _display, _style
+from astroanomaly import runs
+from astroanomaly.plots import display
+from astroanomaly.plots import style as _style
+from astroanomaly.tables import columns as _score_table
 from lenses import headline, published, results
 from lenses.samples import catalog, columns, read_scores, study
+from studies import Missing
 
 SETS = {"smooth": "smooth", "subhalos": "subhaloes", "vortex": "vortex"}
 # Where along the ranking of its set an object stands.
@@ -92,7 +94,7 @@ def objects(out: Path, redshifts: str, model: str, places: dict) -> list[tuple]:
 def explained(network: runs.Run, chosen: list[tuple]) -> tuple:
     """Return the cutouts of chosen objects, in their order, explained."""
     cutouts = network.read([path for _, _, path, _ in chosen]).read()
-    cutouts = _display.select(cutouts, [path.stem for _, _, path, _ in chosen])
+    cutouts = display.select(cutouts, [path.stem for _, _, path, _ in chosen])
     return cutouts, network.detector.explain(cutouts)
 
 
@@ -116,18 +118,18 @@ def gallery(out: Path, redshifts: str) -> Figure:
     network = trained(out, redshifts, model)
     chosen = objects(out, redshifts, model, PLACES)
     cutouts, parts = explained(network, chosen)
-    residual = _display.residual_plane(parts["residual"])
+    residual = display.residual_plane(parts["residual"])
     sigma = parts.get("significance")
     planes = [residual]
-    planes += [] if sigma is None else [_display.residual_plane(sigma)]
-    limits = [_display.residual_limit(residual), SIGMAS]
+    planes += [] if sigma is None else [display.residual_plane(sigma)]
+    limits = [display.residual_limit(residual), SIGMAS]
     names = ["image", f"{published.model_name(model)} reconstruction", "residual"]
     names += ["smoothed significance"] * (sigma is not None)
     figure = _style.new_figure(2.15 * len(names) + 0.6, 2.08 * len(chosen) + 1.0)
     grid = figure.subplots(len(chosen), len(names), squeeze=False)
     for k, (line, (name, place, _, truth)) in enumerate(zip(grid, chosen, strict=True)):
         pair = parts["original"][k], parts["reconstruction"][k]
-        for axes, image in zip(line, _display.stretched_pictures(*pair), strict=False):
+        for axes, image in zip(line, display.stretched_pictures(*pair), strict=False):
             axes.imshow(image, origin="lower", cmap="gray", vmin=0, vmax=1)
         bars = [
             axes.imshow(plane[k], origin="lower", cmap=RESIDUAL_MAP, norm=_even(limit))
@@ -218,15 +220,15 @@ def reconstructions(out: Path, redshifts: str) -> Figure:
             cutouts, found[model] = explained(network, chosen)
     if not found:
         raise Missing("this run keeps none of the published models")
-    planes = {m: _display.residual_plane(p["residual"]) for m, p in found.items()}
-    limit = _display.residual_limit(np.stack([*planes.values()]))
+    planes = {m: display.residual_plane(p["residual"]) for m, p in found.items()}
+    limit = display.residual_limit(np.stack([*planes.values()]))
     figure = _style.new_figure(1.95 * (len(found) + 1) + 0.9, 3.75 * len(chosen) + 0.5)
     grid = figure.subplots(2 * len(chosen), len(found) + 1, squeeze=False)
     for k, (name, *_, truth) in enumerate(chosen):
         upper, lower = grid[2 * k], grid[2 * k + 1]
         for column, (model, parts) in enumerate(found.items(), start=1):
             pair = parts["original"][k], parts["reconstruction"][k]
-            shown = _display.stretched_pictures(*pair)
+            shown = display.stretched_pictures(*pair)
             for axes, image in zip((upper[0], upper[column]), shown, strict=True):
                 axes.imshow(image, origin="lower", cmap="gray", vmin=0, vmax=1)
             bar = lower[column].imshow(

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table, vstack
 
-from astroanomaly import _score_table, rates
-from astroanomaly._files import atomic_path
-from astroanomaly.calibration._levels import required_size
+from astroanomaly.calibration.levels import required_size
+from astroanomaly.evaluation import rates
+from astroanomaly.tables import columns as _score_table
+from astroanomaly.utils.files import atomic_path
 from lenses import headline, pairs, published
 from lenses.samples import (
     PARTS,

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly import _score_table
-from astroanomaly._auc import AUC, aucs
+from astroanomaly.evaluation.roc_auc import AUC, aucs
+from astroanomaly.tables import columns as _score_table
 from lenses import published
 
 SECTORS = ("subhalos", "vortex")

@@ -9,11 +9,12 @@ from astropy.table import Table
 from components import Components
 from sklearn.ensemble import IsolationForest
 
-from astroanomaly import baselines, runs
-from astroanomaly._files import atomic_path
+from astroanomaly import runs
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.detector import AnomalyDetector
-from astroanomaly.runs._training import stretched
+from astroanomaly.runs.training import stretched
+from astroanomaly.scores import baselines
+from astroanomaly.utils.files import atomic_path
 from lenses.ceiling import Ceiling
 
 LOG = logging.getLogger("deeplense")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from astroanomaly import simulate
 from astroanomaly.data.cutouts import Cutouts, concatenate
-from astroanomaly.data.fits import write_cutouts
-from astroanomaly.simulate.lens_settings import LENSTRONOMY
+from astroanomaly.data.write import write_cutouts
+from astroanomaly.simulate.lenses.settings import LENSTRONOMY
 
 LOG = logging.getLogger("deeplense")
 SETTING = LENSTRONOMY

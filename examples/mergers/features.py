@@ -10,13 +10,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from studies import Missing
 from threadpoolctl import threadpool_limits
 
-from astroanomaly import _score_table, evaluation, plots
-from astroanomaly.plots import _panels
+from astroanomaly import evaluation, plots
+from astroanomaly.plots import panels
+from astroanomaly.tables import columns
 from mergers.paper import SHORT, SURVEYS
 from mergers.samples import need_set, systems
+from studies import Missing
 
 SHOWN = 500  # objects of one kind in a map
 COMPONENTS = 30
@@ -70,7 +71,7 @@ def features(run: Path, kind: str, most: int | None = None):
         raise Missing(f"this run has no critic features of {name}")
     keep = np.arange(len(table))
     if name == "mergers":
-        stage = np.array(_score_table.texts(table, "stage"), dtype=str)
+        stage = np.array(columns.texts(table, "stage"), dtype=str)
         keep = np.flatnonzero(stage == kind)
     if most is not None:
         keep = np.sort(np.random.default_rng(0).permutation(keep)[:most])
@@ -82,7 +83,7 @@ def feature_map(run: Path, kinds: tuple[str, ...]) -> Figure:
     found = {kind: features(run, kind, SHOWN)[0] for kind in kinds}
     rows = np.concatenate([part for part in found.values()])
     labels = [
-        _panels.words((SHORT | SURVEYS).get(kind, kind))
+        panels.words((SHORT | SURVEYS).get(kind, kind))
         for kind, part in found.items()
         for _ in part
     ]

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
-from studies import Missing
 
-from astroanomaly import _score_table, plots
-from astroanomaly.plots import _panels, _style
+from astroanomaly import plots
+from astroanomaly.plots import panels as _panels
+from astroanomaly.plots import style as _style
+from astroanomaly.tables import columns
 from mergers import features as mergers_features
 from mergers import pictures as mergers_pictures
 from mergers import results as mergers_results
@@ -31,6 +32,7 @@ from mergers.samples import (
     stages,
     threshold,
 )
+from studies import Missing
 
 LARGEST = 250_000  # bytes
 NEIGHBORS = ("pre_merger_neighbor", "neighbor_bright", "neighbor_middle")
@@ -191,12 +193,11 @@ def mass_redshift(run: Path) -> Figure:
     groups |= {SHORT.get(name, name): table for name, table in found.items()}
     panels = {
         "stellar_mass": {
-            name: np.log10(_score_table.numbers(table, "stellar_mass"))
+            name: np.log10(columns.numbers(table, "stellar_mass"))
             for name, table in groups.items()
         },
         "redshift": {
-            name: _score_table.numbers(table, "redshift")
-            for name, table in groups.items()
+            name: columns.numbers(table, "redshift") for name, table in groups.items()
         },
     }
     return histograms(panels, PROPERTIES)
@@ -215,7 +216,7 @@ def survey_properties(run: Path) -> Figure:
                 panel = f"{name}: {key}"
                 labels[panel] = f"{reference.split('_')[0].upper()}: {MEASURED[key]}"
                 panels[panel] = {
-                    which: _score_table.numbers(table, key)
+                    which: columns.numbers(table, key)
                     for which, table in tables.items()
                 }
     if not panels:

@@ -6,10 +6,10 @@ import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from studies import Missing
 
-from astroanomaly import _score_table, plots, runs, simulate, stretches
-from astroanomaly.plots import _display, _style
+from astroanomaly import plots, runs, simulate, stretches
+from astroanomaly.plots import display, style
+from astroanomaly.tables import columns
 from mergers.samples import (
     levels_for,
     need_set,
@@ -17,6 +17,7 @@ from mergers.samples import (
     scores_of,
     threshold,
 )
+from studies import Missing
 
 COLUMNS = 9
 EXAMPLES = {
@@ -78,7 +79,7 @@ def pictures(run: Path, network: runs.Run, name: str, rows: Table):
         In the order of the rows.
     """
     files = []
-    for row, key in enumerate(_score_table.texts(rows)):
+    for row, key in enumerate(columns.texts(rows)):
         own = rows["file"][row] if "file" in rows.colnames else ""
         places = [run / "sets" / name / f"{key}.fits", Path(str(own) or "absent")]
         found = [place for place in places if place.is_file()]
@@ -86,7 +87,7 @@ def pictures(run: Path, network: runs.Run, name: str, rows: Table):
             raise Missing(f"the images of {name} are no longer where they were read")
         files.append(found[0])
     read = network.read(files).read()
-    return _display.select(read, _score_table.texts(rows))
+    return display.select(read, columns.texts(rows))
 
 
 def evenly(scores: np.ndarray, n: int) -> np.ndarray:
@@ -128,17 +129,17 @@ def examples(run: Path, score: str) -> Figure:
     return _strips(strips, cuts)
 
 
-@_style.styled
+@style.styled
 def _strips(strips: dict, cuts: dict) -> Figure:
-    figure = _style.new_figure(1.35 * COLUMNS + 1.4, 1.72 * len(strips) + 0.6)
+    figure = style.new_figure(1.35 * COLUMNS + 1.4, 1.72 * len(strips) + 0.6)
     grid = figure.subplots(len(strips), COLUMNS, squeeze=False)
-    colors = _style.level_colors([str(level) for level in cuts])
+    colors = style.level_colors([str(level) for level in cuts])
     for line, (label, (images, scores)) in zip(grid, strips.items(), strict=True):
         for axes in line[len(images) :]:
             axes.set_axis_off()
         for axes, image, value in zip(line, images, scores, strict=False):
-            axes.imshow(_display.picture(image), cmap="gray", origin="lower")
-            _style.bare(axes)
+            axes.imshow(display.picture(image), cmap="gray", origin="lower")
+            style.bare(axes)
             above = [str(level) for level, cut in cuts.items() if value > cut]
             color = colors[above[-1] if above else ""]
             axes.spines[:].set(color=color, linewidth=3.0)

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly import _inference, _score_table, rates, trends
-from astroanomaly._files import atomic_path
+from astroanomaly.evaluation import rates, resampling, trends
+from astroanomaly.tables import columns
+from astroanomaly.utils.files import atomic_path
 from mergers import features as mergers_features
 from mergers import headline as mergers_headline
 from mergers import surveys as mergers_surveys
@@ -138,7 +139,7 @@ def counts(run: Path) -> Table:
     for path in sorted((run / "scores").glob("*.ecsv")):
         table = read_set(run, path.stem)
         measured = (
-            _score_table.truths(table, "measured").sum()
+            columns.truths(table, "measured").sum()
             if "measured" in table.colnames
             else 0
         )
@@ -302,7 +303,7 @@ def time_rates(calibration: Table, by_stage: dict, score: str) -> Table:
             flagged, own = _flagged(part, name, cut)
             start = 0.0 if stage == "post_merger" else -1.0
             edges = np.linspace(start, start + 1, TIME_BINS + 1)
-            time = _score_table.numbers(part, "merger_time")
+            time = columns.numbers(part, "merger_time")
             if np.isfinite(time).any():
                 table = trends.binned_rates(flagged, time, edges, own)
                 found[stage, name] = table
@@ -356,9 +357,7 @@ def _flagged(part: Table, score: str, cut: float) -> tuple[np.ndarray, np.ndarra
 
 def _properties(part: Table, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     found = {
-        name: _score_table.numbers(part, name)
-        for name in names
-        if name in part.colnames
+        name: columns.numbers(part, name) for name in names if name in part.colnames
     }
     if "stellar_mass" in found:
         found["stellar_mass"] = np.log10(found["stellar_mass"])
@@ -368,7 +367,7 @@ def _properties(part: Table, names: tuple[str, ...]) -> dict[str, np.ndarray]:
 def _over_samples(table: Table) -> Table:
     for score in set(table["score"]) if len(table) else ():
         same = table["score"] == score
-        table["p_adjusted"][same] = _inference.holm(table["p_value"][same])
+        table["p_adjusted"][same] = resampling.holm(table["p_value"][same])
     if len(table):
         table["real"] = table["p_adjusted"] < 0.05
     return table

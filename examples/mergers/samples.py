@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
-from studies import Missing
 
-from astroanomaly import _score_table
 from astroanomaly.calibration import Calibration
-from astroanomaly.calibration._levels import required_size
+from astroanomaly.calibration.levels import required_size
+from astroanomaly.tables import columns
 from mergers.paper import LEVELS, RATIO_BINS, RATIO_EDGES, SCORES
+from studies import Missing
 
 WITHOUT = ("pre_merger_alone", "pre_merger_blended")
 
@@ -55,17 +55,17 @@ def systems(table: Table) -> np.ndarray:
     ndarray of shape (n,)
         Words.
     """
-    own = _score_table.texts(table, "object_id")
+    own = columns.texts(table, "object_id")
     if "system" not in table.colnames:
         return np.array(own, dtype=str)
-    named = _score_table.texts(table, "system")
+    named = columns.texts(table, "system")
     return np.array([a or b for a, b in zip(named, own, strict=True)], dtype=str)
 
 
 def scores_of(table: Table, names: Sequence[str] = SCORES) -> dict[str, np.ndarray]:
     """Return those of the scores that a table has."""
     present = [name for name in names if name in table.colnames]
-    return {name: _score_table.numbers(table, name) for name in present}
+    return {name: columns.numbers(table, name) for name in present}
 
 
 def samples(isolated: Table, mergers: Table) -> dict[str, Table]:
@@ -84,8 +84,8 @@ def samples(isolated: Table, mergers: Table) -> dict[str, Table]:
         By the names of `paper.SAMPLES`; flux-ratio bins hold their lower
         edge, the brightest its upper edge too.
     """
-    stage = np.array(_score_table.texts(mergers, "stage"), dtype=str)
-    ratio = _score_table.numbers(mergers, "flux_ratio")
+    stage = np.array(columns.texts(mergers, "stage"), dtype=str)
+    ratio = columns.numbers(mergers, "flux_ratio")
     neighbor = stage == "pre_merger_neighbor"
     found = {"isolated": isolated, "pre_merger_neighbor": mergers[neighbor]}
     for k, name in reversed([*enumerate(RATIO_BINS)]):
@@ -103,7 +103,7 @@ def samples(isolated: Table, mergers: Table) -> dict[str, Table]:
 
 def stages(parts: dict[str, Table], mergers: Table) -> dict[str, Table]:
     """Return the samples of figures 10 and 11: the companion seen, not seen, gone."""
-    stage = np.array(_score_table.texts(mergers, "stage"), dtype=str)
+    stage = np.array(columns.texts(mergers, "stage"), dtype=str)
     return {
         "pre_merger_neighbor": parts["pre_merger_neighbor"],
         "pre_merger_without": mergers[np.isin(stage, WITHOUT)],

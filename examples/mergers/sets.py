@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table, hstack, vstack
 
-from astroanomaly import baselines, morphology, runs, simulate
-from astroanomaly._files import atomic_path
+from astroanomaly import morphology, runs, simulate
 from astroanomaly.data.cutouts import Cutouts, concatenate
-from astroanomaly.data.fits import write_cutouts
-from astroanomaly.runs._training import stretched
+from astroanomaly.data.write import write_cutouts
+from astroanomaly.runs.training import stretched
+from astroanomaly.scores import baselines
+from astroanomaly.utils.files import atomic_path
 
 LOG = logging.getLogger("mergers")
 SCORES = ("peak_score", "residual_score", "feature_score", "total_score")

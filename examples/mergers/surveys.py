@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly import _inference, _score_table, comparison, trends
-from astroanomaly._auc import binomial_interval
+from astroanomaly.evaluation import resampling, surveys, trends
+from astroanomaly.evaluation.roc_auc import binomial_interval
+from astroanomaly.tables import columns
 from mergers.paper import CATALOG, MEASURED, REFERENCES
 from mergers.samples import read_set, scores_of, stacked, systems
 
@@ -73,7 +74,7 @@ def compared(pairs: dict) -> Table:
     Returns
     -------
     Table
-        One row for each set and score: the numbers of `comparison.two_samples`, and
+        One row for each set and score: the numbers of `surveys.two_samples`, and
         p_adjusted (Holm 1979, over the sets compared by one score).
     """
     rows = []
@@ -82,7 +83,7 @@ def compared(pairs: dict) -> Table:
         groups = {"reference_groups": systems(old), "other_groups": systems(other)}
         for score in before:
             if score in now:
-                found = comparison.two_samples(before[score], now[score], **groups)
+                found = surveys.two_samples(before[score], now[score], **groups)
                 head = {"set": name, "reference": REFERENCES[name], "score": score}
                 rows.append(head | vars(found))
     table = Table(rows=rows)
@@ -90,7 +91,7 @@ def compared(pairs: dict) -> Table:
         table["p_adjusted"] = np.nan
         for score in set(table["score"]):
             same = table["score"] == score
-            table["p_adjusted"][same] = _inference.holm(table["p_value"][same])
+            table["p_adjusted"][same] = resampling.holm(table["p_value"][same])
     return table
 
 
@@ -110,8 +111,8 @@ def paired(pairs: dict) -> Table:
     """
     rows = []
     for name, (old, other) in pairs.items():
-        place = {key: k for k, key in enumerate(_score_table.texts(old))}
-        match = np.array([place.get(key, -1) for key in _score_table.texts(other)])
+        place = {key: k for k, key in enumerate(columns.texts(old))}
+        match = np.array([place.get(key, -1) for key in columns.texts(other)])
         both = match >= 0
         before, now = scores_of(old), scores_of(other)
         for score in before:
@@ -144,7 +145,7 @@ def measured(table: Table, catalog: bool = False) -> dict[str, np.ndarray]:
     found = {}
     for name in (*MEASURED, *(CATALOG if catalog else ())):
         if name in table.colnames:
-            values = _score_table.numbers(table, name)
+            values = columns.numbers(table, name)
             found[name] = np.where(np.isfinite(values), values, np.nan)
     if "stellar_mass" in found:
         found["stellar_mass"] = np.log10(found["stellar_mass"])
@@ -169,7 +170,7 @@ def properties(old: Table, other: Table, score: str) -> Table:
         values = now[name][np.isfinite(now[name])]
         if name in before and len(np.unique(values)) > n_bins:
             edges = trends.quantile_bins(now[name], n_bins)
-            found[name] = comparison.by_property(
+            found[name] = surveys.by_property(
                 scores_of(other)[score],
                 now[name],
                 edges,

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly import AnomalyDetector, latent, rates, runs, scoring
-from astroanomaly._files import atomic_path
+from astroanomaly import AnomalyDetector, latent, runs
+from astroanomaly.evaluation import rates
+from astroanomaly.scores import residual
+from astroanomaly.utils.files import atomic_path
 from mergers import sets
 
 LOG = logging.getLogger("mergers")
@@ -105,7 +107,7 @@ def table(out: Path) -> Table:
         n: run.detector.explain(c) for n, c in (("train", train), *cutouts.items())
     }
     for smoothing in SMOOTHINGS:
-        noise = scoring.ResidualNoise(smoothing)
+        noise = residual.ResidualNoise(smoothing)
         noise.fit(parts["train"]["original"], parts["train"]["reconstruction"])
         found = {
             n: noise.peak(parts[n]["original"], parts[n]["reconstruction"])
@@ -140,7 +142,7 @@ def _methods(run, cutouts: dict, train) -> list[dict]:
             rows.append(row(f"{score}, one view, {method}", found, truth))
         for w in WEIGHTS:
             found = {
-                n: scoring.total_score(
+                n: residual.total_score(
                     np.asarray(t["residual_score"]), np.asarray(t["feature_score"]), w
                 )
                 for n, t in tables.items()

@@ -6,21 +6,17 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from astroanomaly.calibration import _levels
-from astroanomaly.calibration._levels import (
-    checked_level,
-    checked_scores,
-    required_size,
-)
+from astroanomaly.calibration import levels
+from astroanomaly.calibration.levels import checked_level, checked_scores, required_size
 
 
 def test_examples_run():
-    assert doctest.testmod(_levels).failed == 0
+    assert doctest.testmod(levels).failed == 0
 
 
 def test_exact_fraction_has_no_rounding():
-    assert _levels.exact_fraction(99.9) == Fraction(999, 1000)
-    assert _levels.exact_fraction(np.float64(90)) == Fraction(9, 10)
+    assert levels.exact_fraction(99.9) == Fraction(999, 1000)
+    assert levels.exact_fraction(np.float64(90)) == Fraction(9, 10)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from astroanomaly.calibration import _shift
-from astroanomaly.calibration._shift import compare, warn_if_shifted
+from astroanomaly.calibration import shift as _shift
+from astroanomaly.calibration.shift import compare, warn_if_shifted
 
 
 def draw(seed, n, m, mean=0.0):

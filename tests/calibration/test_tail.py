@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import expon, genpareto, norm
 
-from astroanomaly.calibration import _tail
-from astroanomaly.calibration._tail import fit_pareto, fit_tail
+from astroanomaly.calibration import tail as _tail
+from astroanomaly.calibration.tail import fit_pareto, fit_tail
 
 
 def test_examples_run():

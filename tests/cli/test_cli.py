@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from astroanomaly import cli, survey
+from astroanomaly import cli
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.data.fits import write_cutouts
+from astroanomaly.data.write import write_cutouts
+from astroanomaly.runs import survey
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """

@@ -5,7 +5,7 @@ import pytest
 from rings import rings
 
 from astroanomaly import cli, runs
-from astroanomaly.data.fits import write_cutouts
+from astroanomaly.data.write import write_cutouts
 
 
 @pytest.fixture(scope="module")

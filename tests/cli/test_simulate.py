@@ -8,7 +8,7 @@ from astropy.table import Table
 
 import astroanomaly as aa
 from astroanomaly import cli, simulate
-from astroanomaly.cli import _simulate
+from astroanomaly.cli import simulate as _simulate
 
 
 def _fails(capsys, *words):
@@ -116,7 +116,7 @@ def test_a_write_that_fails_keeps_its_files(capsys, tmp_path, extras, monkeypatc
         (out / "a.fits").write_text("half")
         raise OSError("no space left")
 
-    monkeypatch.setattr("astroanomaly.data.fits.write_cutouts", broken)
+    monkeypatch.setattr("astroanomaly.data.write.write_cutouts", broken)
     words = ["lenses", "--n", "1", "--out", tmp_path / "out", "--size", "16"]
     assert cli.main(["simulate", *map(str, words), "--workers", "1"]) != 0
     assert "no space left" in capsys.readouterr().err

@@ -5,30 +5,30 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from astroanomaly.cli import _terminal
+from astroanomaly.cli import terminal
 
 
 def test_an_error_is_one_line():
-    assert _terminal.sentence(ValueError("two\n  lines")) == "two lines"
+    assert terminal.sentence(ValueError("two\n  lines")) == "two lines"
     error = OSError(28, "No space left on device", "/disk/table.csv")
-    assert _terminal.sentence(error) == "No space left on device: /disk/table.csv"
-    assert _terminal.sentence(FileNotFoundError("There is no x.")) == "There is no x."
-    assert _terminal.sentence(TypeError()) == "TypeError"
+    assert terminal.sentence(error) == "No space left on device: /disk/table.csv"
+    assert terminal.sentence(FileNotFoundError("There is no x.")) == "There is no x."
+    assert terminal.sentence(TypeError()) == "TypeError"
 
 
 def test_a_long_sentence_is_not_wrapped(capsys):
-    assert _terminal.fail("word " * 60 + "end.") == 2
+    assert terminal.fail("word " * 60 + "end.") == 2
     error = capsys.readouterr().err
     assert error == "astroanomaly: " + "word " * 60 + "end.\n"
 
 
 def test_a_warning_is_one_line_without_a_place(capsys):
-    _terminal.show_warning(UserWarning("scores\n differ"), UserWarning, "x.py", 3)
+    terminal.show_warning(UserWarning("scores\n differ"), UserWarning, "x.py", 3)
     assert capsys.readouterr().err == "astroanomaly: warning: scores differ\n"
 
 
 def test_the_noise_of_an_import_is_held_back(capfd):
-    with _terminal._silent_stderr():
+    with terminal._silent_stderr():
         os.write(2, b"noise")
     assert capfd.readouterr().err == ""
     with pytest.raises(ImportError):
@@ -37,7 +37,7 @@ def test_the_noise_of_an_import_is_held_back(capfd):
 
 
 def _fail_noisily():
-    with _terminal._silent_stderr():
+    with terminal._silent_stderr():
         os.write(2, b"the reason")
         raise ImportError
 
@@ -46,7 +46,7 @@ def test_a_finders_training_names_the_epoch_that_was_kept(tmp_path, capsys):
     rows = ["epoch,val_accuracy,val_loss", "1,0.5,0.7", "2,0.9,0.31234567", "3,0.8,0.4"]
     (tmp_path / "history.csv").write_text("\n".join(rows))
     run = SimpleNamespace(folder=tmp_path, bands=("VIS", "Y"), classifies=True)
-    _terminal.show_run(run)
+    terminal.show_run(run)
     assert capsys.readouterr().out.splitlines() == [
         f"Trained on bands VIS, Y: {tmp_path}",
         "Kept epoch 2 of 3: validation loss 0.3123, accuracy 0.900",
@@ -65,7 +65,7 @@ def test_lenses_are_shown_with_their_probability(calibrated, capsys):
     }
     if calibrated:
         columns["p_lens_calibrated"] = [0.61, 0.32]
-    _terminal.show_scores(Table(columns, meta={"threshold": 0.5}), "t.csv")
+    terminal.show_scores(Table(columns, meta={"threshold": 0.5}), "t.csv")
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     given = ["0.6100", "0.3200"] if calibrated else ["-", "-"]
     assert ["a", "2", "0.8808", given[0], "yes", "nan"] in lines

@@ -5,9 +5,9 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from astroanomaly import stretches
+from astroanomaly.data.batches import dataset
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.data.labelled import check_labels, class_weights, labelled_dataset
-from astroanomaly.data.pipeline import dataset
 
 # Image i starts with pixel 9 i, and is a lens where i is a multiple of three.
 IMAGES = np.arange(10 * 9, dtype=np.float32).reshape(10, 3, 3, 1)

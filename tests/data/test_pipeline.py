@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from astroanomaly import stretches
+from astroanomaly.data.batches import dataset
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.data.pipeline import dataset
 
 IMAGES = np.arange(10 * 9, dtype=np.float32).reshape(10, 3, 3, 1)
 

@@ -3,9 +3,9 @@ import pytest
 from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts, concatenate
-from astroanomaly.data.fits import write_cutouts
 from astroanomaly.data.reading import read_cutouts
 from astroanomaly.data.stream import none_readable
+from astroanomaly.data.write import write_cutouts
 
 
 @pytest.fixture

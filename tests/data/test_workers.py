@@ -4,10 +4,10 @@ import os
 import numpy as np
 import pytest
 
-from astroanomaly._cores import usable_cores
 from astroanomaly.data.files import SINGLE, FileSource, Layout
 from astroanomaly.data.prepare import Settings
 from astroanomaly.data.workers import ordered, read_batch, worker_count
+from astroanomaly.utils.cores import usable_cores
 
 
 def test_a_bad_file_does_not_stop_a_batch(folder):

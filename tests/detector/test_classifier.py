@@ -9,7 +9,7 @@ from rings import SIZE, rings
 
 from astroanomaly import load_detector
 from astroanomaly.data.cutouts import FLAG_CLIPPED, Cutouts
-from astroanomaly.detector.classifier import ClassifierDetector
+from astroanomaly.detector.lens import ClassifierDetector
 from astroanomaly.models import DCAE, LensFinder
 from astroanomaly.stretches import Linear
 

@@ -11,7 +11,7 @@ import pytest
 from blobs import blobs
 
 from astroanomaly.detector import AnomalyDetector, load_detector
-from astroanomaly.detector.classifier import ClassifierDetector
+from astroanomaly.detector.lens import ClassifierDetector
 from astroanomaly.latent import Mapping, Refine
 from astroanomaly.models import LensFinder
 from astroanomaly.stretches import Linear

@@ -5,7 +5,7 @@ import pytest
 from blobs import blobs
 
 from astroanomaly.detector import AnomalyDetector
-from astroanomaly.detector._image_model import ImageModel
+from astroanomaly.detector.image_model import ImageModel
 from astroanomaly.models import DCAE, ProgressiveGAN
 from astroanomaly.stretches import Linear
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from blobs import blobs
 
-from astroanomaly import scoring
 from astroanomaly.detector import AnomalyDetector
 from astroanomaly.latent import Mapping
+from astroanomaly.scores import residual as scoring
 
 
 def test_table_has_the_stable_columns(table):

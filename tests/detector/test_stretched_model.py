@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from blobs import blobs
 
-from astroanomaly.detector._stretched_model import StretchedModel
+from astroanomaly.detector.stretched_model import StretchedModel
 from astroanomaly.stretches import Linear
 
 

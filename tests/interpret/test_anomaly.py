@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from astroanomaly import AnomalyDetector, scoring
+from astroanomaly import AnomalyDetector
 from astroanomaly.interpret import anomaly_output, occlusion_map
+from astroanomaly.scores import residual
 
 
 def by_id(table, cutouts, name):
@@ -35,7 +36,7 @@ def test_what_needs_no_table_is_computed_too(detector, test_set):
     pair = parts["original"], parts["reconstruction"]
     np.testing.assert_allclose(whitened, detector.noise.whitened(*pair), rtol=1e-5)
     distance = anomaly_output(detector, "wasserstein")(test_set.images[:2])
-    np.testing.assert_allclose(distance, scoring.wasserstein_score(*pair), rtol=1e-5)
+    np.testing.assert_allclose(distance, residual.wasserstein_score(*pair), rtol=1e-5)
 
 
 def test_hiding_a_companion_makes_an_object_ordinary(detector, test_set, table):

@@ -6,11 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from astroanomaly.interpret import (
-    grad_cam,
-    guided_backpropagation,
-    guided_grad_cam,
-)
+from astroanomaly.interpret import grad_cam, guided_backpropagation, guided_grad_cam
 from astroanomaly.interpret.gradients import guided_relu
 
 DENSE = np.float32([[1.0, 2.0], [-1.0, 0.5], [0.5, -3.0]])

@@ -10,7 +10,7 @@ from astroanomaly.interpret import (
     guided_grad_cam,
     occlusion_map,
 )
-from astroanomaly.models.lens_finder import LensFinder
+from astroanomaly.models.lens_finder.model import LensFinder
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import tensorflow as tf
 from keras import layers
 
 from astroanomaly.interpret import grad_cam
-from astroanomaly.interpret._placing import centres, enlarge
-from astroanomaly.models.lens_networks import build_lens_network
+from astroanomaly.interpret.placing import centres, enlarge
+from astroanomaly.models.lens_finder.networks import build_lens_network
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from astroanomaly.interpret._windows import Axis, Windows, chain, paste, stages
+from astroanomaly.interpret.windows import Axis, Windows, chain, paste, stages
 
 
 def masked(image, y, x, size, fill):

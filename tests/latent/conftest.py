@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from astroanomaly.data.pipeline import dataset
+from astroanomaly.data.batches import dataset
 from astroanomaly.latent import Encoder
 from astroanomaly.models import WGANGP
 

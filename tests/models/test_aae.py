@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from astroanomaly.data.pipeline import dataset
-from astroanomaly.models.aae import (
+from astroanomaly.data.batches import dataset
+from astroanomaly.models.autoencoders.aae import (
     AAE,
     adversarial_loss,
     build_latent_critic,

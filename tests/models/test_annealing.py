@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from astroanomaly.data.pipeline import dataset
-from astroanomaly.models.annealing import KLAnnealing
-from astroanomaly.models.cvae import CVAE
-from astroanomaly.models.dcae import DCAE
+from astroanomaly.data.batches import dataset
+from astroanomaly.models.autoencoders.annealing import KLAnnealing
+from astroanomaly.models.autoencoders.cvae import CVAE
+from astroanomaly.models.autoencoders.dcae import DCAE
 
 IMAGES = np.random.default_rng(3).uniform(0, 1, (8, 32, 32, 1)).astype(np.float32)
 

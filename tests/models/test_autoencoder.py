@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from astroanomaly.data.pipeline import dataset
-from astroanomaly.models import _autoencoder
-from astroanomaly.models.annealing import KLAnnealing
-from astroanomaly.models.cvae import CVAE
-from astroanomaly.models.dcae import DCAE
-from astroanomaly.models.schedules import OneCycle
+from astroanomaly.data.batches import dataset
+from astroanomaly.models.autoencoders import base
+from astroanomaly.models.autoencoders.annealing import KLAnnealing
+from astroanomaly.models.autoencoders.cvae import CVAE
+from astroanomaly.models.autoencoders.dcae import DCAE
+from astroanomaly.models.common.schedules import OneCycle
 
 BOTH = pytest.mark.parametrize("kind", [DCAE, CVAE])
 IMAGES = np.random.default_rng(3).uniform(0, 1, (24, 32, 32, 2)).astype(np.float32)
@@ -51,7 +51,7 @@ def test_weight_decay_is_that_of_adam_in_pytorch():
         corrected = momentum / (1 - first**t)
         spread = np.sqrt(variance / (1 - second**t)) + epsilon
         values = values - rate * corrected / spread
-        decayed = _autoencoder.add_weight_decay(
+        decayed = base.add_weight_decay(
             [tf.constant(gradient, tf.float32)], [weight], decay
         )
         adam.apply(decayed, [weight])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from astroanomaly.models import boltzmann
+from astroanomaly.models.rbm import layers
 
 KERNEL = np.array([[0.7, -1.1], [0.2, 1.3], [-0.8, 0.4]], np.float32)
 VISIBLE_BIAS = np.array([0.3, -0.6, 0.1], np.float32)
@@ -26,20 +26,20 @@ def joint():
 def test_hidden_probabilities_are_those_of_the_joint_distribution():
     p, _ = joint()
     expected = (p @ HIDDEN) / p.sum(axis=1, keepdims=True)
-    found = boltzmann.hidden_probability(VISIBLE, KERNEL, HIDDEN_BIAS)
+    found = layers.hidden_probability(VISIBLE, KERNEL, HIDDEN_BIAS)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_visible_probabilities_are_those_of_the_joint_distribution():
     p, _ = joint()
     expected = (p.T @ VISIBLE) / p.sum(axis=0)[:, None]
-    found = boltzmann.visible_probability(HIDDEN, KERNEL, VISIBLE_BIAS)
+    found = layers.visible_probability(HIDDEN, KERNEL, VISIBLE_BIAS)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_free_energy_gives_the_probability_of_every_visible_state():
     p, partition = joint()
-    energy = boltzmann.free_energy(VISIBLE, KERNEL, VISIBLE_BIAS, HIDDEN_BIAS)
+    energy = layers.free_energy(VISIBLE, KERNEL, VISIBLE_BIAS, HIDDEN_BIAS)
     probability = np.exp(-np.asarray(energy, np.float64)) / partition
     np.testing.assert_allclose(probability, p.sum(axis=1), rtol=1e-5)
     assert probability.sum() == pytest.approx(1, rel=1e-6)
@@ -63,7 +63,7 @@ def test_contrastive_divergence_by_hand():
             d_kernel[i, j] -= (v[i] * h[j] - drawn[k, i] * q[j]) / 5
         d_visible -= (v - drawn[k]) / 5
         d_hidden -= (np.array(h) - q) / 5
-    gradients, reconstruction = boltzmann.contrastive_divergence(
+    gradients, reconstruction = layers.contrastive_divergence(
         visible, uniform, KERNEL, VISIBLE_BIAS, HIDDEN_BIAS
     )
     np.testing.assert_allclose(reconstruction, drawn, rtol=1e-5)
@@ -77,16 +77,14 @@ def test_data_statistics_are_the_gradient_of_the_mean_free_energy():
     visible = np.tile(VISIBLE[5:6], (40_000, 1))
     uniform = np.random.default_rng(0).uniform(size=(40_000, 2)).astype(np.float32)
     weights = (KERNEL, VISIBLE_BIAS, HIDDEN_BIAS)
-    (gradient, _, _), drawn = boltzmann.contrastive_divergence(
-        visible, uniform, *weights
-    )
-    q = boltzmann.hidden_probability(drawn, KERNEL, HIDDEN_BIAS)
+    (gradient, _, _), drawn = layers.contrastive_divergence(visible, uniform, *weights)
+    q = layers.hidden_probability(drawn, KERNEL, HIDDEN_BIAS)
     data = np.matmul(np.transpose(drawn), q) / 40_000 - np.asarray(gradient)
     for i, j in itertools.product(range(3), range(2)):
         shift = np.zeros((3, 2), np.float32)
         shift[i, j] = 1e-2
         up, down = (
-            boltzmann.free_energy(VISIBLE[5:6], KERNEL + s, *weights[1:])
+            layers.free_energy(VISIBLE[5:6], KERNEL + s, *weights[1:])
             for s in (shift, -shift)
         )
         slope = -float(ops.squeeze(up - down)) / 2e-2

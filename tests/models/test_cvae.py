@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from astroanomaly.data.pipeline import dataset
-from astroanomaly.models.annealing import KLAnnealing
-from astroanomaly.models.cvae import CVAE
+from astroanomaly.data.batches import dataset
+from astroanomaly.models.autoencoders.annealing import KLAnnealing
+from astroanomaly.models.autoencoders.cvae import CVAE
 
 IMAGES = np.random.default_rng(3).uniform(0, 1, (24, 32, 32, 2)).astype(np.float32)
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from astroanomaly.data.pipeline import dataset
-from astroanomaly.models.dcae import DCAE
+from astroanomaly.data.batches import dataset
+from astroanomaly.models.autoencoders.dcae import DCAE
 
 IMAGES = np.random.default_rng(3).uniform(0, 1, (24, 32, 32, 2)).astype(np.float32)
 

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from astropy.nddata import block_reduce
 
-from astroanomaly.data.pipeline import dataset
+from astroanomaly.data.batches import dataset
 from astroanomaly.models import ProgressiveGAN
-from astroanomaly.models._encoder_after import EncoderAfter
+from astroanomaly.models.progressive.encoder_after import EncoderAfter
 
 IMAGES = np.random.default_rng(4).uniform(0, 1, (8, 32, 32, 1)).astype(np.float32)
 LEVEL_2 = 100  # 16 pixels, half faded in.

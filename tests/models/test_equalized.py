@@ -5,7 +5,7 @@ import pytest
 from astropy.nddata import block_reduce
 from scipy.signal import correlate2d
 
-from astroanomaly.models.equalized import (
+from astroanomaly.models.progressive.equalized import (
     Block,
     Equalized,
     blend,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from astroanomaly.models.exposure import (
+from astroanomaly.models.autoencoders.losses import (
     exposed_losses,
     exposure_labels,
     exposure_loss,

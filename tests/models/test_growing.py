@@ -7,7 +7,7 @@ import tensorflow as tf
 from astropy.nddata import block_reduce
 
 from astroanomaly.models import ProgressiveGAN
-from astroanomaly.models.growing import (
+from astroanomaly.models.progressive.networks import (
     Critic,
     Encoder,
     Generator,

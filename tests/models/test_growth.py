@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from scipy import special, stats
 
-from astroanomaly.data.pipeline import dataset
-from astroanomaly.models._growth import Grow, GrowthSchedule, LatentPrior
-from astroanomaly.models.training import stateless_seed
+from astroanomaly.data.batches import dataset
+from astroanomaly.models.common.training import stateless_seed
+from astroanomaly.models.progressive.growth import Grow, GrowthSchedule, LatentPrior
 
 SEED = stateless_seed(5, 0, 0)
 RNG = np.random.default_rng(2)

@@ -9,14 +9,14 @@ import pytest
 from blobs import blobs
 
 import astroanomaly as aa
-from astroanomaly.callbacks import Checkpoint, load_checkpoint
-from astroanomaly.models.aae import AAE
-from astroanomaly.models.annealing import KLAnnealing
-from astroanomaly.models.cvae import CVAE
-from astroanomaly.models.dcae import DCAE
-from astroanomaly.models.progressive import ProgressiveGAN
-from astroanomaly.models.rbm import RBM
-from astroanomaly.models.wgan_gp import WGANGP
+from astroanomaly.models.autoencoders.aae import AAE
+from astroanomaly.models.autoencoders.annealing import KLAnnealing
+from astroanomaly.models.autoencoders.cvae import CVAE
+from astroanomaly.models.autoencoders.dcae import DCAE
+from astroanomaly.models.progressive.model import ProgressiveGAN
+from astroanomaly.models.rbm.model import RBM
+from astroanomaly.models.wgan_gp.model import WGANGP
+from astroanomaly.runs.callbacks import Checkpoint, load_checkpoint
 
 # Neither arguments nor optimizers are the defaults, so that a file must keep them.
 MODELS = {

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from astroanomaly.callbacks import Checkpoint, load_checkpoint
 from astroanomaly.data.labelled import labelled_dataset
-from astroanomaly.keep_best import KeepBest
-from astroanomaly.models.lens_finder import LensFinder
+from astroanomaly.models.lens_finder.model import LensFinder
+from astroanomaly.runs.callbacks import Checkpoint, load_checkpoint
+from astroanomaly.runs.keep_best import KeepBest
 
 SIZE = 58
 EPOCHS = 4

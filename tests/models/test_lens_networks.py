@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import correlate2d
 
-from astroanomaly.models.lens_networks import (
+from astroanomaly.models.lens_finder.networks import (
     LAYOUTS,
     build_lens_network,
     check_lens_shape,

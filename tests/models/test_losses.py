@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from astroanomaly.models import losses
+from astroanomaly.models.common import losses
 
 
 def test_wasserstein_and_generator_loss_by_hand():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from astroanomaly.models import networks
+from astroanomaly.models.common import networks
 
 
 @pytest.mark.parametrize("size", [32, 33, 50, 64, 67, 84, 96, 127, 200, 255, 256])

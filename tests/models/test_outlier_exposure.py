@@ -10,9 +10,9 @@ import tensorflow as tf
 from astropy.table import Table
 
 import astroanomaly as aa
-from astroanomaly.callbacks import Checkpoint, load_checkpoint
 from astroanomaly.models import AAE, CVAE, DCAE, RBM, WGANGP
-from astroanomaly.models.outlier_exposure import OutlierExposure
+from astroanomaly.models.autoencoders.outlier_exposure import OutlierExposure
+from astroanomaly.runs.callbacks import Checkpoint, load_checkpoint
 
 IMAGES = np.random.default_rng(3).uniform(0, 1, (48, 32, 32, 1)).astype(np.float32)
 KINDS = {DCAE: {"weight_decay": 1e-3}, CVAE: {"weight_decay": 1e-3}, AAE: {}}

@@ -9,7 +9,7 @@ from blobs import blobs
 
 import astroanomaly as aa
 from astroanomaly.models import ProgressiveGAN
-from astroanomaly.models.training import stateless_seed
+from astroanomaly.models.common.training import stateless_seed
 
 IMAGES = np.random.default_rng(3).uniform(0, 1, (16, 32, 32, 1)).astype(np.float32)
 BATCH = tf.constant(IMAGES[:8])

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from astroanomaly.data.pipeline import dataset
-from astroanomaly.models import boltzmann
-from astroanomaly.models.rbm import RBM
-from astroanomaly.models.training import stateless_seed
+from astroanomaly.data.batches import dataset
+from astroanomaly.models.common.training import stateless_seed
+from astroanomaly.models.rbm import layers
+from astroanomaly.models.rbm.model import RBM
 
 IMAGES = np.random.default_rng(3).uniform(0, 1, (16, 32, 32, 1)).astype(np.float32)
 
@@ -42,7 +42,7 @@ def test_a_step_applies_contrastive_divergence():
     visible = IMAGES.reshape(16, -1)
     seed = stateless_seed(5, tf.constant(7, tf.int64), 0)
     uniform = tf.random.stateless_uniform((16, 6), seed)
-    gradients, drawn = boltzmann.contrastive_divergence(visible, uniform, *before)
+    gradients, drawn = layers.contrastive_divergence(visible, uniform, *before)
     logs = rbm.train_step(tf.constant(IMAGES))
     for weight, old, gradient in zip(
         rbm.trainable_variables, before, gradients, strict=True
@@ -53,7 +53,7 @@ def test_a_step_applies_contrastive_divergence():
         np.mean((visible - np.asarray(drawn)) ** 2), rel=1e-5
     )
     gap = np.mean(
-        boltzmann.free_energy(visible, *before) - boltzmann.free_energy(drawn, *before)
+        layers.free_energy(visible, *before) - layers.free_energy(drawn, *before)
     )
     assert float(logs["free_energy_gap"]) == pytest.approx(gap, rel=1e-3)
 

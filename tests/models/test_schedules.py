@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from astroanomaly.models.schedules import OneCycle
+from astroanomaly.models.common.schedules import OneCycle
 
 
 def rates(schedule, steps):

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from astroanomaly.models.training import stateless_seed
+from astroanomaly.models.common.training import stateless_seed
 
 
 def draw(seed, step, stream):

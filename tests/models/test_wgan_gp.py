@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from astroanomaly.data.pipeline import dataset
-from astroanomaly.models import WGANGP, losses
-from astroanomaly.models.training import stateless_seed
+from astroanomaly.data.batches import dataset
+from astroanomaly.models import WGANGP
+from astroanomaly.models.common import losses
+from astroanomaly.models.common.training import stateless_seed
 
 IMAGES = np.random.default_rng(3).uniform(0, 1, (24, 32, 32, 2)).astype(np.float32)
 

@@ -8,9 +8,9 @@ from astropy.table import Table
 from sersic import cutouts_of, galaxy
 
 from astroanomaly import Cutouts, morphology
-from astroanomaly._cores import usable_cores
 from astroanomaly.morphology import FEATURES, MorphologyWarning, measure
-from astroanomaly.morphology._measure import Settings, Unmeasurable, examine
+from astroanomaly.morphology.statistics import Settings, Unmeasurable, examine
+from astroanomaly.utils.cores import usable_cores
 
 pytest.importorskip("statmorph")
 pytest.importorskip("photutils")

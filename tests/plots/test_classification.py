@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from astroanomaly.classification import (
+from astroanomaly.evaluation import auc
+from astroanomaly.evaluation.classifier import (
     metrics_at,
     negatives_table,
     purity_at,
     reliability,
     set_table,
 )
-from astroanomaly.evaluation import auc
 from astroanomaly.plots import classification as plots
 
 

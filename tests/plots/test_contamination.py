@@ -3,9 +3,10 @@ import pytest
 from astropy.table import Table
 from matplotlib.colors import to_rgba
 
-from astroanomaly import contamination, plots
-from astroanomaly.plots._style import BLUE, CYCLE, GREY
+from astroanomaly import plots
+from astroanomaly.evaluation import contamination
 from astroanomaly.plots.contamination import _spread
+from astroanomaly.plots.style import BLUE, CYCLE, GREY
 
 SHARES = (0.0, 0.005, 0.1)
 SCORES = {"gan": ("total", "peak"), "dcae": ("residual", "mse"), "pca": ("mse",)}

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from astroanomaly import plots
-from astroanomaly.plots._style import BLUE, ORANGE
-from astroanomaly.sample_statistics import power_spectrum, sample_distance
+from astroanomaly.evaluation.generated import power_spectrum, sample_distance
+from astroanomaly.plots.style import BLUE, ORANGE
 
 SIZES = (4, 8, 16)
 

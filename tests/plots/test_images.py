@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from astroanomaly import plots
-from astroanomaly.plots._style import level_colors
+from astroanomaly.plots.style import level_colors
 
 
 def titles(figure):
@@ -31,7 +31,7 @@ def test_gallery_shows_the_pixels_of_the_object_it_names(cutouts, table, monkeyp
         seen.append(float(image[4, 4, 0]))
         return np.zeros(image.shape[:2])
 
-    monkeypatch.setattr("astroanomaly.plots._display.picture", picture)
+    monkeypatch.setattr("astroanomaly.plots.display.picture", picture)
     plots.gallery(cutouts[[3, 1, 0, 4, 2]], table, n=3)
     assert seen == [1.0, 4.0, 2.0]
 

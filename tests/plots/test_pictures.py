@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from astroanomaly.plots import _pictures
-from astroanomaly.plots._style import new_figure
+from astroanomaly.plots import pictures
+from astroanomaly.plots.style import new_figure
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from astroanomaly.plots._style import new_figure
     ],
 )
 def test_a_number_stops_short_of_what_it_cannot_reach(value, limits, words):
-    assert _pictures.number(value, limits) == words
+    assert pictures.number(value, limits) == words
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_a_number_stops_short_of_what_it_cannot_reach(value, limits, words):
 )
 def test_a_scale_bar_is_a_round_length_within_a_third(pixel_scale, words):
     axes = new_figure(3, 3).add_subplot()
-    _pictures.scale_bar(axes, (150, 150, 3), pixel_scale)
+    pictures.scale_bar(axes, (150, 150, 3), pixel_scale)
     assert axes.texts[0].get_text() == words
     length = np.ptp(axes.lines[0].get_xdata()) * pixel_scale
     assert length == pytest.approx(float(words[:-1]))
@@ -33,21 +33,21 @@ def test_a_scale_bar_is_a_round_length_within_a_third(pixel_scale, words):
 
 def test_no_scale_no_bar():
     axes = new_figure(3, 3).add_subplot()
-    _pictures.scale_bar(axes, (150, 150, 3), None)
+    pictures.scale_bar(axes, (150, 150, 3), None)
     assert not axes.lines
 
 
 def test_bands_have_names_and_colours():
     image = np.zeros((8, 8, 4))
-    names = _pictures.band_labels(image, ["VIS", "Y", "J", "H"])
-    chosen = _pictures.color_bands(4, None)
-    assert _pictures.color_key(names, chosen) == "Y blue, J green, H red"
-    assert _pictures.color_key(names, [0]) == "VIS gray"
-    assert _pictures.band_labels(image, None)[3] == "band 3"
+    names = pictures.band_labels(image, ["VIS", "Y", "J", "H"])
+    chosen = pictures.color_bands(4, None)
+    assert pictures.color_key(names, chosen) == "Y blue, J green, H red"
+    assert pictures.color_key(names, [0]) == "VIS gray"
+    assert pictures.band_labels(image, None)[3] == "band 3"
 
 
 def test_a_panel_has_the_shape_of_its_image():
-    panels, figure = _pictures.panel_grid(2, 3, (40, 80, 1))
+    panels, figure = pictures.panel_grid(2, 3, (40, 80, 1))
     assert panels.shape == (2, 3)
     # 4.2 inches a panel and half of that high, but no less than 2.5; a bar beside.
     assert tuple(figure.get_size_inches()) == pytest.approx((13.6, 5.8))

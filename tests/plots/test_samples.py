@@ -4,10 +4,10 @@ import pytest
 from astropy.table import Table
 
 from astroanomaly import plots
-from astroanomaly.comparison import by_property
-from astroanomaly.plots._style import BLUE, CYCLE, ORANGE
-from astroanomaly.rates import detection_rates
-from astroanomaly.trends import binned_rates
+from astroanomaly.evaluation.rates import detection_rates
+from astroanomaly.evaluation.surveys import by_property
+from astroanomaly.evaluation.trends import binned_rates
+from astroanomaly.plots.style import BLUE, CYCLE, ORANGE
 
 
 def legend(figure):

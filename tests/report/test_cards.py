@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from astroanomaly.report._cards import Objects
+from astroanomaly.report.cards import Objects
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from astroanomaly.runs import _config
+from astroanomaly.runs import config
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a run of the default model recorded before there were others.
@@ -81,7 +81,7 @@ OWN = {
 
 
 def _resolved(model, **training):
-    return _config.resolve({"model": {"name": model}, "training": training})
+    return config.resolve({"model": {"name": model}, "training": training})
 
 
 def test_what_is_written_is_read_back():
@@ -90,13 +90,13 @@ def test_what_is_written_is_read_back():
         "training": {"learning_rate": 1e-7, "augment": True, "w": 0.1, "inf": math.inf},
         "text": {"lines": "one\ntwo\t\u00e9", "nothing": None},
     }
-    found = tomllib.loads(_config.dumps(tables))
+    found = tomllib.loads(config.dumps(tables))
     del tables["text"]["nothing"]
     assert found == tables
 
 
 def test_later_layers_go_first_and_none_counts_for_nothing():
-    settings = _config.resolve(
+    settings = config.resolve(
         {"training": {"epochs": 5, "seed": 2}},
         {"training": {"epochs": 7, "seed": None}},
     )
@@ -106,7 +106,7 @@ def test_later_layers_go_first_and_none_counts_for_nothing():
 
 
 def test_the_hsc_model_brings_the_published_settings():
-    settings = _config.resolve({"model": {"name": "hsc"}}, {"model": {"width": 32}})
+    settings = config.resolve({"model": {"name": "hsc"}}, {"model": {"width": 32}})
     assert settings["model"]["width"] == 32
     assert settings["model"]["latent_dim"] == 128
     assert settings["training"]["beta_1"] == 0.5
@@ -114,8 +114,8 @@ def test_the_hsc_model_brings_the_published_settings():
 
 
 def test_the_record_of_the_default_model_is_as_it_was():
-    assert _config.dumps(_config.resolve()) == WGAN_GP
-    assert _config.resolve(tomllib.loads(WGAN_GP)) == _config.resolve()
+    assert config.dumps(config.resolve()) == WGAN_GP
+    assert config.resolve(tomllib.loads(WGAN_GP)) == config.resolve()
 
 
 @pytest.mark.parametrize("model", OWN)
@@ -125,11 +125,11 @@ def test_each_model_has_its_own_settings_and_no_encoder(model):
     assert settings["model"] == {"name": model, **own}
     assert settings["training"] == COMMON | training
     assert "encoder" not in settings
-    assert _config.reconstructs(model)
-    assert not _config.reconstructs("hsc")
+    assert config.reconstructs(model)
+    assert not config.reconstructs("hsc")
     rest = ("data", "stretch", "detector")
-    assert all(settings[table] == _config.resolve()[table] for table in rest)
-    assert _config.resolve(tomllib.loads(_config.dumps(settings))) == settings
+    assert all(settings[table] == config.resolve()[table] for table in rest)
+    assert config.resolve(tomllib.loads(config.dumps(settings))) == settings
 
 
 def test_a_lens_finder_has_the_published_settings():
@@ -153,12 +153,12 @@ def test_a_lens_finder_has_the_published_settings():
     stretch = {"name": "linear", "percentiles": [0.0, 100.0], "per_image": True}
     assert settings["stretch"] == stretch
     assert settings["detector"] == {"level": 95}
-    assert settings["data"] == _config.resolve()["data"]
+    assert settings["data"] == config.resolve()["data"]
     assert "encoder" not in settings
-    assert _config.classifies("lens_finder")
-    assert not _config.reconstructs("lens_finder")
-    assert not any(_config.classifies(model) for model in OWN)
-    assert _config.resolve(tomllib.loads(_config.dumps(settings))) == settings
+    assert config.classifies("lens_finder")
+    assert not config.reconstructs("lens_finder")
+    assert not any(config.classifies(model) for model in OWN)
+    assert config.resolve(tomllib.loads(config.dumps(settings))) == settings
 
 
 @pytest.mark.parametrize(
@@ -173,15 +173,15 @@ def test_a_lens_finder_has_the_published_settings():
 )
 def test_the_size_chooses_the_finders_network(size, given, network):
     model = {"name": "lens_finder", "network": given}
-    settings = _config.resolve({"data": {"size": size}, "model": model})
+    settings = config.resolve({"data": {"size": size}, "model": model})
     assert settings["model"]["network"] == network
-    assert _config.differences(settings, _config.merge(settings)) == []
+    assert config.differences(settings, config.merge(settings)) == []
 
 
 def test_the_larger_network_is_for_images_that_it_can_take():
-    from astroanomaly.models.lens_networks import smallest_size
+    from astroanomaly.models.lens_finder.networks import smallest_size
 
-    assert _config._OU200 == smallest_size("ou200")
+    assert config._OU200 == smallest_size("ou200")
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5])
@@ -238,9 +238,9 @@ def test_a_share_for_validation_lies_between_0_and_1(fraction):
     ],
 )
 def test_settings_of_another_model_are_refused_by_name(model, tables, sentence):
-    found = _config.read_config(tables)  # Its name may come from elsewhere.
+    found = config.read_config(tables)  # Its name may come from elsewhere.
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
-        _config.resolve(found, {"model": {"name": model}})
+        config.resolve(found, {"model": {"name": model}})
 
 
 @pytest.mark.parametrize(
@@ -269,10 +269,10 @@ def test_an_impossible_training_is_refused(training, sentence):
 
 def test_the_settings_page_names_the_keys_of_every_other_model():
     text = (ROOT / "docs" / "run_folder.md").read_text(encoding="utf-8")
-    usual = set(_config.SCHEMA["training"]) - {"batch_size", "learning_rate"}
+    usual = set(config.SCHEMA["training"]) - {"batch_size", "learning_rate"}
     for model in (*OWN, "lens_finder"):
         (row,) = re.findall(rf"^\| `{model}` \| (.*) \|$", text, flags=re.M)
-        tables = _config.schema(model)
+        tables = config.schema(model)
         known = {**tables["model"], **tables["training"]}
         known = {k: v[0] for k, v in known.items() if k not in usual | {"name"}}
         shown = re.findall(r"`(\w+)`(?: ([^,;`]+))?", row)
@@ -282,9 +282,9 @@ def test_the_settings_page_names_the_keys_of_every_other_model():
 def test_unknown_names_are_refused():
     known = "wgan_gp, hsc, progressive, rbm, dcae, cvae, aae, lens_finder"
     with pytest.raises(ValueError, match=f"`model` must be one of {known}. Rec.*x"):
-        _config.resolve({"model": {"name": "x"}})
+        config.resolve({"model": {"name": "x"}})
     with pytest.raises(ValueError, match="`stretch` must be one of linear, sqrt, log"):
-        _config.resolve({"stretch": {"name": "x"}})
+        config.resolve({"stretch": {"name": "x"}})
 
 
 @pytest.mark.parametrize(
@@ -305,25 +305,25 @@ def test_a_wrong_file_is_refused_by_name(tmp_path, text, sentence):
     file = tmp_path / "run.toml"
     file.write_text(text)
     with pytest.raises(ValueError, match=sentence) as error:
-        _config.read_config(file)
+        config.read_config(file)
     assert "run.toml" in str(error.value)
 
 
 def test_the_record_of_a_run_is_a_config(tmp_path):
     file = tmp_path / "config.toml"
-    settings = _config.resolve({"model": {"width": 8}})
-    file.write_text(_config.dumps({**settings, "run": {"format": 1}, "versions": {}}))
-    assert _config.read_config(file) == settings
+    settings = config.resolve({"model": {"width": 8}})
+    file.write_text(config.dumps({**settings, "run": {"format": 1}, "versions": {}}))
+    assert config.read_config(file) == settings
 
 
 def test_layers_are_laid_over_one_another_without_defaults():
-    merged = _config.merge(
+    merged = config.merge(
         {"data": {"bands": ("J", "H"), "size": 32}}, {"data": {"size": None}}
     )
     assert merged == {"data": {"bands": ["J", "H"], "size": 32}}
 
 
 def test_differences_name_the_key_and_both_values():
-    one, other = _config.resolve(), _config.resolve({"training": {"seed": 4}})
-    assert _config.differences(one, other) == ["[training] seed was 0, now 4"]
-    assert _config.differences(one, one) == []
+    one, other = config.resolve(), config.resolve({"training": {"seed": 4}})
+    assert config.differences(one, other) == ["[training] seed was 0, now 4"]
+    assert config.differences(one, one) == []

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from rings import rings
 
-from astroanomaly import cli, runs, survey
-from astroanomaly.callbacks import load_checkpoint
-from astroanomaly.data.fits import write_cutouts
-from astroanomaly.detector.classifier import ClassifierDetector
+from astroanomaly import cli, runs
+from astroanomaly.data.write import write_cutouts
+from astroanomaly.detector.lens import ClassifierDetector
 from astroanomaly.models import LensFinder
-from astroanomaly.runs._finder_training import FinderTraining
+from astroanomaly.runs import survey
+from astroanomaly.runs.callbacks import load_checkpoint
+from astroanomaly.runs.finder_training import FinderTraining
 
 CONFIG = """
 [model]

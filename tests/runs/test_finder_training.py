@@ -5,8 +5,8 @@ import pytest
 from rings import rings
 
 from astroanomaly.models import LensFinder
-from astroanomaly.runs import _config
-from astroanomaly.runs._finder_training import FinderTraining, parts
+from astroanomaly.runs import config
+from astroanomaly.runs.finder_training import FinderTraining, parts
 from astroanomaly.stretches import Asinh, Linear
 
 TOYS = rings(24, 1)
@@ -15,7 +15,7 @@ LABELS = np.asarray(TOYS.table["is_lens"]).astype(np.int32)
 
 def _settings(**tables):
     tables.setdefault("model", {})["name"] = "lens_finder"
-    return _config.resolve({"data": {"size": 58}}, tables)
+    return config.resolve({"data": {"size": 58}}, tables)
 
 
 def test_the_parts_hold_all_objects_and_the_same_share_of_lenses():

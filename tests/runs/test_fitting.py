@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from astroanomaly.runs._fitting import Fitting
+from astroanomaly.runs.fitting import Fitting
 
 SETTINGS = {"training": {"seed": 0}}
 X = np.linspace(-1, 1, 8, dtype=np.float32)[:, None]

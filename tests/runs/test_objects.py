@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.data.fits import write_cutouts
-from astroanomaly.runs import _config
-from astroanomaly.runs._objects import TrainingObjects, pixel_hashes
+from astroanomaly.data.write import write_cutouts
+from astroanomaly.runs import config
+from astroanomaly.runs.objects import TrainingObjects, pixel_hashes
 
-GAN = _config.resolve({"data": {"size": 8}})
-FINDER = _config.resolve({"data": {"size": 8}, "model": {"name": "lens_finder"}})
+GAN = config.resolve({"data": {"size": 8}})
+FINDER = config.resolve({"data": {"size": 8}, "model": {"name": "lens_finder"}})
 
 
 @pytest.fixture

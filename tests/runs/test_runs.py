@@ -15,7 +15,7 @@ import pytest
 from astroanomaly import runs
 from astroanomaly.detector import load_detector
 from astroanomaly.models import WGANGP
-from astroanomaly.runs import _training
+from astroanomaly.runs import training
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = {
@@ -35,7 +35,7 @@ KILLED = """
 import os, signal, sys
 import keras
 from astroanomaly import runs
-from astroanomaly.runs import _training
+from astroanomaly.runs import training
 
 class Kill(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
@@ -44,10 +44,10 @@ class Kill(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
-def watchers(self, name, plain=_training.Training._watchers):
+def watchers(self, name, plain=training.Training._watchers):
     return [*plain(self, name), Kill()]
 
-_training.Training._watchers = watchers
+training.Training._watchers = watchers
 runs.train(sys.argv[1], sys.argv[2], sys.argv[3], seed=5)
 """
 
@@ -185,8 +185,8 @@ def test_every_model_goes_on_to_the_bit(folder, tmp_path, model):
     whole = runs.train(folder / "train.npy", tmp_path / "whole", _tiny(model), seed=5)
     out = tmp_path / "broken"
     with pytest.MonkeyPatch.context() as patch:
-        plain = _training.Training._watchers
-        patch.setattr(_training.Training, "_watchers", lambda *a: [*plain(*a), Stop()])
+        plain = training.Training._watchers
+        patch.setattr(training.Training, "_watchers", lambda *a: [*plain(*a), Stop()])
         with pytest.raises(KeyboardInterrupt):
             runs.train(folder / "train.npy", out, _tiny(model), seed=5)
     assert not (out / "model.keras").exists()
@@ -208,7 +208,7 @@ def test_every_model_goes_on_to_the_bit(folder, tmp_path, model):
 
 
 def test_a_finished_run_is_resumed_at_no_cost(run, folder, monkeypatch):
-    monkeypatch.setattr("astroanomaly.runs._training.Training.run", None)
+    monkeypatch.setattr("astroanomaly.runs.training.Training.run", None)
     again = runs.train("nowhere", folder / "run", resume=True)
     assert again.settings == run.settings
 
@@ -327,7 +327,7 @@ def test_impossible_levels_are_refused(run, folder, levels, sentence):
 
 def _write_fits(folder, band, n=2):
     from astroanomaly.data.cutouts import Cutouts
-    from astroanomaly.data.fits import write_cutouts
+    from astroanomaly.data.write import write_cutouts
 
     images = np.random.default_rng(2).normal(size=(n, 32, 32)).astype("f4")
     write_cutouts(folder, Cutouts(images, bands=[band]))

@@ -1,7 +1,8 @@
 import pytest
 from astropy.table import Table
 
-from astroanomaly.runs import _config, _folder, _settings
+from astroanomaly.runs import config, folder
+from astroanomaly.runs import settings as _settings
 
 # As astroanomaly 0.1.0 wrote it when it knew GANs alone.
 OLD = """[data]
@@ -68,15 +69,15 @@ def test_a_new_run_takes_the_defaults_and_what_is_given(tmp_path):
         {"training": {"epochs": 3}},
         resume=True,
     )
-    assert found == _config.resolve(
+    assert found == config.resolve(
         {"model": {"name": "rbm"}, "training": {"epochs": 3}}
     )
 
 
 def test_the_record_of_an_earlier_version_goes_on_as_it_is(old):
     found = _settings.settle(old, {}, {"training": {"seed": 5}}, resume=True)
-    assert found == _folder.read_config(old)
-    assert _config.dumps(found) == OLD.partition("\n[run]")[0]
+    assert found == folder.read_config(old)
+    assert config.dumps(found) == OLD.partition("\n[run]")[0]
 
 
 def test_a_folder_in_use_is_refused(old):
@@ -98,7 +99,7 @@ def test_a_resume_with_other_settings_names_them(old, given, sentence):
 
 
 def test_a_model_that_reconstructs_takes_no_latent_method():
-    settings = _config.resolve({"model": {"name": "dcae"}})
+    settings = config.resolve({"model": {"name": "dcae"}})
     with pytest.raises(
         ValueError,
         match="^The model dcae reconstructs by itself and needs no latent search: "
@@ -106,11 +107,11 @@ def test_a_model_that_reconstructs_takes_no_latent_method():
     ):
         _settings.check_method(settings, "encoder")
     _settings.check_method(settings, None)
-    _settings.check_method(_config.resolve(), "mapping")
+    _settings.check_method(config.resolve(), "mapping")
 
 
 def test_a_finder_takes_no_latent_method():
-    settings = _config.resolve({"model": {"name": "lens_finder"}})
+    settings = config.resolve({"model": {"name": "lens_finder"}})
     with pytest.raises(
         ValueError,
         match="^The model lens_finder is a classifier and needs no latent search: "
@@ -121,13 +122,13 @@ def test_a_finder_takes_no_latent_method():
 
 
 def test_only_a_finder_takes_labels():
-    finder = _config.resolve({"model": {"name": "lens_finder"}})
+    finder = config.resolve({"model": {"name": "lens_finder"}})
     _settings.check_labels(finder, "labels.csv")
-    _settings.check_labels(_config.resolve(), None)
+    _settings.check_labels(config.resolve(), None)
     for labels, shown in (("labels.csv", "labels.csv"), (Table(), "a table")):
         with pytest.raises(
             ValueError,
             match="^The model wgan_gp learns from ordinary objects and takes no "
             rf"labels: leave `labels` \(--labels\) out. Received: {shown}$",
         ):
-            _settings.check_labels(_config.resolve(), labels)
+            _settings.check_labels(config.resolve(), labels)

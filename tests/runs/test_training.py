@@ -4,8 +4,8 @@ import pytest
 from astroanomaly import stretches
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.models import WGANGP
-from astroanomaly.runs import _config
-from astroanomaly.runs._training import Training, make_stretch, stretched
+from astroanomaly.runs import config
+from astroanomaly.runs.training import Training, make_stretch, stretched
 
 
 def test_the_settings_name_the_stretch():
@@ -31,7 +31,7 @@ def cutouts():
 
 
 def test_a_gan_is_made_with_its_encoder(cutouts, tmp_path):
-    settings = _config.resolve(
+    settings = config.resolve(
         {
             "model": {"width": 4, "latent_dim": 8},
             "encoder": {"width": 6},
@@ -49,7 +49,7 @@ def test_a_gan_is_made_with_its_encoder(cutouts, tmp_path):
 
 
 def test_other_models_reconstruct_by_themselves(cutouts, tmp_path):
-    settings = _config.resolve(
+    settings = config.resolve(
         {
             "model": {"name": "dcae", "latent_dim": 4},
             "training": {"epochs": 5, "batch_size": 4},
@@ -66,7 +66,7 @@ def test_other_models_reconstruct_by_themselves(cutouts, tmp_path):
 def test_a_kl_weight_out_of_range_is_refused_before_anything_is_written(
     cutouts, tmp_path
 ):
-    settings = _config.resolve(
+    settings = config.resolve(
         {"model": {"name": "cvae", "latent_dim": 4}, "training": {"beta_max": -1.0}}
     )
     with pytest.raises(ValueError, match="`beta_max` must be finite and >= 0. Rec.*-1"):

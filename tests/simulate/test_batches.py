@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from astroanomaly.simulate import _batches
-from astroanomaly.simulate._batches import map_batches
+from astroanomaly.simulate import batches
+from astroanomaly.simulate.batches import map_batches
 
 
 def span(recipe, start, stop):
@@ -28,7 +28,7 @@ def test_two_batches_go_to_workers_in_order(monkeypatch):
     # Workers import what they run: a function of a test they could not find.
     found = list(map_batches(slice, "recipe", 6, 2, batch=3))
     assert found == [slice("recipe", 0, 3), slice("recipe", 3, 6)]
-    monkeypatch.setattr(_batches, "_parallel", lambda *_: iter("ab"))
+    monkeypatch.setattr(batches, "_parallel", lambda *_: iter("ab"))
     assert list(map_batches(slice, None, 6, 2, batch=3)) == ["a", "b"]
     alone = list(map_batches(slice, None, 5, 2, batch=3))
     assert alone == [slice(None, 0, 3), slice(None, 3, 5)]

@@ -4,7 +4,8 @@ import re
 import numpy as np
 import pytest
 
-from astroanomaly.simulate import Instrument, instruments
+from astroanomaly.simulate import Instrument
+from astroanomaly.simulate.cameras import instruments
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from astroanomaly.simulate import _colors
-from astroanomaly.simulate._scenes import CAMERAS
+from astroanomaly.simulate.survey import colors as _colors
+from astroanomaly.simulate.survey.scenes import CAMERAS
 
 VIS, H = CAMERAS["VIS"], CAMERAS["H"]
 REDSHIFTS = np.arange(0.0, 3.01, 0.1)

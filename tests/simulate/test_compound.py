@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from astroanomaly import simulate
-from astroanomaly.simulate import cosmology
-from astroanomaly.simulate._survey_frames import label
-from astroanomaly.simulate.compound import OFFSETS
+from astroanomaly.simulate.lenses import cosmology
+from astroanomaly.simulate.lenses.compound import OFFSETS
+from astroanomaly.simulate.survey.frames import label
 
 pytest.importorskip("galsim")
 pytest.importorskip("lenstronomy")

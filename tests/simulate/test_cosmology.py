@@ -6,7 +6,7 @@ import pytest
 from astropy.cosmology import FlatLambdaCDM
 from scipy import integrate
 
-from astroanomaly.simulate import cosmology
+from astroanomaly.simulate.lenses import cosmology
 
 # By hand: SI-like units of astronomers.
 LIGHT = 299792.458  # km/s

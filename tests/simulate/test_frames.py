@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from astroanomaly.simulate import _frames, instruments, masses, population, profiles
+from astroanomaly.simulate import frames
+from astroanomaly.simulate.cameras import instruments
+from astroanomaly.simulate.galaxies import masses, population, profiles
 
 pytest.importorskip("galsim")
 CAMERA = instruments.WFC3_F160W
@@ -13,7 +15,7 @@ def primaries(n, probability=None, limits=(20.0, 23.0)):
     found = []
     for i in range(n):
         rngs = [np.random.default_rng([i, k]) for k in range(2)]
-        found.append(_frames.draw_primary(*rngs, limits, CAMERA, probability))
+        found.append(frames.draw_primary(*rngs, limits, CAMERA, probability))
     galaxies, redshifts, mass = zip(*found, strict=True)
     return galaxies, np.array(redshifts), np.array(mass)
 
@@ -21,7 +23,7 @@ def primaries(n, probability=None, limits=(20.0, 23.0)):
 def row(index=0):
     galaxy = population.draw_galaxy(np.random.default_rng(index), 22.0)
     extra = {"redshift": 1.0, "stellar_mass": 1e10}
-    return _frames.truth_row(f"x_{index}", index, galaxy) | extra
+    return frames.truth_row(f"x_{index}", index, galaxy) | extra
 
 
 def test_the_first_galaxy_is_kept_unless_its_mass_counts():
@@ -49,9 +51,9 @@ def test_a_step_in_probability_is_a_limit():
 def test_noise_of_an_exposure():
     galaxy = population.draw_galaxy(np.random.default_rng(1), 22.0)
     rng = np.random.default_rng(2)
-    clean, snr = _frames.expose([(galaxy, 0, 0)], CAMERA, 32, False, rng)
+    clean, snr = frames.expose([(galaxy, 0, 0)], CAMERA, 32, False, rng)
     np.testing.assert_array_equal(clean, profiles.draw([(galaxy, 0, 0)], CAMERA, 32))
-    noisy = [_frames.expose([(galaxy, 0, 0)], CAMERA, 32, True, rng) for _ in range(50)]
+    noisy = [frames.expose([(galaxy, 0, 0)], CAMERA, 32, True, rng) for _ in range(50)]
     scaled = np.array([(image - clean) for image, _ in noisy])
     scaled /= np.sqrt(CAMERA.variance(clean))
     assert scaled.std() == pytest.approx(1, rel=0.03)
@@ -72,7 +74,7 @@ def test_a_sky_gets_the_model_and_the_random_numbers():
 
     galaxy = population.draw_galaxy(np.random.default_rng(1), 22.0)
     rng = np.random.default_rng(2)
-    image, _ = _frames.expose([(galaxy, 0, 0)], CAMERA, 32, Sky(), rng)
+    image, _ = frames.expose([(galaxy, 0, 0)], CAMERA, 32, Sky(), rng)
     [(model, camera, seed)] = asked
     assert camera is CAMERA
     assert seed is rng
@@ -83,14 +85,14 @@ def test_a_sky_gets_the_model_and_the_random_numbers():
 def test_debris_is_exposed_too():
     blobs = np.array([[0.5, 0.0]]), np.array([3.0]), np.array([0.2])
     rng = np.random.default_rng(2)
-    image, _ = _frames.expose([], CAMERA, 64, False, rng, [blobs])
+    image, _ = frames.expose([], CAMERA, 64, False, rng, [blobs])
     assert image.sum() == pytest.approx(3.0, rel=0.03)
 
 
 def test_batches_are_gathered_in_order():
     images = np.arange(3 * 256, dtype=np.float32).reshape(3, 16, 16)
     batches = [(images[:2], [row(0), row(1)]), (images[2:], [row(2)])]
-    cutouts = _frames.gather(batches, 3, 16, CAMERA)
+    cutouts = frames.gather(batches, 3, 16, CAMERA)
     np.testing.assert_array_equal(cutouts.images[..., 0], images)
     assert cutouts.object_ids == ["x_0", "x_1", "x_2"]
     assert cutouts.bands == ("F160W",)
@@ -104,7 +106,7 @@ def test_batches_are_gathered_in_order():
 
 def test_positions_fill_a_square_degree():
     galaxy = population.draw_galaxy(np.random.default_rng(1), 22.0)
-    rows = [_frames.truth_row("", i, galaxy) for i in range(400)]
+    rows = [frames.truth_row("", i, galaxy) for i in range(400)]
     ra, dec = (np.array([r[name] for r in rows]) for name in ("ra", "dec"))
     assert np.ptp(ra) < 1
     assert np.ptp(dec) < 1

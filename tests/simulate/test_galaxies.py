@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from astroanomaly import simulate
-from astroanomaly.simulate import instruments, masses
+from astroanomaly.simulate.cameras import instruments
+from astroanomaly.simulate.galaxies import masses
 
 pytest.importorskip("galsim")
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from scipy.special import gamma, gammaincinv
 
-from astroanomaly.simulate import _lens_light, cosmology, instruments
-from astroanomaly.simulate._lens_light import Lens
-from astroanomaly.simulate.lens_settings import AUTOLENS_CAMERA as CAMERA
-from astroanomaly.simulate.lens_settings import SETTINGS
-from astroanomaly.simulate.substructure import Clumps
+from astroanomaly.simulate.cameras import instruments
+from astroanomaly.simulate.lenses import cosmology, lens_light
+from astroanomaly.simulate.lenses.lens_light import Lens
+from astroanomaly.simulate.lenses.settings import AUTOLENS_CAMERA as CAMERA
+from astroanomaly.simulate.lenses.settings import SETTINGS
+from astroanomaly.simulate.lenses.substructure import Clumps
 
 pytest.importorskip("galsim")
 pytest.importorskip("lenstronomy")
@@ -31,7 +32,7 @@ def lens(theta_E=1.2, slope=2.0, **changes):
 
 
 def arcs_of(what, camera=CAMERA, size=64):
-    return _lens_light.draw(what, camera, size)[1]
+    return lens_light.draw(what, camera, size)[1]
 
 
 def radius_of(arcs, scale):
@@ -170,7 +171,7 @@ def test_an_unlensed_source_is_galsims(camera):
 
 @pytest.mark.parametrize("camera", [CAMERA, *instruments.PRESETS.values()])
 def test_the_psf_conserves_flux(camera, monkeypatch):
-    kernel = _lens_light._kernel(camera, camera.pixel_scale / 3)
+    kernel = lens_light._kernel(camera, camera.pixel_scale / 3)
     assert kernel.sum() == pytest.approx(1.0, abs=1e-12)
     assert kernel.shape[0] % 2 == 1
     np.testing.assert_allclose(kernel, kernel[::-1, ::-1], atol=1e-6 * kernel.max())
@@ -179,7 +180,7 @@ def test_the_psf_conserves_flux(camera, monkeypatch):
     size = int(side / camera.pixel_scale)
     what = lens(theta_E=1.0, x=0.3, radius=0.15)
     blurred = arcs_of(what, camera, size)
-    monkeypatch.setattr(_lens_light, "_kernel", lambda *_: np.ones((1, 1)))
+    monkeypatch.setattr(lens_light, "_kernel", lambda *_: np.ones((1, 1)))
     sharp = arcs_of(what, camera, size)
     assert blurred.sum() == pytest.approx(sharp.sum(), rel=1e-3)
     assert sharp.max() > 1.02 * blurred.max()
@@ -187,8 +188,8 @@ def test_the_psf_conserves_flux(camera, monkeypatch):
 
 @pytest.mark.parametrize("camera", [CAMERA, *instruments.PRESETS.values()])
 def test_the_psf_is_drawn_out_to_its_wings(camera):
-    step = camera.pixel_scale / _lens_light.oversampling(camera)
-    side = len(_lens_light._kernel(camera, step))
+    step = camera.pixel_scale / lens_light.oversampling(camera)
+    side = len(lens_light._kernel(camera, step))
     psf = instruments.point_spread_function(camera)
     image = psf.drawImage(nx=side, ny=side, scale=step, method="no_pixel")
     # The rest, less than two per cent, goes where the wings are.
@@ -207,8 +208,8 @@ def test_more_rays_change_little(camera, monkeypatch):
     what = lens(x=0.5, y=0.2, radius=0.5, n=1.5, e1=0.1, brightness=22.5)
     what = replace(what, gamma1=0.1, clumps=clumps)
     found = arcs_of(what, camera)
-    fine = _lens_light.oversampling(camera, 0.5) * 2
-    monkeypatch.setattr(_lens_light, "oversampling", lambda *_: fine)
+    fine = lens_light.oversampling(camera, 0.5) * 2
+    monkeypatch.setattr(lens_light, "oversampling", lambda *_: fine)
     finer = arcs_of(what, camera)
     noise = np.sqrt(camera.variance(finer)) * camera.noise_reduction
     change = (found - finer) / noise
@@ -229,7 +230,7 @@ def test_small_sources_keep_their_light(radius):
 def test_the_lens_lies_in_the_middle(size):
     light = {"radius": 0.4, "n": 2.0, "brightness": 21.0}
     what = lens(radius=0.1, light=light)
-    image, arcs, in_frame = _lens_light.draw(what, CAMERA, size)
+    image, arcs, in_frame = lens_light.draw(what, CAMERA, size)
     assert np.isfinite(image).all()
     assert in_frame
     for frame in (image, arcs):
@@ -240,7 +241,7 @@ def test_the_lens_lies_in_the_middle(size):
 def test_light_of_the_lens_is_on_top():
     light = {"radius": 0.3, "n": 1.0, "brightness": 21.0}
     bare = lens(theta_E=1.0)
-    image, arcs, _ = _lens_light.draw(replace(bare, light=light), CAMERA, 128)
+    image, arcs, _ = lens_light.draw(replace(bare, light=light), CAMERA, 128)
     np.testing.assert_array_equal(arcs, arcs_of(bare, size=128))
     expected = sersic_flux(light, CAMERA)
     assert (image - arcs).sum() == pytest.approx(expected, rel=0.01)
@@ -253,4 +254,4 @@ def test_light_of_the_lens_is_on_top():
 def test_whether_an_image_lies_in_the_frame(x, radius, seen):
     # A frame of 3.2" about the lens, the outer image at x + theta_E, theta_E = 1.
     what = lens(theta_E=1.0, x=x, radius=radius)
-    assert _lens_light.draw(what, CAMERA, 64)[2] is seen
+    assert lens_light.draw(what, CAMERA, 64)[2] is seen

@@ -3,8 +3,9 @@ import re
 import numpy as np
 import pytest
 
-from astroanomaly.simulate import LensSetting, cosmology, lens_settings
-from astroanomaly.simulate.lens_settings import AUTOLENS, LENSTRONOMY, lens_setting
+from astroanomaly.simulate import LensSetting
+from astroanomaly.simulate.lenses import cosmology, settings
+from astroanomaly.simulate.lenses.settings import AUTOLENS, LENSTRONOMY, lens_setting
 
 
 def test_one_number_stands_for_both_limits():
@@ -112,7 +113,7 @@ def test_what_no_lens_has(changes, message):
 
 def test_a_new_setting_is_checked_as_a_changed_one():
     with pytest.raises(ValueError, match="`theta_E` must be above 0"):
-        LensSetting("mine", lens_settings.AUTOLENS_CAMERA, 32, theta_E=0)
+        LensSetting("mine", settings.AUTOLENS_CAMERA, 32, theta_E=0)
 
 
 def test_unknown_names():

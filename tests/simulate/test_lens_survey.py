@@ -5,10 +5,10 @@ import pytest
 
 import astroanomaly as aa
 from astroanomaly import simulate
-from astroanomaly.simulate import _scenes, _survey_objects
-from astroanomaly.simulate._ray_tracing import Deflector, Source
-from astroanomaly.simulate._survey_frames import add_lensed, count_pixels, label
-from astroanomaly.simulate.lens_survey import KINDS, NEGATIVES
+from astroanomaly.simulate.lenses.ray_tracing import Deflector, Source
+from astroanomaly.simulate.survey import objects, scenes
+from astroanomaly.simulate.survey.frames import add_lensed, count_pixels, label
+from astroanomaly.simulate.survey.lens_survey import KINDS, NEGATIVES
 
 pytest.importorskip("galsim")
 pytest.importorskip("lenstronomy")
@@ -176,10 +176,10 @@ def test_labels_follow_the_rule():
 
 def system(*, theta_E, mag, x, size=200):
     """Put a source behind a sphere; give its magnification, images and pixels."""
-    canvas = _scenes.Canvas(("VIS",), size)
+    canvas = scenes.Canvas(("VIS",), size)
     source = Source(x, 0.0, 0.15)
     deflector = Deflector(0.5, theta_E)
-    flux = _scenes.VIS.flux(mag)
+    flux = scenes.VIS.flux(mag)
     (found,) = add_lensed(canvas, (0.0, 0.0), [deflector], [(source, [flux])], [1.5])
     window, light, magnification, n_images = found
     return magnification, n_images, count_pixels(light, flux, window, canvas)
@@ -206,9 +206,9 @@ def test_source_pixels_by_hand():
     _, _, n_pixels = system(theta_E=0.0, mag=21.0, x=0.0)
     import galsim
 
-    from astroanomaly.simulate.instruments import point_spread_function
+    from astroanomaly.simulate.cameras.instruments import point_spread_function
 
-    camera = _scenes.VIS
+    camera = scenes.VIS
     profile = galsim.Sersic(1.0, half_light_radius=0.15, flux=camera.flux(21.0))
     whole = galsim.Convolve(profile, point_spread_function(camera))
     image = whole.drawImage(nx=200, ny=200, scale=0.1).array
@@ -217,7 +217,7 @@ def test_source_pixels_by_hand():
 
 
 def test_a_lens_at_the_edge_counts_the_frames_pixels_alone():
-    canvas = _scenes.Canvas(("VIS",), 32)
+    canvas = scenes.Canvas(("VIS",), 32)
     source, deflector = Source(0.1, 0.0, 0.2), Deflector(0.5, 1.0)
     ((window, light, whole, _),) = add_lensed(
         canvas, (1.4, 0.0), [deflector], [(source, [10.0])], [1.5]
@@ -277,7 +277,7 @@ def test_default_shares_add_up():
 
 
 def test_written_and_read_back(tmp_path):
-    from astroanomaly.data.fits import write_cutouts
+    from astroanomaly.data.write import write_cutouts
 
     cutouts = survey(2, size=32)
     write_cutouts(tmp_path, cutouts, n_workers=1)
@@ -292,5 +292,5 @@ def test_field_galaxies_do_not_depend_on_the_kind():
     empty = survey(3, lens_fraction=0, **options)
     lens = survey(3, lens_fraction=1, **options)
     assert ((lens.images - empty.images).min(axis=(1, 2, 3)) > -1e-3).all()
-    field = _survey_objects.draw_field(np.random.default_rng(1), 3.2)
+    field = objects.draw_field(np.random.default_rng(1), 3.2)
     assert all(np.abs(one[1]) <= 3.2 for one in field)

@@ -8,8 +8,9 @@ from astropy.table import Table
 
 import astroanomaly as aa
 from astroanomaly import simulate
-from astroanomaly.simulate import Subhalos, Vortex, cosmology, lens_settings
-from astroanomaly.simulate.lens_settings import AUTOLENS, LENSTRONOMY
+from astroanomaly.simulate import Subhalos, Vortex
+from astroanomaly.simulate.lenses import cosmology, settings
+from astroanomaly.simulate.lenses.settings import AUTOLENS, LENSTRONOMY
 
 pytest.importorskip("galsim")
 pytest.importorskip("lenstronomy")
@@ -322,7 +323,8 @@ def test_lenses_and_galaxies_in_one_set(tmp_path):
 
 
 def test_the_catalog_serves_as_truth(tmp_path):
-    from astroanomaly import evaluation, survey
+    from astroanomaly import evaluation
+    from astroanomaly.runs import survey
 
     both = aa.concatenate(
         [lenses(6, size=16), lenses(6, size=16, seed=2, substructure="vortex")]
@@ -434,7 +436,7 @@ def test_bad_arguments_are_named(options, message):
 
 def test_a_source_in_front_of_its_lens_is_refused():
     with pytest.raises(ValueError, match="`z_source` must be above `z_lens`"):
-        lenses(1, setting=lens_settings.AUTOLENS.replace(z_lens=1.0))
+        lenses(1, setting=settings.AUTOLENS.replace(z_lens=1.0))
 
 
 @pytest.mark.parametrize("name", ["lenstronomy", "galsim"])

@@ -3,7 +3,7 @@ import pytest
 from astropy.cosmology import Planck18
 from scipy import stats
 
-from astroanomaly.simulate import masses, population
+from astroanomaly.simulate.galaxies import masses, population
 
 # van der Wel et al. 2014, ApJ 788, 28, table 1: kpc, slope, evolution, dex.
 RELATIONS = {"smooth": (5.6, 0.75, -1.48, 0.13), "spiral": (8.9, 0.22, -0.75, 0.17)}

@@ -5,10 +5,10 @@ import pytest
 from scipy import stats
 
 from astroanomaly import simulate
-from astroanomaly.data.fits import write_cutouts
 from astroanomaly.data.reading import read_cutouts
-from astroanomaly.simulate import instruments, noise
-from astroanomaly.simulate.mergers import BLENDED
+from astroanomaly.data.write import write_cutouts
+from astroanomaly.simulate.cameras import instruments, noise
+from astroanomaly.simulate.mergers.mergers import BLENDED
 
 pytest.importorskip("galsim")
 CAMERA = instruments.WFC3_F160W
@@ -214,7 +214,7 @@ def test_a_sky_is_used():
 
 
 def test_a_real_sky_travels_to_the_workers():
-    from astroanomaly.simulate.sky import Sky
+    from astroanomaly.simulate.cameras.sky import Sky
 
     power = noise.noise_power(CAMERA, (200, 200))
     flat = np.full((200, 200), CAMERA.variance())

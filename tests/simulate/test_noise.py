@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astroanomaly.simulate import instruments, noise
+from astroanomaly.simulate.cameras import instruments, noise
 
 
 def draw_many(power, n, seed=1, variance=1.0):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from merging import galaxy, pair, scene, spins
 
-from astroanomaly.simulate import instruments, pairs, profiles
+from astroanomaly.simulate.cameras import instruments
+from astroanomaly.simulate.galaxies import profiles
+from astroanomaly.simulate.mergers import pairs
 
 CAMERA = instruments.WFC3_F160W
 AXES = np.eye(3)

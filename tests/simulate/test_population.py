@@ -6,7 +6,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import gammaincinv
 
-from astroanomaly.simulate import population
+from astroanomaly.simulate.galaxies import population
 
 
 def sample(n, mag=None):

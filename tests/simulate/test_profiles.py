@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from astroanomaly.simulate import instruments, population, profiles
+from astroanomaly.simulate.cameras import instruments
+from astroanomaly.simulate.galaxies import population, profiles
 
 galsim = pytest.importorskip("galsim")
 

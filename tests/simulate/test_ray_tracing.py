@@ -2,8 +2,13 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from astroanomaly.simulate import cosmology
-from astroanomaly.simulate._ray_tracing import Deflector, Source, count_images, trace
+from astroanomaly.simulate.lenses import cosmology
+from astroanomaly.simulate.lenses.ray_tracing import (
+    Deflector,
+    Source,
+    count_images,
+    trace,
+)
 
 pytest.importorskip("lenstronomy")
 

@@ -6,8 +6,8 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from astroanomaly.simulate import instruments, noise
-from astroanomaly.simulate.real import real_galaxies
+from astroanomaly.simulate.cameras import instruments, noise
+from astroanomaly.simulate.galaxies.real import real_galaxies
 
 galsim = pytest.importorskip("galsim")
 

@@ -3,15 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from astroanomaly.simulate import (
-    _colors,
-    _frames,
-    _scenes,
-    instruments,
-    population,
-    profiles,
-)
-from astroanomaly.simulate._scenes import CAMERAS, VIS, Canvas
+from astroanomaly.simulate import frames
+from astroanomaly.simulate.cameras import instruments
+from astroanomaly.simulate.galaxies import population, profiles
+from astroanomaly.simulate.survey import colors, scenes
+from astroanomaly.simulate.survey.scenes import CAMERAS, VIS, Canvas
 
 galsim = pytest.importorskip("galsim")
 
@@ -68,7 +64,7 @@ def test_a_disc_of_light_has_galsims_psf(band):
     canvas = Canvas([band], 90)
     x, y = canvas.axes(canvas.window(0, 0, 2.0), 1)
     light = np.exp(-0.5 * (x**2 + y**2) / 0.3**2) / (2 * np.pi * 0.3**2)
-    canvas.add(light * _scenes.STEP**2, canvas.window(0, 0, 2.0), [7.0])
+    canvas.add(light * scenes.STEP**2, canvas.window(0, 0, 2.0), [7.0])
     found = canvas.expose(camera, canvas.maps[0])
     profile = galsim.Convolve(
         galsim.Gaussian(sigma=0.3, flux=7.0), instruments.point_spread_function(camera)
@@ -99,7 +95,7 @@ def test_flux_ratios_are_the_tables():
     for band, sky in zip(bands, canvas.maps, strict=True):
         camera = CAMERAS[band]
         zero = camera.zero_point - VIS.zero_point
-        expected = _colors.color("old", 0.7, camera, VIS)
+        expected = colors.color("old", 0.7, camera, VIS)
         ratio = sky.sum(dtype=float) / canvas.maps[0].sum(dtype=float)
         assert zero - 2.5 * np.log10(ratio) == pytest.approx(expected, abs=1e-4)
         # The wings of a wider PSF leave the frame.
@@ -113,7 +109,7 @@ def test_a_disc_is_bluer_than_its_bulge():
     canvas.add_galaxy(one, 0.0, 0.0, 0.3, "young")
     ratio = canvas.maps[1] / np.maximum(canvas.maps[0], 1e-12)
     middle = canvas.side // 2
-    reach = int(2.5 * one.disc_scale / _scenes.STEP)
+    reach = int(2.5 * one.disc_scale / scenes.STEP)
     assert ratio[middle, middle] > 1.5 * ratio[middle, middle + reach]
 
 
@@ -134,12 +130,12 @@ def test_noise_is_the_cameras(band):
     camera = CAMERAS[band]
     canvas = Canvas([band], 198, upsample=False)
     rng = np.random.default_rng(1)
-    image = _scenes.take_images(canvas, True, rng)[..., 0]
+    image = scenes.take_images(canvas, True, rng)[..., 0]
     assert image.std() == pytest.approx(np.sqrt(camera.variance()), rel=0.05)
     twin = np.random.default_rng(1)
     empty = np.zeros(image.shape)
     # The model is float32, and so is the variance of its noise.
-    expected = _frames.add_noise(empty, camera, True, twin)
+    expected = frames.add_noise(empty, camera, True, twin)
     np.testing.assert_allclose(image, expected, rtol=1e-6)
 
 
@@ -147,7 +143,7 @@ def test_sides():
     rng = np.random.default_rng(1)
     for upsample, side in ((True, 200), (False, 66)):
         canvas = Canvas(("Y", "H"), 200, upsample)
-        assert _scenes.take_images(canvas, True, rng).shape == (side, side, 2)
-    assert [_scenes.large_pixels(size) for size in (32, 64, 199, 200, 202)] == [
+        assert scenes.take_images(canvas, True, rng).shape == (side, side, 2)
+    assert [scenes.large_pixels(size) for size in (32, 64, 199, 200, 202)] == [
         *(12, 22, 67, 68, 68)
     ]

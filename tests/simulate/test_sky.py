@@ -5,8 +5,8 @@ import pytest
 from astropy.io import fits
 
 from astroanomaly import simulate
-from astroanomaly.simulate import instruments, noise
-from astroanomaly.simulate.sky import Sky
+from astroanomaly.simulate.cameras import instruments, noise
+from astroanomaly.simulate.cameras.sky import Sky
 
 CAMERA = instruments.WFC3_F160W
 EDGES = np.linspace(0.0, 0.5, 8)

@@ -6,7 +6,9 @@ import pytest
 from astropy.modeling.physical_models import BlackBody
 
 from astroanomaly import simulate
-from astroanomaly.simulate import _scenes, _stars, instruments
+from astroanomaly.simulate.cameras import instruments
+from astroanomaly.simulate.survey import scenes
+from astroanomaly.simulate.survey import stars as _stars
 
 pytest.importorskip("galsim")
 pytest.importorskip("lenstronomy")
@@ -44,7 +46,7 @@ def test_counts_follow_density_and_slope():
 
 
 def test_star_keeps_flux_and_place():
-    canvas = _scenes.Canvas(("VIS", "H"), 64)
+    canvas = scenes.Canvas(("VIS", "H"), 64)
     canvas.add_star(20.0, 5800.0, 1.234, -0.5)
     fluxes = VIS.flux(20.0), H.flux(20.0 + _stars.color(5800.0, H, VIS))
     np.testing.assert_allclose(canvas.maps.sum(axis=(1, 2)), fluxes, rtol=1e-5)

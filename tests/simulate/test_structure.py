@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from astroanomaly.simulate.structure import EXTENT, GRID, disc_image
+from astroanomaly.simulate.galaxies.structure import EXTENT, GRID, disc_image
 
 
 def radius():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
 
-from astroanomaly.simulate import cosmology
-from astroanomaly.simulate.substructure import (
+from astroanomaly.simulate.lenses import cosmology
+from astroanomaly.simulate.lenses.substructure import (
     Clumps,
     Subhalos,
     Vortex,

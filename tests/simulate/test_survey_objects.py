@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from astroanomaly.simulate import _survey_objects as objects
-from astroanomaly.simulate import cosmology
+from astroanomaly.simulate.lenses import cosmology
+from astroanomaly.simulate.survey import objects
 
 
 def rngs(n):

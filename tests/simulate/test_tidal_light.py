@@ -6,14 +6,9 @@ from merging import disc, galaxy, pair, rest_of, scene, spins
 from scipy.integrate import quad
 from scipy.special import gammainc
 
-from astroanomaly.simulate import (
-    instruments,
-    pairs,
-    population,
-    profiles,
-    tidal_light,
-    tides,
-)
+from astroanomaly.simulate.cameras import instruments
+from astroanomaly.simulate.galaxies import population, profiles
+from astroanomaly.simulate.mergers import pairs, tidal_light, tides
 
 CAMERA = instruments.WFC3_F160W
 AXES = np.eye(3)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad, solve_ivp
 
-from astroanomaly.simulate import tides
+from astroanomaly.simulate.mergers import tides
 
 SPIN = np.array([0.6, 0.0, 0.8])
 PLANE = np.array([[1.0, 0.0, 0.0], [0.0, 0.28, 0.96]])

@@ -1,0 +1,77 @@
+"""Levels in per cent, the sizes that they need, and checked scores."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from astroanomaly.calibration.tail import MIN_EXCESSES, REACH
+
+
+def exact_fraction(level: float) -> Fraction:
+    """Return a level as an exact share, 99.9 as 999/1000.
+
+    Float rounding would move an order statistic by one.
+    """
+    return Fraction(str(float(level))) / 100
+
+
+def checked_level(level: float) -> int | float:
+    """Return a level as an int where it is whole, or refuse it."""
+    if not 0 < level < 100:
+        raise ValueError(
+            "Levels must lie strictly between 0 and 100 per cent. "
+            f"Received: {float(level):g}."
+        )
+    return int(level) if float(level).is_integer() else float(level)
+
+
+def checked_scores(scores: ArrayLike, name: str) -> np.ndarray:
+    """Return scores as a float64 vector, or refuse shape and NaN by `name`."""
+    scores = np.asarray(scores, dtype=np.float64)
+    if scores.ndim != 1:
+        raise ValueError(
+            f"`{name}` must have one dimension. Received: shape {scores.shape}."
+        )
+    if n_nan := int(np.isnan(scores).sum()):
+        raise ValueError(
+            f"`{name}` must not be NaN. Received: {n_nan} NaN among {len(scores)}."
+        )
+    return scores
+
+
+def required_size(level: float, tail: bool = False) -> int:
+    """Return how many calibration objects a level needs.
+
+    A percentile needs ``ceil(1 / (1 - level / 100))`` objects: then at least one
+    of them lies beyond it. An extrapolated threshold needs a tenth of that, for
+    beyond ten times the sample its interval says next to nothing, and at least
+    the 200 objects whose top tenth gives the 20 excesses of a fit.
+
+    Parameters
+    ----------
+    level : float
+        Level in per cent, between 0 and 100.
+    tail : bool
+        Count for `Calibration.extreme_threshold` in place of a percentile.
+
+    Returns
+    -------
+    int
+        Number of objects.
+
+    Raises
+    ------
+    ValueError
+        If the level lies outside (0, 100).
+
+    Examples
+    --------
+    >>> [required_size(level) for level in (90, 95, 99, 99.9)]
+    [10, 20, 100, 1000]
+    """
+    size = 1 / (1 - exact_fraction(checked_level(level)))
+    if not tail:
+        return math.ceil(size)
+    return max(math.ceil(size / REACH), 10 * MIN_EXCESSES)

@@ -1,0 +1,395 @@
+"""From the scores of normal objects to thresholds, p-values and selections.
+
+A detector is calibrated on objects known to be ordinary. What their scores say
+about a new score, in rising order of what is asked:
+
+* a percentile threshold, the paper's cut: the score that contains 90, 95 or 99
+  per cent of the normal objects, with an interval for the sample's size;
+* a conformal p-value, valid for any sample size and any score, and from it a
+  selection at a chosen false-discovery rate;
+* a threshold beyond the sample, extrapolated by a generalised Pareto tail.
+
+All of it holds for objects like the calibration objects and for no others:
+`warn_if_shifted` compares the two sets of scores.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import ArrayLike
+from scipy.stats import binom
+
+from astroanomaly.calibration.levels import (
+    checked_level,
+    checked_scores,
+    exact_fraction,
+    required_size,
+)
+from astroanomaly.calibration.shift import Comparison, compare, warn_if_shifted
+from astroanomaly.calibration.tail import ExtremeThreshold, Tail, fit_tail
+
+__all__ = [
+    "Calibration",
+    "Comparison",
+    "ExtremeThreshold",
+    "Tail",
+    "benjamini_hochberg",
+    "compare",
+    "required_size",
+    "warn_if_shifted",
+]
+
+
+class Calibration:
+    """The scores of normal objects, and what they say about other scores.
+
+    Parameters
+    ----------
+    scores : array_like of shape (n,)
+        Scores of normal objects, higher = stranger, of any unit. NaN and
+        infinite scores are refused.
+    levels : sequence of float
+        Levels in per cent; each gets a threshold.
+    extrapolate : bool
+        Give levels beyond the sample the threshold of a generalised Pareto tail
+        (`extreme_threshold`) in place of an error.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n,)
+        The scores in rising order, float64.
+    levels : tuple of float
+        The levels in rising order, each once.
+    thresholds : dict
+        From level to threshold: the smallest score with at least that per cent
+        of the scores at or below it, the order statistic ``ceil(n * level / 100)``
+        (Hyndman & Fan 1996, definition 1). A fresh normal object lies above the
+        k-th of n scores with probability ``(n + 1 - k) / (n + 1)``.
+
+    Raises
+    ------
+    ValueError
+        If there are no scores, one is not finite, a level lies outside (0, 100)
+        or needs more objects than there are.
+
+    Examples
+    --------
+    >>> calibration = Calibration(range(1, 101), levels=(90, 95))
+    >>> calibration.thresholds
+    {90: 90.0, 95: 95.0}
+    >>> calibration.p_values([95.5, 1000.0]).round(4).tolist()
+    [0.0594, 0.0099]
+    """
+
+    def __init__(
+        self,
+        scores: ArrayLike,
+        levels: Sequence[float] = (90, 95, 99),
+        extrapolate: bool = False,
+    ) -> None:
+        self.scores = np.sort(checked_scores(scores, "scores"))
+        if not len(self.scores) or not np.isfinite(self.scores).all():
+            n_infinite = int(np.isinf(self.scores).sum())
+            raise ValueError(
+                "`scores` must hold at least one score and only finite ones. "
+                f"Received: {len(self.scores)} scores, {n_infinite} infinite."
+            )
+        self.levels = tuple(sorted({checked_level(level) for level in levels}))
+        if not self.levels:
+            raise ValueError("`levels` must name at least one level. Received: none.")
+        self.thresholds = {}
+        for level in self.levels:
+            beyond = len(self) < required_size(level)
+            self.thresholds[level] = (
+                self.extreme_threshold(level).threshold
+                if extrapolate and beyond
+                else self._percentile(level)
+            )
+
+    def __len__(self) -> int:
+        """Return the number of calibration objects."""
+        return len(self.scores)
+
+    def __repr__(self) -> str:
+        """Return one line with the size and the thresholds."""
+        cuts = ", ".join(f"{level}: {t:.4g}" for level, t in self.thresholds.items())
+        return f"Calibration(n={len(self)}, thresholds={{{cuts}}})"
+
+    def _percentile(self, level: int | float) -> float:
+        needed = required_size(level)
+        if len(self) < needed:
+            raise ValueError(
+                f"Level {level} needs at least {needed} calibration objects, so that "
+                f"one of them lies beyond it. Received: {len(self)}. Calibrate on "
+                "more objects, lower the level, or extrapolate: extreme_threshold "
+                f"needs {required_size(level, tail=True)} objects for this level."
+            )
+        return float(self.scores[math.ceil(len(self) * exact_fraction(level)) - 1])
+
+    def p_values(self, scores: ArrayLike) -> np.ndarray:
+        """Return conformal p-values.
+
+        ``p = (1 + #{calibration >= score}) / (n + 1)`` (Vovk et al. 2005; Bates
+        et al. 2023). If the object is exchangeable with the calibration
+        objects, ``P(p <= alpha) <= alpha`` for every n and alpha. The smallest
+        possible value is ``1 / (n + 1)``.
+
+        Parameters
+        ----------
+        scores : array_like of shape (m,)
+            Scores of new objects, of the same kind as the calibration scores.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            p-values in (0, 1], small = strange.
+
+        Raises
+        ------
+        ValueError
+            If a score is NaN; the message counts them.
+        """
+        scores = checked_scores(scores, "scores")
+        below = np.searchsorted(self.scores, scores, side="left")
+        return (1 + len(self) - below) / (len(self) + 1)
+
+    def is_anomaly(self, scores: ArrayLike, level: float) -> np.ndarray:
+        """Flag the scores above the threshold of a level.
+
+        Parameters
+        ----------
+        scores : array_like of shape (m,)
+            Scores of new objects.
+        level : float
+            Level in per cent; one that was not calibrated is taken from the sample.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            True where the score is greater than the threshold, not equal to it.
+
+        Raises
+        ------
+        ValueError
+            If a score is NaN, or the level lies outside (0, 100) or beyond the
+            sample.
+        """
+        level = checked_level(level)
+        if level not in self.thresholds:
+            return checked_scores(scores, "scores") > self._percentile(level)
+        return checked_scores(scores, "scores") > self.thresholds[level]
+
+    def intervals(self, confidence: float = 0.95) -> Table:
+        """Return each threshold with its interval.
+
+        For a percentile it is the order-statistic interval: [x_l, x_u], where l
+        and u are binomial quantiles of (n, level), contains the percentile of the
+        population with at least the given probability, whatever the distribution
+        (Conover 1999, section 3.2). An end that the sample cannot bound is
+        infinite. An extrapolated threshold has its profile-likelihood interval.
+
+        Parameters
+        ----------
+        confidence : float
+            Two-sided confidence, between 0 and 1.
+
+        Returns
+        -------
+        Table
+            Columns level (per cent), threshold, low, high, n_above, n.
+        """
+        rows = []
+        for level, cut in self.thresholds.items():
+            low, high = self._interval(level, confidence)
+            n_above = int((self.scores > cut).sum())
+            rows.append((float(level), cut, low, high, n_above, len(self)))
+        names = ("level", "threshold", "low", "high", "n_above", "n")
+        return Table(rows=rows, names=names)
+
+    def _interval(self, level: int | float, confidence: float) -> tuple[float, float]:
+        if len(self) < required_size(level):
+            return self.extreme_threshold(level, confidence=confidence)[2:]
+        ends = (1 - confidence) / 2, (1 + confidence) / 2
+        low, high = binom.ppf(ends, len(self), level / 100).astype(int)
+        padded = np.concatenate([[-np.inf], self.scores, [np.inf]])
+        return float(padded[low]), float(padded[high + 1])
+
+    def tail(self, tail_fraction: float = 0.1) -> Tail:
+        """Fit a generalised Pareto distribution to the highest scores.
+
+        Parameters
+        ----------
+        tail_fraction : float
+            Share of the calibration scores that makes the tail; a tenth is
+            DuMouchel's (1983) rule. Vary it: a threshold that moves by more than
+            its interval says that the tail is not yet Pareto there.
+
+        Returns
+        -------
+        Tail
+            Start, scale, shape, counts; its method ``threshold(level)``.
+
+        Raises
+        ------
+        ValueError
+            If `tail_fraction` is outside (0, 0.5] or leaves fewer than 20
+            different scores.
+        """
+        return fit_tail(self.scores, tail_fraction)
+
+    def extreme_threshold(
+        self, level: float, tail_fraction: float = 0.1, confidence: float = 0.95
+    ) -> ExtremeThreshold:
+        """Extrapolate a threshold beyond the sample by a generalised Pareto tail.
+
+        Parameters
+        ----------
+        level : float
+            Level in per cent, inside the tail: above ``100 * (1 - tail_fraction)``.
+        tail_fraction : float
+            Share of the calibration scores that makes the tail (see `tail`).
+        confidence : float
+            Confidence of the profile-likelihood interval (Coles 2001, section
+            4.3.3). It holds the uncertainty of scale and shape, not that of the
+            share ``n_above / n``, nor of the tail being Pareto.
+
+        Returns
+        -------
+        ExtremeThreshold
+            Named tuple (level, threshold, low, high).
+
+        Raises
+        ------
+        ValueError
+            If the level lies outside the tail or more than ten times beyond the
+            sample, with the number of objects that it needs; or as `tail` does.
+        """
+        level, needed = checked_level(level), required_size(level, tail=True)
+        if len(self) < needed:
+            raise ValueError(
+                f"Level {level} needs at least {needed} calibration objects for a "
+                f"generalised Pareto tail. Received: {len(self)}."
+            )
+        fitted = self.tail(tail_fraction)
+        if (1 - level / 100) * fitted.n >= fitted.n_above:
+            raise ValueError(
+                f"Level {level} lies below the tail, which starts at level "
+                f"{100 * (1 - fitted.n_above / fitted.n):g}: its threshold is a "
+                f"percentile of the sample. Received: `tail_fraction` {tail_fraction}."
+            )
+        ends = (end(level, confidence) for end in (fitted.low, fitted.high))
+        return ExtremeThreshold(level, fitted.threshold(level), *ends)
+
+    def select(self, scores: ArrayLike, false_discovery_rate: float) -> np.ndarray:
+        """Select objects so that few of the selected are normal.
+
+        Benjamini & Hochberg's (1995) procedure on the conformal p-values, which
+        depend on each other through the shared calibration scores but positively,
+        so the rate holds (Bates et al. 2023). As no p-value is below
+        ``1 / (n + 1)``, k of m objects can be selected only where
+        ``n + 1 >= m / (k * false_discovery_rate)``.
+
+        Parameters
+        ----------
+        scores : array_like of shape (m,)
+            Scores of all objects searched, normal ones included.
+        false_discovery_rate : float
+            Bound on the expected share of normal objects among the selected.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            True where an object is selected.
+
+        Raises
+        ------
+        ValueError
+            If a score is NaN or the rate is outside (0, 1).
+        """
+        return benjamini_hochberg(self.p_values(scores), false_discovery_rate)
+
+    def to_dict(self) -> dict:
+        """Return plain numbers and lists that JSON can hold.
+
+        Returns
+        -------
+        dict
+            Keys scores, levels, thresholds; floats keep every bit.
+        """
+        return {
+            "scores": self.scores.tolist(),
+            "levels": list(self.levels),
+            "thresholds": [self.thresholds[level] for level in self.levels],
+        }
+
+    @classmethod
+    def from_dict(cls, d: Mapping) -> "Calibration":
+        """Return the calibration that `to_dict` described, without a new fit.
+
+        Parameters
+        ----------
+        d : mapping
+            What `to_dict` returned, also after a round through JSON.
+
+        Returns
+        -------
+        Calibration
+            Equal to the first one to the bit.
+
+        Raises
+        ------
+        ValueError
+            If a key is missing.
+        """
+        if missing := {"scores", "levels", "thresholds"} - set(d):
+            raise ValueError(
+                "A calibration needs the keys scores, levels and thresholds. "
+                f"Received: {sorted(d)}, without {sorted(missing)}."
+            )
+        new = cls.__new__(cls)
+        new.scores = np.asarray(d["scores"], dtype=np.float64)
+        new.levels = tuple(checked_level(level) for level in d["levels"])
+        new.thresholds = dict(zip(new.levels, d["thresholds"], strict=True))
+        return new
+
+
+def benjamini_hochberg(p_values: ArrayLike, false_discovery_rate: float) -> np.ndarray:
+    """Select by Benjamini and Hochberg's (1995) step-up procedure.
+
+    The k smallest p-values are selected, k the largest with
+    ``p_(k) <= k * false_discovery_rate / m``.
+
+    Parameters
+    ----------
+    p_values : array_like of shape (m,)
+        p-values of all objects searched.
+    false_discovery_rate : float
+        Rate to keep, between 0 and 1.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        True where selected; nothing is selected from an empty array.
+
+    Raises
+    ------
+    ValueError
+        If a p-value is NaN or the rate is outside (0, 1).
+
+    Examples
+    --------
+    >>> benjamini_hochberg([0.01, 0.02, 0.03, 0.9], 0.05).tolist()
+    [True, True, True, False]
+    """
+    p_values = checked_scores(p_values, "p_values")
+    if not 0 < false_discovery_rate < 1:
+        raise ValueError(
+            "`false_discovery_rate` must lie between 0 and 1. "
+            f"Received: {false_discovery_rate}."
+        )
+    ordered = np.sort(p_values)
+    m = len(ordered)
+    passed = ordered <= np.arange(1, m + 1) * false_discovery_rate / max(m, 1)
+    return p_values <= ordered[passed].max(initial=-np.inf)

@@ -1,0 +1,354 @@
+"""The command line: each verb is a thin call of one library function."""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from astroanomaly import __version__
+from astroanomaly.cli import explain, simulate, terminal
+from astroanomaly.cli import options as opt
+
+app = typer.Typer(
+    name="astroanomaly",
+    help="Find the strange objects in survey images without labels.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(simulate.app, name="simulate")
+
+_USER_ERRORS = (ValueError, TypeError, OSError, ImportError, FloatingPointError)
+_DEBUG = "ASTROANOMALY_DEBUG"
+_INTERRUPTED = 130
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"astroanomaly {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _everywhere(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True)
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; anywhere in the line.")
+    ] = False,
+) -> None:
+    """Find the strange objects in survey images without labels."""
+
+
+@app.command()
+def quickstart(
+    out: Annotated[Path, typer.Option(help="A new folder.")] = Path("quickstart"),
+    seed: opt.Seed = 0,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="A minute's run: does everything work?")
+    ] = False,
+    workers: opt.Workers = None,
+) -> None:
+    """Run the whole chain on a simulated survey written as real FITS."""
+    terminal.load_tensorflow()
+    from astroanomaly.runs.demo import quickstart as run
+
+    scale = "smoke" if smoke else "standard"
+    result = run(out, seed, scale, progress=True, n_workers=workers)
+    terminal.show_quickstart(result)
+
+
+@app.command()
+def inspect(path: opt.Cutouts) -> None:
+    """Show what the reader sees: files, HDUs, bands, shapes, pixel scale, NaNs."""
+    from astroanomaly.data.inspect import inspect as look
+
+    typer.echo(str(look(path)))
+
+
+@app.command()
+def train(
+    cutouts: opt.Cutouts,
+    out: Annotated[Path, typer.Option(help="The run folder to make.")],
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of settings; see config.toml.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side in pixels; 64.")] = None,
+    bands: opt.Bands = None,
+    model: opt.Model = None,
+    labels: opt.TrainingLabels = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Of the model, not of an encoder; 100.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same bits; 0.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out.")
+    ] = False,
+    catalog: opt.Catalog = None,
+    band_pattern: opt.BandPattern = None,
+    pixel_scale: opt.PixelScale = None,
+    input_pixel_scale: opt.InputPixelScale = None,
+    edge: opt.Edge = None,
+    nan: opt.Nan = None,
+    mask_extension: opt.MaskExtension = None,
+    workers: opt.Workers = None,
+) -> None:
+    """Train a detector on cutouts of ordinary objects, or a lens finder on labels."""
+    terminal.load_tensorflow()
+    from astroanomaly import runs
+
+    run = runs.train(
+        cutouts,
+        out,
+        config,
+        size=size,
+        bands=bands,
+        model=model,
+        labels=labels,
+        epochs=epochs,
+        seed=seed,
+        resume=resume,
+        progress=True,
+        catalog=catalog,
+        n_workers=workers,
+        band_pattern=band_pattern,
+        pixel_scale=pixel_scale,
+        input_pixel_scale=input_pixel_scale,
+        edge=edge,
+        nan=nan,
+        mask_extension=mask_extension,
+    )
+    terminal.show_run(run)
+
+
+@app.command()
+def calibrate(
+    run: opt.Run,
+    cutouts: opt.Cutouts,
+    levels: Annotated[
+        list[float] | None,
+        typer.Option(help="Levels in per cent, several after one another; 90 95 99."),
+    ] = None,
+    method: opt.Method = None,
+    labels: opt.CalibrationLabels = None,
+    catalog: opt.Catalog = None,
+    bands: opt.Bands = None,
+    band_pattern: opt.BandPattern = None,
+    pixel_scale: opt.PixelScale = None,
+    input_pixel_scale: opt.InputPixelScale = None,
+    workers: opt.Workers = None,
+) -> None:
+    """Set thresholds from ordinary objects, best ones that were not trained on."""
+    terminal.load_tensorflow()
+    from astroanomaly import runs
+
+    calibrated = runs.calibrate(
+        run,
+        cutouts,
+        levels or (90, 95, 99),
+        method,
+        labels,
+        catalog=catalog,
+        bands=bands,
+        band_pattern=band_pattern,
+        pixel_scale=pixel_scale,
+        input_pixel_scale=input_pixel_scale,
+        n_workers=workers,
+        progress=True,
+    )
+    terminal.show_calibration(calibrated.detector)
+
+
+@app.command()
+def score(
+    run: opt.Run,
+    cutouts: opt.Cutouts,
+    out: Annotated[
+        Path, typer.Option(help="The table: .ecsv, .fits, .csv or .parquet.")
+    ],
+    method: opt.Method = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the blocks of a broken scoring.")
+    ] = False,
+    block: Annotated[int, typer.Option(help="Objects per block.")] = 512,
+    catalog: opt.Catalog = None,
+    bands: opt.Bands = None,
+    band_pattern: opt.BandPattern = None,
+    pixel_scale: opt.PixelScale = None,
+    input_pixel_scale: opt.InputPixelScale = None,
+    workers: opt.Workers = None,
+) -> None:
+    """Score cutouts into a table, strangest first."""
+    from astroanomaly.runs import survey
+
+    survey.check_ending(out)
+    terminal.load_tensorflow()
+    from astroanomaly import runs
+
+    opened = runs.load_run(run)
+    detector = opened.use(method)
+    stream = opened.read(
+        cutouts,
+        catalog=catalog,
+        bands=bands,
+        band_pattern=band_pattern,
+        pixel_scale=pixel_scale,
+        input_pixel_scale=input_pixel_scale,
+        n_workers=workers,
+    )
+    table = survey.score_survey(
+        detector, stream, out, block=block, resume=resume, progress=True
+    )
+    terminal.show_scores(table, out)
+
+
+@app.command()
+def evaluate(
+    table: opt.Table,
+    labels: Annotated[
+        Path, typer.Argument(help="Table of object_id and is_anomaly (the truth).")
+    ],
+    by: opt.By = None,
+    bins: opt.Bins = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for evaluation.md and tables.")
+    ] = None,
+    seed: opt.Seed = 0,
+) -> None:
+    """Compare a score table with the truth: AUC and rates, with intervals."""
+    from astroanomaly import evaluation
+    from astroanomaly.runs import survey
+
+    found = evaluation.evaluate(
+        survey.read_table(table),
+        survey.read_table(labels),
+        by=by,
+        bins=opt.numbers(bins),
+        seed=seed,
+    )
+    terminal.show_evaluation(found)
+    if out is not None:
+        typer.echo(f"Written to {found.write(out)}.")
+
+
+@app.command()
+def report(
+    run: opt.Run,
+    table: opt.Table,
+    cutouts: opt.Cutouts,
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
+    labels: Annotated[
+        Path | None, typer.Option(help="Truth; adds the evaluation.")
+    ] = None,
+    by: opt.By = None,
+    bins: opt.Bins = None,
+    n: Annotated[int, typer.Option("--n", help="Objects with pictures.")] = 60,
+    title: Annotated[str | None, typer.Option(help="The heading.")] = None,
+    catalog: opt.Catalog = None,
+    bands: opt.Bands = None,
+    band_pattern: opt.BandPattern = None,
+    pixel_scale: opt.PixelScale = None,
+    input_pixel_scale: opt.InputPixelScale = None,
+    workers: opt.Workers = None,
+) -> None:
+    """Write one self-contained HTML page of the strangest objects."""
+    from astroanomaly.runs import survey
+
+    scores = survey.read_table(table)
+    truth = None if labels is None else survey.read_table(labels)
+    terminal.load_tensorflow()
+    from astroanomaly import evaluation, runs
+    from astroanomaly import report as page
+
+    opened = runs.load_run(run)
+    if scores.meta.get("latent") in ("encoder", "refine", "mapping"):
+        opened.detector.use(scores.meta["latent"])
+    stream = opened.read(
+        cutouts,
+        catalog=catalog,
+        bands=bands,
+        band_pattern=band_pattern,
+        pixel_scale=pixel_scale,
+        input_pixel_scale=input_pixel_scale,
+        n_workers=workers,
+    )
+    found = None
+    if truth is not None:
+        found = evaluation.evaluate(scores, truth, by=by, bins=opt.numbers(bins))
+    history = opened.folder / "history.csv"
+    written = page.write(
+        out,
+        opened.detector,
+        stream,
+        scores,
+        evaluation=found,
+        history=history,
+        n=n,
+        title=title,
+    )
+    typer.echo(f"Report written to {written}.")
+
+
+app.command()(explain.explain)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        The words after the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0; 2 for a wrong command or unusable input, after one sentence on standard
+        error; 130 when interrupted. With ``--debug``, or ASTROANOMALY_DEBUG=1 in
+        the environment, the error itself is raised.
+
+    Examples
+    --------
+    >>> main(["--version"])
+    astroanomaly 0.1.0
+    0
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments or bool(os.environ.get(_DEBUG))
+    arguments = opt.repeat_options([word for word in arguments if word != "--debug"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = terminal.show_warning
+        try:
+            return _run(arguments)
+        except _USER_ERRORS as error:
+            if debug:
+                raise
+            return terminal.fail(terminal.sentence(error))
+
+
+def _run(arguments: list[str]) -> int:
+    # typer brings click's exceptions with it or imports them, by its version; the
+    # base of all is known in both.
+    wrong_usage, any_click = typer.BadParameter.__mro__[1:3]
+    try:
+        status = app(arguments, prog_name="astroanomaly", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        status = _INTERRUPTED
+    except wrong_usage as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(error.format_message())
+            return 2
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "astroanomaly"
+        return terminal.fail(f"{terminal.usage(error)} See `{path} --help`.")
+    except any_click as error:
+        return terminal.fail(error.format_message())
+    if status == _INTERRUPTED:
+        return terminal.fail("Interrupted.", _INTERRUPTED)
+    return int(status or 0)

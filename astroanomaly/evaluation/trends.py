@@ -1,0 +1,352 @@
+"""How scores and rates run with a property, and whether the trend is real.
+
+Figures 10 and 11 of Margalef-Bentabol et al. (2020, MNRAS 496, 2346) with what
+they lack: intervals, a test for each trend that knows about projections of the
+same system, and what remains of each when the properties are held against each
+other.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import ArrayLike
+
+from astroanomaly.evaluation import resampling
+from astroanomaly.evaluation.drivers import drivers
+from astroanomaly.evaluation.roc_auc import binomial_interval
+
+__all__ = ["Trend", "binned_rates", "drivers", "quantile_bins", "trend", "trends"]
+
+_BINNED = ("bin", "low_edge", "high_edge", "value", "n", "n_flagged", "rate")
+_ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Trend:
+    """The outcome of `trend`.
+
+    Attributes
+    ----------
+    rho, low, high : float
+        Spearman's rank correlation and its 95 per cent bootstrap interval.
+    p_value : float
+        Two-sided p-value of no association.
+    n, n_missing : int
+        Objects that were used, and those left out for want of the property.
+    n_groups : int
+        Systems that the used objects belong to.
+    method : str
+        "permuted" where values were permuted between systems, "flipped" where the
+        systems' contributions had their signs flipped, "none" where nothing could
+        be tested.
+    """
+
+    rho: float
+    low: float
+    high: float
+    p_value: float
+    n: int
+    n_missing: int
+    n_groups: int
+    method: str
+
+
+def quantile_bins(values: ArrayLike, n: int) -> np.ndarray:
+    """Return the edges of bins that hold about equally many objects.
+
+    Parameters
+    ----------
+    values : array_like of shape (m,)
+        A property; masked, NaN and infinite values are left out.
+    n : int
+        Number of bins.
+
+    Returns
+    -------
+    ndarray of shape (n + 1,)
+        Rising edges from the least to the greatest value; fewer where quantiles
+        coincide.
+
+    Raises
+    ------
+    ValueError
+        If n is below 1 or fewer than two different values are finite.
+
+    Examples
+    --------
+    >>> quantile_bins([0, 1, 2, 3, 4, np.nan], 2).tolist()
+    [0.0, 2.0, 4.0]
+    """
+    return resampling.quantile_edges(values, n)
+
+
+def binned_rates(
+    flagged: ArrayLike,
+    values: ArrayLike,
+    bins: Sequence | int,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
+    n_bootstrap: int = 1000,
+) -> Table:
+    """Return the fraction flagged in bins of a property.
+
+    Parameters
+    ----------
+    flagged : array_like of shape (n,)
+        True where an object is above the threshold.
+    values : array_like of shape (n,)
+        A property, such as merger_time or stellar_mass; missing where masked or
+        NaN. Words, such as a morphological type, make a bin each.
+    bins : sequence or int
+        Rising edges (a bin holds its lower edge, the last one its upper edge too),
+        or a number of bins of equal counts; for words the categories, an int for
+        all of them.
+    groups : array_like of shape (n,), optional
+        The system of each object: projections of one pair share it.
+    seed : int
+        Seed of the bootstrap over systems.
+    n_bootstrap : int
+        Number of resamplings.
+
+    Returns
+    -------
+    Table
+        One row a bin: bin, low_edge, high_edge, value (median of its members; edges
+        and value NaN for words), n, n_flagged, rate, low, high (Wilson, 95 per
+        cent), NaN where the bin is empty; with `groups` also n_groups,
+        low_clustered, high_clustered, design_effect, as `rates.detection_rates`
+        has them. ``meta`` counts n_missing and n_outside.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, a flag is neither true nor false, a system is missing,
+        no value is known, or edges do not rise.
+
+    Examples
+    --------
+    >>> table = binned_rates([0, 1, 1, 1, 0], [0.1, 0.2, 0.6, 0.9, np.nan], (0, 0.5, 1))
+    >>> table["n", "n_flagged"].as_array().tolist(), table.meta["n_missing"]
+    ([(2, 1), (2, 2)], 1)
+    """
+    flagged = resampling.flags(flagged, "flagged")
+    if np.ma.asarray(values).dtype.kind not in "iuf" and np.ndim(bins) == 0:
+        bins = None
+    found, counts = resampling.binned(values, bins, len(flagged))
+    codes = resampling.system_codes(groups, len(flagged))
+    rows = []
+    for part in found:
+        inside = flagged[part.members]
+        n, k = len(inside), int(inside.sum())
+        row = (*part[:4], n, k, k / n if n else np.nan, *binomial_interval(k, n))
+        if groups is not None:
+            own = codes[part.members]
+            ends = resampling.clustered_rates(inside[:, None], own, n_bootstrap, seed)
+            row += (resampling.n_systems(own), *(float(end[0]) for end in ends))
+        rows.append(row)
+    names = [*_BINNED, "low", "high"]
+    if groups is not None:
+        names += ["n_groups", "low_clustered", "high_clustered", "design_effect"]
+    return Table(rows=rows, names=names, meta=dict(counts))
+
+
+def trend(
+    score_or_flag: ArrayLike,
+    values: ArrayLike,
+    groups: ArrayLike | None = None,
+    n_permutations: int = 2000,
+    seed: int = 0,
+    n_bootstrap: int = 1000,
+) -> Trend:
+    """Test whether a score, or being flagged, runs with a property.
+
+    The measure is Spearman's rank correlation over objects, its interval the
+    percentile bootstrap that draws systems whole. How p is found depends on the
+    property:
+
+    * constant in each system, as stellar_mass and flux_ratio are, or without
+      `groups`: the values are permuted between systems, the scores of each system
+      staying together. Exact, whatever the dependence inside a system, where the
+      values are exchangeable between systems. The statistic is the covariance of
+      the objects' score ranks with the rank of their system's value, among the
+      systems.
+    * varying inside a system, as merger_time and separation do: each system's
+      contribution to the rank covariance, the sum over its objects of the product
+      of both centered ranks, has its sign flipped at random (the wild bootstrap
+      of the score with Rademacher weights, Kline & Santos 2012). Valid as the
+      number of systems grows, whatever the dependence inside a system; below
+      about ten systems the p-value is coarse, as there are only 2^n signs.
+
+    In both, ``p = (1 + #{|T*| >= |T|}) / (1 + n_permutations)`` (Davison & Hinkley
+    1997, equation 4.11).
+
+    Parameters
+    ----------
+    score_or_flag : array_like of shape (n,)
+        Scores, or true and false.
+    values : array_like of shape (n,)
+        A property; objects without it (masked or NaN) are left out and counted.
+    groups : array_like of shape (n,), optional
+        The system of each object; None makes each object its own.
+    n_permutations : int
+        Number of permutations or of sign flips.
+    seed : int
+        Seed of both the test and the bootstrap.
+    n_bootstrap : int
+        Number of resamplings for the interval; 0 leaves it NaN.
+
+    Returns
+    -------
+    Trend
+        Everything but the counts is NaN where fewer than three systems are left,
+        or scores or values do not vary.
+
+    Raises
+    ------
+    ValueError
+        If a score is NaN, a system is missing, lengths differ, or `n_permutations`
+        is below 1.
+
+    Examples
+    --------
+    >>> found = trend([1, 2, 3, 4, 5, 6, 8, 7], [1, 2, 3, 4, 5, 6, 7, 8], seed=1)
+    >>> round(found.rho, 3), found.p_value < 0.01, found.method
+    (0.976, True, 'permuted')
+    """
+    scores = resampling.vector(score_or_flag, "score_or_flag")
+    if n_permutations < 1:
+        raise ValueError(
+            f"`n_permutations` must be at least 1. Received: {n_permutations}."
+        )
+    values = resampling.property_values(values, "values", len(scores))
+    codes = resampling.system_codes(groups, len(scores))
+    known = ~np.isnan(values)
+    n_missing = int((~known).sum())
+    scores, values = scores[known], values[known]
+    codes = np.unique(codes[known], return_inverse=True)[1]
+    counts = len(scores), n_missing, resampling.n_systems(codes)
+    if counts[2] < 3 or np.ptp(scores) == 0 or np.ptp(values) == 0:
+        return Trend(*[float("nan")] * 4, *counts, "none")
+    pair = np.stack([scores, values])
+    rho = resampling.rank_correlations(pair, np.ones((1, len(scores))))[0, 0, 1]
+    low, high = _bootstrap(pair, codes, n_bootstrap, seed)[:, 0, 1]
+    p_value, method = _test(scores, values, codes, n_permutations, seed)
+    return Trend(float(rho), float(low), float(high), p_value, *counts, method)
+
+
+def _bootstrap(
+    columns: np.ndarray, codes: np.ndarray, n_bootstrap: int, seed: int
+) -> np.ndarray:
+    # The ends (2, k, k) of the intervals of all rank correlations.
+    if not n_bootstrap:
+        return np.full((2, len(columns), len(columns)), np.nan)
+    drawn = resampling.draws(codes, n_bootstrap, seed)
+    found = [resampling.rank_correlations(columns, weights) for weights in drawn]
+    return resampling.percentile_interval(np.concatenate(found))
+
+
+def _centered_ranks(values: np.ndarray) -> np.ndarray:
+    ordered = np.sort(values)
+    left, right = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return (left + right - len(values)) / 2
+
+
+def _test(
+    scores: np.ndarray, values: np.ndarray, codes: np.ndarray, repeats: int, seed: int
+) -> tuple[float, str]:
+    ranks = _centered_ranks(scores)
+    first = np.unique(codes, return_index=True)[1]
+    rng = np.random.default_rng(seed)
+    if (values == values[first][codes]).all():
+        # Ranks among systems: those among objects would change with the sizes.
+        fixed = np.bincount(codes, ranks)
+        moved, method = _centered_ranks(values[first]), "permuted"
+    else:
+        moved, method = np.ones(len(first)), "flipped"
+        fixed = np.bincount(codes, ranks * _centered_ranks(values))
+    truth, beyond = abs(moved @ fixed), 0
+    chunk = max(1, resampling._CELLS // len(first))
+    for start in range(0, repeats, chunk):
+        shape = min(chunk, repeats - start), len(first)
+        if method == "permuted":
+            drawn = rng.permuted(np.broadcast_to(moved, shape), axis=1)
+        else:
+            drawn = rng.choice((-1.0, 1.0), shape)
+        beyond += int((np.abs(drawn @ fixed) >= truth * (1 - 1e-12)).sum())
+    return (1 + beyond) / (1 + repeats), method
+
+
+def trends(
+    scores: ArrayLike | Mapping[str, ArrayLike],
+    properties: Mapping[str, ArrayLike] | Table,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
+    n_permutations: int = 2000,
+    n_bootstrap: int = 1000,
+) -> Table:
+    """Test the trends of scores with several properties, all at once.
+
+    Parameters
+    ----------
+    scores : array_like of shape (n,) or mapping of str to such
+        Scores or flags, one or several by name.
+    properties : Table or mapping of str to array_like of shape (n,)
+        Numbers; objects without one are left out of its test and counted.
+    groups : array_like of shape (n,), optional
+        The system of each object.
+    seed : int
+        Seed of all tests and bootstraps.
+    n_permutations : int
+        As in `trend`; at least 20 for each property, or no adjusted p-value could
+        fall below 0.05.
+    n_bootstrap : int
+        As in `trend`.
+
+    Returns
+    -------
+    Table
+        One row for each score and property, as given: score ("score" where only
+        one was given without a name), property, rho, low, high, p_value,
+        p_adjusted (Holm 1979, over the properties of one score), real (p_adjusted
+        below 0.05), n, n_missing, n_groups, method.
+
+    Raises
+    ------
+    ValueError
+        As `trend`, with the name of the score or property; or if there is no
+        property, or there are too few permutations for so many.
+
+    Examples
+    --------
+    >>> x = np.arange(40.0)
+    >>> table = trends(x**2, {"stellar_mass": x, "redshift": np.sin(9 * x)})
+    >>> table["real"].tolist()
+    [True, False]
+    """
+    properties = resampling.named(properties)
+    if 20 * len(properties) > n_permutations:
+        raise ValueError(
+            "`n_permutations` must be at least 20 for each property. "
+            f"Received: {n_permutations} for {len(properties)} properties."
+        )
+    named = scores if isinstance(scores, Mapping) else {"score": scores}
+    draw = {"n_permutations": n_permutations, "seed": seed, "n_bootstrap": n_bootstrap}
+    rows = []
+    for name, column in named.items():
+        column = resampling.vector(column, name)
+        known = {
+            key: resampling.property_values(values, key, len(column))
+            for key, values in properties.items()
+        }
+        found = {key: trend(column, v, groups, **draw) for key, v in known.items()}
+        adjusted = resampling.holm([one.p_value for one in found.values()])
+        for (key, one), p in zip(found.items(), adjusted, strict=True):
+            head = {"score": name, "property": key, **vars(one)}
+            rows.append({**head, "p_adjusted": p, "real": bool(p < _ALPHA)})
+    table = Table(rows=rows, meta={"seed": seed, "n_permutations": n_permutations})
+    return table[
+        "score property rho low high p_value p_adjusted real".split()
+        + "n n_missing n_groups method".split()
+    ]

@@ -1,0 +1,1 @@
+"""Networks, losses and training steps that several families share."""

@@ -1,0 +1,85 @@
+"""The record in a run folder: its settings, versions and training objects."""
+
+import json
+import shutil
+import tomllib
+from pathlib import Path
+
+from astroanomaly import __version__
+from astroanomaly.runs import config
+from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.installed import versions
+
+FORMAT = 1
+_CONFIG, _OBJECTS = "config.toml", "training_objects.json"
+
+
+def begin(folder: Path, settings: dict, record: dict) -> None:
+    """Write what a run is made with, once nothing speaks against it."""
+    if not (folder / _CONFIG).is_file():
+        _write_config(folder, settings)
+    if not (folder / _OBJECTS).is_file():
+        with atomic_path(folder / _OBJECTS) as partial:
+            partial.write_text(json.dumps(record), encoding="utf-8")
+
+
+def sweep(folder: Path) -> None:
+    """Remove the unfinished files that a killed training left behind."""
+    for path in list(folder.rglob(".*.partial.*")):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def holds_files(folder: Path) -> bool:
+    """Tell whether a folder holds more than what a broken writing left behind."""
+    return folder.is_dir() and any(p.name[0] != "." for p in folder.iterdir())
+
+
+def _write_config(folder: Path, settings: dict) -> None:
+    record = {"run": {"format": FORMAT, "astroanomaly": __version__}}
+    with atomic_path(folder / _CONFIG) as partial:
+        text = config.dumps({**settings, **record, "versions": versions()})
+        partial.write_text(text, encoding="utf-8")
+
+
+def _not_a_run(folder: Path) -> ValueError:
+    what = f"a folder without {_CONFIG}" if folder.is_dir() else "no such folder"
+    if folder.is_file():
+        what = "a file"
+    return ValueError(
+        f"{folder} must be a run folder, as `astroanomaly train` makes it. "
+        f"Received: {what}."
+    )
+
+
+def read_config(folder: Path) -> dict:
+    """Return the settings of a run, or refuse what is none of this version."""
+    file = folder / _CONFIG
+    if not file.is_file():
+        raise _not_a_run(folder)
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} must be a TOML file. Received: {error}") from None
+    record = tables.get("run", {})
+    if record.get("format") != FORMAT:
+        raise ValueError(
+            f"{file} must be of run format {FORMAT}, which astroanomaly {__version__} "
+            f"reads. Received: format {record.get('format')}, written by astroanomaly "
+            f"{record.get('astroanomaly', 'of an unknown version')}; train again or "
+            "use that version."
+        )
+    return {key: tables[key] for key in config.SCHEMA if key in tables}
+
+
+def finished(folder: Path) -> bool:
+    """Tell whether the training of a run has ended."""
+    return (folder / "detector" / "detector.json").is_file()
+
+
+def read_objects(folder: Path) -> dict | None:
+    """Return the record of the training objects, None where there is none yet."""
+    file = folder / _OBJECTS
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None

@@ -1,0 +1,1 @@
+"""Cameras, surveys, sky and noise."""

@@ -1,0 +1,194 @@
+"""From a scene to a noisy frame and its row of truth."""
+
+import numpy as np
+from astropy.table import Table
+
+from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.simulate.cameras.noise import correlated_noise, noise_power
+from astroanomaly.simulate.galaxies import masses, population, profiles
+
+
+def draw_primary(rng, mass_rng, limits, camera, probability=None):
+    """Draw a galaxy with redshift and mass, until one is kept.
+
+    Parameters
+    ----------
+    rng, mass_rng : numpy.random.Generator
+        Draw the galaxy, and what depends on its mass.
+    limits : tuple of float
+        Bright and faint limit, AB mag.
+    camera : Instrument
+        Its wavelength counts.
+    probability : callable, optional
+        From stellar mass to the probability that a galaxy is kept; without it the
+        first is.
+
+    Returns
+    -------
+    galaxy : Galaxy
+        Its parameters.
+    redshift, stellar_mass : float
+        From `masses.draw_mass`.
+    """
+    while True:
+        mag = population.draw_magnitude(rng, limits)
+        galaxy = population.draw_galaxy(rng, mag)
+        redshift, mass = masses.draw_mass(
+            mass_rng,
+            mag,
+            galaxy.half_light_radius,
+            galaxy.structure,
+            camera.wavelength,
+        )
+        if probability is None or mass_rng.uniform() < probability(mass):
+            return galaxy, redshift, mass
+
+
+def expose(scene, camera, size, noise, rng, debris=()):
+    """Draw a scene and add noise.
+
+    Parameters
+    ----------
+    scene : list of (Galaxy, dx, dy)
+        As `profiles.draw` takes it.
+    camera : Instrument
+        The camera.
+    size : int
+        Side of the frame, pixels.
+    noise : bool or Sky
+        Whether to add the camera's noise, or a sky whose patches and power
+        spectrum are used.
+    rng : numpy.random.Generator
+        Draws the noise.
+    debris : list
+        As `profiles.draw` takes it.
+
+    Returns
+    -------
+    image : ndarray of shape (size, size)
+        float32, image units.
+    snr : float
+        ``sqrt(sum(model^2 / V))`` over the frame, V the variance of photons and
+        read-out before drizzling smoothed it.
+    """
+    model = profiles.draw(scene, camera, size, debris)
+    snr = signal_to_noise(model, camera.variance(model), camera)
+    return add_noise(model, camera, noise, rng), snr
+
+
+def signal_to_noise(signal, variance, camera):
+    """Return ``sqrt(sum(signal^2 / V))`` over a frame.
+
+    Parameters
+    ----------
+    signal : ndarray of shape (size, size)
+        Noiseless light, image units.
+    variance : ndarray of shape (size, size)
+        Of one pixel of the final image.
+    camera : Instrument
+        The camera: V is the variance of photons and read-out before drizzling
+        smoothed it.
+
+    Returns
+    -------
+    float
+        Signal to noise of the whole frame.
+    """
+    photons = variance * camera.noise_reduction**2
+    return float(np.sqrt((signal.astype(float) ** 2 / photons).sum()))
+
+
+def add_noise(model, camera, noise, rng):
+    """Add the camera's noise, or a sky's, to a noiseless frame.
+
+    Parameters
+    ----------
+    model : ndarray of shape (size, size)
+        Noiseless light, image units.
+    camera, noise, rng
+        As for `expose`.
+
+    Returns
+    -------
+    ndarray of shape (size, size)
+        float32, image units.
+    """
+    if noise is False:
+        return model.astype(np.float32)
+    if noise is not True:
+        return noise.add_to(model, camera, rng).astype(np.float32)
+    power = noise_power(camera, model.shape)
+    variance = camera.variance(model)
+    return (model + correlated_noise(variance, power, rng)).astype(np.float32)
+
+
+def place(index):
+    """Return the columns of a made-up place on the sky, one for each number."""
+    # Multiples of the plastic number's powers fill one square degree evenly.
+    return {
+        "ra": 149.6 + (index * 0.7548776662466927) % 1.0,
+        "dec": 1.7 + (index * 0.5698402909980532) % 1.0,
+    }
+
+
+def truth_row(object_id, index, galaxy):
+    """Return the row of an isolated galaxy."""
+    return {
+        "object_id": object_id,
+        "file": "",
+        **place(index),
+        "is_anomaly": False,
+        "flux_ratio": 0.0,
+        "separation": np.nan,
+        "companion_angle": np.nan,
+        "mag": galaxy.mag,
+        "half_light_radius": galaxy.half_light_radius,
+        "n": galaxy.n,
+        "bulge_to_total": galaxy.bulge_to_total,
+        "axis_ratio": galaxy.axis_ratio,
+        "position_angle": galaxy.position_angle,
+        "structure": galaxy.structure,
+        "n_arms": galaxy.n_arms,
+        "has_bar": galaxy.bar > 0,
+        "snr": np.nan,
+    }
+
+
+def gather(batches, n, size, camera):
+    """Gather batches of frames and of rows of truth.
+
+    Parameters
+    ----------
+    batches : iterable of (images, rows)
+        Of shape (k, size, size), and k rows.
+    n, size : int
+        Number of frames in all, and their side, pixels.
+    camera : Instrument
+        The camera.
+
+    Returns
+    -------
+    Cutouts
+        The frames and their truth.
+    """
+    images = np.empty((n, size, size, 1), dtype=np.float32)
+    rows = []
+    for stamps, truth in batches:
+        images[len(rows) : len(rows) + len(truth), :, :, 0] = stamps
+        rows += truth
+    bands, scale = (camera.band,), camera.pixel_scale
+    table = _truth_table(rows, camera)
+    return Cutouts(images, table, bands=bands, pixel_scale=scale)
+
+
+def _truth_table(rows, camera):
+    """Say how pixels become magnitudes, and in which units the truth is."""
+    table = Table(rows=rows, names=list(rows[0]))
+    table[f"unit_{camera.band}"] = camera.unit
+    table[f"zero_point_{camera.band}"] = camera.zero_point
+    for name in ("ra", "dec", "position_angle", "companion_angle"):
+        table[name].unit = "deg"
+    for name in ("separation", "half_light_radius"):
+        table[name].unit = "arcsec"
+    table["stellar_mass"].unit = "solMass"
+    return table

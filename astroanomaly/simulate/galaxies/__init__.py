@@ -1,0 +1,1 @@
+"""Galaxies: profiles, populations, real ones."""

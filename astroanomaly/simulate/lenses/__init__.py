@@ -1,0 +1,1 @@
+"""Strong lenses: mass, light, substructure, ray tracing."""

@@ -1,0 +1,233 @@
+"""Compound lenses: two deflectors on two planes before one source."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.simulate.batches import map_batches
+from astroanomaly.simulate.checks import check_count
+from astroanomaly.simulate.frames import place
+from astroanomaly.simulate.galaxies import population
+from astroanomaly.simulate.lenses.ray_tracing import Deflector
+from astroanomaly.simulate.survey import objects, scenes
+from astroanomaly.simulate.survey import stars as _stars
+from astroanomaly.simulate.survey.frames import (
+    View,
+    add_lensed,
+    check_view,
+    count_pixels,
+    gather_view,
+    label,
+)
+
+# Offsets of the second deflector and of the source, in Einstein radii of the first.
+OFFSETS = {"arcs": (0.35, 0.8), "rings": (0.0, 0.12)}
+# A flat or sheared lens breaks a ring up.
+_ROUNDNESS = {"arcs": 1.0, "rings": 0.35}
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """Everything a frame is drawn from, besides its number."""
+
+    view: View
+    kind: str
+
+
+def compound(
+    n: int,
+    *,
+    kind: str = "arcs",
+    bands: Sequence[str] = ("VIS", "Y", "J", "H"),
+    size: int = 200,
+    upsample: bool = True,
+    noise: bool = True,
+    star_density: float = _stars.DENSITY,
+    seed: int = 0,
+    n_workers: int | None = None,
+    progress: bool = False,
+) -> Cutouts:
+    """Simulate compound lenses: an elliptical lenses a galaxy that lenses another.
+
+    As in SDSS J0946+1006, the second deflector is itself a source of the first, and
+    the last source is seen through both: rays are traced through two planes, each a
+    singular isothermal ellipsoid with shear. Their colors follow their redshifts. The
+    field of galaxies and stars is that of `lens_survey`, and so is what the cameras
+    make of it; object i is the same for any `n` and any number of workers.
+
+    Parameters
+    ----------
+    n : int
+        Number of cutouts.
+    kind : {"arcs", "rings"}
+        How far the second deflector and the source lie from the first's axis, in its
+        Einstein radii: 0.35 to 0.8, or at most 0.12, where deflectors are rounder, too.
+    bands, size, upsample, noise, star_density, seed, n_workers, progress
+        As for `lens_survey`.
+
+    Returns
+    -------
+    Cutouts
+        float32 images of shape (n, side, side, n_bands) as of `lens_survey`. Columns
+        of the table: `object_id`, `file`, `ra`, `dec`, `is_lens` and `is_anomaly`
+        (always True), `kind` (arc or ring), `passes_rule` (whether the published rule
+        holds for the last source), `n_images`, `magnification`, `n_source_pixels` (of
+        the last source), `n_images_2`, `magnification_2`, `n_source_pixels_2` (of the
+        second deflector's light behind the first), `z_lens`, `z_lens_2`, `z_source`,
+        `theta_E`, `theta_E_2` (arcsec, of each deflector alone, for the last source),
+        `velocity_dispersion`, `velocity_dispersion_2` (km/s), `e1`, `e2`, `gamma1`,
+        `gamma2` (of the first), `center_x`, `center_y`, `lens_mag`, `lens_radius` (of
+        the first), `lens_x_2`, `lens_y_2` (arcsec from the first, unlensed),
+        `lens_mag_2`, `lens_radius_2`, `source_x`, `source_y`, `source_radius`,
+        `source_n`, `source_mag`, `n_companions`, `n_stars`, `unit_<band>`,
+        `zero_point_<band>`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or a kind or a band is not known.
+    ImportError
+        If lenstronomy or GalSim is missing.
+
+    Examples
+    --------
+    >>> from astroanomaly import simulate
+    >>> cutouts = simulate.compound(2, kind="rings", bands=["VIS"], size=64, seed=1)
+    >>> cutouts.table["is_lens"].tolist()
+    [True, True]
+    """
+    view = check_view(bands, size, upsample, noise, seed, star_density)
+    if kind not in OFFSETS:
+        raise ValueError(
+            f"`kind` must be one of {', '.join(OFFSETS)}. Received: kind={kind!r}."
+        )
+    n = check_count("n", n, 1)
+    batches = map_batches(
+        _draw_batch, _Recipe(view, kind), n, n_workers, progress, "Simulating", _BATCH
+    )
+    return gather_view(batches, n, view)
+
+
+def _draw_batch(recipe, start, stop):
+    """Draw objects start to stop - 1."""
+    pairs = [_draw_object(recipe, i) for i in range(start, stop)]
+    return np.stack([image for image, _ in pairs]), [row for _, row in pairs]
+
+
+def _draw_object(recipe, index):
+    """Draw one frame: random numbers of its own for each part."""
+    view = recipe.view
+    main, around, noise, stars = view.rngs(index, 4)
+    canvas, center = view.canvas(), view.draw_center(main)
+    system = _draw_system(main, recipe.kind)
+    name = f"{recipe.kind}_{view.seed}_{index:06d}"
+    row = {"object_id": name, "file": "", **place(index)}
+    row |= {"is_lens": True, "is_anomaly": True, "kind": recipe.kind[:-1]}
+    row |= _add_system(canvas, center, system)
+    row["n_companions"], row["n_stars"] = view.add_around(canvas, around, stars)
+    return scenes.take_images(canvas, view.noise, noise), row
+
+
+@dataclass(frozen=True)
+class _System:
+    """Two deflectors and their light, and the last source."""
+
+    first: objects.Elliptical
+    dispersion: float
+    deflectors: tuple
+    lights: tuple
+    mags: tuple
+    z_source: float
+
+
+def _draw_system(rng, kind):
+    """Draw two deflectors and a source behind both.
+
+    Redshifts are 0.2 to 0.7, 0.25 to 0.8 beyond, and 0.4 to 2 beyond that; the second
+    deflector, a disc galaxy, has 90 to 200 km/s. Drawn until the first's Einstein
+    radius is 0.8" to 2.5" for the last source and at least 0.6" for the second.
+    """
+    while True:
+        first = objects.draw_elliptical(rng, (0.2, 0.7), (290.0, 40.0))
+        z_second = first.z + float(rng.uniform(0.25, 0.8))
+        z_source = z_second + float(rng.uniform(0.4, 2.0))
+        pairs = [(first.dispersion, first.z, z) for z in (z_source, z_second)]
+        theta_E, nearer = (objects.einstein_radius(*pair) for pair in pairs)
+        if 0.8 <= theta_E <= 2.5 and nearer >= 0.6:
+            break
+    mass = _rounder(objects.draw_mass(rng, first, theta_E), kind)
+    x, y = objects.draw_offset(rng, OFFSETS[kind], nearer)
+    second_mag = population.draw_magnitude(rng, (21.0, 23.5))
+    second = objects.draw_source(rng, second_mag, x, y)
+    dispersion = float(rng.uniform(90, 200))
+    lens = Deflector(
+        z_second,
+        objects.einstein_radius(dispersion, z_second, z_source),
+        *(second.e1 * 0.5, second.e2 * 0.5),
+        x=x,
+        y=y,
+    )
+    shear, turn = min(float(rng.rayleigh(0.03)), 0.1), rng.uniform(0, 2 * np.pi)
+    lens = replace(
+        lens, gamma1=float(shear * np.cos(turn)), gamma2=float(shear * np.sin(turn))
+    )
+    lens = _rounder(lens, kind)
+    mag = population.draw_magnitude(rng, objects.SOURCE_MAGNITUDES)
+    place_of = objects.draw_offset(rng, OFFSETS[kind], theta_E)
+    source = objects.draw_source(rng, mag, *place_of)
+    return _System(
+        *(first, dispersion, (mass, lens), (second, source), (second_mag, mag)),
+        z_source,
+    )
+
+
+def _rounder(deflector, kind):
+    """Return a deflector as round as a kind asks for."""
+    factor = _ROUNDNESS[kind]
+    names = ("e1", "e2", "gamma1", "gamma2")
+    return replace(deflector, **{k: getattr(deflector, k) * factor for k in names})
+
+
+def _add_system(canvas, center, system):
+    """Draw a compound lens; give its columns of truth."""
+    z_second = system.deflectors[1].z
+    galaxy, spectra = system.first.galaxy, ("disc", "young")
+    canvas.add_galaxy(galaxy, *center, system.first.z)
+    stops = [z_second, system.z_source]
+    fluxes = [
+        canvas.fluxes(mag, kind, z)
+        for mag, kind, z in zip(system.mags, spectra, stops, strict=True)
+    ]
+    sources = list(zip(system.lights, fluxes, strict=True))
+    found = add_lensed(canvas, center, list(system.deflectors), sources, stops)
+    row = {}
+    for ending, mag, (window, light, magnification, n_images) in zip(
+        ("_2", ""), system.mags, found, strict=True
+    ):
+        flux = scenes.VIS.flux(mag)
+        row[f"n_images{ending}"] = n_images
+        row[f"magnification{ending}"] = magnification
+        row[f"n_source_pixels{ending}"] = count_pixels(light, flux, window, canvas)
+    names = ("n_images", "magnification", "n_source_pixels")
+    row["passes_rule"] = label(*(row[name] for name in names))
+    return row | _truth(system, center)
+
+
+def _truth(system, center):
+    """Return the columns of a compound lens's parameters."""
+    (first, second), (body, source) = system.deflectors, system.lights
+    row = {"z_lens": first.z, "z_lens_2": second.z, "z_source": system.z_source}
+    row |= {"theta_E": first.theta_E, "theta_E_2": second.theta_E}
+    row |= {"velocity_dispersion": system.first.dispersion}
+    row |= {"velocity_dispersion_2": system.dispersion}
+    row |= {name: getattr(first, name) for name in "e1 e2 gamma1 gamma2".split()}
+    row |= {"center_x": center[0], "center_y": center[1]}
+    galaxy = system.first.galaxy
+    row |= {"lens_mag": galaxy.mag, "lens_radius": galaxy.half_light_radius}
+    row |= {"lens_x_2": second.x, "lens_y_2": second.y, "lens_mag_2": system.mags[0]}
+    row |= {"lens_radius_2": body.radius}
+    row |= {f"source_{k}": getattr(source, k) for k in ("x", "y", "radius", "n")}
+    return row | {"source_mag": system.mags[1]}

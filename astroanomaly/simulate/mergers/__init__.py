@@ -1,0 +1,1 @@
+"""Merging galaxies: pairs, tides, light."""

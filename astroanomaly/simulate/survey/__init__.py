@@ -1,0 +1,1 @@
+"""Multi-band survey frames with lenses among other galaxies."""

@@ -1,0 +1,420 @@
+"""Stretches: Keras layers that bring pixel values to [0, 1] and back.
+
+The curves are those of :mod:`astropy.visualization` (Lupton et al. 1999, AJ 118,
+1406 for asinh); what is added here is a range learned from training data only,
+kept per band and by name, an inverse, and the count of clipped pixels.
+"""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.stretches.checks import check_sigmas, finite_of, per_band, pixels_of
+from astroanomaly.stretches.sky import image_sky, sky_noise
+from astroanomaly.utils.files import atomic_path
+
+_PACKAGE = "astroanomaly"
+# Images that percentiles and the sky's noise are taken from, at most.
+SAMPLE = 4096
+
+
+class Stretch(keras.layers.Layer):
+    """Base of the stretches: a range per band, then a curve on [0, 1].
+
+    ``y = curve((x - vmin) / (vmax - vmin))`` with the fraction clipped to [0, 1].
+
+    Parameters
+    ----------
+    vmin, vmax : float or sequence of float, optional
+        Range of the pixel values, one number or one per band, in the image's own
+        unit. :meth:`adapt` learns it from training images.
+    percentiles : tuple of float, optional
+        The percentiles of the training pixels that become `vmin` and `vmax`.
+    per_image : bool, optional
+        Take the range of every image and band by itself instead. This erases
+        the flux and cannot be inverted; a lens finder wants it, a detector of
+        outliers seldom does.
+    sigmas : tuple of float, optional
+        With `per_image`, the range in standard deviations of the image's own sky
+        about its level, for example (-5, 1000), in place of its minimum and maximum:
+        a bright star then takes nothing of the range from the object beside it.
+    bands : sequence of str, optional
+        Names of the bands; :meth:`adapt` takes them from the cutouts.
+    **kwargs
+        Passed to :class:`keras.layers.Layer`.
+
+    Raises
+    ------
+    ValueError
+        If the range is empty, the percentiles are not rising within 0 to 100, or
+        `sigmas` are not rising or come without `per_image`.
+
+    Notes
+    -----
+    NaN pixels stay NaN: fill them when reading. The sky's level and noise in an image
+    are those of the normal distribution that has the 15th and 30th percentiles of its
+    pixels, as in :func:`sky_noise`.
+    """
+
+    def __init__(
+        self,
+        vmin=None,
+        vmax=None,
+        percentiles: tuple[float, float] = (0.0, 100.0),
+        per_image: bool = False,
+        sigmas: tuple[float, float] | None = None,
+        bands=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        low, high = percentiles
+        if not 0 <= low < high <= 100:
+            raise ValueError(
+                "`percentiles` must be two rising numbers within 0 to 100. "
+                f"Received: {percentiles}"
+            )
+        self.vmin, self.vmax = per_band(vmin), per_band(vmax)
+        self.percentiles = (float(low), float(high))
+        self.per_image = bool(per_image)
+        self.sigmas = check_sigmas(sigmas, self.per_image)
+        self.bands = None if bands is None else tuple(str(b) for b in bands)
+        self._check_range()
+
+    def _check_range(self) -> None:
+        if self.vmin is None or self.vmax is None:
+            return
+        if len(self.vmin) != len(self.vmax) or not np.all(
+            np.asarray(self.vmax) > np.asarray(self.vmin)
+        ):
+            raise ValueError(
+                "`vmax` must be above `vmin` in every band. "
+                f"Received: vmin={self.vmin}, vmax={self.vmax}"
+            )
+
+    @property
+    def adapted(self) -> bool:
+        """Whether the stretch knows its range."""
+        return self.per_image or self.vmin is not None
+
+    def adapt(self, images) -> "Stretch":
+        """Learn the range (and the bands' names) from training images.
+
+        Parameters
+        ----------
+        images : Cutouts or ndarray of shape (n, ny, nx, n_bands)
+            Training images, in the unit that later images will have.
+
+        Returns
+        -------
+        Stretch
+            The layer itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no image, or a band holds no finite or only one value.
+        """
+        pixels = pixels_of(images)
+        if isinstance(images, Cutouts):
+            self.bands = images.bands
+        # Evenly spaced images stand for very many; the extremes come from all.
+        sample = pixels[:: -(-len(pixels) // SAMPLE)]
+        if not self.per_image:
+            ranges = [
+                self._range_of(pixels[..., b], sample[..., b], b)
+                for b in range(pixels.shape[-1])
+            ]
+            self.vmin, self.vmax = (
+                per_band(ends) for ends in zip(*ranges, strict=True)
+            )
+            self._check_range()
+        self._adapt_curve(sample)
+        return self
+
+    def _range_of(self, pixels, sample, band: int) -> list[float]:
+        finite = finite_of(sample, band)
+        extremes = {0.0: np.nanmin, 100.0: np.nanmax}
+        return [
+            extremes[q](pixels) if q in extremes else np.percentile(finite, q)
+            for q in self.percentiles
+        ]
+
+    def _adapt_curve(self, pixels: np.ndarray) -> None:
+        """Learn the curve's own parameter; most curves have none to learn."""
+
+    def _require_range(self) -> None:
+        if not self.adapted:
+            raise ValueError(
+                f"the stretch {type(self).__name__} has no range yet: call "
+                "`adapt` with training images, or pass `vmin` and `vmax`."
+            )
+
+    def _ends(self, images) -> tuple:
+        """Return the lower and the upper end of the range."""
+        if self.sigmas:
+            level, noise = image_sky(images)
+            low, high = self.sigmas
+            return level + low * noise, level + high * noise
+        if self.per_image:
+            return tuple(
+                extreme(images, axis=(1, 2), keepdims=True)
+                for extreme in (ops.min, ops.max)
+            )
+        return np.asarray(self.vmin), np.asarray(self.vmax)
+
+    def _range(self, images) -> tuple:
+        """Return the lower end of the range and its span, float32."""
+        low, high = self._ends(images)
+        if self.per_image:
+            return low, ops.maximum(high - low, 1e-30)
+        return low.astype("float32"), (high - low).astype("float32")
+
+    def call(self, images):
+        """Stretch images of shape (n, ny, nx, n_bands) to [0, 1]."""
+        self._require_range()
+        images = ops.convert_to_tensor(images, "float32")
+        low, span = self._range(images)
+        return self._curve(ops.clip((images - low) / span, 0.0, 1.0))
+
+    def invert(self, stretched):
+        """Bring stretched images back to pixel values.
+
+        Parameters
+        ----------
+        stretched : array of shape (n, ny, nx, n_bands)
+            Values in [0, 1].
+
+        Returns
+        -------
+        tensor of shape (n, ny, nx, n_bands)
+            Pixel values in the training images' unit; pixels that were clipped
+            come back as `vmin` or `vmax`.
+
+        Raises
+        ------
+        ValueError
+            With ``per_image=True``, whose ranges are not kept.
+        """
+        self._require_range()
+        if self.per_image:
+            raise ValueError(
+                "a stretch with `per_image=True` cannot be inverted: the range of "
+                "each image is not kept."
+            )
+        low, span = self._range(None)
+        stretched = ops.convert_to_tensor(stretched, "float32")
+        return self._inverse(stretched) * span + low
+
+    def count_clipped(self, images) -> np.ndarray:
+        """Count the pixels of each image that the stretch clips.
+
+        Parameters
+        ----------
+        images : Cutouts or ndarray of shape (n, ny, nx, n_bands)
+            Pixel values.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Pixels below or above the range, over all bands; zero where it is that of
+            each image's own minimum and maximum.
+        """
+        self._require_range()
+        pixels = pixels_of(images).astype(np.float32, copy=False)
+        if self.per_image and not self.sigmas:
+            return np.zeros(len(pixels), int)
+        low, high = (np.asarray(end, np.float32) for end in self._ends(pixels))
+        return ((pixels < low) | (pixels > high)).sum(axis=(1, 2, 3))
+
+    def get_config(self):
+        """Return the settings, the learned range among them."""
+        return {
+            **super().get_config(),
+            "vmin": self.vmin,
+            "vmax": self.vmax,
+            "percentiles": self.percentiles,
+            "per_image": self.per_image,
+            "sigmas": self.sigmas,
+            "bands": self.bands,
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the stretch as JSON, whole or not at all."""
+        config = keras.saving.serialize_keras_object(self)
+        with atomic_path(path) as partial:
+            partial.write_text(json.dumps(config, indent=1))
+
+
+def load(path: str | Path) -> Stretch:
+    """Read a stretch that :meth:`Stretch.save` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        A .json file.
+
+    Returns
+    -------
+    Stretch
+        The layer, with its range.
+    """
+    return keras.saving.deserialize_keras_object(json.loads(Path(path).read_text()))
+
+
+@keras.saving.register_keras_serializable(_PACKAGE)
+class Linear(Stretch):
+    """Linear stretch: ``y = x``, as astropy's LinearStretch.
+
+    Parameters
+    ----------
+    **kwargs
+        See :class:`Stretch`.
+
+    Examples
+    --------
+    >>> stretch = Linear(vmin=0, vmax=10)
+    >>> float(stretch(np.full((1, 2, 2, 1), 5.0))[0, 0, 0, 0])
+    0.5
+    """
+
+    def _curve(self, x):
+        return x
+
+    def _inverse(self, y):
+        return y
+
+
+@keras.saving.register_keras_serializable(_PACKAGE)
+class Sqrt(Stretch):
+    """Square-root stretch: ``y = sqrt(x)``, as astropy's SqrtStretch.
+
+    Parameters
+    ----------
+    **kwargs
+        See :class:`Stretch`.
+
+    Examples
+    --------
+    >>> stretch = Sqrt(vmin=0, vmax=4)
+    >>> float(stretch(np.ones((1, 2, 2, 1)))[0, 0, 0, 0])
+    0.5
+    """
+
+    def _curve(self, x):
+        return ops.sqrt(x)
+
+    def _inverse(self, y):
+        return ops.square(y)
+
+
+@keras.saving.register_keras_serializable(_PACKAGE)
+class Log(Stretch):
+    """Logarithmic stretch: ``y = log(a x + 1) / log(a + 1)``, as LogStretch.
+
+    Parameters
+    ----------
+    a : float, optional
+        Steepness, above 0.
+    **kwargs
+        See :class:`Stretch`.
+
+    Raises
+    ------
+    ValueError
+        If `a` is not above 0.
+
+    Examples
+    --------
+    >>> stretch = Log(a=99, vmin=0, vmax=1)
+    >>> round(float(stretch(np.full((1, 2, 2, 1), 1 / 11))[0, 0, 0, 0]), 6)
+    0.5
+    """
+
+    def __init__(self, a: float = 1000.0, **kwargs):
+        super().__init__(**kwargs)
+        if not a > 0:
+            raise ValueError(f"`a` must be above 0. Received: {a}")
+        self.a = float(a)
+
+    def _curve(self, x):
+        # log1p and expm1 keep float32 accurate to 1e-6 near zero.
+        return ops.log1p(self.a * x) / np.float32(np.log1p(self.a))
+
+    def _inverse(self, y):
+        return ops.expm1(y * np.float32(np.log1p(self.a))) / self.a
+
+    def get_config(self):
+        """Return the settings."""
+        return {**super().get_config(), "a": self.a}
+
+
+@keras.saving.register_keras_serializable(_PACKAGE)
+class Asinh(Stretch):
+    """Inverse hyperbolic sine: ``y = asinh(x / a) / asinh(1 / a)``, as AsinhStretch.
+
+    Parameters
+    ----------
+    a : float or sequence of float, optional
+        Where the curve turns from linear to logarithmic, as a fraction of the
+        range, within (0, 1]; one number or one per band. By default
+        :meth:`adapt`, or with `sigmas` the stretch itself, puts it at `softening`
+        times the noise of the sky.
+    softening : float, optional
+        Sky standard deviations at which such a curve turns.
+    **kwargs
+        See :class:`Stretch`.
+
+    Raises
+    ------
+    ValueError
+        If `a` is outside (0, 1], or `softening` is not above 0.
+
+    Notes
+    -----
+    The sky's noise is what :func:`sky_noise` measures on the training pixels.
+
+    Examples
+    --------
+    >>> stretch = Asinh(a=0.1, vmin=0, vmax=1)
+    >>> round(float(stretch(np.full((1, 2, 2, 1), 0.1))[0, 0, 0, 0]), 4)
+    0.294
+    """
+
+    def __init__(self, a=None, softening: float = 2.0, **kwargs):
+        super().__init__(**kwargs)
+        self.a = per_band(a)
+        self.softening = float(softening)
+        if self.a is not None and not all(0 < value <= 1 for value in self.a):
+            raise ValueError(f"`a` must be within (0, 1]. Received: {a}")
+        if not self.softening > 0:
+            raise ValueError(f"`softening` must be above 0. Received: {softening}")
+        if self.a is None and self.sigmas:
+            low, high = self.sigmas
+            self.a = (min(self.softening / (high - low), 1.0),)
+        elif self.a is None and (self.per_image or self.vmin is not None):
+            self.a = (0.1,)
+
+    def _adapt_curve(self, pixels):
+        if self.per_image:
+            return
+        noise = [sky_noise(pixels[..., b]) for b in range(pixels.shape[-1])]
+        span = np.subtract(self.vmax, self.vmin)
+        self.a = per_band(np.clip(self.softening * np.array(noise) / span, 1e-6, 1.0))
+
+    def _curve(self, x):
+        a = np.asarray(self.a)
+        scale = np.arcsinh(1 / a).astype("float32")
+        return ops.arcsinh(x / a.astype("float32")) / scale
+
+    def _inverse(self, y):
+        a = np.asarray(self.a)
+        scale = np.arcsinh(1 / a).astype("float32")
+        return ops.sinh(y * scale) * a.astype("float32")
+
+    def get_config(self):
+        """Return the settings, the learned softening among them."""
+        return {**super().get_config(), "a": self.a, "softening": self.softening}

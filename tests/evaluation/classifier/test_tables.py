@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+
+from astroanomaly.evaluation.classifier import (
+    PUBLISHED_OUTPUTS,
+    PUBLISHED_SETS,
+    metrics_at,
+    set_table,
+    trivial_recall,
+)
+
+TEST = ([0.9, 0.8, 0.5, 0.1, 0.7, 0.5, 0.3, 0.2, 0.2, 0.0], [1] * 4 + [0] * 6)
+ARCS = ([0.9, 0.8, 0.6, 0.4], None)
+
+
+def test_published_numbers_are_consistent():
+    # F1 of the sets of lenses alone follows from recall; the poster cuts digits.
+    for name in ("compound arcs", "compound rings", "real lenses"):
+        f1, recall = PUBLISHED_SETS[name]
+        assert 2 * recall / (1 + recall) == pytest.approx(f1, abs=1e-3)
+    assert len(PUBLISHED_OUTPUTS) == 4
+    assert min(PUBLISHED_OUTPUTS.values()) == 0.7104
+
+
+def test_table_one_by_hand():
+    table = set_table({"Single_Test": TEST, "compound arcs": ARCS, "mine": ARCS})
+    first, arcs, mine = table
+    found = metrics_at(TEST[1], TEST[0])
+    counts = ("n_lenses", "n_found", "n_negatives", "n_false", "own_negatives")
+    assert tuple(first[name] for name in counts) == (4, 3, 6, 2, True)
+    for name in ("recall", "f1", "precision", "false_positive_rate"):
+        row = tuple(first[f"{name}{end}"] for end in ("", "_low", "_high"))
+        assert row == getattr(found, name)
+    assert first["excess"] == pytest.approx(0.75 - 1 / 3)
+    assert first["lens_fraction"] == 0.4
+    assert (first["published_f1"], first["published_recall"]) == (0.580, 0.473)
+    # Lenses alone, with nothing beside them.
+    assert tuple(arcs[name] for name in counts) == (4, 3, 0, 0, False)
+    assert arcs["f1"] == pytest.approx(2 * 0.75 / 1.75)
+    for name in ("precision", "false_positive_rate", "excess"):
+        assert np.isnan(arcs[name])
+    assert arcs["published_recall"] == 0.751
+    assert np.isnan(mine["published_f1"])
+    assert table.meta["threshold"] == 0.5
+
+
+def test_sets_of_lenses_are_held_against_negatives():
+    sets = {"test": TEST, "compound arcs": ARCS}
+    by_name = set_table(sets, negatives="test")
+    given = set_table(sets, negatives=np.array(TEST[0])[4:])
+    for table in (by_name, given):
+        arcs = table[1]
+        assert (arcs["n_negatives"], arcs["n_false"]) == (6, 2)
+        assert not arcs["own_negatives"]
+        # Its F1 stays that of lenses alone; precision is 0.75 / (0.75 + 1/3).
+        assert arcs["f1"] == pytest.approx(2 * 0.75 / 1.75)
+        assert arcs["precision"] == pytest.approx(9 / 13)
+        assert arcs["lens_fraction"] == 0.5
+    rare = set_table(sets, negatives="test", lens_fraction=0.01)[1]
+    assert rare["precision"] == pytest.approx(0.0075 / (0.0075 + 0.33))
+    # The other set keeps its own.
+    assert set_table(sets, negatives=[1.0])["n_false"].tolist() == [2, 1]
+
+
+def test_a_finder_that_says_lens_to_everything_is_told_apart():
+    yes = {"test": ([1.0] * 200, [1] * 100 + [0] * 100), "arcs": ([1.0] * 80, None)}
+    table = set_table(yes, negatives="test")
+    assert table["recall"].tolist() == [1, 1]
+    assert table["f1"][1] == 1
+    assert table["excess"].tolist() == [0, 0]
+    notes = table.meta["notes"]
+    assert all("at random would do as well" in note for note in notes[:2])
+    assert "knows no false alarm" in notes[2]
+
+
+def test_what_the_sentence_says():
+    good = trivial_recall("arcs", 90, 100, 10, 100)
+    assert good.startswith("arcs: 90 of 100 lenses are found (90.0%) and 10 of 100")
+    assert good.endswith("the finder's own.")
+    wrong = trivial_recall("arcs", 10, 100, 90, 100)
+    assert wrong.endswith("non-lenses are preferred to these.")
+    alone = trivial_recall("arcs", 4, 4, 0, 0)
+    assert alone.endswith("calling everything a lens would find them all.")
+    # Newcombe (1998): 56/70 less 48/80 is 0.0524 to 0.3339.
+    assert "+20.0 points (+5.2 to +33.4)" in trivial_recall("a", 56, 70, 48, 80)
+    with pytest.raises(ValueError, match="`n_lenses` must be at least 1. Received: 0"):
+        trivial_recall("arcs", 0, 0, 1, 2)
+    with pytest.raises(ValueError, match="`k` must lie between 0 and `n`"):
+        trivial_recall("arcs", 5, 4, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("sets", "options", "message"),
+    [
+        ({}, {}, "`outputs` must hold at least one set"),
+        ({"a": [0.1, 0.2]}, {}, r"a pair \(probabilities, labels or None\).*list"),
+        ({"a": ([], None)}, {}, "The set 'a' must hold objects"),
+        ({"a": ([0.1, 0.2], [1, 1])}, {}, "labels None for lenses alone"),
+        ({"a": ([0.1, 0.2], [1])}, {}, "Received: 1 labels, 2 probabilities"),
+        ({"a": ([0.1, 0.2], [1, 7])}, {}, "`a: labels` must hold 1"),
+        ({"a": ([0.1, np.nan], None)}, {}, "`a: probabilities` must not be NaN"),
+        ({"a": ([1.5], None)}, {}, "`a: probabilities` must lie between 0 and 1"),
+        (
+            {"a": ARCS, "b": TEST},
+            {"negatives": "a"},
+            r"Received: 'a'; sets with labels are \['b'\]",
+        ),
+        ({"a": ARCS}, {"negatives": [-1.0]}, "`negatives` must lie between 0 and 1"),
+        ({"a": ARCS}, {"threshold": 2}, "`threshold` must lie between 0 and 1"),
+        ({"a": ARCS}, {"lens_fraction": 0}, "`lens_fraction` must lie strictly"),
+    ],
+)
+def test_set_table_refuses(sets, options, message):
+    with pytest.raises(ValueError, match=message):
+        set_table(sets, **options)

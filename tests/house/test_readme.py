@@ -1,0 +1,218 @@
+"""What the README and the pages in docs/ say can be done as they say it."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "data" / "README.md", ROOT / "examples/README.md"]
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
+NOTEBOOK = ROOT / "examples" / "first_outliers.ipynb"
+PIP = {"pip", "python3", "pytest"}
+
+
+def _id(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def _blocks(path, language):
+    text = path.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.M | re.S)
+
+
+def _commands(path):
+    """Give every command of ours on a page, in blocks and between backticks."""
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    inline = re.findall(r"`((?:\S*/)?astroanomaly [^`]+)`", text)
+    lines = [line for block in _blocks(path, "[a-z]*") for line in block.splitlines()]
+    parts = [part.strip() for line in lines for part in line.split("&&")]
+    starts = re.compile(r"^(?:\$ )?(?:\S*/)?astroanomaly( |$)")
+    return [*inline, *(part for part in parts if starts.match(part))]
+
+
+@pytest.fixture(scope="module")
+def verbs():
+    """Return the options of each verb, as the command line itself knows them."""
+    import typer
+
+    from astroanomaly import cli
+
+    root = typer.main.get_command(cli.app)
+    verbs = {}
+    for name, command in root.commands.items():
+        for deep, verb in getattr(command, "commands", {"": command}).items():
+            key = f"{name} {deep}".strip()
+            verbs[key] = {o for p in verb.params for o in p.opts if o.startswith("-")}
+    return verbs
+
+
+@pytest.mark.parametrize("path", PAGES, ids=_id)
+def test_commands_exist(path, verbs):
+    for command in _commands(path):
+        words = shlex.split(command, comments=True)[1:]
+        if not words or words[0].startswith("-"):
+            continue
+        verb = words[0] if words[0] in verbs else " ".join(words[:2])
+        assert verb in verbs, f"{command!r} in {path}"
+        options = {w.split("=")[0] for w in words if w.startswith("--")}
+        unknown = options - verbs[verb] - {"--help", "--debug"}
+        assert not unknown, f"{command!r} in {path} has unknown options {unknown}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=_id)
+def test_options_named_in_the_text_exist(path, verbs):
+    known = set().union(*verbs.values()) | {"--help", "--debug", "--version"}
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.S)
+    named = re.findall(r"`[^`]*?(--[a-z][a-z-]*)[^`]*`", text)
+    assert set(named) <= known
+
+
+@pytest.mark.parametrize("path", PAGES, ids=_id)
+def test_links_are_alive(path):
+    text = path.read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        if not link.startswith("http"):
+            assert (path.parent / link).exists(), f"{link} in {path}"
+
+
+def test_the_readme_is_one_screen_with_two_commands():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 75
+    set_up = [block for block in _blocks(ROOT / "README.md", "") if "venv" in block]
+    assert [len(block.splitlines()) for block in set_up] == [1, 1]
+    assert set_up[0].rstrip().endswith("astroanomaly quickstart")
+    assert set_up[1].rstrip().endswith("pytest")
+    figure = ROOT / "docs" / "figures" / "reconstructions.png"
+    assert figure.stat().st_size < 300_000
+
+
+def test_the_settings_page_names_every_key_and_default():
+    from astroanomaly.runs.config import SCHEMA
+
+    text = (ROOT / "docs" / "run_folder.md").read_text(encoding="utf-8")
+    for table, keys in SCHEMA.items():
+        (row,) = re.findall(rf"^\| `\[{table}\]` \| (.*) \|$", text, flags=re.M)
+        named = re.findall(r"`(\w+)`(?: (\[[^]]*\]|[^,`(]+))?", row)
+        assert [name for name, _ in named] == list(keys), table
+        for name, shown in named:
+            default = keys[name][0]
+            if default is None:
+                assert not shown, f"[{table}] {name}"
+            else:
+                assert json.loads(shown) == default, f"[{table}] {name}"
+
+
+# --- the snippets run, as typed apart from sizes ------------------------------
+
+
+@pytest.fixture(scope="module")
+def sky(tmp_path_factory):
+    """Return a folder with simulated FITS files, ordinary ones and a survey."""
+    pytest.importorskip("galsim")
+    import astroanomaly as aa
+
+    folder = tmp_path_factory.mktemp("sky")
+    aa.write_cutouts(folder / "cutouts", aa.simulate.galaxies(1300, size=32, seed=1))
+    # Another seed may not give the ids of the first set again.
+    survey = aa.simulate.galaxies(40, size=32, companion_fraction=0.4, seed=2)
+    survey.table["object_id"] = [f"survey_{i}" for i in range(40)]
+    aa.write_cutouts(folder / "survey", survey)
+    return folder
+
+
+def _tiny(code):
+    for typed, small in {
+        "64": "32",
+        "epochs=100": "epochs=1, verbose=0",
+        "epochs=50": "epochs=1, verbose=0",
+        "WGANGP(": "WGANGP(width=4, ",
+        "(train, stretch)": "(train, stretch, batch_size=32)",
+        "mergers(100": "mergers(3",
+        "galaxies(500": "galaxies(60",
+    }.items():
+        code = code.replace(typed, small)
+    return code
+
+
+def _exec(code, names, where):
+    exec(compile(code, where, "exec"), names)
+    return names
+
+
+def test_the_readme_snippet_runs(sky, tmp_path, monkeypatch):
+    (code,) = _blocks(ROOT / "README.md", "python")
+    assert len(code.splitlines()) < 18
+    monkeypatch.chdir(tmp_path)
+    for name in ("cutouts", "survey"):
+        (tmp_path / name).symlink_to(sky / name)
+    names = _exec(_tiny(code), {}, "README.md")
+    table = names["table"]
+    assert len(table) == 40
+    assert np.all(np.diff(table["anomaly_score"]) <= 0)
+    assert {"p_value", "is_anomaly_90", "is_anomaly_95", "is_anomaly_99"} <= set(
+        table.colnames
+    )
+    # The rest of DESIGN section 1: keep the detector, open it again, write the page.
+    rest = """
+detector.save("run/detector")
+again = aa.load_detector("run/detector").score(test)
+aa.report.write("run/report.html", detector, test, table)
+"""
+    names = _exec(rest, names, "rest")
+    np.testing.assert_array_equal(names["again"]["object_id"], table["object_id"])
+    np.testing.assert_allclose(
+        names["again"]["anomaly_score"], table["anomaly_score"], rtol=1e-5
+    )
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+@pytest.mark.slow
+# Some objects cannot be measured, and mergers score unlike ordinary galaxies.
+@pytest.mark.filterwarnings("ignore:.*could not be measured")
+@pytest.mark.filterwarnings("ignore:The new scores come from a visibly different")
+def test_the_guide_and_the_scores_page_run(sky, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("statmorph")
+    monkeypatch.chdir(tmp_path)
+    mosaic = np.random.default_rng(1).normal(scale=0.004, size=(300, 300))
+    fits.writeto(tmp_path / "mosaic.fits", mosaic)
+    for name in ("cutouts", "survey"):
+        (tmp_path / name).symlink_to(sky / name)
+    names = {}
+    for page in ("guide.md", "scores.md"):
+        for code in _blocks(ROOT / "docs" / page, "python"):
+            _exec(_tiny(code), names, page)
+    assert (tmp_path / "scores.fits").is_file()
+    assert (tmp_path / "report.html").is_file()
+    assert names["low"] < names["threshold"] < names["high"]
+    assert names["detector"].method == "encoder"
+    assert len(names["merging"]) == len(names["mergers"]) == 27
+    assert set(names["rates"]["sample"]) == {"isolated", "mergers"}
+    assert sum(names["by_size"]["n"]) == len(names["fresh"])
+    assert names["mocks"].images.std() > 0.003
+    said = capsys.readouterr().out
+    assert "AUC" in said
+    assert "is flagged as often as promised by" in said
+
+
+@pytest.mark.slow
+def test_the_notebook_runs(tmp_path, monkeypatch):
+    pytest.importorskip("galsim")
+    monkeypatch.chdir(tmp_path)
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(not cell["outputs"] for cell in cells)
+    tiny = {"SIZE": 32, "N_TRAIN": 510, "N_TEST": 40, "WIDTH": 4}
+    tiny |= {"EPOCHS": 1, "ENCODER_EPOCHS": 1}
+    names = {}
+    for cell in cells:
+        _exec("".join(cell["source"]), names, "notebook")
+        if "parameters" in cell["metadata"].get("tags", ()):
+            assert set(tiny) <= set(names)
+            names |= tiny
+    assert len(names["table"]) == 40
+    assert (tmp_path / "first_outliers" / "report.html").is_file()

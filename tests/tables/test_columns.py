@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from astropy.table import MaskedColumn, Table
+
+from astroanomaly.tables import columns
+
+
+def test_text_is_text_whatever_file_it_came_from():
+    table = Table({"object_id": np.array([b"a", b"bc"])})
+    assert columns.texts(table) == ["a", "bc"]
+    assert columns.texts(Table({"object_id": [12, 7]})) == ["12", "7"]
+    masked = Table({"file": MaskedColumn(["x", "y"], mask=[False, True])})
+    assert columns.texts(masked, "file") == ["x", ""]
+
+
+def test_a_masked_number_is_nan():
+    table = Table({"ra": MaskedColumn([1, 2], mask=[True, False]), "word": ["a", "b"]})
+    np.testing.assert_array_equal(columns.numbers(table, "ra"), [np.nan, 2.0])
+    with pytest.raises(ValueError, match="Column 'word' must hold numbers"):
+        columns.numbers(table, "word")
+    with pytest.raises(ValueError, match="no column 'dec'. Columns: .'ra', 'word'"):
+        columns.numbers(table, "dec")
+
+
+def test_truth_survives_a_csv_file():
+    for values in ([True, False], ["True", "False"], [1, 0], [1.0, 0.0], ["yes", ""]):
+        truth = columns.truths(Table({"t": values}), "t")
+        np.testing.assert_array_equal(truth, [True, False])
+
+
+def test_levels_are_numbers_in_rising_order():
+    table = Table({"is_anomaly_99.9": [True, False, False]})
+    table["is_anomaly_95"] = [True, True, False]
+    table["is_anomaly_x"] = table["is_anomaly"] = [True, True, True]
+    assert columns.levels(table) == ["95", "99.9"]
+    assert columns.highest_level(table) == ["99.9", "95", ""]
+
+
+def test_the_ranking_falls_keeps_ties_and_ends_with_nan():
+    table = Table({"anomaly_score": [1.0, np.nan, 3.0, 1.0]})
+    assert columns.ranking(table).tolist() == [2, 0, 3, 1]
+
+
+def test_score_names_begin_with_the_one_that_ranks():
+    table = Table({"latent_norm": [1.0], "peak_score": [1.0], "anomaly_score": [1.0]})
+    names = columns.score_names(table)
+    assert names == ["anomaly_score", "peak_score", "latent_norm"]
+
+
+def test_flag_bits_in_words():
+    assert columns.flag_words(0) == []
+    assert columns.flag_words(9) == [
+        "NaN pixels filled",
+        "latent search did not converge",
+    ]
+    assert columns.flag_words(64) == ["flag 64"]
+
+
+def test_rows_are_matched_by_id():
+    table = Table({"object_id": ["a", "b", "c"]})
+    assert columns.match(table, ["c", "a"]).tolist() == [2, 0]
+    with pytest.raises(ValueError, match="'x' is not in the labels .1 of 2 wanted"):
+        columns.match(table, ["a", "x"], "the labels")
+    table["object_id"][1] = "a"
+    with pytest.raises(ValueError, match="object_id occurs twice in the labels"):
+        columns.match(table, ["a"], "the labels")

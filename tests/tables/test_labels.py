@@ -1,0 +1,112 @@
+"""Labels of lenses: where they come from, and what is no label."""
+
+import numpy as np
+import pytest
+from astropy.table import MaskedColumn, Table
+
+from astroanomaly.tables.files import write_table
+from astroanomaly.tables.labels import check_same, read_labels
+
+IDS = ["a", "b", "c", "d"]
+
+
+def table(**columns):
+    return Table({"object_id": IDS[: len(next(iter(columns.values())))], **columns})
+
+
+@pytest.mark.parametrize("ending", ["csv", "ecsv", "fits"])
+@pytest.mark.parametrize("values", [[True, False, True, False], [1, 0, 1, 0]])
+def test_any_table_will_do(tmp_path, ending, values):
+    file = tmp_path / f"labels.{ending}"
+    write_table(table(is_lens=values), file)
+    found = read_labels(file)
+    assert found.name == str(file)
+    # In the order that is asked for; what is not asked for does not matter.
+    assert found.of(["d", "a", "b"], "sky").tolist() == [0, 1, 0]
+    assert found.of(["d", "a"], "sky").dtype == np.int32
+
+
+def test_is_lens_goes_before_is_anomaly():
+    both = table(is_lens=[1, 0, 0, 0], is_anomaly=[1, 1, 1, 0])
+    assert read_labels(both).of(IDS, "sky").tolist() == [1, 0, 0, 0]
+    one = table(is_anomaly=["true", "false", "True", "0"])
+    assert read_labels(one).of(IDS, "sky").tolist() == [1, 0, 1, 0]
+
+
+def test_a_missing_value_is_no_label():
+    masked = MaskedColumn([1, 0, 1, 0], mask=[0, 0, 0, 1])
+    for column in (masked, [1.0, 0.0, 1.0, np.nan], ["1", "0", "1", ""]):
+        found = read_labels(table(is_lens=column))
+        assert found.of(["a", "b"], "sky").tolist() == [1, 0]
+        with pytest.raises(
+            ValueError,
+            match="^labels must hold a label for each of the 4 cutouts in sky. "
+            "Received: none for 1 of them, for example 'd'.$",
+        ):
+            found.of(IDS, "sky")
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        (
+            {"lens": [1, 0, 1, 0]},
+            "^labels must have a column is_lens .or is_anomaly.. Received: columns "
+            "object_id, lens.$",
+        ),
+        ({"is_lens": [1, 0, 2, 0]}, "Column is_lens of labels must hold .*: '2'"),
+        ({"is_lens": list("ynyn")}, "Column is_lens of labels must hold .*: 'y'"),
+        (
+            {"is_lens": [0, 0, 0, 0]},
+            "^labels must label both lenses and non-lenses among its objects. "
+            "Received: 0 lenses, 4 non-lenses.$",
+        ),
+        ({"is_lens": [np.nan] * 4}, "among its objects. Received: 0 lenses, 0 non"),
+    ],
+)
+def test_what_is_no_label_is_refused(columns, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        read_labels(table(**columns))
+
+
+def test_ids_are_there_and_there_once(tmp_path):
+    file = tmp_path / "labels.csv"
+    Table({"object_id": ["a", "b", "a"], "is_lens": [1, 0, 1]}).write(file)
+    with pytest.raises(
+        ValueError, match="labels.csv` must hold each object_id once.*a"
+    ):
+        read_labels(file)
+    Table({"id": ["a", "b"], "is_lens": [1, 0]}).write(file, overwrite=True)
+    with pytest.raises(ValueError, match="labels.csv` needs a column object_id"):
+        read_labels(file)
+    with pytest.raises(FileNotFoundError, match="There is no table .*none.csv"):
+        read_labels(tmp_path / "none.csv")
+    with pytest.raises(ValueError, match="must end in .ecsv, .fits, .csv, .parquet"):
+        read_labels(tmp_path / "labels.txt")
+
+
+def test_labels_of_other_objects_are_refused():
+    found = read_labels(table(is_lens=[1, 0, 1, 0]))
+    with pytest.raises(
+        ValueError,
+        match="^labels must hold labels of the cutouts in sky. Received: ids such as "
+        "'a' there, such as 'x' among the cutouts.$",
+    ):
+        found.of(["x", "y"], "sky")
+    with pytest.raises(
+        ValueError,
+        match="^labels must label both lenses and non-lenses among the 2 cutouts in "
+        "sky. Received: 2 lenses, 0 non-lenses.$",
+    ):
+        found.of(["a", "c"], "sky")
+
+
+def test_other_labels_than_the_runs_are_named():
+    check_same([1, 0, 1], np.array([1, 0, 1]), IDS, "run", "l.csv")
+    with pytest.raises(
+        ValueError,
+        match="^run must be resumed with the labels it was begun with. Received: "
+        "l.csv, which differs for 2 of 3 objects, for example 'b', which was 0 and is "
+        "now 1.$",
+    ):
+        check_same([1, 0, 1], np.array([1, 1, 0]), IDS, "run", "l.csv")

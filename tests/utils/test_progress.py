@@ -1,0 +1,46 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from astroanomaly.utils.progress import Stages, count_bar, scoring_bar
+
+
+def test_stages_are_announced_and_timed():
+    text = io.StringIO()
+    stages = Stages(2, True, Console(file=text, width=80))
+    with stages.stage("Reading [all]"):
+        pass
+    with stages.stage("Scoring"):
+        pass
+    lines = text.getvalue().splitlines()
+    assert lines[0].startswith("[1/2] Reading [all] (0 s")
+    assert lines[1].startswith("[2/2] Scoring")
+    assert list(stages.seconds) == ["Reading [all]", "Scoring"]
+    assert min(stages.seconds.values()) >= 0
+
+
+def test_a_broken_stage_is_not_counted():
+    stages = Stages(1, False)
+    with pytest.raises(KeyError), stages.stage("Reading"):
+        raise KeyError
+    assert stages.seconds == {}
+
+
+def test_a_bar_counts_what_is_done():
+    text = io.StringIO()
+    with count_bar(True, Console(file=text, width=80)) as bar:
+        bar.advance(bar.add_task("Cells", total=4), 3)
+    assert "3/4" in text.getvalue()
+    with count_bar(False) as bar:
+        assert bar is None
+
+
+def test_the_bar_counts_from_where_a_scoring_goes_on():
+    text = io.StringIO()
+    with scoring_bar(100, start=40, console=Console(file=text, width=80)) as advance:
+        advance(30, 0)
+        advance(30, 3)
+    last = text.getvalue().strip().splitlines()[-1]
+    assert "100/100" in last
+    assert "3 skipped" in last
