@@ -13,9 +13,7 @@ from astropy.table import Column, Table
 from matplotlib.figure import Figure
 from PIL import Image
 
-from astroanomaly._files import atomic_dir, atomic_path
-from astroanomaly._versions import versions
-from astroanomaly.simulate._extras import require
+from astroanomaly.utils import atomic_dir, atomic_path, require, versions
 
 LOG = logging.getLogger("study")
 # Figures lie in the repository: sharp on a page at this size, and small to clone.
