@@ -85,7 +85,9 @@ def write(out: Path, finder, folder: Path, sets, look: Look, real: Path, seed: i
 
     def real_maps():
         images = np.asarray(finder.stretch(np.stack(list(seen.values()))))
-        maps = [interpret.occlusion_map(model.logit, i, MASK, look.stride) for i in images]
+        maps = [
+            interpret.occlusion_map(model.logit, i, MASK, look.stride) for i in images
+        ]
         return {
             "name": np.array(list(seen), str),
             "map": np.array([one.map for one in maps], np.float32),

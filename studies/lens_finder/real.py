@@ -67,7 +67,7 @@ TARGETS = (
         # Its file states no scale: the ring has a radius of 127 pixels, the lens one
         # of 5.1 arcsec (Belokurov et al. 2007).
         0.04,
-        'lens light subtracted; its ring, 5.1" in radius, is wider than any in training',
+        'lens light subtracted; its ring, 5.1" in radius, is wider than any trained on',
     ),
     Target(
         "COSMOS-Web Ring",

@@ -114,8 +114,9 @@ class Run:
                     continue
                 logits = {name: arrays["logit"] for name, arrays in sets.items()}
                 real = read(self.out / "real" / f"{finder}_{path.name}.npz")
-                rows = (real.get(key, ()) for key in ("name", "logit", "kind"))
-                real = {str(n): (float(v), str(k)) for n, v, k in zip(*rows)}
+                rows = [real.get(key, ()) for key in ("name", "logit", "kind")]
+                rows = zip(*rows, strict=True)
+                real = {str(n): (float(v), str(k)) for n, v, k in rows}
                 cost = path / "training.json"
                 cost = json.loads(cost.read_text()) if cost.is_file() else {}
                 member = f"seed {path.name[1:]}"
@@ -239,7 +240,9 @@ class Run:
         truth, found = self.labels("test"), {key: {} for key in ranked}
         for name in names.LENS_SETS:
             parts = {key: split(sets, name, truth) for key, sets in ranked.items()}
-            labels = np.repeat([True, False], list(map(len, next(iter(parts.values())))))
+            labels = np.repeat(
+                [True, False], list(map(len, next(iter(parts.values()))))
+            )
             joined = {key: np.concatenate(part) for key, part in parts.items()}
             for key, area in aucs(labels, joined, N_BOOTSTRAP).items():
                 recalls = [recall_at(*parts[key], f) for f in (self.own_rate, FIVE)]

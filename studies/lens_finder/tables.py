@@ -19,45 +19,56 @@ STAGES = {
     "explained": "occlusion maps, dreams, Grad-CAM, filters",
     "results": "tables and figures",
 }
-# Lenses among the objects of a survey.
-FRACTIONS = (0.01, 0.001, 0.0001)
+FRACTIONS = (0.01, 0.001, 0.0001)  # lenses among the objects of a survey
 ROOM = 2  # finders whose maps the page has room for
-PERCENT = ".1%"
+NONE = (np.nan,) * 3
+FALSE_RATE = "false_positive_rate"
+FALSE = "false-positive rate|.1%"
 
 
-def span(name: str, values, heading: str = "", form: str = ".3f") -> list:
-    """Return the columns of a number and of its interval, from triples."""
-    value, low, high = np.reshape(np.array(values, float), (-1, 3)).T
-    ends = column(f"{name}_low", low), column(f"{name}_high", high)
-    return [column(name, value, heading, form), *ends]
+def build(rows: list, **heads: str) -> Table:
+    """Return a table from rows, with "heading|format" of each column by its name.
+
+    Tuples are a number with its interval; None is a masked value.
+    """
+    columns = []
+    for name, values in zip(heads, zip(*rows, strict=True), strict=bool(rows)):
+        heading, _, form = heads[name].partition("|")
+        if isinstance(values[0], tuple):
+            value, *ends = np.array(values, float).T
+            columns.append(column(name, value, heading, form))
+            for end, one in zip(("low", "high"), ends, strict=True):
+                columns.append(column(f"{name}_{end}", one))
+            continue
+        mask = [value is None for value in values]
+        fill = next((value for value in values if value is not None), 0)
+        values = [fill if value is None else value for value in values]
+        one = column(name, values, heading, form)
+        columns.append(MaskedColumn(one, mask=mask) if any(mask) else one)
+    return Table(columns)
 
 
-def triples(rows, name: str) -> list[tuple]:
-    """Return a rate and its interval, row by row."""
-    return [tuple(row[f"{name}{end}"] for end in ("", "_low", "_high")) for row in rows]
+def triple(row, name: str) -> tuple:
+    """Return a rate of a row with its interval."""
+    return tuple(float(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
+
+
+def by_set(run: Run, *args, **more) -> dict:
+    """Return the rows of `Run.rates` by the name of the set."""
+    return {str(row["set"]): row for row in run.rates(*args, **more)}
 
 
 def shown(run: Run, seconds: dict) -> dict[str, Table]:
     """Return all tables of the page that the run has something for."""
-    tables = {
-        "counts": counts(run),
-        "settings": settings(run),
-        "training": training(run),
-        "times": times(seconds, STAGES),
-    }
+    tables = {"counts": counts(run), "settings": settings(run)}
+    tables |= {"training": training(run), "times": times(seconds, STAGES)}
     if run.chosen:
-        tables |= {"aims": aims(run), "thresholds": thresholds(run)}
-        tables |= {"difference": difference(run), "negatives": negatives(run)}
-        tables |= {"purity": purity(run), "calibration": calibration(run)}
-        tables |= {"missed": missed(run)}
+        made = (aims, thresholds, difference, negatives, purity, calibration, missed)
+        made += (named, real, contests, detectors, every_score)
+        tables |= {one.__name__: one(run) for one in made}
         for rule in names.RULES:
             tables[f"sets_{rule}"] = sets(run, rule)
             tables[f"finders_{rule}"] = finders(run, rule)
-    if run.assigned:
-        tables |= {"named": named(run), "real": real(run)}
-    if run.chosen and run.detectors:
-        tables |= {"contests": contests(run), "detectors": detectors(run)}
-        tables["every_score"] = every_score(run)
     for k, finder in enumerate(run.looked[:ROOM]):
         tables[f"focus_{k + 1}"] = focus(run, finder)
     return {name: table for name, table in tables.items() if len(table)}
@@ -65,18 +76,16 @@ def shown(run: Run, seconds: dict) -> dict[str, Table]:
 
 def counts(run: Run) -> Table:
     """Return how many frames of each kind the sets hold, and how many lenses."""
-    known = [name for name in names.SET_WORDS if name in run.truths]
-    kinds = {name: run.kinds(name) for name in known}
-    columns = [
-        column("set", [names.SET_WORDS[name] for name in known]),
-        column("frames", [len(kinds[name]) for name in known]),
-        column("lenses", [int(run.labels(name).sum()) for name in known]),
-    ]
-    for kind, words in names.KINDS.items():
-        if kind != "all":
-            n = [int((kinds[name] == kind).sum()) for name in known]
-            columns.append(column(kind, n, words if kind != "lens" else "simple lens"))
-    return Table(columns)
+    heads = {kind: words for kind, words in names.KINDS.items() if kind != "all"}
+    rows = []
+    for name, words in names.SET_WORDS.items():
+        if name in run.truths:
+            kinds, n = run.kinds(name), int(run.labels(name).sum())
+            rows.append(
+                (words, len(kinds), n, *(int((kinds == k).sum()) for k in heads))
+            )
+    heads["lens"] = "simple lens"
+    return build(rows, set="", frames="", lenses="", **heads)
 
 
 def settings(run: Run) -> Table:
@@ -98,373 +107,266 @@ def settings(run: Run) -> Table:
                 one.get("dropout", 0.2),
             )
         )
-    if not rows:
-        return Table()
-    heads = "finder bands frame stretch epochs seeds batch learning_rate dropout"
-    table = Table(rows=rows, names=heads.split())
-    table["learning_rate"].meta |= {"heading": "learning rate", "format": "g"}
-    table["dropout"].meta["format"] = "g"
-    return table
+    heads = dict.fromkeys("finder bands frame stretch epochs seeds batch".split(), "")
+    heads |= {"learning_rate": "learning rate|g", "dropout": "|g"}
+    return build(rows, **heads)
 
 
 def training(run: Run) -> Table:
-    """Return what each training cost and where it ended; several together cost 0."""
-    columns = [column("finder", [entry.name for entry in run.entries])]
-    together = [not entry.cost for entry in run.entries]
-    for name, heading in (
-        ("parameters", ""),
-        ("epochs", ""),
-        ("best_epoch", "best epoch"),
-        ("seconds", "minutes"),
-    ):
-        values = [entry.cost.get(name, 0) for entry in run.entries]
-        if name == "seconds":
-            values, meta = np.array(values) / 60, {"format": ".1f"}
-            name, heading = "minutes", ""
-        else:
-            meta = {"heading": heading} if heading else {}
-        columns.append(MaskedColumn(values, name, mask=together, meta=meta))
-    columns.append(column("loss", list(map(run.loss, run.entries)), "validation loss"))
-    return Table(columns)
+    """Return what each training cost and where it ended."""
+    rows = []
+    for entry in run.entries:
+        cost = [entry.cost.get(k) for k in ("parameters", "epochs", "best_epoch")]
+        minutes = entry.cost["seconds"] / 60 if entry.cost else None
+        rows.append((entry.name, *cost, minutes, run.loss(entry)))
+    heads = {"finder": "", "parameters": "", "epochs": "", "best_epoch": "best epoch"}
+    return build(rows, **heads, minutes="|.1f", loss="validation loss")
 
 
 def aims(run: Run) -> Table:
     """Return what the study set out to reach, and whether it does."""
-    main, rows, got = run.rates(run.chosen, 0.5), [], []
+    rows, main = [], by_set(run, run.chosen, 0.5)
     for name, words, least, key in names.AIMS:
-        (row,) = main[main["set"] == name]
-        got += triples([row], key)
-        rates = float(row["precision"]), float(row["false_positive_rate"])
-        rows.append((words, least, bool(row[key] >= least), *rates))
+        value = triple(main[name], key)
+        rows.append((words, least, value, main[name]))
     for name, entry in run.assigned.items():
-        p = float(expit(entry.real[name][0]))
-        got.append((p, np.nan, np.nan))
-        table = run.rates(entry, 0.5)
-        (row,) = table[table["set"] == "single test"]
-        rates = float(row["precision"]), float(row["false_positive_rate"])
-        rows.append((f"P(lens) of {name}", names.AIM_REAL, p >= names.AIM_REAL, *rates))
-    words, least, met, precision, false = zip(*rows, strict=True)
-    return Table(
-        [
-            column("aim", words),
-            column("least", least, "at least", "g"),
-            *span("got", got, "here"),
-            column("met", met),
-            column("precision", precision),
-            column("false_rate", false, "false-positive rate", PERCENT),
-        ]
-    )
+        value = float(expit(entry.real[name][0])), np.nan, np.nan
+        test = by_set(run, entry, 0.5)["single test"]
+        rows.append((f"P(lens) of {name}", names.AIM_REAL, value, test))
+    rows = [
+        (words, least, value, value[0] >= least, row["precision"], row[FALSE_RATE])
+        for words, least, value, row in rows
+    ]
+    heads = {"aim": "", "least": "at least|g", "got": "here", "met": ""}
+    return build(rows, **heads, precision="", false_rate=FALSE)
 
 
 def sets(run: Run, rule: str) -> Table:
     """Return table 1 of the reference next to the study's finder."""
     if run.chosen.key not in (found := run.thresholds(rule)):
         return Table()
-    threshold = found[run.chosen.key][0]
-    table = run.rates(run.chosen, threshold, real=rule == names.HALF)
-    return Table(
-        [
-            column("set", list(table["set"])),
-            column("lenses", list(table["n_lenses"])),
-            column("poster_f1", list(table["published_f1"]), "poster F1"),
-            column("poster_recall", list(table["published_recall"]), "poster recall"),
-            *span("f1", triples(table, "f1"), "F1", ".2f"),
-            *span("recall", triples(table, "recall"), form=".2f"),
-            *span("precision", triples(table, "precision"), form=".2f"),
-            *false_rates(triples(table, "false_positive_rate")),
-        ]
-    )
-
-
-def false_rates(values) -> list:
-    """Return the columns of false-positive rates."""
-    return span("false_rate", values, "false-positive rate", PERCENT)
+    table = by_set(run, run.chosen, found[run.chosen.key][0], real=rule == names.HALF)
+    rows = [
+        (name, row["n_lenses"], row["published_f1"], row["published_recall"])
+        + tuple(triple(row, k) for k in ("f1", "recall", "precision", FALSE_RATE))
+        for name, row in table.items()
+    ]
+    heads = {"set": "", "lenses": "", "poster_f1": "poster F1"}
+    heads |= {"poster_recall": "poster recall", "f1": "F1|.2f", "recall": "|.2f"}
+    return build(rows, **heads, precision="|.2f", false_rate=FALSE)
 
 
 def difference(run: Run) -> Table:
-    """Return recall less false-positive rate, which blind guessing would leave at 0."""
-    table = run.rates(run.chosen, 0.5)
-    table = table[table["set"] != "single train"]
-    return Table(
-        [
-            column("set", list(table["set"])),
-            column("found", list(table["n_found"]), "lenses found"),
-            column("lenses", list(table["n_lenses"]), "of"),
-            column("recall", list(table["recall"]), form=PERCENT),
-            column("false", list(table["n_false"]), "non-lenses called lenses"),
-            column("others", list(table["n_negatives"]), "of"),
-            column("false_rate", list(table["false_positive_rate"]), "rate", PERCENT),
-            *span("difference", triples(table, "excess"), form="+.1%"),
-        ]
-    )
+    """Return recall less false-positive rate, which is 0 for blind guessing."""
+    table = by_set(run, run.chosen, 0.5)
+    keys = ("n_found", "n_lenses", "recall", "n_false", "n_negatives", FALSE_RATE)
+    rows = [
+        (name, *(row[key] for key in keys), triple(row, "excess"))
+        for name, row in table.items()
+        if name != "single train"
+    ]
+    heads = {"set": "", "found": "lenses found", "lenses": "of", "recall": "|.1%"}
+    heads |= {"false": "non-lenses called lenses", "others": "of", "false_rate": FALSE}
+    return build(rows, **heads, difference="|+.1%")
 
 
 def finders(run: Run, rule: str) -> Table:
     """Return what every training reaches at a threshold."""
-    found = run.thresholds(rule)
-    kept = [entry for entry in run.entries if entry.key in found]
-    if not kept:
-        return Table()
-    tables = [run.rates(entry, found[entry.key][0]) for entry in kept]
-    rows = {
-        name: [table[list(table["set"]).index(name)] for table in tables]
-        for name in names.SETS
-    }
-    test = rows["single test"]
-    return Table(
-        [
-            column("finder", [entry.name for entry in kept]),
-            column("shown", [entry is run.chosen for entry in kept]),
-            column("threshold", [found[e.key][0] for e in kept], form=".3g"),
-            *span("f1", triples(test, "f1"), "F1", ".2f"),
-            *span("precision", triples(test, "precision"), form=".2f"),
-            *span("recall", triples(test, "recall"), form=".2f"),
-            *false_rates(triples(test, "false_positive_rate")),
-            *span("arcs", triples(rows["compound arcs"], "recall"), form=".2f"),
-            *span("rings", triples(rows["compound rings"], "recall"), form=".2f"),
-        ]
-    )
+    found, rows = run.thresholds(rule), []
+    for entry in run.entries:
+        if entry.key in found:
+            threshold = found[entry.key][0]
+            table = by_set(run, entry, threshold)
+            keys = "f1", "precision", "recall", FALSE_RATE
+            test = [triple(table["single test"], key) for key in keys]
+            two = [triple(table[f"compound {k}"], "recall") for k in ("arcs", "rings")]
+            rows.append((entry.name, entry is run.chosen, threshold, *test, *two))
+    heads = {"finder": "", "shown": "", "threshold": "|.3g", "f1": "F1|.2f"}
+    heads |= {"precision": "|.2f", "recall": "|.2f", "false_rate": FALSE}
+    return build(rows, **heads, arcs="|.2f", rings="|.2f")
 
 
 def thresholds(run: Run) -> Table:
     """Return the thresholds of 1 per cent, and the rates that they reach."""
-    found = run.thresholds(names.STRICT)
-    kept = [entry for entry in run.shown if entry.key in found]
-    if not kept:
-        return Table()
-    test = []
-    for entry in kept:
-        table = run.rates(entry, found[entry.key][0])
-        test += triples(table[table["set"] == "single test"], "false_positive_rate")
-    reached = [found[entry.key][1] for entry in kept]
-    return Table(
-        [
-            column("finder", [names.finder_name(entry.finder) for entry in kept]),
-            column("threshold", [found[e.key][0] for e in kept], form=".4f"),
-            *span("reached", reached, "where chosen", PERCENT),
-            *span("test", test, "test set", PERCENT),
-        ]
-    )
+    found, rows = run.thresholds(names.STRICT), []
+    for entry in run.shown:
+        if entry.key in found:
+            threshold, reached = found[entry.key]
+            test = triple(by_set(run, entry, threshold)["single test"], FALSE_RATE)
+            rows.append((names.finder_name(entry.finder), threshold, reached, test))
+    heads = {"reached": "where chosen|.1%", "test": "test set|.1%"}
+    return build(rows, finder="", threshold="|.4f", **heads)
 
 
 def named(run: Run) -> Table:
     """Return table 2 of the reference next to each real lens and its own finder."""
+    if not run.assigned:
+        return Table()
     logits = [entry.real[name][0] for name, entry in run.assigned.items()]
-    table = classifier.named_table(list(run.assigned), expit(np.array(logits)))
-    lost = [str(name) not in run.assigned for name in table["name"]]
-    own = [run.assigned.get(str(name)) for name in table["name"]]
-    notes = {one.name: one.note for one in TARGETS}
-    return Table(
-        [
-            column("lens", list(table["name"])),
-            column("poster", list(table["published_output"])),
-            column("here", list(table["output"]), form=".4f"),
-            MaskedColumn(list(table["found"]), "found", mask=lost),
-            column("finder", [names.finder_name(e.finder) if e else "" for e in own]),
-            column("bands", [", ".join(run.bands(e.finder)) if e else "" for e in own]),
-            column(
-                "note",
-                [
-                    "not available" if gone else notes.get(str(name), "")
-                    for name, gone in zip(table["name"], lost, strict=True)
-                ],
-            ),
-        ]
-    )
+    notes, rows = {one.name: one.note for one in TARGETS}, []
+    for row in classifier.named_table(list(run.assigned), expit(np.array(logits))):
+        name, poster, here = str(row["name"]), row["published_output"], row["output"]
+        found, last = None, ("", "", "not available")
+        if entry := run.assigned.get(name):
+            bands = ", ".join(run.bands(entry.finder))
+            found = bool(row["found"])
+            last = names.finder_name(entry.finder), bands, notes.get(name, "")
+        rows.append((name, poster, here, found, *last))
+    heads = {"lens": "", "poster": "", "here": "|.4f", "found": "", "finder": ""}
+    return build(rows, **heads, bands="", note="")
 
 
 def real(run: Run) -> Table:
     """Return P(lens) of each finder for each real lens, and for sky next to them."""
-    kept = [entry for entry in run.shown if entry.real]
-    columns = [column("finder", [names.finder_name(entry.finder) for entry in kept])]
-    for name in (one.name for one in TARGETS):
-        logits = [entry.real.get(name, (np.nan,))[0] for entry in kept]
-        if np.isfinite(logits).any():
-            columns.append(column(name, expit(np.array(logits))))
-    sky = [
-        [expit(logit) for logit, kind in entry.real.values() if kind == "sky"]
-        for entry in kept
-    ]
-    flagged = [sum(p >= names.AIM_REAL for p in one) for one in sky]
-    empty = [not one for one in sky]
-    head = {"heading": "sky called a lens"}
-    columns.append(MaskedColumn(flagged, "sky_lenses", mask=empty, meta=head))
-    n = list(map(len, sky))
-    columns.append(MaskedColumn(n, "sky", mask=empty, meta={"heading": "of"}))
-    return Table(columns)
+    lenses, rows = [t.name for t in TARGETS if t.name in run.assigned], []
+    for entry in (one for one in run.shown if one.real):
+        p = {name: float(expit(logit)) for name, (logit, _) in entry.real.items()}
+        sky = [p[name] for name, (_, kind) in entry.real.items() if kind == "sky"]
+        flagged = sum(one >= names.AIM_REAL for one in sky)
+        counted = (flagged, len(sky)) if sky else (None, None)
+        outputs = [p.get(name, np.nan) for name in lenses]
+        rows.append((names.finder_name(entry.finder), *outputs, *counted))
+    heads = dict.fromkeys(("finder", *lenses), "")
+    return build(rows, **heads, sky_lenses="sky called a lens", sky="of")
 
 
 def negatives(run: Run) -> Table:
     """Return how often each kind of non-lens is called a lens, at both thresholds."""
-    half = run.negatives(0.5)
-    strict, found = {}, run.thresholds(names.STRICT).get(run.chosen.key)
+    found, strict = run.thresholds(names.STRICT).get(run.chosen.key), {}
+    keys = FALSE_RATE, "low", "high"
     if found:
-        strict = {str(row["kind"]): row for row in run.negatives(found[0])}
-    none = dict.fromkeys(("false_positive_rate", "low", "high"), np.nan)
-    values = [
-        [tuple(row[k] for k in none) for row in part]
-        for part in (half, [strict.get(str(kind), none) for kind in half["kind"]])
+        table = run.negatives(found[0])
+        strict = {row["kind"]: tuple(row[key] for key in keys) for row in table}
+    rows = [
+        (
+            names.KINDS.get(row["kind"], row["kind"]),
+            row["n"],
+            tuple(row[key] for key in keys),
+            strict.get(row["kind"], NONE),
+            row["median_probability"],
+        )
+        for row in run.negatives(0.5)
     ]
-    return Table(
-        [
-            column("kind", [names.KINDS.get(str(k), str(k)) for k in half["kind"]]),
-            column("frames", list(half["n"])),
-            *span("half", values[0], "called lenses at 0.5", PERCENT),
-            *span("strict", values[1], "at the 1% threshold", PERCENT),
-            column("median", list(half["median_probability"]), "median output"),
-        ]
-    )
+    heads = {"half": "called lenses at 0.5|.1%", "strict": "at the 1% threshold|.1%"}
+    return build(rows, kind="", frames="", **heads, median="median output")
 
 
 def ranking(run: Run) -> list[tuple]:
     """Return the keys of `Run.areas`, each finder and detector once, best first."""
     keys = {entry.key for entry in run.shown}
     found = [
-        key
-        for key in run.areas
-        if key[0] == "floor"
-        or (key[0] == "finder" and key[1:] in keys)
-        or (key[0] == "detector" and names.OWN.get(key[1]) == key[2])
+        (kind, name, score)
+        for kind, name, score in run.areas
+        if kind == "floor" or (name, score) in keys or names.OWN.get(name) == score
     ]
     return sorted(found, key=lambda key: -run.areas[key]["test"][0][0])
 
 
-def ranking_name(run: Run, key: tuple) -> str:
-    """Return the name of a key of `Run.areas`."""
-    if key[0] == "finder":
-        return next(entry.name for entry in run.entries if entry.key == key[1:])
-    return names.detector_name(*key[1:])
-
-
 def contests(run: Run) -> Table:
     """Return how far the finder is above the best without labels and the best floor."""
-    keys = {key[0]: key for key in reversed(ranking(run)) if key[0] != "finder"}
-    known = {"detector": "the best outlier detector"}
-    known["floor"] = "the better classifier on simple features"
-    kept = {words: keys[kind] for kind, words in known.items() if kind in keys}
-    areas = [run.areas[key]["test"][0][0] for key in kept.values()]
-    main = run.areas["finder", *run.chosen.key]["test"][0][0]
-    differences = [run.versus(key) for key in kept.values()]
-    return Table(
-        [
-            column("against", list(kept)),
-            column("name", [names.detector_name(*key[1:]) for key in kept.values()]),
-            column("auc", areas, "AUC"),
-            column("finder", [main] * len(kept), "AUC of the finder"),
-            *span("difference", differences, form="+.3f"),
-            column("above", [low > 0 for _, low, _ in differences], "finder above"),
-        ]
-    )
+    rows = []
+    for kind, words in (
+        ("detector", "the best outlier detector"),
+        ("floor", "the better classifier on simple features"),
+    ):
+        key = next((key for key in ranking(run) if key[0] == kind), None)
+        if key:
+            pair = key, ("finder", *run.chosen.key)
+            areas = [run.areas[one]["test"][0][0] for one in pair]
+            less = run.versus(key)
+            name = names.detector_name(*key[1:])
+            rows.append((words, name, *areas, less, less[1] > 0))
+    heads = {"against": "", "name": "", "auc": "AUC", "finder": "AUC of the finder"}
+    return build(rows, **heads, difference="|+.3f", above="finder above")
 
 
 def detectors(run: Run) -> Table:
     """Return finders, outlier detectors and the floor by what they find."""
-    keys = ranking(run)
-    columns = [
-        column("name", [ranking_name(run, key) for key in keys], "method"),
-        column("labels", [key[0] != "detector" for key in keys]),
-    ]
-    areas = [run.areas[key] for key in keys]
-    for one in names.LENS_SETS:
-        heading = f"AUC {names.SET_WORDS[one]}"
-        columns += span(f"auc_{one}", [area[one][0] for area in areas], heading)
-    for k, what in ((1, "own rate"), (2, "5%")):
+    words, rows = {entry.key: entry.name for entry in run.entries}, []
+    heads = {"name": "method", "labels": ""}
+    for key, head in (
+        ("auc", "AUC"),
+        ("own", "recall, own rate,"),
+        ("five", "recall, 5%,"),
+    ):
         for one in names.LENS_SETS:
-            heading = f"recall, {what}, {names.SET_WORDS[one]}"
-            values = [area[one][k] for area in areas]
-            name = f"recall_{'own' if k == 1 else 'five'}_{one}"
-            columns.append(column(name, values, heading, PERCENT))
-    return Table(columns)
+            form = "" if key == "auc" else "|.1%"
+            heads[f"{key}_{one}"] = f"{head} {names.SET_WORDS[one]}{form}"
+    for key in ranking(run):
+        name = words.get(key[1:]) or names.detector_name(*key[1:])
+        cells = [run.areas[key][one][k] for k in range(3) for one in names.LENS_SETS]
+        rows.append((name, key[0] != "detector", *cells))
+    return build(rows, **heads)
 
 
 def every_score(run: Run) -> Table:
     """Return the AUC of every score of every detector and of the floor."""
-    keys = [key for key in run.areas if key[0] != "finder"]
-    columns = [column("name", [names.detector_name(*k[1:]) for k in keys], "score")]
-    for one in names.LENS_SETS:
-        values = [run.areas[key][one][0] for key in keys]
-        columns += span(f"auc_{one}", values, names.SET_WORDS[one])
-    return Table(columns)
+    rows = [
+        (names.detector_name(*key[1:]), *(area[k][0] for k in names.LENS_SETS))
+        for key, area in run.areas.items()
+        if key[0] != "finder"
+    ]
+    heads = {f"auc_{one}": names.SET_WORDS[one] for one in names.LENS_SETS}
+    return build(rows, name="score", **heads)
 
 
 def purity(run: Run) -> Table:
     """Return purity and completeness where lenses are rare."""
-    rows, pure, complete = [], [], []
+    rows, p = [], run.chosen.p("test")
     for rule, words in names.RULES.items():
-        if not (found := run.thresholds(rule).get(run.chosen.key)):
-            continue
-        rates = classifier.metrics_at(
-            run.labels("test"), run.chosen.p("test"), found[0]
-        )
-        for fraction in FRACTIONS:
-            rows.append((words, round(1 / fraction), rates.fp))
-            pure.append(classifier.purity_at(rates, fraction))
-            complete.append(rates.recall)
-    words, one_in, false = zip(*rows, strict=True)
-    return Table(
-        [
-            column("threshold", words),
-            column("one_in", one_in, "one lens in"),
-            *span("purity", pure, form=".2%"),
-            *span("completeness", complete, form=PERCENT),
-            column("false_alarms", false, "false alarms counted"),
-        ]
-    )
+        if found := run.thresholds(rule).get(run.chosen.key):
+            rates = classifier.metrics_at(run.labels("test"), p, found[0])
+            for fraction in FRACTIONS:
+                pure = classifier.purity_at(rates, fraction)
+                one_in = round(1 / fraction)
+                rows.append((words, one_in, pure, rates.recall, rates.fp))
+    heads = {"threshold": "", "one_in": "one lens in", "purity": "|.2%"}
+    return build(rows, **heads, completeness="|.1%", n_false="false alarms counted")
 
 
 def calibration(run: Run) -> Table:
     """Return the errors of the probabilities, before and after calibration."""
-    rows, truth = [], run.labels("test")
+    rows, keys = [], ("expected_calibration_error", "error_by_chance", "brier_score")
     for entry in run.shown:
         after = run.curves[entry.key].apply(entry.logits["test"])
         for which, p in (("raw", entry.p("test")), ("calibrated", after)):
-            meta = classifier.reliability(truth, p).meta
-            keys = "expected_calibration_error", "error_by_chance", "brier_score"
+            meta = classifier.reliability(run.labels("test"), p).meta
             name = names.finder_name(entry.finder)
             rows.append((name, which, *(meta[key] for key in keys)))
-    finder, which, *values = zip(*rows, strict=True)
-    heads = {"error": "calibration error", "by_chance": "by chance"}
-    heads["brier"] = "Brier score"
-    columns = [column("finder", finder), column("probability", which)]
-    for (name, heading), each in zip(heads.items(), values, strict=True):
-        columns.append(column(name, each, heading, ".4f"))
-    return Table(columns)
+    heads = {"error": "calibration error|.4f", "by_chance": "by chance|.4f"}
+    return build(rows, finder="", probability="", **heads, brier="Brier score|.4f")
 
 
 def missed(run: Run) -> Table:
     """Return recall in quarters of each property."""
-    table = run.missed
-    return Table(
-        [
-            column("set", [names.SET_WORDS[str(one)] for one in table["set"]]),
-            column("property", [names.PROPERTIES[str(k)] for k in table["property"]]),
-            column("start", list(table["start"]), "from", ".4g"),
-            column("stop", list(table["stop"]), "to", ".4g"),
-            column("lenses", list(table["n"])),
-            *span("recall", triples(table, "recall"), "found", PERCENT),
-        ]
-    )
+    rows = [
+        (
+            names.SET_WORDS[row["set"]],
+            names.PROPERTIES[row["property"]],
+            *(row[key] for key in ("start", "stop", "n")),
+            triple(row, "recall"),
+        )
+        for row in run.missed
+    ]
+    heads = {"set": "", "property": "", "start": "from|.4g", "stop": "to|.4g"}
+    return build(rows, **heads, lenses="", recall="found|.1%")
 
 
 def focus(run: Run, finder: str) -> Table:
     """Return where a finder looks, zone by zone.
 
     The last two columns say whether the interval of what speaks for a lens lies above
-    the zone's share of the area, and of the light.
+    the zone's share of the area, and of the light; no interval, no answer.
     """
-    table = run.focus(finder)
-    low = np.asarray(table["for_low"], float)
-    columns = [
-        column("objects", [names.group_name(str(one)) for one in table["group"]]),
-        column("maps", list(table["n"])),
-        column("zone", [names.ZONES[str(one)] for one in table["zone"]]),
-        *span("for", triples(table, "for"), "speaks for a lens", PERCENT),
-        *span("against", triples(table, "against"), "speaks against", PERCENT),
-        column("area", list(table["area"]), form=PERCENT),
-        column("light", list(table["light"]), form=PERCENT),
-    ]
-    for name in ("area", "light"):
-        meta = {"heading": f"more than the {name}"}
-        above, unknown = low > np.asarray(table[name]), ~np.isfinite(low)
-        columns.append(MaskedColumn(above, f"above_{name}", mask=unknown, meta=meta))
-    return Table(columns)
+    rows = []
+    for row in run.focus(finder):
+        parts = [float(row[key]) for key in ("area", "light")]
+        low = float(row["for_low"])
+        above = [low > part if np.isfinite(low) else None for part in parts]
+        group = names.group_name(str(row["group"])), row["n"], names.ZONES[row["zone"]]
+        spans = triple(row, "for"), triple(row, "against")
+        rows.append((*group, *spans, *parts, *above))
+    heads = {"objects": "", "maps": "", "zone": "", "for": "speaks for a lens|.1%"}
+    heads |= {"against": "speaks against|.1%", "area": "|.1%", "light": "|.1%"}
+    heads |= {f"above_{key}": f"more than the {key}" for key in ("area", "light")}
+    return build(rows, **heads)

@@ -1,7 +1,7 @@
 """The lens-finder study from end to end, and its trainings."""
 
-import sys
-from pathlib import Path
+import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,13 +10,11 @@ from scipy.special import expit
 pytest.importorskip("galsim")
 pytest.importorskip("lenstronomy")
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-sys.path.insert(0, str(EXAMPLES))
-
-import lens_finder  # noqa: E402
-from finders import real, results, samples, sets, trainings  # noqa: E402
-from finders.kept import read  # noqa: E402
-from finders.trainings import Finder  # noqa: E402
+from studies.lens_finder import __main__ as main  # noqa: E402
+from studies.lens_finder import real, results, sets, trainings  # noqa: E402
+from studies.lens_finder.kept import read  # noqa: E402
+from studies.lens_finder.results import Run  # noqa: E402
+from studies.lens_finder.trainings import Finder  # noqa: E402
 
 WORSE = "ignore:The lenses have lower outputs:UserWarning"
 SMALL = Finder("ou66", "binned", ("VIS", "Y"), 1, first_epochs=1, batch_size=8)
@@ -26,7 +24,7 @@ SMALL = Finder("ou66", "binned", ("VIS", "Y"), 1, first_epochs=1, batch_size=8)
 def known(tmp_path_factory):
     """Write small sets once."""
     folder = tmp_path_factory.mktemp("sets")
-    for name in samples.SCORED:
+    for name in results.SCORED:
         sets.write(folder, name, 16, 174, 0)
     return sets.read(folder)
 
@@ -77,16 +75,15 @@ def test_outputs_are_the_models_and_follow_it(known, tmp_path):
     expected = np.mean([np.asarray(model.logit(side), float) for side in sides], axis=0)
     np.testing.assert_allclose(found["logit"], expected, atol=1e-5)
     np.testing.assert_allclose(found["probability"], expit(found["logit"]))
-    # What is looked into is chosen by the outputs that the page shows.
     one = read(folder / "outputs" / "validation.npz")["logit"]
     wrong = np.logaddexp(0, np.where(known["validation"].labels, -one, one))
     by_class = [wrong[known["validation"].labels == k].mean() for k in (True, False)]
-    lowest = trainings.validation_loss(folder, known["validation"])
+    lowest = results.loss(known["validation"].labels, one)
     assert lowest == pytest.approx(np.mean(by_class))
     # Alone or among others, an image has one output.
     alone = trainings.logits(model, finder.stretch, images[3:4])
     np.testing.assert_array_equal(alone, found["logit"][3:4])
-    curve = samples.platt(
+    curve = results.platt(
         known["calibration"].labels,
         read(folder / "outputs" / "calibration.npz")["logit"],
     )
@@ -103,23 +100,36 @@ def test_outputs_are_the_models_and_follow_it(known, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings(WORSE)
-def test_the_smallest_study_runs_and_goes_on_where_it_stopped(tmp_path):
-    run = lens_finder.Study(tmp_path / "run", "smoke", 0)
+def test_the_smallest_study_runs_and_a_second_run_changes_nothing(
+    tmp_path, monkeypatch
+):
+    smoke = main.SCALES["smoke"]
+    small = dict.fromkeys(smoke.sizes, 16) | {"train": 24, "unlabelled": 24, "test": 24}
+    finders = {name: smoke.finders[name] for name in ("ou66", "vis")}
+    finders["ou66"] = replace(finders["ou66"], seeds=(0,))
+    tiny = replace(smoke, sizes=small, finders=finders)
+    monkeypatch.setitem(main.SCALES, "smoke", tiny)
+    # The same trainings, one after the other: a process of its own loads for long.
+    monkeypatch.setattr(
+        trainings,
+        "train_all",
+        lambda folder, trained: [
+            trainings.train_one(folder, finder, where, seed)
+            for (_, seed), (finder, where) in trained.items()
+        ],
+    )
+    run = main.Study(tmp_path / "run", "smoke", 0)
     run.run()
-    text = (run.out / "page" / "lens_finder.md").read_text("utf-8")
-    assert "{{" not in text
-    tables = results.read(run.out)
-    assert set(tables["entries"]["finder"]) == {"ou66", "vis", "yj"}
-    assert set(tables["areas"]["name"]) >= {"dcae", "pca", "brightness", "features"}
-    assert np.isfinite(tables["areas"]["auc"]).all()
-    if real.BESIDE.is_dir():
-        assert np.asarray(tables["named"]["given"]).sum() == 5
-    else:
-        assert (
-            "**P(lens) of the real lenses that have the bands, at least 0.5: not"
-            in text
-        )
-    assert set(tables["focus"]["finder"]) == {"ou66"}
+    found = Run(run.out)
+    assert [entry.finder for entry in found.entries] == ["ou66", "vis"]
+    assert {key[1] for key in found.areas} >= {"dcae", "pca", "brightness", "features"}
+    assert all(np.isfinite(area["test"][0]).all() for area in found.areas.values())
+    assert found.looked == ["ou66"]
+    if real.DATA.is_dir():
+        assert len(found.assigned) == 4
+    tables = {path.stem for path in (run.out / "tables").glob("*.ecsv")}
+    assert {"aims", "sets_half", "every_score", "focus_1", "times"} <= tables
+    assert (run.out / "figures" / "rates.png").is_file()
     kept = [
         path
         for name in ("sets", "finders", "detectors", "real", "explained")
@@ -132,29 +142,28 @@ def test_the_smallest_study_runs_and_goes_on_where_it_stopped(tmp_path):
     assert [path.stat().st_mtime_ns for path in kept] == times
 
 
+def test_finders_are_trained_in_processes_of_their_own(known, tmp_path):
+    finder = Finder("ou66", "binned", ("VIS",), 1, batch_size=8)
+    where = tmp_path / "own" / "s0"
+    trainings.train_all(known["test"].path.parent, {("own", 0): (finder, where)})
+    assert trainings.epochs_done(where) == 1
+    assert len(read(where / "outputs" / "rings.npz")["logit"]) == 16
+
+
 def test_no_lens_is_needed_for_a_study(tmp_path, caplog):
-    run = lens_finder.Study(tmp_path / "run", "smoke", 0, tmp_path / "none")
+    run = main.Study(tmp_path / "run", "smoke", 0, tmp_path / "none")
     run.trained = dict
     with caplog.at_level("WARNING"):
         run.real()
     assert "no real lens is found" in caplog.text
-    assert "COSMOS-Web Ring" in samples.Run(run.out).missing_real
+    missing = json.loads((run.out / "real" / "missing.json").read_text())
+    assert "COSMOS-Web Ring" in missing
 
 
 def test_every_scale_has_what_it_looks_into():
-    for scale in lens_finder.SCALES.values():
+    for scale in main.SCALES.values():
         assert set(scale.looks) <= set(scale.finders)
         assert set(scale.sizes) == set(sets.MAKERS)
         for finder in scale.finders.values():
             side = finder.view.side(scale.size)
             assert side >= {"ou66": 58, "ou200": 116}[finder.network]
-
-
-def test_a_study_says_what_it_costs(monkeypatch, caplog):
-    words = ["lens_finder.py", "--out", "RUN", "--scale", "laptop", "--cost"]
-    monkeypatch.setattr(sys, "argv", words)
-    with caplog.at_level("INFO"):
-        lens_finder.main()
-    minutes = sum(lens_finder.SCALES["laptop"].minutes.values())
-    assert f"about {minutes:.0f} minutes" in caplog.text
-    assert minutes <= 90

@@ -1,8 +1,5 @@
 """Frames on the disk, what is seen of them, and arrays that know their parents."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -10,10 +7,7 @@ from astropy.table import Table
 pytest.importorskip("galsim")
 pytest.importorskip("lenstronomy")
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-sys.path.insert(0, str(EXAMPLES))
-
-from finders import kept, sets  # noqa: E402
+from studies.lens_finder import kept, sets  # noqa: E402
 
 BANDS = ("VIS", "Y", "J", "H")
 N, SIZE = 6, 180
@@ -124,9 +118,7 @@ def test_cuts_keep_the_main_object_from_the_edge_and_move_it_about(tmp_path):
     assert places.std(axis=0).min() > 8
     # The first frames are cut alike in a longer set.
     short = invented(tmp_path / "short", n=12)
-    np.testing.assert_array_equal(
-        found._corners()[:1].shape, short._corners()[:1].shape
-    )
+    np.testing.assert_array_equal(found.corners()[:1].shape, short.corners()[:1].shape)
 
 
 def test_half_a_cut_is_the_cut_with_its_pixels_added_up(tmp_path):

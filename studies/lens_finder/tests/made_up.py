@@ -1,18 +1,13 @@
 """A made-up folder of the lens-finder study: outputs whose rates are known."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-sys.path.insert(0, str(EXAMPLES))
-
-from finders.kept import keep  # noqa: E402
-from finders.samples import SCORED  # noqa: E402
-from finders.targets import TARGETS  # noqa: E402
+from studies.lens_finder.kept import keep
+from studies.lens_finder.real import TARGETS
+from studies.lens_finder.results import SCORED
 
 NEGATIVES = ("elliptical", "spiral", "ring_galaxy", "chance_alignment", "group")
 # How far apart lenses and non-lenses lie, in units of the outputs' scatter.
@@ -251,7 +246,7 @@ def record(folder, names=tuple(FINDERS), **more):
     found = {
         "scale": "laptop",
         "seed": 0,
-        "command": "python examples/lens_finder.py --out RUN --scale laptop",
+        "command": "python -m studies.lens_finder --out RUN --scale laptop",
         "seconds": {"sets": 60.0, "finders": 120.0},
         "versions": {"astroanomaly": "0"},
         "sizes": SIZES,
@@ -263,14 +258,15 @@ def record(folder, names=tuple(FINDERS), **more):
 
 
 def made_up(folder, seed=0, **parts):
-    """Write a folder as examples/lens_finder.py leaves it when it is done."""
+    """Write a folder as the study leaves it when it is done."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     truths = sets(folder, rng)
     finders(folder, truths, rng, parts.get("strength", STRENGTH))
     detectors(folder, truths, rng, parts.get("detectors", DETECTORS))
     real(folder, rng)
-    explained(folder, rng)
+    for finder in ("ou66", "ou200"):
+        explained(folder, rng, finder)
     seen(folder, rng, "ou66", ["Euclid Q1 102021016", "Euclid Q1 102160336"])
     seen(folder, rng, "vis", ["SDSS J0946+1006", "SDSS J1148+1930"])
     record(folder)
