@@ -1,6 +1,6 @@
 """The figures of docs/results/lens_finder.md."""
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from astropy.table import Table
@@ -26,11 +26,7 @@ FULL = (
     99.8  # percentile of a map's changes where colors saturate: single pixels stand out
 )
 NEAR = ("core", "ring")  # zones within 3 arcsec of the main object
-SERIES = {
-    "test": (style.BLUE, "o", "single lenses"),
-    "arcs": (style.ORANGE, "s", "compound arcs"),
-    "rings": (style.GREEN, "D", "compound rings"),
-}
+SERIES = {"test": "single lenses", "arcs": "compound arcs", "rings": "compound rings"}
 
 
 def figures(run: Run) -> dict:
@@ -45,11 +41,11 @@ def figures(run: Run) -> dict:
     each = {
         "occlusion": occlusion,
         "bands": by_band,
-        "dreams": lambda run, finder: dreams(run, finder, "found"),
-        "noise": lambda run, finder: dreams(run, finder, "noise"),
+        "dreams": partial(dreams, start="found"),
+        "noise": partial(dreams, start="noise"),
         "grad_cam": grad_cam,
-        "filters": lambda run, finder: filters(run, finder, last=False),
-        "filters_last": lambda run, finder: filters(run, finder, last=True),
+        "filters": partial(filters, last=False),
+        "filters_last": partial(filters, last=True),
     }
     for k in range(tables.ROOM):
         for name, draw in each.items():
@@ -127,34 +123,15 @@ def calibration(run: Run) -> Figure:
     return plots.reliability({k: reliability(labels, p) for k, p in found.items()})
 
 
-@style.styled
 def missed(run: Run) -> Figure:
     """Show recall against the properties of the lenses, in quarters of each set."""
     _chosen(run)
-    table = run.missed
-    figure = style.new_figure(11.5, 8.2)
-    grid = figure.subplots(2, 2, sharey=True)
-    for axes, (prop, words) in zip(grid.ravel(), names.PROPERTIES.items(), strict=True):
-        every = table[table["property"] == prop]
-        for name, (color, marker, label) in SERIES.items():
-            part = every[every["set"] == name]
-            low = part["recall"] - part["recall_low"]
-            ends = np.maximum([low, part["recall_high"] - part["recall"]], 0)
-            look = {"color": color, "marker": marker, "ms": 8, "lw": 1.8}
-            axes.errorbar(
-                part["median"], part["recall"], ends, capsize=3, label=label, **look
-            )
-        if prop in ("magnification", "n_source_pixels"):
-            axes.set_xscale("log")
-            middle = every["median"]
-            style.number_decades(axes.xaxis, middle.min(), middle.max())
-        axes.set(xlabel=words, ylim=(-0.03, 1.03))
-        axes.grid(axis="y", color=style.PALE, lw=0.5)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    for line in grid:
-        line[0].set_ylabel("lenses found")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    panels = {
+        prop: {SERIES[name]: table for name, table in each.items()}
+        for prop, each in run.missed.items()
+    }
+    figure = plots.trend_panels(panels, names.PROPERTIES)
+    figure.supylabel("lenses found", fontsize=14)
     return figure
 
 
@@ -364,7 +341,7 @@ def filters(run: Run, finder: str, last: bool) -> Figure:
 @style.styled
 def real(run: Run) -> Figure:
     """Show the real lenses with what their finders say."""
-    pictures = read(Path(run.out) / "real" / "pictures.npz")
+    pictures = read(run.out / "real" / "pictures.npz")
     there = [name for name in pictures if name in run.assigned]
     if not there:
         raise Missing("this run saw no real lens")

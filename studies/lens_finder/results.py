@@ -9,8 +9,8 @@ import numpy as np
 from astropy.table import Table
 from scipy.special import expit
 
+from astroanomaly import evaluation
 from astroanomaly.evaluation import classifier
-from astroanomaly.evaluation.classifier.counts import rate
 from astroanomaly.evaluation.roc_auc import auc_difference, aucs
 from studies.lens_finder import names
 from studies.lens_finder.kept import read
@@ -267,24 +267,16 @@ class Run:
         return tuple(auc_difference(labels, *map(np.concatenate, parts), N_BOOTSTRAP))
 
     @cached_property
-    def missed(self) -> Table:
-        """The recall of the study's finder in quarters of each set by property."""
-        rows = []
-        for name in names.LENS_SETS if self.chosen else ():
+    def missed(self) -> dict[str, dict[str, Table]]:
+        """The recall of the study's finder in quarters of each set, by property."""
+        found = {prop: {} for prop in names.PROPERTIES}
+        for name in names.LENS_SETS:
             lenses = self.labels(name)
-            found = self.chosen.p(name)[lenses] >= 0.5
-            for prop in names.PROPERTIES:
+            hits = self.chosen.p(name)[lenses] >= 0.5
+            for prop, each in found.items():
                 values = np.asarray(self.truths[name][prop], float)[lenses]
-                edges = np.unique(np.quantile(values, np.linspace(0, 1, N_BINS + 1)))
-                inner = np.searchsorted(edges[1:-1], values, side="right")
-                for k in np.unique(inner):
-                    mask = inner == k
-                    ends = edges[k], edges[min(k + 1, len(edges) - 1)]
-                    recall = rate(int(found[mask].sum()), int(mask.sum()))
-                    middle = float(np.median(values[mask]))
-                    rows.append((name, prop, *ends, middle, int(mask.sum()), *recall))
-        heads = "set property start stop median n recall recall_low recall_high"
-        return Table(rows=rows, names=heads.split()) if rows else Table()
+                each[name] = evaluation.binned_rates(hits, values, N_BINS)
+        return found
 
     @cached_property
     def looked(self) -> list[str]:

@@ -341,12 +341,14 @@ def missed(run: Run) -> Table:
     """Return recall in quarters of each property."""
     rows = [
         (
-            names.SET_WORDS[row["set"]],
-            names.PROPERTIES[row["property"]],
-            *(row[key] for key in ("start", "stop", "n")),
-            triple(row, "recall"),
+            names.SET_WORDS[name],
+            words,
+            *(row[key] for key in ("low_edge", "high_edge", "n")),
+            tuple(row[key] for key in ("rate", "low", "high")),
         )
-        for row in run.missed
+        for name in names.LENS_SETS
+        for prop, words in names.PROPERTIES.items()
+        for row in run.missed[prop][name]
     ]
     heads = {"set": "", "property": "", "start": "from|.4g", "stop": "to|.4g"}
     return build(rows, **heads, lenses="", recall="found|.1%")

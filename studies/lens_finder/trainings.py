@@ -43,45 +43,23 @@ POLL = 2.0  # seconds between two looks at the trainings
 
 @dataclass(frozen=True)
 class Finder:
-    """How a finder is trained.
+    """How a finder is trained; a training for each seed."""
 
-    Parameters
-    ----------
-    network : {"ou200", "ou66"}
-        The published network.
-    frame : {"whole", "binned", "cut", "half"}
-        What it sees of a frame, see `sets.View`.
-    bands : tuple of str
-        In which bands.
-    epochs : int
-        Passes over the training set.
-    seeds : tuple of int
-        One training for each.
-    first_epochs : int
-        Passes over the clear frames alone (`Set.clear`), before the others. Without
-        them a network tells ellipticals from spirals and learns no more. None of these
-        epochs is kept as the best.
-    batch_size : int
-        Images per step.
-    learning_rate : float
-        Largest rate of Adam, which follows `OneCycle`.
-    dropout : float
-        0.2 is published, with which a network learns much later.
-    softening : float, optional
-        The asinh stretch turns from linear to logarithmic at so many standard
-        deviations of an image's own sky; None for the published stretch, linear from
-        each image's minimum to its maximum.
-    """
-
-    network: str
-    frame: str
+    network: str  # "ou200" or "ou66", as published
+    frame: str  # "whole", "binned", "cut" or "half", see `sets.View`
     bands: tuple[str, ...]
     epochs: int
     seeds: tuple[int, ...] = (0,)
+    # Epochs over the clear frames alone (`Set.clear`), before the others; none is kept
+    # as the best. Without them a network tells ellipticals from spirals and learns no
+    # more.
     first_epochs: int = 0
     batch_size: int = 32
-    learning_rate: float = 5e-4
-    dropout: float = 0.0
+    learning_rate: float = 5e-4  # the largest of `OneCycle`, with Adam
+    dropout: float = 0.0  # 0.2 is published, with which a network learns much later
+    # Standard deviations of an image's own sky where the asinh stretch turns from
+    # linear to logarithmic; None is the published stretch, linear from minimum to
+    # maximum of each image.
     softening: float | None = 10.0
 
     @property

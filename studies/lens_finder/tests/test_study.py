@@ -12,6 +12,7 @@ pytest.importorskip("lenstronomy")
 
 from studies.lens_finder import __main__ as main  # noqa: E402
 from studies.lens_finder import real, results, sets, trainings  # noqa: E402
+from studies.lens_finder.explained import Look  # noqa: E402
 from studies.lens_finder.kept import read  # noqa: E402
 from studies.lens_finder.results import Run  # noqa: E402
 from studies.lens_finder.trainings import Finder  # noqa: E402
@@ -107,7 +108,8 @@ def test_the_smallest_study_runs_and_a_second_run_changes_nothing(
     small = dict.fromkeys(smoke.sizes, 16) | {"train": 24, "unlabelled": 24, "test": 24}
     finders = {name: smoke.finders[name] for name in ("ou66", "vis")}
     finders["ou66"] = replace(finders["ou66"], seeds=(0,))
-    tiny = replace(smoke, sizes=small, finders=finders)
+    looks = {"ou66": Look(1, 4, 2), "vis": Look(0, 4)}
+    tiny = replace(smoke, sizes=small, finders=finders, looks=looks)
     monkeypatch.setitem(main.SCALES, "smoke", tiny)
     # The same trainings, one after the other: a process of its own loads for long.
     monkeypatch.setattr(
