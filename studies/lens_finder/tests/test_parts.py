@@ -177,16 +177,7 @@ def test_light_is_what_lies_above_the_sky():
     assert found.sum() == found[0, 1, 2]
 
 
-def test_names_of_everything_shown():
-    assert (
-        names.detector_name("pca_forest", "forest") == "isolation forest on components"
-    )
-    assert names.detector_name("features", "forest") == "simple features, random forest"
-    assert names.detector_name("dcae", "peak") == "autoencoder (DCAE), peak"
+def test_false_alarms_come_last_and_kinds_have_words():
+    groups = ["false_b", "rings", "found", "false_a", "found"]
+    assert names.ordered(groups) == ["found", "rings", "false_a", "false_b"]
     assert names.group_name("false_ring_galaxy") == "false alarms: ring galaxy"
-    assert names.ordered(["false_b", "rings", "found", "false_a", "found"]) == [
-        "found",
-        "rings",
-        "false_a",
-        "false_b",
-    ]

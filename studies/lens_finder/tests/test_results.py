@@ -17,8 +17,9 @@ from studies.lens_finder.tests.made_up import (
     SIZES,
     explained,
     made_up,
-    outputs,
     record,
+    training,
+    write_set,
 )
 from studies.study import Missing
 
@@ -60,13 +61,11 @@ def by_hand(folder, p, finder="ou66", seed=0):
         table["kind"] = np.where(lens, "lens", "spiral")
         for column in names.PROPERTIES:
             table[column] = np.where(lens, 1.0 + np.arange(n), np.nan)
-        path = folder / "sets" / name / "truth.ecsv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table.write(path, format="ascii.ecsv", overwrite=True)
+        write_set(folder, name, table)
     even = np.tile([0.9, 0.1, 0.6, 0.3], 2)
     found = {name: np.array(p.get(name, even[:n]), float) for name, n in HAND.items()}
     logit = {name: np.log(v / (1 - v)) for name, v in found.items()}
-    outputs(folder / "finders" / finder / f"s{seed}", logit)
+    training(folder / "finders" / finder / f"s{seed}", logit)
     record(folder, (finder,))
     return Run(folder)
 
