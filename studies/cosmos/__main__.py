@@ -42,6 +42,7 @@ class Scale:
 
 
 STAGES = ("inputs", "train", "pool", "evaluate", "tries", "tables")
+# Minutes are estimates: the run of the results page was not timed stage by stage.
 SCALES = {
     "smoke": Scale(dict.fromkeys(STAGES, 0.1), "smoke", 1, 80, 1),
     "laptop": Scale(
