@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.simulate.batches import map_batches
 from astroanomaly.simulate.checks import check_count
-from astroanomaly.simulate.frames import place
+from astroanomaly.simulate.frames import draw_batch, place
 from astroanomaly.simulate.galaxies import population
 from astroanomaly.simulate.lenses.ray_tracing import Deflector
 from astroanomaly.simulate.survey import objects, scenes
@@ -106,15 +107,15 @@ def compound(
         )
     n = check_count("n", n, 1)
     batches = map_batches(
-        _draw_batch, _Recipe(view, kind), n, n_workers, progress, "Simulating", _BATCH
+        partial(draw_batch, _draw_object),
+        _Recipe(view, kind),
+        n,
+        n_workers,
+        progress,
+        "Simulating",
+        _BATCH,
     )
     return gather_view(batches, n, view)
-
-
-def _draw_batch(recipe, start, stop):
-    """Draw objects start to stop - 1."""
-    pairs = [_draw_object(recipe, i) for i in range(start, stop)]
-    return np.stack([image for image, _ in pairs]), [row for _, row in pairs]
 
 
 def _draw_object(recipe, index):
