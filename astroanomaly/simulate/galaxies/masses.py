@@ -38,6 +38,18 @@ def _cosmology():
     return z, modulus - unit, kpc, volume
 
 
+def _magnitude_of_pivot(structure, wavelength):
+    """Return the magnitude of 10**10.5 solar masses on the grid of redshifts."""
+    z, modulus, _, _ = _cosmology()
+    kind = _kind(structure)
+    constant, slope = _COLOR[kind]
+    reddening = np.log(1537.0 / wavelength) / np.log(1537.0 / 806.0)
+    # Younger stars make galaxies of one mass brighter at higher redshift.
+    return (
+        _MAGNITUDE[kind] + modulus - 0.25 * (z - 1) + reddening * (constant + slope * z)
+    )
+
+
 def half_light_radius_kpc(
     stellar_mass: float | np.ndarray, redshift: float | np.ndarray, structure: str
 ) -> float | np.ndarray:
@@ -115,16 +127,9 @@ def draw_mass(
     >>> 0.1 <= redshift <= 3.0
     True
     """
-    z, modulus, kpc, volume = _cosmology()
+    z, _, kpc, volume = _cosmology()
     scatter = rng.normal(0, SCATTER)
-    kind = _kind(structure)
-    constant, slope = _COLOR[kind]
-    reddening = np.log(1537.0 / wavelength) / np.log(1537.0 / 806.0)
-    # Magnitude of 10**10.5 solar masses: younger stars make galaxies of one mass
-    # brighter at higher redshift.
-    pivot = (
-        _MAGNITUDE[kind] + modulus - 0.25 * (z - 1) + reddening * (constant + slope * z)
-    )
+    pivot = _magnitude_of_pivot(structure, wavelength)
     log_mass = 10.5 + 0.4 * (pivot - mag + scatter)
     x = 10 ** (log_mass - _KNEE)
     schechter = x ** (_FAINT_SLOPE + 1) * np.exp(-x) * (1 + z) ** -1.5
