@@ -7,7 +7,8 @@ from astropy.stats import binom_conf_interval
 from numpy.typing import ArrayLike
 from sklearn.metrics import roc_curve
 
-_CELLS = 2_000_000
+# Cells of one array of bootstrap weights: 16 MB, which stays near the cache.
+CELLS = 2_000_000
 
 
 class AUC(NamedTuple):
@@ -78,33 +79,32 @@ def _checked(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarr
         )
     if labels.all() or not labels.any():
         raise ValueError(
-            "Normal and anomalous objects are both needed. "
+            "`labels` must hold normal and anomalous objects. "
             f"Received: {int((~labels).sum())} normal, {int(labels.sum())} anomalous."
         )
     return labels, scores
 
 
-def _weights(rng: np.random.Generator, n: int, repeats: int) -> np.ndarray:
-    # How often each of n objects is drawn, in each repeat.
+def bootstrap_weights(rng: np.random.Generator, n: int, repeats: int) -> np.ndarray:
+    """Return how often each of n objects is drawn, shape (repeats, n)."""
     drawn = rng.integers(n, size=(repeats, n))
+    # Each repeat gets its own block of numbers, so that one bincount serves all.
     drawn += n * np.arange(repeats)[:, None]
     return np.bincount(drawn.ravel(), minlength=repeats * n).reshape(repeats, n)
 
 
-class _Ranks:
-    # The places of the anomalous scores among the sorted normal ones.
+class Ranks:
+    """Ranks of the anomalous scores among the sorted normal ones."""
 
     def __init__(self, labels: np.ndarray, scores: np.ndarray) -> None:
         normal, anomalous = scores[~labels], scores[labels]
         self.order = np.argsort(normal, kind="stable")
-        places = [
-            np.searchsorted(normal[self.order], anomalous, side=side)
-            for side in ("left", "right")
-        ]
-        self.places = np.stack(places)
+        sides = ("left", "right")
+        self.places = [np.searchsorted(normal[self.order], anomalous, s) for s in sides]
 
     def area(self, normal: np.ndarray, anomalous: np.ndarray) -> np.ndarray:
-        # Weighted Mann-Whitney statistic, ties at one half, for each row of weights.
+        """Return the area for each row of weights."""
+        # Weighted Mann-Whitney statistic; a tie counts one half, hence both sides.
         below = np.zeros((len(normal), normal.shape[1] + 1))
         np.cumsum(normal[:, self.order], axis=1, out=below[:, 1:])
         wins = (below[:, self.places[0]] + below[:, self.places[1]]) / 2
@@ -112,26 +112,29 @@ class _Ranks:
         return (wins * anomalous).sum(axis=1) / pairs
 
 
-def _areas(
+def bootstrap_areas(
     labels: np.ndarray, columns: list[np.ndarray], n_bootstrap: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    # Areas (columns,) and their bootstrap draws (columns, n_bootstrap), each draw
-    # the same objects for every column.
-    ranks = [_Ranks(labels, scores) for scores in columns]
+    """Return areas (n_columns,) and their bootstrap draws (n_columns, n_bootstrap).
+
+    Each draw takes the same objects for every column, so differences are paired.
+    """
+    ranks = [Ranks(labels, scores) for scores in columns]
     n = int((~labels).sum()), int(labels.sum())
-    ones = [np.ones((1, size)) for size in n]
     rng = np.random.default_rng(seed)
-    chunk = max(1, _CELLS // len(labels))
+    chunk = max(1, CELLS // len(labels))
     draws = np.empty((len(columns), n_bootstrap))
     for start in range(0, n_bootstrap, chunk):
         stop = min(start + chunk, n_bootstrap)
-        weights = [_weights(rng, size, stop - start) for size in n]
+        weights = [bootstrap_weights(rng, size, stop - start) for size in n]
         for row, rank in zip(draws, ranks, strict=True):
             row[start:stop] = rank.area(*weights)
-    return np.array([rank.area(*ones)[0] for rank in ranks]), draws
+    once = [np.ones((1, size)) for size in n]
+    return np.array([rank.area(*once)[0] for rank in ranks]), draws
 
 
-def _interval(draws: np.ndarray) -> tuple[float, float]:
+def bootstrap_interval(draws: np.ndarray) -> tuple[float, float]:
+    """Return the 2.5 and 97.5 per cent quantiles of draws; NaN if there are none."""
     if not draws.size:
         return float("nan"), float("nan")
     low, high = np.percentile(draws, (2.5, 97.5))
@@ -148,10 +151,10 @@ def aucs(
     pairs = {name: _checked(labels, column) for name, column in scores.items()}
     labels = next(iter(pairs.values()))[0]
     columns = [column for _, column in pairs.values()]
-    values, draws = _areas(labels, columns, n_bootstrap, seed)
+    values, draws = bootstrap_areas(labels, columns, n_bootstrap, seed)
     n = int((~labels).sum()), int(labels.sum())
     return {
-        name: AUC(float(value), *_interval(row), *n)
+        name: AUC(float(value), *bootstrap_interval(row), *n)
         for name, value, row in zip(pairs, values, draws, strict=True)
     }
 
@@ -164,9 +167,9 @@ def auc(
     The area is the probability that an anomalous object scores above a normal
     one, ties counting one half (Hanley & McNeil 1982). The interval holds the 2.5
     to 97.5 per cent quantiles of areas of resampled objects, normal and anomalous
-    drawn apart so that their numbers stay (Efron & Tibshirani 1993, chapter 13).
-    Where the two kinds do not overlap every draw is 1 and the interval has no
-    width: it says nothing about the next object.
+    drawn separately so that their numbers are fixed (Efron & Tibshirani 1993,
+    chapter 13). Where the two kinds do not overlap, every draw is 1 and the interval
+    has no width: it says nothing about the next object.
 
     Parameters
     ----------
@@ -205,11 +208,11 @@ def auc_difference(
     n_bootstrap: int = 1000,
     seed: int = 0,
 ) -> AUCDifference:
-    """Return how far the area of one score lies above that of another.
+    """Return the area of one score minus that of another.
 
-    Both are resampled together, object by object, so that what makes an object
-    easy or hard for both cancels: two intervals that overlap may still leave a
-    difference that is certain.
+    Both are resampled together, object by object, so what makes an object easy or
+    hard for both cancels: the difference may be significant although the two
+    intervals overlap.
 
     Parameters
     ----------
@@ -239,8 +242,8 @@ def auc_difference(
     """
     labels, scores = _checked(labels, scores)
     columns = [scores, _checked(labels, other_scores)[1]]
-    values, draws = _areas(labels, columns, n_bootstrap, seed)
-    return AUCDifference(float(values[0] - values[1]), *_interval(draws[0] - draws[1]))
+    values, draws = bootstrap_areas(labels, columns, n_bootstrap, seed)
+    return AUCDifference(float(values[0] - values[1]), *bootstrap_interval(draws[0] - draws[1]))
 
 
 def roc(labels: ArrayLike, scores: ArrayLike) -> ROC:
