@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 
 from astroanomaly.calibration.levels import checked_scores
 from astroanomaly.evaluation.roc_auc import binomial_interval
-from astroanomaly.tables.join import bin_masks, is_missing
+from astroanomaly.tables.columns import is_missing
+from astroanomaly.tables.join import bin_masks
 
 _CELLS = 2_000_000
 

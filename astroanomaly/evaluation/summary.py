@@ -24,7 +24,8 @@ from astroanomaly.evaluation.roc_auc import (
     roc,
 )
 from astroanomaly.scores.baselines import baseline_scores
-from astroanomaly.tables.join import as_bool, baseline_columns, bin_masks, join_labels
+from astroanomaly.tables.columns import truths
+from astroanomaly.tables.join import baseline_columns, bin_masks, join_labels
 from astroanomaly.utils.files import atomic_path
 
 __all__ = [
@@ -199,7 +200,7 @@ def evaluate(
     1.0
     """
     rows, labels, notes = join_labels(table, Table(labels))
-    truth = as_bool(labels["is_anomaly"], "is_anomaly")
+    truth = truths(labels, "is_anomaly")
     scores, kinds = _score_columns(rows, baselines, notes)
     draw = {"n_bootstrap": n_bootstrap, "seed": seed}
     areas = aucs(truth, scores, **draw)
@@ -301,7 +302,7 @@ def _rates(rows: Table, truth: np.ndarray, bins: dict[str, np.ndarray]) -> Table
     out = []
     for name, members in bins.items():
         for flag in sorted(found, key=lambda m: float(m[1])):
-            flagged = as_bool(rows[flag[0]], flag[0])
+            flagged = truths(rows, flag[0])
             for population, kind in (("normal", ~truth), ("anomalous", truth)):
                 n = int((kind & members).sum())
                 k = int((flagged & kind & members).sum())
