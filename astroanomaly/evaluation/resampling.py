@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 
 from astroanomaly.calibration.levels import checked_scores
 from astroanomaly.evaluation.roc_auc import CELLS, binomial_interval
-from astroanomaly.tables.join import bin_masks, is_missing
+from astroanomaly.tables.columns import is_missing
+from astroanomaly.tables.join import bin_masks
 
 # Default number of bins of a property: quartiles, as in figure 16 of
 # Margalef-Bentabol et al. (2020).

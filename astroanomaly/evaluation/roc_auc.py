@@ -7,6 +7,9 @@ from astropy.stats import binom_conf_interval
 from numpy.typing import ArrayLike
 from sklearn.metrics import roc_curve
 
+from astroanomaly.calibration.levels import checked_scores
+from astroanomaly.tables.labels import check_labels
+
 # Cells of one array of bootstrap weights: 16 MB, which stays near the cache.
 CELLS = 2_000_000
 
@@ -60,29 +63,8 @@ class ROC(NamedTuple):
 
 
 def _checked(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    labels = np.asarray(labels)
-    scores = np.asarray(scores, dtype=np.float64)
-    if labels.ndim != 1 or labels.shape != scores.shape:
-        raise ValueError(
-            "`labels` and `scores` must be two vectors of one length. "
-            f"Received: shapes {labels.shape} and {scores.shape}."
-        )
-    if not np.isin(labels, (0, 1)).all():
-        raise ValueError(
-            "`labels` must hold True (anomalous) or False (normal). "
-            f"Received: {np.unique(labels)[:5].tolist()}."
-        )
-    labels = labels.astype(bool)
-    if n_nan := int(np.isnan(scores).sum()):
-        raise ValueError(
-            f"`scores` must not be NaN. Received: {n_nan} NaN among {len(scores)}."
-        )
-    if labels.all() or not labels.any():
-        raise ValueError(
-            "`labels` must hold normal and anomalous objects. "
-            f"Received: {int((~labels).sum())} normal, {int(labels.sum())} anomalous."
-        )
-    return labels, scores
+    scores = checked_scores(scores, "scores")
+    return check_labels(labels, n=len(scores), both=True), scores
 
 
 def bootstrap_weights(rng: np.random.Generator, n: int, repeats: int) -> np.ndarray:

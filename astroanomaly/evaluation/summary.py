@@ -4,7 +4,6 @@ Areas have bootstrap intervals, rates their counts and binomial intervals, and o
 sentence tells whether a baseline wins.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,8 @@ from astroanomaly.evaluation.roc_auc import (
     aucs,
     binomial_interval,
 )
-from astroanomaly.tables.join import as_bool, baseline_columns, bin_masks, join_labels
+from astroanomaly.tables.columns import levels, truths
+from astroanomaly.tables.join import baseline_columns, bin_masks, join_labels
 from astroanomaly.tables.markdown import interval, markdown
 from astroanomaly.utils.files import atomic_path
 
@@ -27,7 +27,6 @@ __all__ = ["Evaluation", "evaluate"]
 
 _RANKING = "anomaly_score"
 _PREFIX = "baseline_"
-_FLAG = re.compile(r"is_anomaly_(\d+(?:\.\d+)?)")
 # Types of the columns, which a table of rates has even without a row.
 _RATES = {
     **{"bin": str, "level": float, "population": str, "k": int, "n": int},
@@ -206,7 +205,7 @@ def evaluate(
     1.0
     """
     rows, labels, notes = join_labels(table, Table(labels))
-    truth = as_bool(labels["is_anomaly"], "is_anomaly")
+    truth = truths(labels, "is_anomaly")
     scores, kinds = _score_columns(rows, baselines, notes)
     draw = {"n_bootstrap": n_bootstrap, "seed": seed}
     areas = aucs(truth, scores, **draw)
@@ -304,16 +303,15 @@ def _members(
 
 def _rates(rows: Table, truth: np.ndarray, bins: dict[str, np.ndarray]) -> Table:
     """Return the objects above the threshold of each level, by bin and population."""
-    found = [m for m in map(_FLAG.fullmatch, rows.colnames) if m]
     out = []
     for name, members in bins.items():
-        for flag in sorted(found, key=lambda m: float(m[1])):
-            flagged = as_bool(rows[flag[0]], flag[0])
+        for level in levels(rows):
+            flagged = truths(rows, f"is_anomaly_{level}")
             for population, kind in (("normal", ~truth), ("anomalous", truth)):
                 n = int((kind & members).sum())
                 k = int((flagged & kind & members).sum())
                 if n:
-                    counts = (float(flag[1]), population, k, n, k / n)
+                    counts = (float(level), population, k, n, k / n)
                     out.append((name, *counts, *binomial_interval(k, n)))
     return Table(rows=out or None, names=list(_RATES), dtype=list(_RATES.values()))
 

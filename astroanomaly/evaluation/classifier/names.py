@@ -11,7 +11,7 @@ from astroanomaly.evaluation.classifier.counts import (
     checked_threshold,
     rate,
 )
-from astroanomaly.tables.join import is_missing
+from astroanomaly.tables.columns import is_missing
 
 # Poster of Wilde et al. (2022, arXiv:2202.12776), table 2.
 PUBLISHED_OUTPUTS = {
