@@ -148,7 +148,9 @@ class ProbabilityCalibration:
             n_lenses, n_others = int(truth.sum()), int((~truth).sum())
             # Platt's targets are shares, which LogisticRegression takes as weights of
             # the same object in both classes.
-            target = np.where(truth, (n_lenses + 1) / (n_lenses + 2), 1 / (n_others + 2))
+            target = np.where(
+                truth, (n_lenses + 1) / (n_lenses + 2), 1 / (n_others + 2)
+            )
             # Scaled, as Newton's method needs; without a penalty the fit is the same.
             scale = max(1.0, float(np.abs(logits).max()))
             model = LogisticRegression(
@@ -285,8 +287,8 @@ class ProbabilityCalibration:
     def _require_fit(self) -> None:
         if not hasattr(self, "n_"):
             raise ValueError(
-                "This calibration is not fitted: call `fit` with the labels and outputs "
-                "of a validation set first."
+                "This calibration is not fitted: call `fit` with labels and outputs of a "
+                "validation set first."
             )
 
     def _logits(self, outputs: ArrayLike) -> np.ndarray:

@@ -28,6 +28,7 @@ _EDGES = 256
 # Of the strongest ring: below it float32 images hold nothing but rounding.
 _NO_POWER = 1e-12
 
+
 def summary_statistics(images: ArrayLike) -> dict[str, np.ndarray]:
     """Measure each image in each band.
 

@@ -13,7 +13,11 @@ from numpy.typing import ArrayLike
 from scipy.stats import betabinom, binomtest
 
 from astroanomaly.calibration import Calibration
-from astroanomaly.calibration.levels import checked_level, exact_fraction
+from astroanomaly.calibration.levels import (
+    checked_level,
+    checked_scores,
+    exact_fraction,
+)
 from astroanomaly.evaluation import resampling
 from astroanomaly.evaluation.roc_auc import binomial_interval
 from astroanomaly.tables.columns import numbers, require, texts
@@ -109,7 +113,7 @@ def detection_rates(
     known = {*calibration_scores, *fixed}
     if lost := sorted(present - known) or sorted(set(fixed) - present):
         raise ValueError(
-            "Each score of `samples` needs `calibration_scores` or a `fixed` threshold, "
+            "Each score of `samples` needs `calibration_scores` or a `fixed` threshold "
             f"and each fixed threshold a score. Received: {', '.join(lost)} without."
         )
     if groups is not None and set(groups) != set(samples):
@@ -120,13 +124,13 @@ def detection_rates(
     # From score to (level, threshold, calibration objects), levels as given.
     cuts: dict = {name: [] for name in known}
     for name, scores in calibration_scores.items():
-        normal = Calibration(resampling.vector(scores, name), levels)
+        normal = Calibration(checked_scores(scores, name), levels)
         cuts[name] = [(float(k), normal.thresholds[k], len(normal)) for k in levels]
     for name, threshold in fixed.items():
         cuts[name].append((float("nan"), float(threshold), 0))
     rows = []
     for sample, scores in samples.items():
-        named = {k: resampling.vector(v, f"{sample}: {k}") for k, v in scores.items()}
+        named = {k: checked_scores(v, f"{sample}: {k}") for k, v in scores.items()}
         sizes = {name: len(column) for name, column in named.items()}
         if len(set(sizes.values())) > 1:
             raise ValueError(

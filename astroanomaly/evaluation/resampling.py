@@ -12,7 +12,6 @@ import numpy as np
 from astropy.table import Column, Table
 from numpy.typing import ArrayLike
 
-from astroanomaly.calibration.levels import checked_scores
 from astroanomaly.evaluation.roc_auc import CELLS, binomial_interval
 from astroanomaly.tables.columns import is_missing
 from astroanomaly.tables.join import bin_masks
@@ -20,12 +19,6 @@ from astroanomaly.tables.join import bin_masks
 # Default number of bins of a property: quartiles, as in figure 16 of
 # Margalef-Bentabol et al. (2020).
 QUARTILES = 4
-
-
-def vector(scores: ArrayLike, name: str) -> np.ndarray:
-    """Return scores as a float64 vector; raise if one is masked or NaN."""
-    masked = np.ma.asarray(scores)
-    return checked_scores(np.ma.filled(masked.astype(np.float64), np.nan), name)
 
 
 def _one_each(values: ArrayLike, name: str, n: int) -> np.ma.MaskedArray:

@@ -225,7 +225,9 @@ def auc_difference(
     labels, scores = _checked(labels, scores)
     columns = [scores, _checked(labels, other_scores)[1]]
     values, draws = bootstrap_areas(labels, columns, n_bootstrap, seed)
-    return AUCDifference(float(values[0] - values[1]), *bootstrap_interval(draws[0] - draws[1]))
+    return AUCDifference(
+        float(values[0] - values[1]), *bootstrap_interval(draws[0] - draws[1])
+    )
 
 
 def roc(labels: ArrayLike, scores: ArrayLike) -> ROC:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import ks_2samp
 
 from astroanomaly.calibration import Calibration
+from astroanomaly.calibration.levels import checked_scores
 from astroanomaly.evaluation import resampling
 from astroanomaly.evaluation.roc_auc import AUC, auc, binomial_interval
 from astroanomaly.tables.markdown import interval
@@ -148,7 +149,7 @@ def two_samples(
 def _one_each_system(
     scores: ArrayLike, groups: ArrayLike | None, name: str, seed: int
 ) -> np.ndarray:
-    scores = resampling.vector(scores, name)
+    scores = checked_scores(scores, name)
     if not len(scores):
         raise ValueError(f"`{name}` must hold at least one score. Received: none.")
     if groups is None:
@@ -218,12 +219,12 @@ def by_property(
     >>> table["n", "median", "n_above"].as_array().tolist()
     [(2, 1.5, 0), (2, 6.0, 0)]
     """
-    scores = resampling.vector(scores, "scores")
+    scores = checked_scores(scores, "scores")
     bins_found, meta = resampling.binned(values, bins, len(scores))
     inside = [scores[part.members] for part in bins_found]
     limit, reference, beside = None, None, [None] * len(inside)
     if reference_scores is not None:
-        reference = resampling.vector(reference_scores, "reference_scores")
+        reference = checked_scores(reference_scores, "reference_scores")
         limit = Calibration(reference, (LEVEL,)).thresholds[LEVEL]
         meta |= {"limit": limit, "reference_quartiles": _quartiles(reference)}
     if reference_values is not None:

@@ -12,6 +12,7 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import ArrayLike
 
+from astroanomaly.calibration.levels import checked_scores
 from astroanomaly.evaluation import resampling
 from astroanomaly.evaluation.roc_auc import binomial_interval
 from astroanomaly.tables.labels import check_labels
@@ -216,7 +217,7 @@ def trend(
     >>> round(found.rho, 3), found.p_value < 0.01, found.method
     (0.976, True, 'permuted')
     """
-    scores = resampling.vector(score_or_flag, "score_or_flag")
+    scores = checked_scores(score_or_flag, "score_or_flag")
     if n_permutations < 1:
         raise ValueError(
             f"`n_permutations` must be at least 1. Received: {n_permutations}."
@@ -331,7 +332,7 @@ def trends(
     draw = {"n_permutations": n_permutations, "seed": seed, "n_bootstrap": n_bootstrap}
     rows = []
     for name, column in named.items():
-        column = resampling.vector(column, name)
+        column = checked_scores(column, name)
         known = {
             key: resampling.property_values(values, key, len(column))
             for key, values in properties.items()
@@ -400,7 +401,7 @@ def drivers(
     >>> drivers(mass + 0.3 * rng.normal(size=400), known)["property"].tolist()
     ['mass', 'size']
     """
-    scores = resampling.vector(scores, "scores")
+    scores = checked_scores(scores, "scores")
     n_given = len(scores)
     named = {
         key: resampling.property_values(values, key, n_given)

@@ -1,7 +1,7 @@
 """Rates of a lens finder at a threshold, the choice of one, and reliability."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -69,17 +69,14 @@ class Metrics:
         Returns
         -------
         dict
-            Plain numbers, which JSON can hold where none is NaN.
+            Plain numbers, which JSON can hold if none is NaN.
         """
-        row = {"threshold": self.threshold}
-        row |= {name: getattr(self, name) for name in _COUNTS}
-        for name in _RATES:
-            found = getattr(self, name)
-            row |= {
-                name: found.value,
-                f"{name}_low": found.low,
-                f"{name}_high": found.high,
-            }
+        row = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Rate):
+                row[name], row[f"{name}_low"], row[f"{name}_high"] = value
+            else:
+                row[name] = value
         return row
 
 
@@ -94,7 +91,7 @@ def checked_pair(
 def checked_sets(
     outputs: Mapping[str, tuple[ArrayLike, ArrayLike | None]],
 ) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
-    """Return probabilities and labels of each set, or refuse them by name."""
+    """Return probabilities and labels of each set; raise if a set is bad."""
     if not outputs:
         raise ValueError("`outputs` must hold at least one set. Received: none.")
     checked = {}
@@ -107,16 +104,15 @@ def checked_sets(
         values = checked_probabilities(pair[0], f"{name}: probabilities")
         if not len(values):
             raise ValueError(f"The set {name!r} must hold objects. Received: none.")
-        truth = None if pair[1] is None else checked_labels(pair[1], f"{name}: labels")
+        truth = pair[1]
         if truth is not None:
-            same_length(truth, values, "probabilities")
-            both_kinds(truth, f"The set {name!r} (labels None for lenses alone)")
+            truth = check_labels(truth, f"{name}: labels", n=len(values), both=True)
         checked[str(name)] = values, truth
     return checked
 
 
 def checked_threshold(threshold: float) -> float:
-    """Return a threshold in [0, 1], or refuse it."""
+    """Return a threshold; raise unless it lies in [0, 1]."""
     if not 0 <= threshold <= 1:
         raise ValueError(
             f"`threshold` must lie between 0 and 1. Received: {threshold}."
@@ -142,8 +138,8 @@ def f1(tp: int, fp: int, fn: int) -> Rate:
     ``F1 = 2 tp / (2 tp + fp + fn) = 2 J / (1 + J)`` with the share
     ``J = tp / (tp + fp + fn)``, of which tp is a binomial count once the number
     of objects that are lenses or flagged is given. F1 rises with J, so the ends
-    of J's interval give those of F1: no resampling, and a width at F1 = 1, where
-    every bootstrap draw would be 1 too.
+    of J's interval give those of F1. No resampling is needed, and the interval has a
+    width at F1 = 1, where every bootstrap draw would be 1.
     """
     return Rate(*(2 * j / (1 + j) for j in rate(tp, tp + fp + fn)))
 
@@ -155,9 +151,9 @@ def purities(
     n_negatives: int,
     lens_fraction: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the purity of the flagged and its interval, NaN where nothing is.
+    """Return the purity of the flagged and its interval, NaN where nothing is flagged.
 
-    With the mixture at hand, Wilson's interval of tp / (tp + fp). At another
+    In the set's own mixture, Wilson's interval of tp / (tp + fp). At another
     `lens_fraction` f the odds of purity are ``f / (1 - f)`` times the ratio of
     recall to false-positive rate, two independent binomial rates; the ratio's
     interval joins Wilson's two (MOVER-R, Donner & Zou 2012, Statistical Methods in
@@ -167,24 +163,19 @@ def purities(
     if lens_fraction is None:
         return rates(tp, tp + fp)
     share = checked_share(lens_fraction, "lens_fraction")
-    ratios = _ratio(rates(tp, n_lenses), rates(fp, n_negatives))
-    # The share of odds x is x / (1 + x), written so that infinity gives 1.
-    with np.errstate(divide="ignore"):
-        values = [1 / (1 + (1 - share) / share / ratio) for ratio in ratios]
-    return tuple(np.where(tp + fp > 0, value, np.nan) for value in values)
-
-
-def _ratio(first: tuple, second: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    (p, low_p, high_p), (q, low_q, high_q) = rates(tp, n_lenses), rates(fp, n_negatives)
     # Both ends of equation 6, the lower one multiplied out by its conjugate, which
-    # takes away the 0 / 0 where the second rate's upper end is twice that rate.
-    (p, low_p, high_p), (q, low_q, high_q) = first, second
+    # removes the 0 / 0 where the second rate's upper end is twice that rate.
     with np.errstate(divide="ignore", invalid="ignore"):
         below_p, above_q = p**2 - (p - low_p) ** 2, q**2 - (high_q - q) ** 2
         low = below_p / (p * q + np.sqrt((p * q) ** 2 - below_p * above_q))
         above_p, below_q = p**2 - (high_p - p) ** 2, q**2 - (q - low_q) ** 2
         high = (p * q + np.sqrt((p * q) ** 2 - above_p * below_q)) / below_q
-        value = p / q
-    return value, np.where(p > 0, low, 0.0), np.where(q > 0, high, np.inf)
+        ratios = p / q, np.where(p > 0, low, 0.0), np.where(q > 0, high, np.inf)
+    # The share of odds x is x / (1 + x), written so that infinity gives 1.
+    with np.errstate(divide="ignore"):
+        values = [1 / (1 + (1 - share) / share / ratio) for ratio in ratios]
+    return tuple(np.where(tp + fp > 0, value, np.nan) for value in values)
 
 
 def difference(first: Rate, second: Rate) -> Rate:
@@ -233,14 +224,30 @@ def metrics_at(
     >>> round(found.recall.value, 3), round(found.recall.low, 3)
     (0.667, 0.208)
     """
-    truth, values = checked_pair(labels, probabilities, "Precision and recall")
-    return counted(truth, values, checked_threshold(threshold))
+    truth, values = checked_pair(labels, probabilities)
+    threshold = checked_threshold(threshold)
+    flagged = values >= threshold
+    n, tp, fp = len(truth), int((flagged & truth).sum()), int((flagged & ~truth).sum())
+    fn, tn = int(truth.sum()) - tp, int((~truth).sum()) - fp
+    return Metrics(
+        threshold=threshold,
+        n=n,
+        tp=tp,
+        fp=fp,
+        tn=tn,
+        fn=fn,
+        precision=rate(tp, tp + fp),
+        recall=rate(tp, tp + fn),
+        f1=f1(tp, fp, fn),
+        false_positive_rate=rate(fp, fp + tn),
+        accuracy=rate(tp + tn, n),
+    )
 
 
 def purity_at(metrics: Metrics, lens_fraction: float) -> Rate:
     """Return the purity where another share of the objects are lenses.
 
-    ``recall * f / (recall * f + false_positive_rate * (1 - f))``: both rates keep,
+    ``recall * f / (recall * f + false_positive_rate * (1 - f))``: both rates stay,
     the mixture changes. The interval joins Wilson's intervals of the two (Donner &
     Zou 2012, MOVER-R).
 
@@ -249,14 +256,14 @@ def purity_at(metrics: Metrics, lens_fraction: float) -> Rate:
     metrics : Metrics
         What `metrics_at` returned.
     lens_fraction : float
-        Share of lenses among all objects searched, between 0 and 1; 0.0005 is what
-        the first search of Euclid's images came to, see the module's docstring.
+        Share of lenses among all objects searched, between 0 and 1; about 0.0005 in
+        the first search of Euclid's images, see the module's docstring.
 
     Returns
     -------
     Rate
-        NaN where nothing is called a lens. With no false positive counted the
-        value is 1 and only `low` is of use.
+        NaN where nothing is called a lens. Without false positives the value is 1 and
+        only `low` is informative.
 
     Raises
     ------
@@ -330,7 +337,7 @@ def purity_completeness(
     >>> curve.purity.round(3).tolist(), curve.completeness.tolist()
     ([0.667, 1.0, 1.0], [1.0, 1.0, 0.5])
     """
-    truth, values = checked_pair(labels, probabilities, "Purity")
+    truth, values = checked_pair(labels, probabilities)
     own = float(truth.mean())
     share = own
     if lens_fraction is not None:
@@ -356,9 +363,9 @@ class Threshold:
     wanted : float
         What was asked for.
     reached : Rate
-        The purity, at `lens_fraction` where one was given, or the false-positive
-        rate, on the validation set. It was chosen there, so fresh objects will on
-        average do slightly worse.
+        The purity, at `lens_fraction` if one was given, or the false-positive rate,
+        on the validation set. The threshold was chosen there, so fresh objects are on
+        average slightly worse.
     lens_fraction : float or None
         The share of lenses for which the purity holds; None for the validation
         set's own.
@@ -385,10 +392,10 @@ def threshold_for(
 ) -> Threshold:
     """Choose the threshold of a wanted purity or false-positive rate.
 
-    Of all thresholds that keep the promise, the lowest, which finds most lenses.
-    Objects of one probability are flagged together or not at all, and the
-    threshold is itself a probability of the validation set: the highest one that
-    flags the same objects.
+    Of all thresholds that reach the goal this is the lowest, which finds most lenses.
+    Objects of one probability are flagged together or not at all, and the threshold
+    is itself a probability of the validation set: the highest that flags the same
+    objects.
 
     Parameters
     ----------
@@ -405,10 +412,9 @@ def threshold_for(
         With `purity`: the share of lenses among the objects to be searched; by
         default that of the validation set, which is seldom the sky's.
     assured : bool
-        Ask that the 95 per cent interval, and not its middle alone, keep the
-        promise: its lower end for purity, its upper end for the rate. With many
-        thresholds to choose from the best of them was also lucky; this guards
-        against it.
+        Require that the 95 per cent interval reaches the goal, not only the value:
+        its lower end for purity, its upper end for the rate. This guards against the
+        luck in choosing the best of many thresholds.
 
     Returns
     -------
@@ -419,7 +425,7 @@ def threshold_for(
     ------
     ValueError
         If neither or both goals are given, a goal or `lens_fraction` is out of
-        range, no threshold reaches the goal (the sentence says what the best one
+        range, no threshold reaches the goal (the message states what the best one
         reaches), or as `metrics_at`.
 
     Examples
@@ -430,30 +436,54 @@ def threshold_for(
     >>> threshold_for(labels, outputs, false_positive_rate=0.1).threshold
     0.8
     """
-    truth, values = checked_pair(labels, probabilities, "A threshold")
-    rule, wanted = _goal(purity, false_positive_rate, lens_fraction)
+    truth, values = checked_pair(labels, probabilities)
+    if (purity is None) == (false_positive_rate is None):
+        raise ValueError(
+            "Give one of `purity` and `false_positive_rate`. "
+            f"Received: {purity} and {false_positive_rate}."
+        )
+    if purity is not None and not 0 < purity <= 1:
+        raise ValueError(f"`purity` must lie in (0, 1]. Received: {purity}.")
+    if purity is None and lens_fraction is not None:
+        raise ValueError(
+            "`lens_fraction` belongs to `purity`; a false-positive rate does not "
+            f"depend on it. Received: {lens_fraction}."
+        )
+    if purity is None and not 0 <= false_positive_rate < 1:
+        raise ValueError(
+            "`false_positive_rate` must lie in [0, 1). "
+            f"Received: {false_positive_rate}."
+        )
     # roc_curve's first threshold is above every probability: it flags nothing.
     shares = roc_curve(truth, values, drop_intermediate=False)
     n = int(truth.sum()), int((~truth).sum())
-    # sklearn gives shares; times the class size they are whole counts again.
+    # sklearn returns shares; times the class size they are whole counts again.
     tp, fp = np.rint(shares[1][1:] * n[0]), np.rint(shares[0][1:] * n[1])
     cuts = shares[2][1:]
-    if rule == "purity":
+    if purity is not None:
+        rule, wanted = "purity", float(purity)
         reached = np.array(purities(tp, n[0], fp, n[1], lens_fraction))
-        kept = reached[1 if assured else 0] >= wanted
-        best = float(np.max(reached[1 if assured else 0]))
+        decisive = reached[1 if assured else 0]
+        kept, best = decisive >= wanted, float(np.max(decisive))
+        best_is, end = "highest purity", "lower"
     else:
+        rule, wanted = "false_positive_rate", float(false_positive_rate)
         reached = np.array(rates(fp, n[1]))
-        kept = reached[2 if assured else 0] <= wanted
-        best = float(np.min(reached[2 if assured else 0]))
+        decisive = reached[2 if assured else 0]
+        kept, best = decisive <= wanted, float(np.min(decisive))
+        best_is, end = "lowest rate that flags any", "upper"
     if not kept.any():
-        raise ValueError(_out_of_reach(rule, wanted, best, assured, len(truth)))
+        by = f" by the {end} end of its interval" if assured else ""
+        raise ValueError(
+            f"No threshold keeps the wanted `{rule}` on these {len(truth)} objects: "
+            f"the {best_is}{by} is {best:.4g}. Received: {wanted:g}. Ask for less, or "
+            "validate on more objects."
+        )
     k = int(np.flatnonzero(kept)[-1])
     cut = float(cuts[k])
     found = Rate(*map(float, reached[:, k]))
-    return Threshold(
-        cut, rule, wanted, found, lens_fraction, counted(truth, values, cut)
-    )
+    metrics = metrics_at(truth, values, cut)
+    return Threshold(cut, rule, wanted, found, lens_fraction, metrics)
 
 
 def reliability(
@@ -473,8 +503,8 @@ def reliability(
     n_bins : int
         Number of bins, at least 2.
     spacing : {"uniform", "quantile"}
-        Bins of one width over [0, 1], or of about one number of objects: the better
-        choice where nearly all outputs are close to 0 or 1.
+        Bins of equal width over [0, 1], or of equal numbers of objects, which is better
+        where nearly all outputs are close to 0 or 1.
 
     Returns
     -------
@@ -500,7 +530,7 @@ def reliability(
     >>> round(table.meta["expected_calibration_error"], 4)
     0.0833
     """
-    truth, values = checked_pair(labels, probabilities, "Reliability")
+    truth, values = checked_pair(labels, probabilities)
     if int(n_bins) != n_bins or n_bins < 2:
         raise ValueError(
             f"`n_bins` must be an integer of 2 or more. Received: {n_bins}."
