@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
-from astroanomaly.evaluation.set_distance import compare
+from astroanomaly.evaluation.generated import compare
 
 
 def normal(seed, n_real, n_generated, shift, repeats=99):

@@ -72,7 +72,7 @@ def test_named_lenses_without_bands_or_publication():
 @pytest.mark.parametrize(
     ("names", "outputs", "options", "message"),
     [
-        (["a", "A "], [0.1, 0.2], {}, r"each lens once. Received: \['A ', 'a'\] again"),
+        (["a", "A "], [0.1, 0.2], {}, r"each lens once. Received: \['A', 'a'\] again"),
         (["a", "b"], [0.1], {}, r"`names` must hold one name.*shape \(2,\) for 1"),
         (["a"], [0.1], {"bands": ["I", "J"]}, "bands of each of the 1 lenses"),
         (["a"], [0.1], {"bands": "I"}, "Received: 'I'"),

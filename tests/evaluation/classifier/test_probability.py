@@ -137,9 +137,9 @@ def test_a_finder_worse_than_chance_is_named():
 @pytest.mark.parametrize(
     ("labels", "outputs", "message"),
     [
-        ([1, 0], [1.0], "Received: 2 labels, 1 outputs"),
-        ([1, 1], [1.0, 2.0], "Calibration needs lenses and non-lenses in `labels`"),
-        ([1, 3], [1.0, 2.0], r"Received: \[3\]"),
+        ([1, 0], [1.0], r"`labels` must have shape \(1,\).* Received: shape \(2,\)"),
+        ([1, 1], [1.0, 2.0], "`labels` must hold both classes.* Received: 2 true, 0"),
+        ([1, 3], [1.0, 2.0], "`labels` must hold true and false .* Received: '3'"),
         ([1, 0], [np.nan, 2.0], "`outputs` must not be NaN"),
         ([1, 0], [np.inf, 2.0], "`outputs` must be finite logits. Received: 1 inf"),
         ([1, 0], [2.0, 2.0], "`outputs` must differ.*Received: 2 times 2"),
@@ -158,7 +158,7 @@ def test_what_is_not_a_calibration_is_refused():
     new = ProbabilityCalibration(on="probability")
     assert "not fitted" in repr(new)
     for ask in (lambda: new.apply([0.5]), new.to_dict):
-        with pytest.raises(ValueError, match="has learned nothing yet: call `fit`"):
+        with pytest.raises(ValueError, match="not fitted: call `fit`"):
             ask()
     with pytest.raises(ValueError, match="`outputs` must lie between 0 and 1"):
         new.fit([0, 1], [0.2, 1.2])
