@@ -49,7 +49,7 @@ def _inner():
     [(lambda *_: {}, "<lambda>"), (_inner(), "<locals>"), (partial(_inner()), "local")],
 )
 def test_methods_that_cannot_be_imported_are_refused(tmp_path, method, name):
-    message = f"`n_processes` is above 1, .* give `n_processes=1` .* a, .*{name}"
+    message = f"`methods` must .* `n_processes` is above 1, .* Received: a, .*{name}"
     with pytest.raises(ValueError, match=message):
         contamination_study(
             {"a": method}, *sets(), (0, 0.1), out=tmp_path / "out", n_processes=2

@@ -1,3 +1,5 @@
+"""Counts, rates, thresholds and reliability of a lens finder."""
+
 import numpy as np
 import pytest
 from scipy.stats import binom
@@ -246,3 +248,51 @@ def test_a_threshold_is_a_probability():
     for threshold in (-0.1, 1.1, np.nan):
         with pytest.raises(ValueError, match="`threshold` must lie between 0 and 1"):
             c.metrics_at(LABELS, OUTPUTS, threshold)
+
+
+# --- reliability ---------------------------------------------------------------
+
+
+def test_reliability_by_hand():
+    outputs = [0.1, 0.3, 0.3, 0.5, 0.9, 1.0]
+    labels = [0, 1, 0, 1, 1, 1]
+    table = c.reliability(labels, outputs, n_bins=2)
+    # 0.5 opens the second bin, 1 closes it.
+    assert table["n", "n_lenses"].as_array().tolist() == [(3, 1), (3, 3)]
+    np.testing.assert_allclose(table["mean_probability"], [0.7 / 3, 0.8])
+    np.testing.assert_allclose(table["lens_fraction"], [1 / 3, 1])
+    error = (abs(1 - 0.7) + abs(3 - 2.4)) / 6
+    assert table.meta["expected_calibration_error"] == pytest.approx(error)
+    brier = np.mean((np.array(outputs) - labels) ** 2)
+    assert table.meta["brier_score"] == pytest.approx(brier)
+    assert (table["low"] <= table["lens_fraction"]).all()
+    assert table["high"][1] == 1
+    # A bin without objects has no row.
+    assert len(c.reliability(labels, outputs, n_bins=10)) == 4
+
+
+def test_bins_of_equal_number_and_ties():
+    labels, outputs = drawn(200, 8)
+    table = c.reliability(labels, outputs, n_bins=5, spacing="quantile")
+    assert table["n"].tolist() == [40] * 5
+    assert table["start"][0] == outputs.min()
+    tied = c.reliability([0, 1, 1], [0.4] * 3, spacing="quantile")
+    assert tied["start", "stop", "n"].as_array().tolist() == [(0.4, 0.4, 3)]
+
+
+def test_error_by_chance_is_that_of_right_probabilities():
+    outputs = np.random.default_rng(9).random(500)
+    errors = []
+    for seed in range(200):
+        labels = np.random.default_rng(100 + seed).random(500) < outputs
+        meta = c.reliability(labels, outputs).meta
+        errors.append(meta["expected_calibration_error"])
+    assert np.mean(errors) == pytest.approx(meta["error_by_chance"], rel=0.05)
+
+
+def test_reliability_refuses_odd_bins():
+    for n_bins in (1, 2.5):
+        with pytest.raises(ValueError, match="`n_bins` must be an integer of 2 or"):
+            c.reliability([0, 1], [0.1, 0.2], n_bins)
+    with pytest.raises(ValueError, match="`spacing` must be uniform or quantile"):
+        c.reliability([0, 1], [0.1, 0.2], spacing="log")
