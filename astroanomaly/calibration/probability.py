@@ -287,8 +287,8 @@ class ProbabilityCalibration:
     def _require_fit(self) -> None:
         if not hasattr(self, "n_"):
             raise ValueError(
-                "This calibration is not fitted: call `fit` with labels and outputs of a "
-                "validation set first."
+                "This calibration is not fitted: call `fit` with labels and outputs of "
+                "a validation set first."
             )
 
     def _logits(self, outputs: ArrayLike) -> np.ndarray:

@@ -76,6 +76,7 @@ def summary_statistics(images: ArrayLike) -> dict[str, np.ndarray]:
     side, width = min(ny, nx), min(ny, nx) // 8
     border = np.ones((ny, nx), bool)
     border[width:-width, width:-width] = False
+    # The median is not moved by light of the object that reaches the border.
     sky = np.median(images[:, border], axis=1)
     noise = mad_std(images[:, border], axis=1)
     radius = np.hypot(*(np.indices((ny, nx)).T - np.array([ny - 1, nx - 1]) / 2).T)
@@ -87,6 +88,7 @@ def summary_statistics(images: ArrayLike) -> dict[str, np.ndarray]:
     sure = total > _SIGNIFICANT * noise * np.sqrt((outer**2).sum())
     total = np.where(sure, total, np.nan)
     order = np.argsort(radius, kind="stable")
+    # The curve of growth, pixel by pixel outward.
     order = order[outer[order] > 0]
     growth = np.cumsum(above[:, order] * outer[order, None], axis=1)
     reached = (growth >= total[:, None] / 2).argmax(axis=1)
@@ -136,11 +138,14 @@ def power_spectrum(images: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     images = _checked(images, "images")
     n, ny, nx, n_bands = images.shape
     side = min(ny, nx)
+    # Wavenumber of each mode in cycles per pixel.
     k = np.hypot(np.fft.fftfreq(ny)[:, None], np.fft.fftfreq(nx))
     rings = np.arange(1, side // 2 + 1)
+    # Rings one cycle a side wide; the corners beyond Nyquist belong to none.
     belongs = np.rint(k * side).ravel() == rings[:, None]
     mean = belongs / belongs.sum(axis=1, keepdims=True)
     power = np.empty((n, len(rings), n_bands))
+    # One image at a time: transforms of all need several times their memory.
     for row, image in zip(power, images, strict=True):
         modes = np.fft.fft2(image - image.mean(axis=(0, 1)), axes=(0, 1))
         row[:] = mean @ np.abs(modes.reshape(ny * nx, n_bands)) ** 2 / (ny * nx)
@@ -181,7 +186,9 @@ def pixel_histogram(images: ArrayLike, edges: ArrayLike) -> np.ndarray:
         )
     n, n_bands, n_bins = len(images), images.shape[3], len(edges) - 1
     bins = np.searchsorted(edges, images, side="right") - 1
+    # As numpy.histogram: the last bin holds its upper edge.
     bins[images == edges[-1]] = n_bins - 1
+    # One bincount for all images, bands and bins, in place of a loop over images.
     row = np.arange(n)[:, None, None, None] * n_bands + np.arange(n_bands)
     inside = (bins >= 0) & (bins < n_bins)
     cells = (row * n_bins + bins)[inside]
@@ -275,6 +282,7 @@ def sample_distance(
             f"Received: {len(real)} and {len(generated)}."
         )
     n_real, rows = len(real), []
+    # Cutouts checks the names of the bands and supplies default ones.
     names = Cutouts(real[:1], bands=bands).bands
     both = np.concatenate([real, generated])
     for k, name in enumerate(names):
@@ -365,10 +373,12 @@ def compare(
     the rest; interval and p-value are NaN where `n_bootstrap` is 0, everything where
     `between` is None or a set has fewer than 20 members.
     """
+    # Without a unit, or too few images: no distance.
     if between is None or min(len(real), len(generated)) < FEWEST:
         return SetDistance(*[np.nan] * 5)
     rng = np.random.default_rng(seed)
     distance = between(real, generated)
+    # The second half as large as the generated set, as far as there are images.
     half = len(real) // 2
     ends = half, half + min(half, len(generated))
     splits = (np.split(rng.permutation(real), ends)[:2] for _ in range(n_splits))

@@ -25,6 +25,7 @@ from astroanomaly.tables.markdown import interval, markdown
 
 __all__ = ["detection_rates", "false_positive_check", "rates_markdown"]
 
+# Types of the columns, which a table has even without a row.
 _TYPES = {
     "sample": str,
     "score": str,
@@ -37,6 +38,7 @@ _TYPES = {
     "low": float,
     "high": float,
 }
+# With systems: the interval that draws them whole.
 _CLUSTERED = {
     "n_groups": int,
     "low_clustered": float,
@@ -108,6 +110,7 @@ def detection_rates(
     [(85.0, 3, 0.75), (90.0, 2, 0.5)]
     """
     fixed = fixed or {}
+    # A level given twice would repeat every row.
     levels = list(dict.fromkeys(checked_level(level) for level in levels))
     present = {name for scores in samples.values() for name in scores}
     known = {*calibration_scores, *fixed}
@@ -126,6 +129,7 @@ def detection_rates(
     for name, scores in calibration_scores.items():
         normal = Calibration(checked_scores(scores, name), levels)
         cuts[name] = [(float(k), normal.thresholds[k], len(normal)) for k in levels]
+    # Fixed thresholds come after the levels of a score that has both.
     for name, threshold in fixed.items():
         cuts[name].append((float("nan"), float(threshold), 0))
     rows = []
@@ -137,9 +141,11 @@ def detection_rates(
                 f"All scores of the sample {sample!r} must have one length. "
                 f"Received: {sizes}."
             )
+        # (score, level, threshold, calibration objects) of each row of this sample.
         own = [(name, *cut) for name in named for cut in cuts[name]]
         if not own:
             continue
+        # Strictly above, as in `Calibration.is_anomaly`.
         flagged = np.stack([(named[name] > cut) * 1.0 for name, _, cut, _ in own], 1)
         n, ends = len(flagged), [()] * len(own)
         if groups is not None:
@@ -183,6 +189,7 @@ def rates_markdown(table: Table, clustered: bool | None = None) -> str:
     >>> print(rates_markdown(table).splitlines()[2])
     | a | peak | 2 | 50 (9 to 91), 1/2 |
     """
+    # Wilson's intervals are too narrow where objects share systems.
     if clustered is None:
         clustered = "low_clustered" in table.colnames
     ends = ("low_clustered", "high_clustered") if clustered else ("low", "high")
@@ -264,9 +271,12 @@ def false_positive_check(rates: Table, sample: str = "isolated") -> Table:
     rows = []
     for row in rates[wanted]:
         n, k, level = int(row["n"]), int(row["n_flagged"]), float(row["level"])
+        # A float share would move the order statistic r by one.
         share = exact_fraction(level)
         promised = float(1 - share)
+        # Clopper & Pearson's covers at least 95 per cent, at any rate.
         low, high = binomtest(k, n).proportion_ci(method="exact")
+        # Rao & Scott (1992): counts over the design effect act as independent ones.
         effect = row["design_effect"] if "design_effect" in row.colnames else 1.0
         effect = 1.0 if np.isnan(effect) else float(effect)
         fresh, normal = (max(1, round(c / effect)) for c in (n, row["n_calibration"]))
@@ -281,6 +291,7 @@ def false_positive_check(rates: Table, sample: str = "isolated") -> Table:
             | {"p_value": float(min(1.0, 2 * min(law.cdf(seen), law.sf(seen - 1))))}
         )
     table = Table(rows=rows)
+    # Scores and levels of one sample are dependent; Holm's adjustment allows for it.
     table["p_adjusted"] = resampling.holm(table["p_value"])
     table["as_promised"] = table["p_adjusted"] >= 0.05
     broken = table[~table["as_promised"]]

@@ -16,8 +16,7 @@ from astroanomaly.evaluation.roc_auc import CELLS, binomial_interval
 from astroanomaly.tables.columns import is_missing
 from astroanomaly.tables.join import bin_masks
 
-# Default number of bins of a property: quartiles, as in figure 16 of
-# Margalef-Bentabol et al. (2020).
+# Default number of bins of a property: few, so that each holds enough objects.
 QUARTILES = 4
 
 
@@ -72,6 +71,7 @@ def system_codes(groups: ArrayLike | None, n: int, name: str = "groups") -> np.n
             f"Received: {lost} of {n} objects without one."
         )
     data = np.ma.getdata(column)
+    # numpy cannot sort a mixture of words and numbers.
     data = data.astype(str) if data.dtype.kind == "O" else data
     return np.unique(data, return_inverse=True)[1]
 
@@ -88,6 +88,7 @@ def draws(codes: np.ndarray, n_repeats: int, seed: int) -> Iterator[np.ndarray]:
     The arrays have shape (repeats, n) and together hold `n_repeats` repeats; each is
     small enough for the memory.
     """
+    # Codes of a part of the objects have gaps, which would be drawn as empty systems.
     codes = np.unique(codes, return_inverse=True)[1]
     n = int(codes.max()) + 1
     rng, chunk = np.random.default_rng(seed), max(1, CELLS // len(codes))
@@ -118,6 +119,7 @@ def clustered_rates(
     k = flagged.shape[1]
     sizes = np.bincount(codes)
     sizes = sizes[sizes > 0]
+    # One system has no spread between systems.
     if len(sizes) < 2:
         return ClusteredRates(*np.full((3, k), np.nan))
     n, n_sys, rate = len(flagged), len(sizes), flagged.mean(axis=0)
@@ -133,7 +135,9 @@ def clustered_rates(
     sums = np.zeros((int(codes.max()) + 1, k))
     np.add.at(sums, codes, flagged - rate)
     variance = n_sys / (n_sys - 1) * (sums**2).sum(axis=0) / n**2
+    # Where all members agree: the size of a system, if all are of one size.
     largest = float((sizes**2).sum() / n)
+    # Flat columns keep this largest value.
     effect = np.full(k, largest)
     np.divide(variance * n, rate * (1 - rate), out=effect, where=~flat)
     return ClusteredRates(low, high, np.clip(effect, 1.0, largest))
@@ -149,6 +153,7 @@ def rank_correlations(columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
     total = weights.sum(axis=1)
     ranks = np.empty((len(weights), *columns.shape))
     for k, column in enumerate(columns):
+        # Mid-ranks of the drawn objects: numbers drawn below and up to each value.
         order = np.argsort(column, kind="stable")
         below = np.zeros((len(weights), len(column) + 1))
         np.cumsum(weights[:, order], axis=1, out=below[:, 1:])
@@ -165,6 +170,7 @@ def percentile_interval(values: np.ndarray) -> np.ndarray:
     """Return the 2.5 and 97.5 per cent quantiles over the first axis, NaN left out."""
     flat = values.reshape(len(values), -1)
     ends = np.full((2, flat.shape[1]), np.nan)
+    # np.nanpercentile warns about columns that are all NaN.
     for k, column in enumerate(flat.T):
         known = column[~np.isnan(column)]
         if len(known):
@@ -180,6 +186,7 @@ def holm(p_values: ArrayLike) -> np.ndarray:
     probability at most alpha, whatever the dependence.
     """
     p_values = np.asarray(p_values, dtype=np.float64)
+    # scipy adjusts for false discovery rates only, a weaker promise than Holm's.
     adjusted = np.full(p_values.shape, np.nan)
     order = np.argsort(p_values)[: int((~np.isnan(p_values)).sum())]
     factors = np.arange(len(order), 0, -1)
@@ -196,6 +203,7 @@ def quantile_edges(values: ArrayLike, n: int) -> np.ndarray:
             "Quantile bins need at least one bin and one finite value. "
             f"Received: `n` {n} and {len(finite)} finite values."
         )
+    # Quantiles of many equal values coincide.
     edges = np.unique(np.quantile(finite, np.linspace(0, 1, n + 1)))
     if len(edges) < 2:
         raise ValueError(
@@ -227,6 +235,7 @@ def binned(
     missing, numeric = is_missing(column), column.dtype.kind in "iuf"
     if missing.all():
         raise ValueError(f"`{name}` must not all be missing. Received: {n} missing.")
+    # Words have no order to make quantiles from.
     if numeric and np.ndim(bins) == 0:
         bins = quantile_edges(column, QUARTILES if bins is None else bins)
     masks = bin_masks(Column(column, name=name), bins, ~missing)
@@ -236,6 +245,7 @@ def binned(
         pairs = np.stack([np.asarray(bins, float)[:-1], np.asarray(bins, float)[1:]], 1)
     found = []
     for (key, members), (low, high) in zip(masks.items(), pairs, strict=True):
+        # Words have no median, and neither has an empty bin.
         known = numeric and members.any()
         value = float(np.median(np.ma.getdata(column)[members])) if known else np.nan
         found.append(Bin(key, float(low), float(high), value, members))

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_curve
 from astroanomaly.calibration.levels import checked_scores
 from astroanomaly.tables.labels import check_labels
 
-# Cells of one array of bootstrap weights: 16 MB, which stays near the cache.
+# Cells of one array of bootstrap weights: 16 MB, small on any machine.
 CELLS = 2_000_000
 
 
@@ -106,11 +106,14 @@ def bootstrap_areas(
     rng = np.random.default_rng(seed)
     chunk = max(1, CELLS // len(labels))
     draws = np.empty((len(columns), n_bootstrap))
+    # Other chunks draw other numbers: their size depends on the number of objects only,
+    # so that a seed gives identical results.
     for start in range(0, n_bootstrap, chunk):
         stop = min(start + chunk, n_bootstrap)
         weights = [bootstrap_weights(rng, size, stop - start) for size in n]
         for row, rank in zip(draws, ranks, strict=True):
             row[start:stop] = rank.area(*weights)
+    # Weights of one for each object give the area of the sample itself.
     once = [np.ones((1, size)) for size in n]
     return np.array([rank.area(*once)[0] for rank in ranks]), draws
 
@@ -119,6 +122,7 @@ def bootstrap_interval(draws: np.ndarray) -> tuple[float, float]:
     """Return the 2.5 and 97.5 per cent quantiles of draws; NaN if there are none."""
     if not draws.size:
         return float("nan"), float("nan")
+    # The percentile bootstrap, two-sided 95 per cent.
     low, high = np.percentile(draws, (2.5, 97.5))
     return float(low), float(high)
 
@@ -132,6 +136,7 @@ def aucs(
     """Return the AUC of several scores of the same objects; see `auc`."""
     pairs = {name: _checked(labels, column) for name, column in scores.items()}
     labels = next(iter(pairs.values()))[0]
+    # All scores share the draws, so that their areas can be compared.
     columns = [column for _, column in pairs.values()]
     values, draws = bootstrap_areas(labels, columns, n_bootstrap, seed)
     n = int((~labels).sum()), int(labels.sum())
@@ -298,6 +303,8 @@ def binomial_interval(
             "`k` must lie between 0 and `n`. "
             f"Received: k {k.ravel()[:5].tolist()}, n {n.ravel()[:5].tolist()}."
         )
+    # astropy refuses n = 0; these ends become NaN below.
     ends = binom_conf_interval(k, np.maximum(n, 1), confidence, interval="wilson")
+    # Rounding may leave an end at -1e-18.
     low, high = np.where(n > 0, np.clip(ends, 0, 1), np.nan)
     return (float(low), float(high)) if k.ndim == 0 else (low, high)

@@ -25,13 +25,16 @@ from astroanomaly.utils.files import atomic_path
 
 __all__ = ["Evaluation", "evaluate"]
 
+# The score that ranks a table and is compared with the baselines.
 _RANKING = "anomaly_score"
+# Columns that a table of scores marks as baselines.
 _PREFIX = "baseline_"
 # Types of the columns, which a table of rates has even without a row.
 _RATES = {
     **{"bin": str, "level": float, "population": str, "k": int, "n": int},
     **{"rate": float, "low": float, "high": float},
 }
+# The table calls the area auc, where the tuple calls it value.
 _AUC_NAMES = ("score", "kind", "auc", *AUC._fields[1:])
 
 
@@ -102,6 +105,7 @@ class Evaluation:
         folder = Path(folder)
         tables = {"auc.ecsv": self.auc, "rates.ecsv": self.rates, "by.ecsv": self.by}
         for name, table in tables.items():
+            # An older evaluation in the folder may have had bins.
             if table is None:
                 (folder / name).unlink(missing_ok=True)
                 continue
@@ -128,6 +132,7 @@ class Evaluation:
         if len(self.rates):
             shown = self.rates["bin", "level", "population", "k", "n"]
             shown.rename_columns(["k", "n"], ["flagged", "of"])
+            # 90, but 99.9.
             shown["level"].meta["format"] = "g"
             shown["per cent (interval)"] = _spans(self.rates, "rate", 100, ".3g")
             page += ["## Objects above the thresholds", markdown(shown)]
@@ -209,8 +214,21 @@ def evaluate(
     scores, kinds = _score_columns(rows, baselines, notes)
     draw = {"n_bootstrap": n_bootstrap, "seed": seed}
     areas = aucs(truth, scores, **draw)
-    members = {} if by is None else _members(rows, labels, truth, by, bins, notes)
+    members = {}
+    if by is not None:
+        source = labels if by in labels.colnames else rows
+        if by not in source.colnames:
+            present = dict.fromkeys([*labels.colnames, *rows.colnames])
+            raise ValueError(
+                "`by` must be a column of the labels or of the scores. Received: "
+                f"{by!r}; columns are {', '.join(present)}."
+            )
+        members = bin_masks(source[by], bins, truth)
+        outside = truth & ~np.any(list(members.values()), axis=0)
+        if outside.any():
+            notes.append(f"{outside.sum()} anomalous objects are in no bin of {by}.")
     best_first = sorted(areas, key=lambda name: -areas[name].value)
+    # Reversed, so that the best of each kind is written last and stays.
     best = {kinds[name]: name for name in reversed(best_first)}
     ranking = _RANKING if _RANKING in scores else best["detector"]
     baseline, difference = best.get("baseline"), None
@@ -221,9 +239,12 @@ def evaluate(
     if by is not None:
         by_rows = []
         for name, mask in members.items():
+            # All normal objects in every bin: a bin of a property that only anomalous
+            # objects have, such as a flux ratio, would hold none.
             used, n = ~truth | mask, int((truth & mask).sum())
             inside = {score: column[used] for score, column in scores.items()}
             found = aucs(truth[used], inside, **draw) if n else {}
+            # A bin without anomalous objects keeps its row.
             nothing = AUC(*[float("nan")] * 3, int((~truth).sum()), n)
             by_rows += [(name, s, kinds[s], *found.get(s, nothing)) for s in scores]
         by_table = Table(rows=by_rows, names=("bin", *_AUC_NAMES))
@@ -259,6 +280,7 @@ def _score_columns(
     scores, empty = {}, []
     for name, column in columns.items():
         values = np.ma.filled(np.ma.asarray(column, dtype=np.float64), np.nan)
+        # A score that was not computed is NaN throughout; a few NaN are an error.
         if np.isnan(values).all():
             empty.append(name)
             continue
@@ -278,29 +300,6 @@ def _score_columns(
     return scores, {name: kinds.get(name, "baseline") for name in scores}
 
 
-def _members(
-    rows: Table,
-    labels: Table,
-    truth: np.ndarray,
-    by: str,
-    bins: Sequence | None,
-    notes: list[str],
-) -> dict[str, np.ndarray]:
-    """Return the members of each bin of the column `by`."""
-    source = labels if by in labels.colnames else rows
-    if by not in source.colnames:
-        present = dict.fromkeys([*labels.colnames, *rows.colnames])
-        raise ValueError(
-            f"`by` must be a column of the labels or of the scores. Received: {by!r}; "
-            f"columns are {', '.join(present)}."
-        )
-    masks = bin_masks(source[by], bins, truth)
-    outside = truth & ~np.any(list(masks.values()), axis=0)
-    if outside.any():
-        notes.append(f"{outside.sum()} anomalous objects are in no bin of {by}.")
-    return masks
-
-
 def _rates(rows: Table, truth: np.ndarray, bins: dict[str, np.ndarray]) -> Table:
     """Return the objects above the threshold of each level, by bin and population."""
     out = []
@@ -310,6 +309,7 @@ def _rates(rows: Table, truth: np.ndarray, bins: dict[str, np.ndarray]) -> Table
             for population, kind in (("normal", ~truth), ("anomalous", truth)):
                 n = int((kind & members).sum())
                 k = int((flagged & kind & members).sum())
+                # No row without objects: most bins hold no normal one.
                 if n:
                     counts = (float(level), population, k, n, k / n)
                     out.append((name, *counts, *binomial_interval(k, n)))

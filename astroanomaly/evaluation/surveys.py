@@ -20,7 +20,8 @@ from astroanomaly.tables.markdown import interval
 
 __all__ = ["TwoSamples", "by_property", "two_samples"]
 
-# The percentile of the reference above which an object counts as strange: the paper's.
+# Percentile of the reference above which an object counts as strange, the highest of
+# the paper's three.
 LEVEL = 95
 # p-value from which on no difference is claimed.
 _ALPHA = 0.05
@@ -116,6 +117,7 @@ def two_samples(
     """
     old = _one_each_system(reference, reference_groups, "reference", seed)
     new = _one_each_system(other, other_groups, "other", seed)
+    # The conformal order statistic, as a detector's threshold.
     limit = Calibration(old, (LEVEL,)).thresholds[LEVEL]
     # scipy's exact p-value falls back with a RuntimeWarning for large samples.
     test = ks_2samp(old, new, method="asymp")
@@ -123,6 +125,7 @@ def two_samples(
     k = int((new > limit).sum())
     if test.pvalue >= _ALPHA:
         verdict = "No difference of the scores is seen"
+    # 0.5: neither sample above the other.
     elif area.low > 0.5:
         verdict = "The other scores are higher"
     elif area.high < 0.5:
@@ -154,6 +157,8 @@ def _one_each_system(
         raise ValueError(f"`{name}` must hold at least one score. Received: none.")
     if groups is None:
         return scores
+    # The p-value assumes independent objects; a mean over a system would change the
+    # distribution that is compared.
     codes = resampling.system_codes(groups, len(scores), f"{name}_groups")
     return scores[resampling.one_per_system(codes, seed)]
 
@@ -249,6 +254,7 @@ def by_property(
             row["n_reference"] = len(there)
             names = "q25_reference", "median_reference", "q75_reference"
             row |= zip(names, _quartiles(there), strict=True)
+            # An empty sample has no area.
             area = (float("nan"),) * 3
             if n and len(there):
                 area = _area(there, here, n_bootstrap, seed)[:3]
@@ -258,6 +264,7 @@ def by_property(
 
 
 def _area(old: np.ndarray, new: np.ndarray, n_bootstrap: int, seed: int) -> AUC:
+    # The other sample takes the place of the anomalous objects.
     is_new = np.arange(len(old) + len(new)) >= len(old)
     return auc(is_new, np.concatenate([old, new]), n_bootstrap, seed)
 
@@ -272,6 +279,7 @@ def _reference_bins(
     reference: np.ndarray, values: ArrayLike, bins: list[resampling.Bin]
 ) -> tuple[list[np.ndarray], dict[str, int]]:
     """Return the reference's scores in the same bins, and how many are in none."""
+    # Bins of words have no edges.
     words = np.isnan(bins[0].low_edge)
     edges = [part.low_edge for part in bins] + [bins[-1].high_edge]
     # All words of the reference, not the bins': it may lack some of them.
@@ -281,6 +289,7 @@ def _reference_bins(
     members = {part.name: part.members for part in own}
     nothing = np.zeros(len(reference), bool)
     masks = [members.get(part.name, nothing) for part in bins]
+    # Words of the reference that make no bin are outside too.
     n_missing = counts["n_missing"]
     lost = len(reference) - int(np.any(masks, axis=0).sum()) - n_missing
     meta = {"n_missing_reference": n_missing, "n_outside_reference": lost}

@@ -134,6 +134,7 @@ def binned_rates(
     ([(2, 1), (2, 2)], 1)
     """
     flagged = check_labels(flagged, "flagged", both=False).astype(float)
+    # A number of bins means nothing for words: all categories.
     if np.ma.asarray(values).dtype.kind not in "iuf" and np.ndim(bins) == 0:
         bins = None
     found, counts = resampling.binned(values, bins, len(flagged))
@@ -227,8 +228,10 @@ def trend(
     known = ~np.isnan(values)
     n_missing = int((~known).sum())
     scores, values = scores[known], values[known]
+    # Numbered again, as systems without the property are gone.
     codes = np.unique(codes[known], return_inverse=True)[1]
     counts = len(scores), n_missing, len(np.unique(codes))
+    # Two systems have one permutation besides the identity: nothing can be tested.
     if counts[2] < 3 or np.ptp(scores) == 0 or np.ptp(values) == 0:
         return Trend(*[float("nan")] * 4, *counts, "none")
     pair = np.stack([scores, values])
@@ -245,6 +248,7 @@ def trend(
 def _centered_ranks(values: np.ndarray) -> np.ndarray:
     ordered = np.sort(values)
     left, right = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    # The middle of the ranks of tied values, less the mean rank.
     return (left + right - len(values)) / 2
 
 
@@ -254,6 +258,7 @@ def _rank_test(
     """Return the p-value of no association, and how it was found."""
     ranks = _centered_ranks(scores)
     first = np.unique(codes, return_index=True)[1]
+    # Exchangeability holds between systems, never inside one.
     rng = np.random.default_rng(seed)
     if (values == values[first][codes]).all():
         # Ranks among systems: those among objects would depend on the systems' sizes.
@@ -328,6 +333,7 @@ def trends(
             f"`n_permutations` must be at least {_PER_PROPERTY} for each property. "
             f"Received: {n_permutations} for {len(properties)} properties."
         )
+    # One score without a name.
     named = scores if isinstance(scores, Mapping) else {"score": scores}
     draw = {"n_permutations": n_permutations, "seed": seed, "n_bootstrap": n_bootstrap}
     rows = []
@@ -338,6 +344,7 @@ def trends(
             for key, values in properties.items()
         }
         found = {key: trend(column, v, groups, **draw) for key, v in known.items()}
+        # Over the properties of one score: each score is a study of its own.
         adjusted = resampling.holm([one.p_value for one in found.values()])
         for (key, one), p in zip(found.items(), adjusted, strict=True):
             head = {"score": name, "property": key, **vars(one)}
@@ -411,6 +418,7 @@ def drivers(
     known = ~np.isnan(columns).any(axis=0)
     columns = columns[:, known]
     n = columns.shape[1]
+    # Fewer objects leave no residual to estimate an error from.
     if n < len(columns) + 1:
         raise ValueError(
             f"{len(named)} `properties` need at least {len(columns) + 1} objects that "
@@ -426,6 +434,7 @@ def drivers(
     codes = resampling.system_codes(groups, n_given)[known]
     full = resampling.rank_correlations(columns, np.ones((1, n)))
     inside = full[0, 1:, 1:]
+    # Ranks of two properties may coincide where their values do not.
     if np.linalg.matrix_rank(inside) < len(named):
         raise ValueError(
             "`properties` must not follow from each other. Received: "
@@ -448,6 +457,7 @@ def drivers(
     table["rho_low"], table["rho_high"] = ends[:, 1]
     # The variance inflation factors are the diagonal of the inverse correlations.
     table["vif"] = np.diag(np.linalg.inv(inside))
+    # The strongest effect first, whatever its sign.
     table = table[np.argsort(-np.abs(slope), kind="stable")]
     table.meta |= {"n": n, "n_missing": n_given - n}
     table.meta["n_groups"] = len(np.unique(codes))
@@ -457,5 +467,6 @@ def drivers(
 
 def _slopes(correlations: np.ndarray) -> np.ndarray:
     """Return standardized coefficients, for each correlation matrix, score first."""
+    # A draw may be singular where the sample is not, hence the pseudo-inverse.
     inverse = np.linalg.pinv(correlations[:, 1:, 1:], hermitian=True)
     return (inverse @ correlations[:, 1:, :1])[:, :, 0]

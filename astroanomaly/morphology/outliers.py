@@ -90,15 +90,19 @@ class KMeansOutliers(OutlierMixin, BaseEstimator):
             If columns are missing, or fewer than two training objects are measured.
         """
         normal, _ = _measured(train, "train", at_least=2)
+        # Units of the normal objects: the others must not set their own scale.
         self.scaler_ = StandardScaler().fit(normal)
         points = [self.scaler_.transform(normal)]
         judged = None if others is None else _measured(others, "others")[0]
         if judged is not None and len(judged):
             points.append(self.scaler_.transform(judged))
         self.kmeans_ = KMeans(2, n_init=self.n_init, random_state=self.seed)
+        # The training objects come first.
         members = self.kmeans_.fit_predict(np.concatenate(points))[: len(normal)]
+        # k-means numbers clusters at random; most training objects are normal.
         self.normal_cluster_ = int(np.bincount(members, minlength=2).argmax())
         self.normal_fraction_ = float((members == self.normal_cluster_).mean())
+        # 0 at least, so that a missing measurement is never an outlier.
         self.neutral_score_ = max(float(np.median(self._margin(normal))), 0.0)
         return self
 
@@ -200,6 +204,7 @@ def baseline_scores(
     rows, known = _measured(test, "test")
     clusters = KMeansOutliers(seed=seed).fit(normal, others=rows if joint else None)
     forest = IsolationForest(random_state=seed).fit(normal)
+    # Neutral for what has no measurement: the median of normal objects.
     trees = np.full(len(known), float(np.median(-forest.score_samples(normal))))
     if len(rows):
         trees[known] = -forest.score_samples(rows)

@@ -77,32 +77,31 @@ def measure_batch(images: np.ndarray, settings: Settings) -> list[tuple]:
     Returns for each image the values of `NUMBERS`, NaN where there is none, statmorph's
     `flag` and `flag_sersic`, and the reason, "" if measured.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return [_row(image, settings) for image in images]
-
-
-def _row(image: np.ndarray, settings: Settings) -> tuple:
-    try:
-        morphology = examine(image, settings)
-    except Unmeasurable as failure:
-        no_fit = CATASTROPHIC if settings.sersic else NO_FIT
-        return (*[np.nan] * len(NUMBERS), CATASTROPHIC, no_fit, str(failure))
-    values = {}
-    for key, name in NUMBERS.items():
-        value = float(morphology[name])
-        none = value == _MISSING or (name == "asymmetry" and value >= _NO_ASYMMETRY)
-        values[key] = np.nan if none or not np.isfinite(value) else value
-    missing = [name for name in FEATURES if not np.isfinite(values[name])]
-    reason = f"no finite {missing[0]}" if missing else ""
-    if missing:
-        values = dict.fromkeys(values, np.nan)
-    fitted = np.isfinite(values["sersic_n"])
-    if not settings.sersic:
-        flag_sersic = NO_FIT
-    else:
-        flag_sersic = int(morphology.flag_sersic) if fitted else CATASTROPHIC
-    return (*values.values(), int(morphology.flag), flag_sersic, reason)
+    rows = []
+    no_fit = CATASTROPHIC if settings.sersic else NO_FIT
+    for image in images:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                morphology = examine(image, settings)
+                found = {key: float(morphology[name]) for key, name in NUMBERS.items()}
+        except Unmeasurable as failure:
+            numbers = [np.nan] * len(NUMBERS)
+            rows.append((*numbers, CATASTROPHIC, no_fit, str(failure)))
+            continue
+        if found["asymmetry"] >= _NO_ASYMMETRY:
+            found["asymmetry"] = np.nan
+        none = [k for k, x in found.items() if x == _MISSING or not np.isfinite(x)]
+        found |= dict.fromkeys(none, np.nan)
+        missing = [name for name in FEATURES if np.isnan(found[name])]
+        if missing:
+            found = dict.fromkeys(found, np.nan)
+        # A fit that failed has no number, whatever flag statmorph left.
+        fitted = settings.sersic and np.isfinite(found["sersic_n"])
+        flag_sersic = int(morphology.flag_sersic) if fitted else no_fit
+        reason = f"no finite {missing[0]}" if missing else ""
+        rows.append((*found.values(), int(morphology.flag), flag_sersic, reason))
+    return rows
 
 
 def examine(image: np.ndarray, settings: Settings):

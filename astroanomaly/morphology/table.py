@@ -123,6 +123,7 @@ def measure(
     >>> round(float(table["concentration"][0]), 1)
     2.7
     """
+    # statmorph imports photutils itself, but its error names no extra.
     require("photutils", "morphology")
     statmorph = require("statmorph", "morphology")
     if not isinstance(cutouts, Cutouts):
@@ -156,6 +157,7 @@ def measure(
     n, channel = len(cutouts), bands.index(band)
     if n_workers is None and n >= _WORTH_WORKERS:
         n_workers = usable_cores()
+    # A copy of one band: workers get no more pixels than they need.
     tasks = (
         (np.ascontiguousarray(cutouts.images[i : i + BATCH, :, :, channel]), settings)
         for i in range(0, n, BATCH)
@@ -195,6 +197,7 @@ def _table(object_ids, rows: list[tuple]) -> Table:
     for name in NUMBERS:
         table[name] = np.array(columns.get(name, ()), dtype=np.float64)
     for name in ("flag", "flag_sersic"):
+        # Types are set, as a table without rows has none to infer them from.
         table[name] = np.array(columns.get(name, ()), dtype=np.int16)
     reasons = np.array(columns.get("reason", ()), dtype=str)
     table["measured"], table["reason"] = reasons == "", reasons

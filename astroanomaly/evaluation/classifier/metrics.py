@@ -72,6 +72,7 @@ class Metrics:
             Plain numbers, which JSON can hold if none is NaN.
         """
         row = {}
+        # Fields in their order: threshold, counts, rates.
         for name, value in vars(self).items():
             if isinstance(value, Rate):
                 row[name], row[f"{name}_low"], row[f"{name}_high"] = value
@@ -113,6 +114,7 @@ def checked_sets(
 
 def checked_threshold(threshold: float) -> float:
     """Return a threshold; raise unless it lies in [0, 1]."""
+    # NaN fails this comparison too.
     if not 0 <= threshold <= 1:
         raise ValueError(
             f"`threshold` must lie between 0 and 1. Received: {threshold}."
@@ -123,6 +125,7 @@ def checked_threshold(threshold: float) -> float:
 def rates(k: ArrayLike, n: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return k / n with Wilson's interval, NaN where n is 0."""
     k, n = np.asarray(k), np.asarray(n)
+    # Nothing counted has no rate, and no warning either.
     value = np.where(n > 0, k / np.maximum(n, 1), np.nan)
     return value, *binomial_interval(k, n)
 
@@ -185,6 +188,7 @@ def difference(first: Rate, second: Rate) -> Rate:
     Wilson's intervals of the two.
     """
     value = first.value - second.value
+    # The distances to the near ends of both intervals add in quadrature.
     low = np.hypot(first.value - first.low, second.high - second.value)
     high = np.hypot(first.high - first.value, second.value - second.low)
     return Rate(value, value - float(low), value + float(high))
@@ -342,11 +346,13 @@ def purity_completeness(
     share = own
     if lens_fraction is not None:
         share = checked_share(lens_fraction, "lens_fraction")
+    # Each class is weighted to its share of the wanted mixture.
     weights = np.where(truth, share / own, (1 - share) / (1 - own))
     purity, completeness, cuts = precision_recall_curve(
         truth, values, sample_weight=weights
     )
     area = average_precision_score(truth, values, sample_weight=weights)
+    # The last point of sklearn flags nothing: purity 1 by convention only.
     return PurityCompleteness(cuts, purity[:-1], completeness[:-1], float(area), share)
 
 
@@ -459,16 +465,19 @@ def threshold_for(
     n = int(truth.sum()), int((~truth).sum())
     # sklearn returns shares; times the class size they are whole counts again.
     tp, fp = np.rint(shares[1][1:] * n[0]), np.rint(shares[0][1:] * n[1])
+    # Ties share a threshold, so the flagged are whole groups of equal probability.
     cuts = shares[2][1:]
     if purity is not None:
         rule, wanted = "purity", float(purity)
         reached = np.array(purities(tp, n[0], fp, n[1], lens_fraction))
+        # Value, or lower end of the interval.
         decisive = reached[1 if assured else 0]
         kept, best = decisive >= wanted, float(np.max(decisive))
         best_is, end = "highest purity", "lower"
     else:
         rule, wanted = "false_positive_rate", float(false_positive_rate)
         reached = np.array(rates(fp, n[1]))
+        # Value, or upper end of the interval.
         decisive = reached[2 if assured else 0]
         kept, best = decisive <= wanted, float(np.min(decisive))
         best_is, end = "lowest rate that flags any", "upper"
@@ -479,6 +488,7 @@ def threshold_for(
             f"the {best_is}{by} is {best:.4g}. Received: {wanted:g}. Ask for less, or "
             "validate on more objects."
         )
+    # Thresholds fall, so the last one kept is the lowest.
     k = int(np.flatnonzero(kept)[-1])
     cut = float(cuts[k])
     found = Rate(*map(float, reached[:, k]))
@@ -531,6 +541,7 @@ def reliability(
     0.0833
     """
     truth, values = checked_pair(labels, probabilities)
+    # One bin would only compare the two means.
     if int(n_bins) != n_bins or n_bins < 2:
         raise ValueError(
             f"`n_bins` must be an integer of 2 or more. Received: {n_bins}."
@@ -544,12 +555,14 @@ def reliability(
         # Ties may leave fewer edges, equal probabilities alone a bin of no width.
         edges = np.unique(np.quantile(values, edges))
         edges = edges if len(edges) > 1 else np.repeat(edges, 2)
+    # Outer edges left out: 0 and 1 belong to the first and the last bin.
     inner = np.searchsorted(edges[1:-1], values, side="right")
     rows, errors, chances = [], 0.0, 0.0
     for k in np.unique(inner):
         mine = inner == k
         n, lenses, mean = int(mine.sum()), int(truth[mine].sum()), values[mine].mean()
         rows.append((edges[k], edges[k + 1], n, lenses, mean, *rate(lenses, n)))
+        # As Guo et al. (2017): each bin counts by its objects.
         errors += abs(lenses - n * mean)
         # Mean of |x| for a normal x of the variance of n coins of these biases.
         spread = (values[mine] * (1 - values[mine])).sum()

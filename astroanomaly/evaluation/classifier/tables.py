@@ -33,6 +33,7 @@ PUBLISHED_OUTPUTS = {
     "SDSS J1148+1930": 0.9953,
     "SDSS J0946+1006": 0.8228,
 }
+# Types of the columns of `set_table`; a set may have NaN in any rate.
 _TYPES = {
     "set": str,
     "n_lenses": int,
@@ -115,6 +116,7 @@ def set_table(
     counts = {}
     for name, (values, truth) in checked_sets(outputs).items():
         flagged = values >= threshold
+        # A set without labels holds lenses only.
         truth = np.ones(len(values), bool) if truth is None else truth
         found, false = int((flagged & truth).sum()), int((flagged & ~truth).sum())
         counts[name] = found, int(truth.sum()), false, int((~truth).sum())
@@ -133,6 +135,7 @@ def set_table(
     known = {_set_key(name): pair for name, pair in published.items()}
     rows, notes = [], []
     for name, (found, lenses, false, total) in counts.items():
+        # Purity is of the set's own mixture, or at `lens_fraction` otherwise.
         own = total > 0
         # F1 of lenses alone has no false positives, as the reference counts it.
         score = f1(found, false, lenses - found)
@@ -211,6 +214,7 @@ calling objects lenses at random would do as well.
             f"{head}; without non-lenses to compare with, calling everything a lens "
             "would find them all."
         )
+    # A finder that calls objects lenses at random has no excess.
     excess = [100 * end for end in difference(found, false)]
     span = "{:+.1f} points ({:+.1f} to {:+.1f})".format(*excess)
     head += f" and {n_false} of {n_negatives} non-lenses called lenses"
@@ -261,6 +265,7 @@ def negatives_table(
     flagged = values >= checked_threshold(threshold)
     groups = {"all": np.ones(len(values), dtype=bool)}
     found = {kind: given == kind for kind in dict.fromkeys(given.tolist())}
+    # Worst first; sorted is stable, so ties keep the order of the kinds.
     groups |= dict(sorted(found.items(), key=lambda pair: -flagged[pair[1]].mean()))
     rows = []
     for kind, mask in groups.items():
@@ -352,6 +357,7 @@ def named_table(
         for word, key, band, p in zip(given, keys, seen, values, strict=True)
     ]
     lost = {name: value for key, (name, value) in known.items() if key not in keys}
+    # Published lenses that were not tried stay visible.
     rows += [(name, "", np.nan, False, value) for name, value in lost.items()]
     columns = ("name", "bands", "output", "found", "published_output")
     n_found = int((values >= cut).sum())

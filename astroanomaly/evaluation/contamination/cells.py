@@ -45,6 +45,7 @@ class Cell(NamedTuple):
     @property
     def file(self) -> str:
         """The name of its file, without the ending; no two cells share one."""
+        # Shortest text that is read back as the same float: no two shares collide.
         share = np.format_float_positional(self.contamination, trim="-")
         return f"{self.method}_c{share}_s{self.seed}"
 
@@ -116,6 +117,7 @@ def as_models(found, cell: Cell, n_test: int) -> dict[str, dict[str, np.ndarray]
     [1.0, 2.0]
     """
     models = found if isinstance(found, Mapping) else {}
+    # Scores without models: the method is the model.
     if models and not any(isinstance(value, Mapping) for value in models.values()):
         models = {cell.method: models}
     if not models or not all(isinstance(v, Mapping) and v for v in models.values()):
@@ -178,10 +180,12 @@ def run_cell(study: Study, cell: Cell) -> tuple[tuple[str, ...], str | None]:
 def _train_cell(study: Study, cell: Cell, path: Path) -> None:
     """Train the method of a cell, score the test set and write the cell's file."""
     folder, settings = study.folder(cell), study.settings(cell)
+    # Written first: a checkpoint of other settings must not be continued.
     with atomic_path(folder / "cell.json") as partial_path:
         partial_path.write_text(json.dumps(settings, indent=1))
     train = contaminate(study.normal, study.anomalous, cell.contamination, cell.seed)
     began = time.perf_counter()
+    # The method gets no column from which it could learn the truth.
     found = study.methods[cell.method](train, stripped(study.test), cell.seed, folder)
     seconds = time.perf_counter() - began
     columns = {"object_id": study.test.object_ids, "is_anomaly": study.labels}
@@ -232,6 +236,7 @@ def read_cells(out: Path) -> dict[Cell, Table]:
     found = dict(sorted(map(read_cell, sorted(paths)), key=itemgetter(0)))
     owners: dict[str, str] = {}
     for cell, table in found.items():
+        # All cells of a folder must agree, so comparing with the first suffices.
         first = next(iter(found))
         check_same_data(cell, table.meta["data"], found[first].meta["data"], out)
         claim(owners, cell, models_of(table))
@@ -268,11 +273,13 @@ def check_kept(study: Study, cells: list[Cell]) -> dict[Cell, Table]:
     kept = read_cells(study.out)
     made = {cell: table.meta for cell, table in kept.items()}
     for cell in cells:
+        # A cell that was interrupted has checkpoints but no file yet.
         begun = study.folder(cell) / "cell.json"
         if cell not in kept and begun.exists():
             made[cell] = json.loads(begun.read_text(encoding="utf-8"))
     for cell, meta in made.items():
         check_same_data(cell, meta["data"], study.data, study.out)
+        # Other cells of the folder may have any settings.
         if cell not in cells:
             continue
         if meta["method"] != study.settings(cell)["method"]:
@@ -288,6 +295,7 @@ def area_rows(cells: dict[Cell, Table], n_repeats: int) -> dict[Cell, list[dict]
     """Return the rows of the study's table, by cell; all cells share their draws."""
     if not cells:
         return {}
+    # One test set for all cells, as `read_cells` has checked.
     labels = np.asarray(next(iter(cells.values()))["is_anomaly"])
     scores = {
         (cell, *names): np.asarray(table["/".join(names)])

@@ -11,6 +11,7 @@ from astroanomaly.evaluation.contamination.cells import read_cells, score_column
 from astroanomaly.evaluation.roc_auc import bootstrap_areas, bootstrap_interval
 
 _NAN = float("nan")
+# Ends of an interval, as the table names them.
 _ENDS = ("low", "high")
 # Contaminations that differ by less are one: they pass through decimal text.
 _SAME = 1e-12
@@ -95,6 +96,7 @@ def summarize(table: Table) -> Table:
         values = dict(zip(shared, key, strict=True))
         values |= {name: rows[name][0] for name in counts}
         values |= {"n_seeds": len(rows), "auc": mean}
+        # An area lies in [0, 1]; the widened interval may not.
         values["low"], values["high"] = np.clip((low, high), 0, 1)
         values["seed_spread"] = _spread(areas)
         values["seconds"] = np.mean(rows["seconds"])
@@ -168,6 +170,7 @@ def auc_loss(
             areas = zip(part["seed"].tolist(), part["auc"].tolist(), strict=True)
             ends.append(dict(areas))
         seeds = sorted(set(ends[0]) & set(ends[1]))
+        # No seed at both contaminations: reported, not an error, while a study runs.
         if not seeds:
             missing.append(f"{key[0]}, {key[1]}")
             continue
@@ -175,7 +178,9 @@ def auc_loss(
         losses, test = areas[0] - areas[1], (_NAN, _NAN)
         if kept is not None:
             pairs = [[kept.get(key, p, s) for p in (from_, to)] for s in seeds]
+            # From the scores, not the table: draws must be paired.
             losses, draws = _losses(kept.labels, pairs, n_repeats, seed)
+            # The mean over seeds, draw by draw, keeps the test objects common.
             test = bootstrap_interval(draws.mean(axis=0))
         low, high = _combined(losses, *test)
         values = dict(zip(("model", "score"), key, strict=True))
@@ -263,6 +268,7 @@ def loss_difference(
     ]
     losses, draws = _losses(kept.labels, pairs, n_repeats, seed)
     n = len(seeds)
+    # The first n pairs are those of `one`.
     differences, draws = losses[:n] - losses[n:], draws[:n] - draws[n:]
     test = bootstrap_interval(draws.mean(axis=0))
     low, high = _combined(differences, *test)
@@ -311,6 +317,7 @@ class _Scores:
 
 def _losses(labels, pairs, n_repeats, seed) -> tuple[np.ndarray, np.ndarray]:
     """Return losses (pairs,) and their draws (pairs, n_repeats), objects shared."""
+    # Pairs lie next to each other: from_, to, from_, to, ...
     columns = [scores for pair in pairs for scores in pair]
     values, draws = bootstrap_areas(labels, columns, n_repeats, seed)
     return values[::2] - values[1::2], draws[::2] - draws[1::2]
@@ -318,6 +325,7 @@ def _losses(labels, pairs, n_repeats, seed) -> tuple[np.ndarray, np.ndarray]:
 
 def _combined(values: np.ndarray, low: float, high: float) -> tuple[float, float]:
     """Return ends for other test objects, widened by the error of the mean of seeds."""
+    # Student's t for the few seeds; independent errors add in quadrature.
     n, mean = len(values), values.mean()
     seeds = stdtrit(n - 1, 0.975) * _spread(values) / np.sqrt(n) if n > 1 else 0.0
     return (

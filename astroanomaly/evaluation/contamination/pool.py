@@ -12,10 +12,12 @@ from functools import partial
 from astroanomaly.evaluation.contamination.cells import Cell, Study, run_cell
 from astroanomaly.utils.parallel import end_with_parent
 
+# The system gives no reason why a process died; these are the likely ones.
 _DIED = (
     "its process ended abruptly: out of memory (give a smaller `n_processes`), or a "
     'script without `if __name__ == "__main__":` around the study'
 )
+# The study of a worker process, set once by `_begin`.
 _shared: list[Study] = []
 
 

@@ -98,6 +98,7 @@ def contaminate(normal: Cutouts, anomalous: Cutouts, p: float, seed: int) -> Cut
     """
     n = n_contaminating(p, len(normal))
     check_pool(len(normal), len(anomalous), (p,), "p")
+    # Two streams, so that a larger draw does not change the order.
     ordering, drawing = (
         np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(key,)))
         for key in range(2)
@@ -152,8 +153,10 @@ def digest(cutouts: Cutouts, labels: np.ndarray | None = None) -> str:
     found = hashlib.blake2b(digest_size=16)
     found.update(repr((cutouts.images.shape, cutouts.bands)).encode())
     found.update(repr(cutouts.object_ids).encode())
+    # Image by image: memory-mapped sets need not fit in memory.
     for image in cutouts.images:
         found.update(np.ascontiguousarray(image).data)
+    # The truth belongs to the test set: other labels give other areas.
     if labels is not None:
         found.update(labels.tobytes())
     return found.hexdigest()

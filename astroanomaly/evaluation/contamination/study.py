@@ -126,17 +126,20 @@ def contamination_study(
     }
     out = Path(out)
     study = cells.Study(dict(methods), normal, anomalous, test, labels, out, data)
+    # Checked before anything trains: a study takes hours.
     sets.check_pool(len(normal), len(anomalous), contaminations, "contaminations")
     kept = cells.check_kept(study, order)
     waiting = [cell for cell in order if cell not in kept]
     n_processes = process_count(n_processes, memory_per_process, len(waiting))
     if n_processes > 1:
         pool.check_importable(methods)
+    # Two methods must not write scores of one model name.
     owners: dict[str, str] = {}
     for cell, table in kept.items():
         cells.claim(owners, cell, cells.models_of(table))
     failed: dict[cells.Cell, str] = {}
     running = pool.run_cells(study, waiting, n_processes)
+    # Closing the generator ends its processes also when the loop is interrupted.
     with shared_threads(n_processes), closing(running), count_bar(progress) as bar:
         task = bar.add_task("Cells", total=len(waiting)) if bar else None
         for cell, models, error in running:
@@ -145,6 +148,7 @@ def contamination_study(
             cells.claim(owners, cell, models)
             if bar:
                 bar.advance(task)
+    # Read again from the files, so that the table is what a later call returns.
     rows = cells.area_rows(cells.read_cells(out), n_repeats)
     with atomic_path(out / "table.ecsv") as partial:
         cells.as_table(rows, rows, n_repeats).write(partial, format="ascii.ecsv")
@@ -213,6 +217,7 @@ def _grid(methods, contaminations, seeds, n_repeats) -> list[cells.Cell]:
                 f"`{name}` must hold at least one value, and each once. "
                 f"Received: {list(given)}."
             )
+    # At 1 no normal object would be left.
     outside = [p for p in contaminations if not 0 <= p < 1]
     if outside:
         raise ValueError(f"`contaminations` must lie in [0, 1). Received: {outside}.")
