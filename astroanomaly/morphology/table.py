@@ -14,7 +14,7 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.data.workers import ordered, worker_count
+from astroanomaly.data.workers import worker_count
 from astroanomaly.morphology.outliers import KMeansOutliers, baseline_scores
 from astroanomaly.morphology.statistics import (
     FEATURES,
@@ -22,8 +22,9 @@ from astroanomaly.morphology.statistics import (
     Settings,
     measure_batch,
 )
-from astroanomaly.utils.cores import usable_cores
 from astroanomaly.utils.optional import require
+from astroanomaly.utils.parallel import parallel, usable_cores
+from astroanomaly.utils.progress import progress_bar
 
 __all__ = [
     "FEATURES",
@@ -149,8 +150,11 @@ def measure(
         (np.ascontiguousarray(cutouts.images[i : i + BATCH, :, :, channel]), settings)
         for i in range(0, len(cutouts), BATCH)
     )
-    results = ordered(measure_batch, tasks, _workers(n_workers, len(cutouts)))
-    rows = [row for batch in _shown(results, len(cutouts), progress) for row in batch]
+    rows = []
+    with progress_bar("Measuring", len(cutouts), progress) as advance:
+        for found in parallel(measure_batch, tasks, _workers(n_workers, len(cutouts))):
+            rows += found
+            advance(len(found))
     table = _table(cutouts, rows)
     table.meta |= {
         "band": cutouts.bands[channel],
@@ -160,15 +164,6 @@ def measure(
     }
     _warn(table)
     return table
-
-
-def _shown(results, n: int, progress: bool):
-    """Pass batches on, behind a progress bar if wanted."""
-    if not progress:
-        return results
-    from rich.progress import track
-
-    return track(results, "Measuring", total=-(-n // BATCH))
 
 
 def _workers(n_workers: int | None, n: int) -> int:

@@ -10,7 +10,7 @@ from sersic import cutouts_of, galaxy
 from astroanomaly import Cutouts, morphology
 from astroanomaly.morphology import FEATURES, MorphologyWarning, measure
 from astroanomaly.morphology.statistics import Settings, Unmeasurable, examine
-from astroanomaly.utils.cores import usable_cores
+from astroanomaly.utils.parallel import usable_cores
 
 pytest.importorskip("statmorph")
 pytest.importorskip("photutils")

@@ -24,7 +24,7 @@ from astroanomaly.evaluation.contamination.losses import (
 from astroanomaly.evaluation.contamination.sets import contaminate, n_contaminating
 from astroanomaly.utils.files import atomic_path
 from astroanomaly.utils.parallel import process_count, shared_threads
-from astroanomaly.utils.progress import count_bar
+from astroanomaly.utils.progress import progress_bar
 
 __all__ = [
     "LossDifference",
@@ -250,15 +250,13 @@ def _run(study, waiting, kept, n_processes, progress) -> dict[files.Cell, str]:
     with (
         shared_threads(n_processes),
         closing(running),
-        count_bar(progress) as bar,
+        progress_bar("Cells", len(waiting), progress) as advance,
     ):
-        task = bar.add_task("Cells", total=len(waiting)) if bar else None
         for cell, models, error in running:
             if error:
                 failed[cell] = error
             files.claim(owners, cell, models)
-            if bar:
-                bar.advance(task)
+            advance(1)
     return failed
 
 
