@@ -1,4 +1,4 @@
-"""What data/README.md says of a user's own galaxies runs, on simulated stand-ins."""
+"""The code of data/README.md for a user's own galaxies runs on simulated ones."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 import astroanomaly as aa
 
-PAGE = Path(__file__).resolve().parents[1] / "data" / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "data" / "README.md"
 TINY = {
     "model": {"width": 4, "latent_dim": 8, "kernel_size": 3, "n_critic": 1},
     "training": {"epochs": 1, "batch_size": 16},
@@ -33,7 +33,7 @@ def _galaxies(folder, n, seed):
 
 @pytest.fixture(scope="module")
 def sky(tmp_path_factory):
-    """Return a folder with what the page supposes: a run, mocks, real files."""
+    """Return a folder with what the page needs: a run, mocks, real files."""
     pytest.importorskip("galsim")
     folder = tmp_path_factory.mktemp("own")
     _galaxies(folder / "horizon" / "train", 48, 1)
@@ -75,13 +75,13 @@ def test_a_users_own_images_are_compared_as_the_page_says(sky, monkeypatch, caps
 
 
 def test_the_page_names_the_folder_that_the_study_reads(tmp_path):
-    from studies.mergers import sets as mergers_sets
+    from studies.mergers import sets
 
     folder = tmp_path / "candels_f160w"
     folder.mkdir()
     for name in ("a_h.fits", "a_j.fits", "catalog.ecsv"):
         (folder / name).touch()
-    assert mergers_sets.real(tmp_path, "f160w_real") == [folder / "a_h.fits"]
+    assert sets.real(tmp_path, "f160w_real") == [folder / "a_h.fits"]
     text = _section("CANDELS")
     assert "`DATA/candels_f160w`" in text
     assert "`*_h.fits`" in text
