@@ -13,7 +13,6 @@ from astroanomaly.simulate.frames import draw_batch, place
 from astroanomaly.simulate.galaxies import population
 from astroanomaly.simulate.lenses.ray_tracing import Deflector
 from astroanomaly.simulate.survey import objects, scenes
-from astroanomaly.simulate.survey import stars as _stars
 from astroanomaly.simulate.survey.frames import (
     View,
     add_lensed,
@@ -22,6 +21,7 @@ from astroanomaly.simulate.survey.frames import (
     gather_view,
     label,
 )
+from astroanomaly.simulate.survey.stars import DENSITY
 
 # Offsets of the second deflector and of the source, in Einstein radii of the first.
 OFFSETS = {"arcs": (0.35, 0.8), "rings": (0.0, 0.12)}
@@ -46,7 +46,7 @@ def compound(
     size: int = 200,
     upsample: bool = True,
     noise: bool = True,
-    star_density: float = _stars.DENSITY,
+    star_density: float = DENSITY,
     seed: int = 0,
     n_workers: int | None = None,
     progress: bool = False,

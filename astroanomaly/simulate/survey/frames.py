@@ -9,7 +9,7 @@ from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.simulate.checks import check_count
 from astroanomaly.simulate.lenses.ray_tracing import count_images, trace
 from astroanomaly.simulate.survey import objects, scenes
-from astroanomaly.simulate.survey import stars as _stars
+from astroanomaly.simulate.survey.stars import draw_stars
 from astroanomaly.utils.optional import require
 
 MIN_SIZE = 32
@@ -108,7 +108,7 @@ class View:
         galaxies = objects.draw_field(around, self.half)
         for galaxy, *where in galaxies:
             canvas.add_galaxy(galaxy, *where)
-        points = _stars.draw_stars(stars, self.half, self.star_density)
+        points = draw_stars(stars, self.half, self.star_density)
         for star in points:
             canvas.add_star(*star)
         return len(galaxies), len(points)

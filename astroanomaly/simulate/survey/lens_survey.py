@@ -12,7 +12,6 @@ from astroanomaly.simulate.checks import check_count
 from astroanomaly.simulate.frames import draw_batch, place
 from astroanomaly.simulate.galaxies import population
 from astroanomaly.simulate.survey import objects, scenes
-from astroanomaly.simulate.survey import stars as _stars
 from astroanomaly.simulate.survey.frames import (
     View,
     add_lensed,
@@ -21,6 +20,7 @@ from astroanomaly.simulate.survey.frames import (
     gather_view,
     label,
 )
+from astroanomaly.simulate.survey.stars import DENSITY
 
 BANDS = ("VIS", "Y", "J", "H")
 NEGATIVES = {
@@ -55,7 +55,7 @@ def lens_survey(
     size: int = 200,
     upsample: bool = True,
     noise: bool = True,
-    star_density: float = _stars.DENSITY,
+    star_density: float = DENSITY,
     seed: int = 0,
     n_workers: int | None = None,
     progress: bool = False,
