@@ -170,7 +170,7 @@ class Run:
     @cached_property
     def detector(self):
         """The detector, read from the folder when it is first used."""
-        from astroanomaly.detector.files import load_detector
+        from astroanomaly.detector import load_detector
 
         return load_detector(self.folder / "detector")
 
@@ -333,12 +333,11 @@ def calibrate(
     --------
     >>> run = calibrate("run", "held_out/", levels=(90, 95, 99))
     """
-    from astroanomaly.calibration import required_size
+    from astroanomaly.calibration import check_levels
 
     opened = load_run(run)
     _settings.check_labels(opened.settings, labels)
-    for level in levels:
-        required_size(level)  # Refuses levels outside (0, 100) before it reads.
+    check_levels(levels)  # Before the reading, which may take long.
     known = None if labels is None else read_labels(labels)
     default = opened.detector.latent
     detector = opened.use(method)

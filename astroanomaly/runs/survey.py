@@ -96,7 +96,7 @@ def score_survey(
             f"None of the {len(cutouts)} objects could be read, so there is no score "
             f"to write to {out}. Received: {_first_reason(skipped)}."
         )
-    table = detector.finish(rows, len(skipped))
+    table = detector.rank(rows, len(skipped))
     _write_skipped(out, skipped)
     write_table(table, out)
     parts.remove()
