@@ -71,7 +71,7 @@ def read_config(folder: Path) -> dict:
             f"{record.get('astroanomaly', 'of an unknown version')}; train again or "
             "use that version."
         )
-    return {key: tables[key] for key in config.SCHEMA if key in tables}
+    return {key: tables[key] for key in config.TABLES if key in tables}
 
 
 def finished(folder: Path) -> bool:
@@ -83,3 +83,43 @@ def read_objects(folder: Path) -> dict | None:
     """Return the record of the training objects, None where there is none yet."""
     file = folder / _OBJECTS
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def settle(folder: Path, chosen: dict, given: dict, resume: bool) -> dict:
+    """Return the settings of a run that is new or goes on.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    chosen, given : dict
+        A file's settings, and those given as arguments, which go before them.
+    resume : bool
+        Go on with a run that is there.
+
+    Returns
+    -------
+    dict
+        Resolved settings.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds something already, or its run has other settings.
+    """
+    holds = holds_files(folder)
+    if holds and not resume:
+        raise ValueError(
+            f"{folder} must be a new folder. Received: one that holds files already; "
+            "go on with its run by `resume` (--resume), or choose another."
+        )
+    if not holds:
+        return config.resolve(chosen, given)
+    old = read_config(folder)
+    # Before the check of a model's own keys, which another model would fail first.
+    if found := config.differences(old, config.merge(old, chosen, given)):
+        raise ValueError(
+            f"{folder} must be resumed with its own settings. "
+            f"Received: {'; '.join(found)}."
+        )
+    return config.resolve(old)

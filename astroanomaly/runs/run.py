@@ -10,7 +10,6 @@ from astropy.table import Table
 
 from astroanomaly.runs import config as _config
 from astroanomaly.runs import folder as _folder
-from astroanomaly.runs import settings as _settings
 from astroanomaly.runs.objects import TrainingObjects, pixel_hashes
 from astroanomaly.tables.labels import read_labels
 from astroanomaly.utils.files import new_folder
@@ -113,8 +112,8 @@ def train(
     }
     given = _config.read_config(_config.merge(given))
     folder = Path(out)
-    settings = _settings.settle(folder, _config.read_config(config), given, resume)
-    _settings.check_labels(settings, labels)
+    settings = _folder.settle(folder, _config.read_config(config), given, resume)
+    _config.check_labels(settings, labels)
     if _folder.finished(folder):
         return load_run(folder)
     options = {"catalog": catalog, "n_workers": n_workers, "progress": progress}
@@ -129,14 +128,12 @@ def train(
 
 
 def _prepared(folder: Path, settings: dict, objects: TrainingObjects, progress: bool):
+    from astroanomaly.runs import training
+
     if objects.labels is not None:
-        from astroanomaly.runs.finder_training import FinderTraining
-
         parts = (objects.cutouts, objects.labels)
-        return FinderTraining(folder, settings, *parts, progress)
-    from astroanomaly.runs.training import Training
-
-    return Training(folder, settings, objects.cutouts, progress)
+        return training.FinderTraining(folder, settings, *parts, progress)
+    return training.Training(folder, settings, objects.cutouts, progress)
 
 
 @dataclass(frozen=True)
@@ -192,7 +189,7 @@ class Run:
         ValueError
             If the method is unknown, or the run's model needs none.
         """
-        _settings.check_method(self.settings, method)
+        _config.check_method(self.settings, method)
         return self.detector if method is None else self.detector.use(method)
 
     def read(self, path: str | Path, **options):
@@ -336,7 +333,7 @@ def calibrate(
     from astroanomaly.calibration import check_levels
 
     opened = load_run(run)
-    _settings.check_labels(opened.settings, labels)
+    _config.check_labels(opened.settings, labels)
     check_levels(levels)  # Before the reading, which may take long.
     known = None if labels is None else read_labels(labels)
     default = opened.detector.latent

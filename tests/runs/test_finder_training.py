@@ -6,7 +6,7 @@ from rings import rings
 
 from astroanomaly.models import LensFinder
 from astroanomaly.runs import config
-from astroanomaly.runs.finder_training import FinderTraining, parts
+from astroanomaly.runs.training import FinderTraining, parts
 from astroanomaly.stretches import Asinh, Linear
 
 TOYS = rings(24, 1)
