@@ -356,8 +356,8 @@ class FinderTraining(Fitting):
             self.name,
             self.model,
             self.settings["training"]["epochs"],
-            self._batches,
-            validation_data=self._batches(self.validation, shuffle=False),
+            self.batches,
+            validation_data=self.batches(self.validation, shuffle=False),
         )
         best = self.keep.load()
         with atomic_path(self.folder / "model.keras") as partial:
@@ -367,7 +367,8 @@ class FinderTraining(Fitting):
         detector.save(self.folder / "detector")
         return detector
 
-    def _batches(self, rows=None, shuffle: bool = True):
+    def batches(self, rows=None, shuffle: bool = True):
+        """Return batches of some rows, by default shuffled ones of the training."""
         training = self.settings["training"]
         return labelled_dataset(
             self.cutouts,
