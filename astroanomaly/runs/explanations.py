@@ -245,7 +245,17 @@ def _one_object(run, detector, cutouts, object_id, reading) -> Cutouts:
                 f"know how to read files. Received: {type(cutouts).__name__}"
             )
         cutouts = run.read(cutouts, n_workers=1, **reading)
-    row = _row_of(object_id, [str(name) for name in cutouts.object_ids], where)
+    ids = [str(name) for name in cutouts.object_ids]
+    row = 0
+    if object_id is not None or len(ids) != 1:
+        if str(object_id) not in ids or object_id is None:
+            shown = ", ".join(ids[:_SHOWN]) + ", ..." * (len(ids) > _SHOWN)
+            raise ValueError(
+                f"`object_id` (--object-id) must name one of the {len(ids)} objects of "
+                f"{where} ({shown}). Received: "
+                f"{'none' if object_id is None else object_id}"
+            )
+        row = ids.index(str(object_id))
     if hasattr(cutouts, "images"):
         one = cutouts[row : row + 1]
     else:
@@ -253,18 +263,6 @@ def _one_object(run, detector, cutouts, object_id, reading) -> Cutouts:
         if not len(one):
             raise ValueError(none_readable(one.skipped))
     return one if detector.bands is None else one.select_bands(detector.bands)
-
-
-def _row_of(object_id, ids: list[str], where: str) -> int:
-    if object_id is None and len(ids) == 1:
-        return 0
-    if object_id is not None and str(object_id) in ids:
-        return ids.index(str(object_id))
-    shown = ", ".join(ids[:_SHOWN]) + ", ..." * (len(ids) > _SHOWN)
-    raise ValueError(
-        f"`object_id` (--object-id) must name one of the {len(ids)} objects of {where}"
-        f" ({shown}). Received: {'none' if object_id is None else object_id}"
-    )
 
 
 class Look:

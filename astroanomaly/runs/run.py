@@ -39,9 +39,9 @@ def train(
     A GAN is trained first, then its encoder; the other models of ordinary objects
     reconstruct by themselves and have none. A lens finder learns from lenses and
     others with labels instead, and the epoch with the lowest validation loss is kept.
-    After every epoch a checkpoint replaces the last one as
-    a whole, so that a run that was killed at any moment goes on with ``resume=True``
-    and ends with the bits of one never interrupted.
+    After every epoch a checkpoint replaces the last one as a whole. To resume an
+    interrupted run, repeat the call with ``resume=True``; the result is identical to
+    that of an uninterrupted one.
 
     Parameters
     ----------
@@ -120,20 +120,17 @@ def train(
     # Before the reading, which may take long: is this a place to write to?
     with new_folder(folder):
         objects = TrainingObjects(folder, settings, cutouts, labels, **options)
-        training = _prepared(folder, settings, objects, progress)
+        from astroanomaly.runs.training import FinderTraining, Training
+
+        if objects.labels is None:
+            training = Training(folder, settings, objects.cutouts, progress)
+        else:
+            parts = (objects.cutouts, objects.labels)
+            training = FinderTraining(folder, settings, *parts, progress)
         _folder.sweep(folder)
         _folder.begin(folder, settings, objects.record)
     training.run()
     return load_run(folder)
-
-
-def _prepared(folder: Path, settings: dict, objects: TrainingObjects, progress: bool):
-    from astroanomaly.runs import training
-
-    if objects.labels is not None:
-        parts = (objects.cutouts, objects.labels)
-        return training.FinderTraining(folder, settings, *parts, progress)
-    return training.Training(folder, settings, objects.cutouts, progress)
 
 
 @dataclass(frozen=True)
@@ -297,7 +294,7 @@ def calibrate(
     run : str or Path
         The run folder.
     cutouts : str or Path
-        Ordinary objects, best ones that the model was not trained on.
+        Ordinary objects, preferably not used in training.
     levels : sequence of float, optional
         Levels in per cent.
     method : {"encoder", "refine", "mapping"}, optional
@@ -340,7 +337,15 @@ def calibrate(
     detector = opened.use(method)
     used = detector.latent
     objects = opened.read(cutouts, **reading).read()
-    _warn_if_trained_on(opened, objects, cutouts)
+    seen = set(_folder.read_objects(opened.folder)["pixels"])
+    if n_seen := sum(key in seen for key in pixel_hashes(objects)):
+        warnings.warn(
+            f"the model was trained on {n_seen} of the {len(objects)} calibration "
+            f"objects of {cutouts}: their scores are lower than those of new objects, "
+            "so more than the stated share of ordinary objects will be flagged.",
+            UserWarning,
+            stacklevel=2,
+        )
     if known is None:
         detector.calibrate(objects, levels=levels)
     else:
@@ -354,16 +359,3 @@ def calibrate(
     if used is not default:
         detector.use(used)
     return opened
-
-
-def _warn_if_trained_on(run: Run, objects, path) -> None:
-    seen = set(_folder.read_objects(run.folder)["pixels"])
-    known = sum(key in seen for key in pixel_hashes(objects))
-    if known:
-        warnings.warn(
-            f"the model was trained on {known} of the {len(objects)} calibration "
-            f"objects of {path}: their scores are lower than those of new objects, so "
-            "more than the stated share of ordinary objects will be flagged.",
-            UserWarning,
-            stacklevel=3,
-        )
