@@ -8,10 +8,10 @@ from scipy.special import expit
 
 from astroanomaly.calibration import Calibration, check_levels
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.data.labelled import check_labels
 from astroanomaly.detector.base import Detector, ScoreTable, load_networks, require
 from astroanomaly.detector.image_model import ImageModel
 from astroanomaly.evaluation.classifier import ProbabilityCalibration
+from astroanomaly.tables.labels import check_labels
 
 # Columns of every score table that a classifier has no values for.
 _NONE = ("residual_score", "feature_score", "peak_score", "latent_norm")
@@ -171,7 +171,7 @@ class ClassifierDetector(Detector):
             If labels are not 0 or 1, of one class only or not one per image, or the
             method is unknown.
         """
-        labels = check_labels(labels, len(cutouts))
+        labels = check_labels(labels, n=len(cutouts), both=True)
         learned = ProbabilityCalibration(method)
         self.probability_calibration = learned.fit(labels, self._logits(cutouts))
         return self

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from astropy.table import Table, vstack
 
 from astroanomaly.tables.files import check_ending, read_table, write_table
 from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.progress import progress_bar
 
 __all__ = ["check_ending", "read_table", "score_survey", "write_table"]
 
@@ -90,12 +90,7 @@ def score_survey(
     }
     parts = Parts(out, manifest, resume)
     start = min(parts.n_finished * parts.block, len(cutouts))
-    bar = nullcontext(lambda n, n_skipped: None)
-    if progress:
-        from astroanomaly.utils.progress import scoring_bar
-
-        bar = scoring_bar(len(cutouts), start)
-    with bar as advance:
+    with progress_bar("Scoring", len(cutouts), progress, start) as advance:
         rest, first = cutouts, start
         if hasattr(cutouts, "images"):
             rest, first = cutouts[start:], 0

@@ -7,8 +7,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from astroanomaly import plots, stretches
-from astroanomaly.data.batches import dataset
-from astroanomaly.data.labelled import class_weights, labelled_dataset
+from astroanomaly.data.batches import class_weights, dataset, labelled_dataset
 from astroanomaly.detector import AnomalyDetector, ClassifierDetector
 from astroanomaly.latent import Encoder
 from astroanomaly.models import OneCycle
