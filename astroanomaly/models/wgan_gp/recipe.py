@@ -28,5 +28,5 @@ def _gan(width: int, batch_size: int, beta_1: float) -> Recipe:
 
 # The betas of Gulrajani et al. 2017 (arXiv:1704.00028).
 WGAN_GP = _gan(width=32, batch_size=64, beta_1=0.0)
-# Storey-Fisher et al. 2021 (MNRAS 508, 2946), on images of the HSC survey.
+# Storey-Fisher et al. 2021 (arXiv:2105.02434), on images of the HSC survey.
 HSC = _gan(width=64, batch_size=32, beta_1=0.5)
