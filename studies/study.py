@@ -29,16 +29,7 @@ class Study:
     """The stages of a study; each stage skips what exists already.
 
     A subclass sets `name`, `scales` and `stages()`. A scale has `minutes`, about how
-    long each stage takes on two CPU cores, by the stage's name.
-
-    Parameters
-    ----------
-    out : Path
-        Folder of the run.
-    scale_name : str
-        One of `scales`.
-    seed : int
-        Seed of everything random.
+    long each stage takes on two CPU cores, by the stage's name. The run lies in `out`.
     """
 
     name: str  # of the package: studies/NAME
@@ -136,15 +127,8 @@ def times(
 ) -> Table:
     """Return a table of the minutes of each stage, of its parts, and of all.
 
-    Parameters
-    ----------
-    seconds : dict of float
-        What `Study.seconds` returns. A part "<stage>_<part>" lies within the time of
-        its stage and is not added to the total again.
-    stages : dict of str
-        What to call each stage, in order.
-    part : callable
-        Returns what to call a part.
+    `stages` and `part` say what to call stages and parts. A part, "<stage>_<part>" in
+    `seconds`, lies within the time of its stage and is not added to the total again.
     """
     known = dict.fromkeys((*stages, *seconds))
     owners = {n: s for n in seconds for s in stages if n.startswith(f"{s}_")}
@@ -177,19 +161,8 @@ def save_figures(
 ) -> dict[str, str]:
     """Draw figures as NAME.png into a folder, which is replaced as a whole.
 
-    Parameters
-    ----------
-    folder : Path
-        Such as RUN/figures.
-    figures : dict of callable
-        Functions without arguments that return a Figure, or raise `Missing`.
-    largest : int
-        No file reaches this many bytes.
-
-    Returns
-    -------
-    dict of str
-        Why a figure is missing, by name; also in missing.json in the folder.
+    The functions return a Figure or raise `Missing`. Returned, and written to
+    missing.json, is why a figure is missing, by its name.
     """
     missing = {}
     with atomic_dir(folder) as place:

@@ -74,9 +74,8 @@ def test_a_users_own_images_are_compared_as_the_page_says(sky, monkeypatch, caps
     assert capsys.readouterr().out.count("Kolmogorov-Smirnov") == 2
 
 
-def test_the_page_names_the_folder_that_the_study_reads(monkeypatch, tmp_path):
-    monkeypatch.syspath_prepend(str(PAGE.parents[1] / "examples"))
-    from mergers import sets as mergers_sets
+def test_the_page_names_the_folder_that_the_study_reads(tmp_path):
+    from studies.mergers import sets as mergers_sets
 
     folder = tmp_path / "candels_f160w"
     folder.mkdir()
