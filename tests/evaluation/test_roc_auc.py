@@ -41,8 +41,8 @@ def test_weighted_areas_equal_scikit_learn_on_the_drawn_objects():
     labels, scores = sample(1, n=40, ties=True)
     rng = np.random.default_rng(3)
     n = (~labels).sum(), labels.sum()
-    normal, anomalous = (roc_auc._weights(rng, size, 5) for size in n)
-    areas = roc_auc._Ranks(labels, scores).area(normal, anomalous)
+    normal, anomalous = (roc_auc.bootstrap_weights(rng, size, 5) for size in n)
+    areas = roc_auc.Ranks(labels, scores).area(normal, anomalous)
     assert (normal.sum(axis=1) == n[0]).all()
     for area, a, b in zip(areas, normal, anomalous, strict=True):
         weights = np.empty(len(labels))
@@ -75,7 +75,7 @@ def test_same_seed_same_bits_and_chunks_do_not_matter_in_count(monkeypatch):
     assert auc(labels, scores, seed=4) == auc(labels, scores, seed=4)
     assert auc(labels, scores, seed=4) != auc(labels, scores, seed=5)
     whole = auc(labels, scores, n_bootstrap=500)
-    monkeypatch.setattr(roc_auc, "_CELLS", 7 * len(labels))
+    monkeypatch.setattr(roc_auc, "CELLS", 7 * len(labels))
     chunked = auc(labels, scores, n_bootstrap=500)
     np.testing.assert_allclose(chunked, whole, atol=0.02)
 
@@ -127,13 +127,11 @@ def test_binomial_interval_refuses_impossible_counts():
 
 @pytest.mark.parametrize("function", [auc, roc])
 def test_bad_input(function):
-    with pytest.raises(ValueError, match=r"vectors of one length. Received: shapes"):
+    with pytest.raises(ValueError, match=r"`labels` must .* Received: shape \(2,\)"):
         function([0, 1], [1.0])
     with pytest.raises(ValueError, match="`scores` must not be NaN. Received: 1 NaN a"):
         function([0, 1], [1.0, np.nan])
-    with pytest.raises(ValueError, match="Received: 2 normal, 0 anomalous"):
+    with pytest.raises(ValueError, match="`labels` must hold both .* 0 true, 2 false"):
         function([0, 0], [1.0, 2.0])
-    with pytest.raises(
-        ValueError, match=r"`labels` must hold True .* Received: \[0, 2"
-    ):
+    with pytest.raises(ValueError, match="`labels` must hold true .* Received: '2'"):
         function([0, 2], [1.0, 2.0])
