@@ -44,7 +44,10 @@ def figures(out: Path, found: dict[str, Table]) -> dict:
     """Return functions that draw the figures of a run, from `results.measured`."""
     drawn = {"claim": lambda: claim(found["claim"])}
     for data in DATA:
-        areas, losses = rows(found["areas"], data=data), rows(found["losses"], data=data)
+        areas, losses = (
+            rows(found["areas"], data=data),
+            rows(found["losses"], data=data),
+        )
         place, apart = out / data / "samples", rows(found["samples"], data=data)
         drawn |= {
             f"curves_gans_{data}": lambda a=areas: curves(a, GANS),
@@ -66,7 +69,9 @@ def for_plots(table: Table, name: str) -> Table:
 
 def curves(areas: Table, models) -> Figure:
     """Show the AUC of models against contamination, each by the score of the rule."""
-    there = [m for m in models if m in set(own_rows(areas)["model"] if len(areas) else ())]
+    there = [
+        m for m in models if m in set(own_rows(areas)["model"] if len(areas) else ())
+    ]
     if not there:
         raise Missing("this run has none of the models")
     return plots.contamination_curves(
@@ -123,7 +128,9 @@ def claim(table: Table) -> Figure:
     for axes, data in zip(panels, sets, strict=True):
         for row in rows(table, data=data):
             color, marker, label = LOOKS[str(row["answer"])]
-            value, low, high = (row[f"difference{end}"] for end in ("", "_low", "_high"))
+            value, low, high = (
+                row[f"difference{end}"] for end in ("", "_low", "_high")
+            )
             handles[label] = axes.errorbar(
                 [value],
                 [models.index(str(row["model"]))],

@@ -40,7 +40,7 @@ UNREFINED = "dcae"
 BASELINES = ("pca", "pca_forest", "cvae_forest", "brightness")
 # `orthogonal` ranked best in the study of lens substructure: a second reading.
 GAN, SECOND, NORM = "total", "orthogonal", "latent_norm"
-CLEAN, DIRTY = 0.0, 0.1
+ENDS = CLEAN, DIRTY = 0.0, 0.1
 
 
 def own_score(model: str) -> str:

@@ -70,7 +70,9 @@ def shown(found: dict, scale, seconds: dict) -> dict[str, Table]:
     if len(own):
         own = own[[name for name in own.colnames if name not in ("model", "score")]]
         own["difference"].meta = {"heading": "less by", "format": "+.3f"}
-    weights = {name: f"w {w:g}" for w, name in sorted((w, n) for n, w in WEIGHTS.items())}
+    weights = {
+        name: f"w {w:g}" for w, name in sorted((w, n) for n, w in WEIGHTS.items())
+    }
     coupled = np.isin(areas["model"], (*SIMULTANEOUS, AFTER)) if len(areas) else []
     weighed = np.isin(areas["model"], (*MAIN, AFTER)) if len(areas) else []
     tables = {
@@ -174,7 +176,10 @@ def wide(
             meta = ("", "") if end else (heading, form)
             found[f"{name}{end}"] = column("", numbers, *meta)
         if word:
-            texts = [str(line[place][word]) if place in line else "" for line in lines.values()]
+            texts = [
+                str(line[place][word]) if place in line else ""
+                for line in lines.values()
+            ]
             found[f"{word}_{place}"] = column("", texts, "less?")
     return found
 
@@ -203,7 +208,9 @@ def sets_table(areas: Table) -> Table:
             row |= {name: int(own[name][0]) for name in names}
             row |= {"n_models": len(set(own["model"]))}
             n = own["n_seeds"]
-            found.append(row | {"seeds_least": int(n.min()), "seeds_most": int(n.max())})
+            found.append(
+                row | {"seeds_least": int(n.min()), "seeds_most": int(n.max())}
+            )
     table = Table(found)
     if found:
         table["n_models"].meta["heading"] = "models"
@@ -272,7 +279,9 @@ def norm_counts(table: Table) -> Table:
     for data in DATA:
         part = rows(table, data=data)
         if len(part):
-            n = {k: int((part["separates"] == k).sum()) for k in ("above", "below", "no")}
+            n = {
+                k: int((part["separates"] == k).sum()) for k in ("above", "below", "no")
+            }
             best = part[int(np.argmax(part["auc"]))]
             row = {"data": data, "intervals": len(part), "above 0.5": n["above"]}
             row |= {"below 0.5": n["below"], "not told from 0.5": n["no"]}
