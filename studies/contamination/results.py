@@ -255,7 +255,7 @@ def refined(one: DataSet) -> list[dict]:
 
 
 def against_baselines(one: DataSet) -> list[dict]:
-    """Return networks less baselines at 10 per cent, each by the score that shows it."""
+    """Return networks less baselines at 10 per cent, each by the score of the rule."""
     found = []
     for model in dict.fromkeys(model for model, _ in one.pairs):
         for other in () if model in BASELINES else BASELINES:
