@@ -9,7 +9,7 @@ and a 6x6 kernel at the end.
 import keras
 from keras import layers
 
-from astroanomaly.models.common.networks import initializers, check_image_shape
+from astroanomaly.models.common.networks import check_image_shape, initializers
 
 # Public code of Alexander et al. 2020.
 KERNEL, FILTERS = 7, (16, 32, 64)

@@ -89,7 +89,7 @@ class EpochOrderMixin:
         kwargs.setdefault("shuffle", False)  # a tf.data.Dataset brings its own order
         callbacks = [*(callbacks or []), _StopOnNaN()]
         if hasattr(x, "set_epoch"):
-            # First of all callbacks: the order is fixed before any of them reads the data.
+            # First of all callbacks: the order is fixed before any reads the data.
             callbacks.insert(0, _EpochOrder(x))
         return super().fit(x, *args, callbacks=callbacks, **kwargs)
 

@@ -150,7 +150,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.generator_ema = None
         if self.ema is not None:
             self.generator_ema = networks.build_generator(*shape)
-            # The average starts where the generator starts, not at other random weights.
+            # The average starts where the generator does, not at other random weights.
             self.generator_ema.set_weights(self.generator.get_weights())
             self.generator_ema.trainable = False
         self.step = self.add_weight(
