@@ -64,6 +64,8 @@ def test_the_baselines_find_what_is_plainly_strange():
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_tiny_study_runs_and_resumes(tmp_path, monkeypatch):
     monkeypatch.setitem(main.SCALES, "smoke", TINY)
+    # Every level of a growing GAN compiles anew, which takes most of the time.
+    monkeypatch.setattr(sets, "SIZE", 32)
     run = main.Study(tmp_path / "run", "smoke", 0, n_processes=1)
     run.run()
     table = Table.read(run.out / "lenses" / "table.ecsv")
@@ -74,7 +76,7 @@ def test_a_tiny_study_runs_and_resumes(tmp_path, monkeypatch):
     drawn = np.load(run.out / "lenses" / "samples" / "level_8.npy")
     assert drawn.shape == (TINY.n_samples, 8, 8, 1)
     written = {path.stem for path in run.out.glob("tables/*.ecsv")}
-    assert {"ranking", "claim", "samples_lenses", "times"} - written == {"claim"}
+    assert {"ranking", "claim", "samples_lenses", "times"} <= written
     assert (run.out / "figures" / "losses_lenses.png").is_file()
     kept = sorted((run.out / "lenses" / "cells").iterdir())
     times = [path.stat().st_mtime_ns for path in kept]

@@ -5,12 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import Table
-from made_up import STEPS, STRENGTH, VARIANTS, cell, cells, finish, images
 
 from astroanomaly.evaluation.contamination import auc_loss, loss_difference, summarize
 from studies.contamination import figures, names, results, tables
 from studies.contamination.__main__ import SCALES
 from studies.contamination.results import rows
+from studies.contamination.tests.made_up import (
+    STEPS,
+    STRENGTH,
+    VARIANTS,
+    cell,
+    cells,
+    finish,
+    images,
+)
 from studies.study import Missing, save_figures, save_tables
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "results" / "contamination"
