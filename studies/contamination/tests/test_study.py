@@ -21,6 +21,7 @@ TINY = replace(
     full_size={"lenses": main.gan((16, 2), 8, 8, 0.9)},
     batch_size=8,
     n_samples=24,
+    binning=1,
 )
 
 
