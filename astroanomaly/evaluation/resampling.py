@@ -194,8 +194,32 @@ def holm(p_values: ArrayLike) -> np.ndarray:
     return adjusted
 
 
-def quantile_edges(values: ArrayLike, n: int) -> np.ndarray:
-    """Return the edges of n bins of equal counts; see `trends.quantile_bins`."""
+def quantile_bins(values: ArrayLike, n: int) -> np.ndarray:
+    """Return the edges of bins that hold about equally many objects.
+
+    Parameters
+    ----------
+    values : array_like of shape (m,)
+        A property; masked, NaN and infinite values are left out.
+    n : int
+        Number of bins.
+
+    Returns
+    -------
+    ndarray of shape (n + 1,)
+        Rising edges from the least to the greatest value; fewer where quantiles
+        coincide.
+
+    Raises
+    ------
+    ValueError
+        If n is below 1 or fewer than two different values are finite.
+
+    Examples
+    --------
+    >>> quantile_bins([0, 1, 2, 3, 4, np.nan], 2).tolist()
+    [0.0, 2.0, 4.0]
+    """
     values = np.ma.filled(np.ma.asarray(values).astype(np.float64), np.nan)
     finite = values[np.isfinite(values)]
     if n < 1 or not len(finite):
@@ -237,7 +261,7 @@ def binned(
         raise ValueError(f"`{name}` must not all be missing. Received: {n} missing.")
     # Words have no order to make quantiles from.
     if numeric and np.ndim(bins) == 0:
-        bins = quantile_edges(column, QUARTILES if bins is None else bins)
+        bins = quantile_bins(column, QUARTILES if bins is None else bins)
     masks = bin_masks(Column(column, name=name), bins, ~missing)
     inside = np.any(list(masks.values()), axis=0)
     pairs = np.full((len(masks), 2), np.nan)

@@ -164,10 +164,8 @@ def auc(
         True or 1 for anomalous objects.
     scores : array_like of shape (n,)
         Scores, higher = stranger.
-    n_bootstrap : int
-        Number of resamplings; 0 leaves the interval NaN.
-    seed : int
-        Seed of the resampling.
+    n_bootstrap, seed : int
+        Number of resamplings, 0 for no interval (NaN), and their random seed.
 
     Returns
     -------
@@ -207,10 +205,8 @@ def auc_difference(
         True or 1 for anomalous objects.
     scores, other_scores : array_like of shape (n,)
         Two scores of the same objects, higher = stranger.
-    n_bootstrap : int
-        Number of resamplings; 0 leaves the interval NaN.
-    seed : int
-        Seed of the resampling.
+    n_bootstrap, seed : int
+        Number of resamplings, 0 for no interval (NaN), and their random seed.
 
     Returns
     -------

@@ -186,10 +186,8 @@ def evaluate(
     baselines : Table or mapping of columns, optional
         object_id and one column for each baseline, such as
         ``{"object_id": test.table["object_id"], **baseline_scores(train, images)}``.
-    n_bootstrap : int
-        Number of resamplings; 0 leaves intervals of areas NaN.
-    seed : int
-        Seed of the resampling.
+    n_bootstrap, seed : int
+        Number of resamplings, 0 for areas without intervals (NaN), and their seed.
 
     Returns
     -------

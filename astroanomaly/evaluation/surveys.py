@@ -88,10 +88,8 @@ def two_samples(
         Scores of the objects like those that trained the detector; at least 20.
     other : array_like of shape (m,)
         Scores of the other sample.
-    seed : int
-        Seed of the bootstrap and of the drawing from systems.
-    n_bootstrap : int
-        Number of resamplings.
+    seed, n_bootstrap : int
+        Random seed, also of the draw from each system, and number of resamplings.
     reference_groups, other_groups : array_like of shape (n,) and (m,), optional
         The system of each object. The test needs independent objects, so one object
         of each system, drawn at random, is kept.
@@ -193,10 +191,8 @@ def by_property(
         Scores of the reference, at least 20; their 95th percentile is the limit.
     reference_values : array_like of shape (m,), optional
         The same property of the reference's objects.
-    seed : int
-        Seed of the bootstrap.
-    n_bootstrap : int
-        Number of resamplings for the interval of each area.
+    seed, n_bootstrap : int
+        Random seed and number of the resamplings for the interval of each area.
 
     Returns
     -------

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from astroanomaly.calibration.levels import checked_scores
 from astroanomaly.evaluation import resampling
+from astroanomaly.evaluation.resampling import quantile_bins
 from astroanomaly.evaluation.roc_auc import binomial_interval
 from astroanomaly.tables.labels import check_labels
 
@@ -55,35 +56,6 @@ class Trend:
     method: str
 
 
-def quantile_bins(values: ArrayLike, n: int) -> np.ndarray:
-    """Return the edges of bins that hold about equally many objects.
-
-    Parameters
-    ----------
-    values : array_like of shape (m,)
-        A property; masked, NaN and infinite values are left out.
-    n : int
-        Number of bins.
-
-    Returns
-    -------
-    ndarray of shape (n + 1,)
-        Rising edges from the least to the greatest value; fewer where quantiles
-        coincide.
-
-    Raises
-    ------
-    ValueError
-        If n is below 1 or fewer than two different values are finite.
-
-    Examples
-    --------
-    >>> quantile_bins([0, 1, 2, 3, 4, np.nan], 2).tolist()
-    [0.0, 2.0, 4.0]
-    """
-    return resampling.quantile_edges(values, n)
-
-
 def binned_rates(
     flagged: ArrayLike,
     values: ArrayLike,
@@ -107,10 +79,8 @@ def binned_rates(
         all of them.
     groups : array_like of shape (n,), optional
         The system of each object: projections of one pair share it.
-    seed : int
-        Seed of the bootstrap over systems.
-    n_bootstrap : int
-        Number of resamplings.
+    seed, n_bootstrap : int
+        Random seed and number of the resamplings of systems.
 
     Returns
     -------
@@ -298,13 +268,9 @@ def trends(
         Numbers; objects without one are left out of its test and counted.
     groups : array_like of shape (n,), optional
         The system of each object.
-    seed : int
-        Seed of all tests and bootstraps.
-    n_permutations : int
-        As in `trend`; at least 20 for each property, or no adjusted p-value could
-        fall below 0.05.
-    n_bootstrap : int
-        As in `trend`.
+    seed, n_permutations, n_bootstrap : int
+        As in `trend`. At least 20 permutations for each property, or no adjusted
+        p-value could fall below 0.05.
 
     Returns
     -------
@@ -379,10 +345,8 @@ def drivers(
         Numbers; objects that lack any of them are left out and counted.
     groups : array_like of shape (n,), optional
         The system of each object, resampled whole.
-    seed : int
-        Seed of the bootstrap.
-    n_bootstrap : int
-        Number of resamplings; 0 leaves the intervals NaN.
+    seed, n_bootstrap : int
+        Random seed and number of the resamplings, 0 for no intervals (NaN).
 
     Returns
     -------

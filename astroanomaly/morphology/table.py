@@ -7,15 +7,15 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.data.workers import ordered, worker_count
+from astroanomaly.data.workers import worker_count
 from astroanomaly.morphology.statistics import (
     NUMBERS,
     Settings,
     measure_batch,
 )
-from astroanomaly.utils.cores import usable_cores
 from astroanomaly.utils.optional import require
-from astroanomaly.utils.progress import count_bar
+from astroanomaly.utils.parallel import parallel, usable_cores
+from astroanomaly.utils.progress import progress_bar
 
 __all__ = ["MorphologyWarning", "measure"]
 
@@ -163,12 +163,10 @@ def measure(
         for i in range(0, n, BATCH)
     )
     rows = []
-    with count_bar(progress) as bar:
-        task = bar.add_task("Measuring", total=n) if bar else None
-        for batch in ordered(measure_batch, tasks, worker_count(n_workers, 1)):
+    with progress_bar("Measuring", n, progress) as advance:
+        for batch in parallel(measure_batch, tasks, worker_count(n_workers, 1)):
             rows += batch
-            if bar:
-                bar.advance(task, len(batch))
+            advance(len(batch))
     table = _table(cutouts.table["object_id"], rows)
     table.meta |= {
         "band": band,

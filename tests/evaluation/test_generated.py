@@ -231,27 +231,27 @@ def test_real_images_that_do_not_vary_give_no_unit():
         assert np.isnan(table[name]).all()
 
 
-def test_errors_name_the_argument():
-    images = white(20, 1)
-    with pytest.raises(ValueError, match=r"`real` must have shape .*\(20, 16\)"):
-        sample_distance(images[:, 0], images)
-    with pytest.raises(ValueError, match=r"8 pixels a side. Received: \(20, 16, 4, 1"):
-        sample_distance(images, images[:, :, :4])
-    with pytest.raises(ValueError, match=r"\(16, 16, 1\). Received: \(16, 12, 1\)"):
-        sample_distance(images, images[:, :, :12])
-    with pytest.raises(ValueError, match="least 20 images each. Received: 20 and 19"):
-        sample_distance(images, images[:19])
-    with pytest.raises(ValueError, match="`n_splits` at least 1. Received: -1 and 20"):
-        sample_distance(images, images, n_bootstrap=-1)
-    broken = images.copy()
-    broken[0, 0, :2] = np.nan, np.inf
-    for function in (summary_statistics, power_spectrum):
-        with pytest.raises(ValueError, match="`images` must hold finite .* 2 NaN or"):
-            function(broken)
-    with pytest.raises(ValueError, match="`generated` must hold finite pixels only"):
-        sample_distance(images, broken)
-    with pytest.raises(ValueError, match=r"`edges` must be two or more rising .*\[1.0"):
-        pixel_histogram(images, [1, 0])
+IMAGES = white(20, 1)
+BROKEN = np.where(np.arange(16) < 2, [[[np.nan]], *[[[0.0]]] * 19], IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "message"),
+    [
+        (sample_distance, (IMAGES[:, 0], IMAGES), r"`real` must have .*\(20, 16\)"),
+        (sample_distance, (IMAGES, IMAGES[:, :, :4]), r"Received: \(20, 16, 4, 1"),
+        (sample_distance, (IMAGES, IMAGES[:, :, :12]), r"Received: \(16, 12, 1\)"),
+        (sample_distance, (IMAGES, IMAGES[:19]), "at least 20 .* Received: 20 and 19"),
+        (sample_distance, (IMAGES, IMAGES, None, 0, -1), "Received: -1 and 20"),
+        (sample_distance, (IMAGES, BROKEN), "`generated` must hold finite pixels"),
+        (summary_statistics, (BROKEN,), "`images` must hold finite .* 32 NaN or"),
+        (power_spectrum, (BROKEN,), "`images` must hold finite .* 32 NaN or"),
+        (pixel_histogram, (IMAGES, [1, 0]), r"`edges` must be two or more .*\[1.0"),
+    ],
+)
+def test_errors_name_the_argument(function, args, message):
+    with pytest.raises(ValueError, match=message):
+        function(*args)
 
 
 # --- interval, floor and p-value of a distance -----------------------------------

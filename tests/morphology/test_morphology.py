@@ -193,7 +193,7 @@ def test_workers_start_where_they_are_worth_it(monkeypatch):
         for images, _ in tasks:
             yield [(*[0.0] * 10, 0, -1, "")] * len(images)
 
-    monkeypatch.setattr(table, "ordered", one_row_each)
+    monkeypatch.setattr(table, "parallel", one_row_each)
     monkeypatch.setattr(table, "usable_cores", lambda: 7)
     for n, n_workers in ((127, None), (128, None), (10, 3)):
         measure(Cutouts(np.zeros((n, 8, 8))), n_workers=n_workers)

@@ -128,10 +128,8 @@ def auc_loss(
     out : str or Path, optional
         Folder of the study, for the intervals; without it they are NaN, since the
         intervals of two areas do not give that of their paired difference.
-    n_repeats : int
-        Bootstrap resamplings.
-    seed : int
-        Seed of the resampling.
+    n_repeats, seed : int
+        Bootstrap resamplings and their random seed.
 
     Returns
     -------
@@ -222,10 +220,8 @@ def loss_difference(
         Model and score.
     from_, to : float
         Training contaminations.
-    n_repeats : int
-        Bootstrap resamplings; 0 leaves the intervals NaN.
-    seed : int
-        Seed of the resampling.
+    n_repeats, seed : int
+        Bootstrap resamplings, 0 for no intervals (NaN), and their random seed.
 
     Returns
     -------

@@ -12,7 +12,7 @@ from astroanomaly.evaluation.contamination import cells, pool, sets
 from astroanomaly.tables.labels import check_labels
 from astroanomaly.utils.files import atomic_path
 from astroanomaly.utils.parallel import process_count, shared_threads
-from astroanomaly.utils.progress import count_bar
+from astroanomaly.utils.progress import progress_bar
 
 # A message names the first failures only: a full disk fails every cell.
 _SHOWN = 20
@@ -140,14 +140,16 @@ def contamination_study(
     failed: dict[cells.Cell, str] = {}
     running = pool.run_cells(study, waiting, n_processes)
     # Closing the generator ends its processes also when the loop is interrupted.
-    with shared_threads(n_processes), closing(running), count_bar(progress) as bar:
-        task = bar.add_task("Cells", total=len(waiting)) if bar else None
+    with (
+        shared_threads(n_processes),
+        closing(running),
+        progress_bar("Cells", len(waiting), progress) as advance,
+    ):
         for cell, models, error in running:
             if error:
                 failed[cell] = error
             cells.claim(owners, cell, models)
-            if bar:
-                bar.advance(task)
+            advance(1)
     # Read again from the files, so that the table is what a later call returns.
     rows = cells.area_rows(cells.read_cells(out), n_repeats)
     with atomic_path(out / "table.ecsv") as partial:
