@@ -9,10 +9,9 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly.data import headers
-from astroanomaly.data.finding import find_objects
-from astroanomaly.data.naming import list_files, sample_rows
+from astroanomaly.data.find import find_objects, list_files, sample_rows
+from astroanomaly.data.options import BadCutout
 from astroanomaly.data.planes import (
-    BadCutout,
     candidates,
     list_images,
     open_fits,

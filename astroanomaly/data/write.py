@@ -9,10 +9,10 @@ from astropy.io import fits
 
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.data.planes import is_fits_name
-from astroanomaly.data.workers import BATCH, worker_count
+from astroanomaly.data.stream import BATCH
 from astroanomaly.tables.objects import stack_tables
 from astroanomaly.utils.files import atomic_path
-from astroanomaly.utils.parallel import parallel
+from astroanomaly.utils.parallel import parallel, worker_count
 
 SUFFIXES = (".fits", ".fits.gz")
 

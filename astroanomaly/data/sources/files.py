@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from astroanomaly.data import headers
-from astroanomaly.data.plain import read_plain
+from astroanomaly.data.options import BadCutout, Cutout
 from astroanomaly.data.planes import (
-    BadCutout,
     ImageHDU,
     candidates,
     list_images,
     open_fits,
     pixels,
+    read_plain,
 )
-from astroanomaly.data.prepare import RawCutout
 
 SINGLE, EXTENSIONS, FILES, PLANES = "single", "extensions", "files", "planes"
 
@@ -216,7 +215,7 @@ class FileSource:
             for paths in self.paths
         ]
 
-    def read(self, row: int, mask_extension: str | None = None) -> RawCutout:
+    def read(self, row: int, mask_extension: str | None = None) -> Cutout:
         """Read one object.
 
         Parameters
@@ -229,7 +228,7 @@ class FileSource:
 
         Returns
         -------
-        RawCutout
+        Cutout
             One plane per band.
 
         Raises
@@ -325,7 +324,7 @@ def _read_images(path: str, layout: Layout, mask_extension):
         return planes, masks, [headers.inherited(hdus, i.index) for i in found]
 
 
-def _read_files(paths, layout: Layout, mask_extension) -> RawCutout:
+def _read_files(paths, layout: Layout, mask_extension) -> Cutout:
     planes, masks, found_headers = [], [], []
     for path, band in zip(paths, layout.bands, strict=True):
         if not path:
@@ -340,14 +339,14 @@ def _read_files(paths, layout: Layout, mask_extension) -> RawCutout:
     return _raw(planes, masks, found_headers)
 
 
-def _raw(planes, masks, found_headers) -> RawCutout:
+def _raw(planes, masks, found_headers) -> Cutout:
     for plane, mask in zip(planes, masks, strict=True):
         if mask is not None:
             plane[mask] = np.nan
     own = [headers.own(header) for header in found_headers]
     ny, nx = planes[0].shape
     ra, dec = headers.sky_position(own[0], (nx - 1) / 2, (ny - 1) / 2)
-    return RawCutout(
+    return Cutout(
         planes,
         [headers.pixel_scale(header) for header in own],
         ra if math.isfinite(ra) else math.nan,

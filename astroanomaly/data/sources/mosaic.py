@@ -11,12 +11,18 @@ from astropy.nddata import NoOverlapError, overlap_slices
 from astropy.table import Table
 
 from astroanomaly.data import headers
-from astroanomaly.data.arrays import numbered
 from astroanomaly.data.catalog import pixel_columns, sky_columns
-from astroanomaly.data.files import FILES, SINGLE, Layout, find_image, find_images
-from astroanomaly.data.planes import BadCutout, list_images, open_fits, stem
-from astroanomaly.data.prepare import RawCutout, Settings
+from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
+from astroanomaly.data.planes import list_images, open_fits, stem
 from astroanomaly.data.resize import same_scale
+from astroanomaly.data.sources.array import numbered
+from astroanomaly.data.sources.files import (
+    FILES,
+    SINGLE,
+    Layout,
+    find_image,
+    find_images,
+)
 
 _PACKED = (".gz", ".bz2", ".fz")
 _SCALED = ("BSCALE", "BZERO", "BLANK")
@@ -176,7 +182,7 @@ class MosaicSource:
                 f"{shape[1]}x{shape[0]} pixels (x, y)"
             ) from error
 
-    def read(self, row: int, mask_extension: str | None = None) -> RawCutout:
+    def read(self, row: int, mask_extension: str | None = None) -> Cutout:
         """Read one object; see `FileSource.read`."""
         if self._open is None:
             self._open = self._load(mask_extension)
@@ -192,7 +198,7 @@ class MosaicSource:
             if mask is not None:
                 image[small][mask[large] != 0] = np.nan
             cut.append(image)
-        return RawCutout(
+        return Cutout(
             cut,
             scales,
             float(ra),
@@ -249,7 +255,7 @@ def _mask(hdus, images, mask_extension: str, band: str) -> np.ndarray:
 
 
 def native_box(
-    size: tuple[int, int], scale: float | None, settings: Settings
+    size: tuple[int, int], scale: float | None, settings: ReadOptions
 ) -> tuple[int, int]:
     """Return how many pixels of a mosaic a cutout of `size` needs.
 
@@ -259,7 +265,7 @@ def native_box(
         Rows and columns of the finished cutout.
     scale : float or None
         Pixel size of the mosaic, arcsec.
-    settings : Settings
+    settings : ReadOptions
         With the pixel scale wanted, if any.
 
     Returns
@@ -270,7 +276,7 @@ def native_box(
 
     Examples
     --------
-    >>> native_box((32, 32), 0.05, Settings(pixel_scale=0.1))
+    >>> native_box((32, 32), 0.05, ReadOptions(pixel_scale=0.1))
     (66, 66)
     """
     scale = scale or settings.input_pixel_scale
@@ -327,7 +333,7 @@ def _same_sky(first, second, shape) -> bool:
     return True
 
 
-def from_mosaic(paths, layout: Layout, catalog: Table, settings: Settings):
+def from_mosaic(paths, layout: Layout, catalog: Table, settings: ReadOptions):
     """Return the source for a mosaic and a catalog.
 
     Parameters
@@ -338,7 +344,7 @@ def from_mosaic(paths, layout: Layout, catalog: Table, settings: Settings):
         Where the bands are.
     catalog : Table of n rows
         As from `read_catalog`.
-    settings : Settings
+    settings : ReadOptions
         With the size, which a mosaic needs.
 
     Returns
