@@ -97,9 +97,13 @@ def list_files(path: str | Path | Sequence) -> list[str]:
             ]
         found = [f for f in found if os.path.basename(f) != "catalog.fits"]
         if not found:
+            held = sorted(os.listdir(name))
+            text = ", ".join(held[:_SHOWN]) or "an empty folder"
+            if len(held) > _SHOWN:
+                text += f" and {len(held) - _SHOWN} more"
             raise ValueError(
                 f"The folder {name} must hold FITS files (.fits, .fit or .fts, also "
-                f"with .gz or .fz). Received: {_content(name)}."
+                f"with .gz or .fz). Received: {text}."
             )
         return sorted(found)
     if os.path.exists(name):
@@ -110,14 +114,6 @@ def list_files(path: str | Path | Sequence) -> list[str]:
     if not found:
         raise ValueError(f"No file matches the pattern {name!r}. Received: zero files.")
     return found
-
-
-def _content(folder: str) -> str:
-    names = sorted(os.listdir(folder))
-    if not names:
-        return "an empty folder"
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN])}{more}"
 
 
 def name_pattern(pattern: str, bands: Sequence[str] | None) -> re.Pattern:
@@ -188,8 +184,19 @@ def from_named_files(path, pattern: str, bands) -> FileSource:
         if found:
             groups.setdefault(found["object_id"], {})[found["band"]] = file
             seen[found["band"]] = None
+    if not groups and bands is not None:
+        loose = name_pattern(pattern, None)
+        present = sorted({m["band"] for m in map(loose.fullmatch, names) if m})
+        if present:
+            raise ValueError(
+                f"`bands` must name bands that the file names have, {present}. "
+                f"Received: {list(bands)}."
+            )
     if not groups:
-        _refuse_names(pattern, bands, names)
+        raise ValueError(
+            f"`band_pattern` {pattern!r} must fit the file names. Received: "
+            f"{', '.join(names[:_SHOWN])}."
+        )
     wanted = tuple(sorted(seen)) if bands is None else tuple(bands)
     missing = [band for band in wanted if band not in seen]
     if missing:
@@ -199,21 +206,6 @@ def from_named_files(path, pattern: str, bands) -> FileSource:
         )
     paths = [tuple(group.get(b, "") for b in wanted) for group in groups.values()]
     return FileSource(groups, paths, Layout(FILES, wanted))
-
-
-def _refuse_names(pattern: str, bands, names: list[str]):
-    if bands is not None:
-        loose = name_pattern(pattern, None)
-        present = sorted({m["band"] for m in map(loose.fullmatch, names) if m})
-        if present:
-            raise ValueError(
-                f"`bands` must name bands that the file names have, {present}. "
-                f"Received: {list(bands)}."
-            )
-    raise ValueError(
-        f"`band_pattern` {pattern!r} must fit the file names. Received: "
-        f"{', '.join(names[:_SHOWN])}."
-    )
 
 
 def _extension_bands(images: list[ImageHDU], pattern: str) -> dict[str, str]:
@@ -240,7 +232,7 @@ def _pick(present: dict[str, str], bands, where: str) -> tuple[tuple, tuple]:
     return tuple(wanted), tuple(present[band] for band in wanted)
 
 
-def _union(paths: list[str], pattern: str) -> dict[str, str]:
+def _extension_layout(paths, path, images, pattern: str, bands) -> Layout:
     union: dict[str, str] = {}
     for row in sample_rows(len(paths), _SAMPLE):
         try:
@@ -250,11 +242,6 @@ def _union(paths: list[str], pattern: str) -> dict[str, str]:
             continue
         for band, name in present.items():
             union.setdefault(band, name)
-    return union
-
-
-def _extension_layout(paths, path, images, pattern: str, bands) -> Layout:
-    union = _union(paths, pattern)
     if not union:
         names = [image.name or str(image.index) for image in images]
         raise ValueError(
@@ -302,7 +289,12 @@ def find_layout(paths: list[str], band_pattern: str | None, bands) -> Layout:
         present = {i.name: i.name for i in found if i.name}
         return Layout(EXTENSIONS, *_pick(present, bands, path))
     if len(image.shape) == 3:
-        return _plane_layout(path, image, bands)
+        if bands is None or len(bands) != image.shape[0]:
+            raise ValueError(
+                f"`bands` must give {image.shape[0]} names: {path} has an image of "
+                f"shape {image.shape}, a plane per band. Received: {bands}."
+            )
+        return Layout(PLANES, tuple(bands), (), tuple(range(len(bands))))
     if bands is None:
         return Layout(SINGLE, (_one_filter(paths),), check_filter=True)
     if len(bands) != 1:
@@ -334,15 +326,6 @@ def _one_filter(paths: list[str]) -> str:
             f"Received: {shown}."
         )
     return named[0] if named else headers.NO_FILTER
-
-
-def _plane_layout(path: str, image: ImageHDU, bands) -> Layout:
-    if bands is None or len(bands) != image.shape[0]:
-        raise ValueError(
-            f"`bands` must give {image.shape[0]} names: {path} has an image of shape "
-            f"{image.shape}, a plane per band. Received: {bands}."
-        )
-    return Layout(PLANES, tuple(bands), (), tuple(range(len(bands))))
 
 
 def _first_readable(paths: list[str]):

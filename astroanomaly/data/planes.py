@@ -4,7 +4,7 @@ import os
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,18 +143,12 @@ def _describe(path, error: Exception) -> str:
     if "ompressed file ended" in text or isinstance(error, EOFError | zlib.error):
         return f"is a truncated or damaged compressed file ({text})"
     if "No SIMPLE card" in text or "Empty or corrupt" in text:
-        if _is_gzip(path):
-            return "is a truncated or damaged compressed file, or no FITS file in it"
+        with suppress(OSError), open(path, "rb") as file:
+            # gzip's magic number: astropy went by it and found nothing inside.
+            if file.read(2) == b"\x1f\x8b":
+                return "is a truncated or damaged compressed file, or no FITS in it"
         return "is not a FITS file (it does not begin with SIMPLE)"
     return f"cannot be read as FITS ({type(error).__name__}: {text[:200]})"
-
-
-def _is_gzip(path) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read(2) == b"\x1f\x8b"
-    except OSError:
-        return False
 
 
 @contextmanager
@@ -183,7 +177,7 @@ def open_fits(path: str | Path, memmap: bool = False) -> Iterator[fits.HDUList]:
     >>> with open_fits("absent.fits") as hdus:
     ...     pass
     Traceback (most recent call last):
-    astroanomaly.data.planes.BadCutout: does not exist
+    astroanomaly.data.options.BadCutout: does not exist
     """
     with warnings.catch_warnings(record=True) as remarks:
         # Archive headers break the standard in ways that do not touch pixels;
@@ -200,15 +194,6 @@ def open_fits(path: str | Path, memmap: bool = False) -> Iterator[fits.HDUList]:
         for remark in remarks:
             if "truncated" in str(remark.message):
                 raise BadCutout(f"is a truncated FITS file ({remark.message})")
-
-
-def _why_not(name: str, shape: tuple[int, ...]) -> str:
-    last = name.upper().replace("-", "_").split("_")[-1]
-    if last in _NOT_BANDS:
-        return _NOT_BANDS[last]
-    if len(shape) < 2 or min(shape) < 2:
-        return f"an array of shape {shape}, no image"
-    return ""
 
 
 def _shape(hdu) -> tuple[int, ...]:
@@ -246,7 +231,11 @@ def list_images(hdus: fits.HDUList) -> list[ImageHDU]:
             continue
         shape = _shape(hdu)
         name = str(hdu.header.get("EXTNAME", "")).strip()
-        found.append(ImageHDU(index, name, shape, _why_not(name, shape)))
+        # Names end in what they hold: VIS_RMS, SCI-DQ.
+        why_not = _NOT_BANDS.get(name.upper().replace("-", "_").split("_")[-1], "")
+        if not why_not and (len(shape) < 2 or min(shape) < 2):
+            why_not = f"an array of shape {shape}, no image"
+        found.append(ImageHDU(index, name, shape, why_not))
     return found
 
 

@@ -64,16 +64,6 @@ def _fill(plane: np.ndarray, added: np.ndarray, settings: ReadOptions):
     return np.where(bad, np.float32(background(plane)), plane), own
 
 
-def _added(plane, native, scaled, outside, settings) -> np.ndarray:
-    """Return which pixels of the finished plane the file did not have."""
-    inside = np.ones(scaled.shape, np.float32)
-    if outside is not None:
-        # The same way as the pixels went: NaN marks what was touched.
-        inside = np.where(outside, np.float32(np.nan), np.ones_like(plane))
-        inside = _rescale(inside, native, settings)
-    return ~np.isfinite(_fit(inside, settings))
-
-
 def _one_plane(plane, native, raw, settings) -> tuple[np.ndarray, int]:
     scaled = _rescale(plane, native, settings)
     fitted = _fit(scaled, settings)
@@ -82,7 +72,13 @@ def _one_plane(plane, native, raw, settings) -> tuple[np.ndarray, int]:
         if lowest == fitted.max():
             raise BadCutout(f"constant: every pixel is {lowest:g}")
         return fitted, 0
-    added = _added(plane, native, scaled, raw.outside, settings)
+    # What the file did not have: the padding, and what lay outside the mosaic.
+    inside = np.ones(scaled.shape, np.float32)
+    if raw.outside is not None:
+        # The same way as the pixels went: NaN marks what was touched.
+        inside = np.where(raw.outside, np.float32(np.nan), np.ones_like(plane))
+        inside = _rescale(inside, native, settings)
+    added = ~np.isfinite(_fit(inside, settings))
     if settings.edge == "error" and added.any():
         raise BadCutout('reaches over the edge of the mosaic with edge="error"')
     filled, repaired = _fill(fitted, added, settings)

@@ -388,9 +388,6 @@ class CutoutStream:
             self._reasons[row] = reason
         return batch
 
-    def _bar(self, total: int):
-        return progress_bar("Reading cutouts", total, self.progress)
-
     def chunks(self, size: int, start: int = 0) -> Iterator[Cutouts]:
         """Iterate over runs of `size` objects, in order, reading ahead.
 
@@ -432,7 +429,8 @@ class CutoutStream:
 
     def _chunks(self, size: int, start: int) -> Iterator[Cutouts]:
         sink, seen = self._sink(size), start
-        with self._bar(len(self) - start) as advance:
+        total = len(self) - start
+        with progress_bar("Reading cutouts", total, self.progress) as advance:
             for batch in self._batches(start, len(self), size):
                 sink.add(self._checked(batch))
                 done = len(batch.rows) + len(batch.skipped)
@@ -484,7 +482,10 @@ class CutoutStream:
         >>> len(read_cutouts(images, stream=True).read())
         5
         """
-        with self._sink(len(self), cache) as sink, self._bar(len(self)) as advance:
+        with (
+            self._sink(len(self), cache) as sink,
+            progress_bar("Reading cutouts", len(self), self.progress) as advance,
+        ):
             for batch in self._batches(0, len(self), max(len(self), 1)):
                 sink.add(self._checked(batch))
                 advance(len(batch.rows) + len(batch.skipped), len(batch.skipped))

@@ -247,10 +247,22 @@ class FileSource:
                 paths[0], layout, mask_extension
             )
         if layout.check_filter:
-            _check_filter(found_headers[0], layout.bands[0])
+            name, band = headers.band_name(found_headers[0]), layout.bands[0]
+            if name not in (band, headers.NO_FILTER):
+                raise BadCutout(
+                    f"is of the filter {name} where the others are of {band}; tell the "
+                    'bands apart with band_pattern="{object_id}_{band}.fits" or the '
+                    "like"
+                )
         if layout.kind == PLANES:
-            planes, found_headers = _split(planes[0], found_headers[0], layout)
-            masks = masks * len(planes)
+            cube, n = planes[0], len(layout.planes)
+            if max(layout.planes) >= len(cube):
+                raise BadCutout(
+                    f"has {len(cube)} planes where the bands {list(layout.bands)} were "
+                    "expected"
+                )
+            planes = [cube[i] for i in layout.planes]
+            masks, found_headers = masks * n, found_headers * n
         return _raw(planes, masks, found_headers)
 
     def release(self) -> None:
@@ -264,15 +276,6 @@ def _size(path: str) -> int:
         return -1
 
 
-def _check_filter(header, band: str) -> None:
-    name = headers.band_name(header)
-    if name not in (band, headers.NO_FILTER):
-        raise BadCutout(
-            f"is of the filter {name} where the others are of {band}; tell the bands "
-            'apart with band_pattern="{object_id}_{band}.fits" or the like'
-        )
-
-
 def _mask(hdus, images, name: str | None, band: str, shape):
     if name is None:
         return None
@@ -283,14 +286,6 @@ def _mask(hdus, images, name: str | None, band: str, shape):
             f"has a mask {image.name} of shape {mask.shape} for an image of {shape}"
         )
     return mask
-
-
-def _split(cube, header, layout: Layout):
-    if max(layout.planes) >= len(cube):
-        raise BadCutout(
-            f"has {len(cube)} planes where the bands {list(layout.bands)} were expected"
-        )
-    return [cube[i] for i in layout.planes], [header] * len(layout.planes)
 
 
 def _read_single(path: str, band: str, mask_extension):

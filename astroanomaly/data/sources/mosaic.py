@@ -152,12 +152,13 @@ class MosaicSource:
                 found = find_images(images, layout)
                 planes += [_image(hdus[image.index]) for image in found]
                 own += [headers.inherited(hdus, image.index) for image in found]
-                masks += [
-                    None
-                    if mask_extension is None
-                    else _mask(hdus, images, mask_extension, band)
-                    for band in layout.bands
-                ]
+                for band in layout.bands:
+                    mask = None
+                    if mask_extension is not None:
+                        name = mask_extension.replace("{band}", band)
+                        place = find_image(images, name, "the mask").index
+                        mask = _image(hdus[place])
+                    masks.append(mask)
         return (
             planes,
             masks,
@@ -249,11 +250,6 @@ def _image(hdu) -> np.ndarray:
     return data.reshape(data.shape[-2:])
 
 
-def _mask(hdus, images, mask_extension: str, band: str) -> np.ndarray:
-    name = mask_extension.replace("{band}", band)
-    return _image(hdus[find_image(images, name, "the mask").index])
-
-
 def native_box(
     size: tuple[int, int], scale: float | None, settings: ReadOptions
 ) -> tuple[int, int]:
@@ -287,12 +283,6 @@ def native_box(
     return rows, columns
 
 
-def _can_be_mapped(path: str, hdu) -> bool:
-    if path.lower().endswith(_PACKED) or isinstance(hdu, CompImageHDU):
-        return False
-    return not any(key in hdu.header for key in _SCALED)
-
-
 def _grid(paths, layout: Layout):
     """Return the first band's header and whether all can be mapped.
 
@@ -305,7 +295,9 @@ def _grid(paths, layout: Layout):
             for image in find_images(list_images(hdus), part):
                 hdu = hdus[image.index]
                 found.append((path, image.shape, hdu.header.copy()))
-                mapped = mapped and _can_be_mapped(path, hdu)
+                packed = path.lower().endswith(_PACKED) or isinstance(hdu, CompImageHDU)
+                scaled = any(key in hdu.header for key in _SCALED)
+                mapped = mapped and not packed and not scaled
     path, shape, header = found[0]
     for other, other_shape, other_header in found:
         if other_shape != shape or len(shape) != 2:
