@@ -148,7 +148,9 @@ def _check(table, n):
 
 
 def _part(name):
-    return (files("astroanomaly.report") / "templates" / name).read_text(encoding="utf-8")
+    return (files("astroanomaly.report") / "templates" / name).read_text(
+        encoding="utf-8"
+    )
 
 
 def _lead(detector, table):

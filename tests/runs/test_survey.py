@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 N, BLOCK = 30, 8
 KILLED = """
 import os, signal, sys
-from astroanomaly import survey
+from astroanomaly.runs import survey
 from astroanomaly.data.reading import read_cutouts
 from astroanomaly.detector import load_detector
 

@@ -1,1 +1,0 @@
-"""Parts of the study of dark-matter substructure (see ../deeplense.py)."""

@@ -1,1 +1,0 @@
-"""The study of galaxy mergers: its sets, scores, results, figures and page."""

@@ -1,0 +1,1 @@
+"""Studies that reproduce published papers, one package each."""

@@ -1,0 +1,1 @@
+"""Dark-matter substructure in strong lenses: four published models, run again."""

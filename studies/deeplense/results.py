@@ -1,0 +1,291 @@
+"""Results of the study: areas, differences and rates, from its scores."""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table, vstack
+
+from astroanomaly import evaluation
+from astroanomaly.calibration import required_size
+from astroanomaly.evaluation.roc_auc import AUC, aucs
+from studies.deeplense import names
+from studies.deeplense.scores import DETECTOR
+
+OWN = DETECTOR["score"]
+PARTS = {"subhalos": ["subhalos"], "vortex": ["vortex"], "both": ["subhalos", "vortex"]}
+SETS = ("train", "labelled", "calibration", "smooth", "subhalos", "vortex")
+N_BOOTSTRAP = 1000
+LEVELS = (90, 95, 99)
+# The baselines that every network is compared with, besides the best one.
+AGAINST = {("baselines", "pca_60"), ("baselines", "pca_300"), ("pca", "orthogonal")}
+
+
+def measured(out: Path) -> dict[str, Table]:
+    """Return all results of a run by name; a table is empty where it has nothing."""
+    found = {}
+    for redshifts in names.REDSHIFTS:
+        scores = read_scores(out, redshifts)
+        parts = {
+            "areas": area_table(scores),
+            "differences": difference_table(scores),
+            "rates": rate_table(scores),
+            "sets": set_table(out, redshifts),
+            "training": training_table(out, redshifts),
+        }
+        for name, table in parts.items():
+            if len(table):
+                table.add_column([redshifts] * len(table), 0, "redshifts")
+            found.setdefault(name, []).append(table)
+    return {
+        name: vstack([Table(), *filter(len, tables)], metadata_conflicts="silent")
+        for name, tables in found.items()
+    }
+
+
+def read_scores(out: Path, redshifts: str) -> dict[str, dict[str, Table]]:
+    """Return the scores of a setting, by model and set."""
+    folder = Path(out) / redshifts / "scores"
+    models = [path.name for path in folder.glob("*") if path.is_dir()]
+    return {
+        model: {
+            path.stem: Table.read(path, format="ascii.ecsv")
+            for path in sorted((folder / model).glob("*.ecsv"))
+        }
+        for model in names.ordered(models)
+    }
+
+
+def catalog(out: Path, redshifts: str, name: str) -> Table:
+    """Return a set's truth; empty where the run no longer has it."""
+    path = Path(out) / "sets" / f"{redshifts}_{name}" / "catalog.ecsv"
+    return Table.read(path, format="ascii.ecsv") if path.is_file() else Table()
+
+
+def columns(table: Table) -> dict[str, np.ndarray]:
+    """Return the scores of a table by name."""
+    scores = [name for name in table.colnames if name != "object_id"]
+    return {name: np.asarray(table[name], float) for name in scores}
+
+
+def rows(table: Table, **wanted) -> Table:
+    """Return the rows of a table that hold these values."""
+    keep = np.ones(len(table), bool)
+    for name, value in wanted.items() if len(table) else ():
+        keep &= np.asarray(table[name]) == value
+    return table[keep]
+
+
+def of_kind(table: Table, *wanted: str) -> Table:
+    """Return the rows of models of some kinds."""
+    keep = [names.kind(row["model"]) in wanted for row in table]
+    return table[np.array(keep, bool)]
+
+
+def networks(areas: Table) -> Table:
+    """Return the rows of unsupervised networks that scored whole test sets."""
+    if not len(areas):
+        return areas
+    whole = areas[areas["n_normal"] == areas["n_normal"].max()]
+    return of_kind(whole, "published", "network")
+
+
+def best(areas: Table):
+    """Return the row of the highest AUC, or None."""
+    areas = areas[np.isfinite(areas["auc"])] if len(areas) else areas
+    return areas[int(np.argmax(areas["auc"]))] if len(areas) else None
+
+
+def main_scores(model: str, table: Table) -> list[str]:
+    """Return the detector's score and the published error; without a detector, all."""
+    found = list(columns(table))
+    if names.single(model):
+        return found
+    return [name for name in (OWN, "mse") if name in found] or found[:1]
+
+
+def joined(smooth: Table, parts: list[Table]) -> tuple[np.ndarray, dict]:
+    """Return labels (True with substructure) and scores by name, set after set."""
+    sizes = [len(smooth), *map(len, parts)]
+    labels = np.repeat([False] + [True] * len(parts), sizes)
+    found = [columns(table) for table in (smooth, *parts)]
+    return labels, {k: np.concatenate([one[k] for one in found]) for k in found[0]}
+
+
+def areas(
+    smooth: Table, parts: list[Table], wanted=None, n_bootstrap: int = N_BOOTSTRAP
+) -> dict[str, AUC]:
+    """Return the AUC of each score; NaN where a score is not finite somewhere."""
+    labels, found = joined(smooth, parts)
+    wanted = [name for name in wanted or found if name in found]
+    nothing = AUC(*[float("nan")] * 3, int((~labels).sum()), int(labels.sum()))
+    fine = {k: found[k] for k in wanted if np.isfinite(found[k]).all()}
+    known = aucs(labels, fine, n_bootstrap) if fine else {}
+    return {name: known.get(name, nothing) for name in wanted}
+
+
+def comparisons(sets) -> list[tuple]:
+    """Return (what, sector, step, smooth set, sets with substructure), from names.
+
+    The step is the mass fraction in per cent or the exposure time. Sets along the
+    exposure are compared with smooth lenses of their own exposure.
+    """
+    found = [("main", sector, 1.0, "smooth", parts) for sector, parts in PARTS.items()]
+    for name in sets:
+        sector, _, rest = name.partition("_")
+        if sector not in PARTS or not rest:
+            continue
+        if rest == "exchanged":
+            found.append(("exchanged", sector, 1.0, "smooth", [name]))
+        elif rest.startswith("x"):
+            smooth = f"smooth_{rest}"
+            found.append(("exposure", sector, float(rest[1:]), smooth, [name]))
+        else:
+            found.append(("fraction", sector, float(rest), "smooth", [name]))
+    # The sets of 1 per cent at the full exposure are the main ones.
+    known = dict.fromkeys(
+        one[:2] for one in found if one[0] in ("fraction", "exposure")
+    )
+    found += [(*one, 1.0, "smooth", [one[1]]) for one in known]
+    return [one for one in found if {one[3], *one[4]} <= set(sets)]
+
+
+def area_table(scores: dict) -> Table:
+    """Return the AUC of each model and score in each comparison."""
+    found = []
+    for model, sets in scores.items():
+        for what, sector, step, smooth, parts in comparisons(sets):
+            # All scores where the page shows them all.
+            wanted = None if what == "main" else main_scores(model, sets[smooth])
+            known = areas(sets[smooth], [sets[name] for name in parts], wanted)
+            found += [(model, k, what, sector, step, *one) for k, one in known.items()]
+    titles = "model score what sector step auc auc_low auc_high n_normal n_anomalous"
+    return Table(rows=found, names=titles.split()) if found else Table()
+
+
+def difference_table(scores: dict) -> Table:
+    """Return paired differences of areas, both sectors together.
+
+    Column `what`: "order" for a published model less the one it should beat,
+    "variant" for a published model less the same one of another setting, "baseline"
+    for a network less a baseline: those of `AGAINST`, and the best one on these sets.
+    """
+    needed = "smooth", *PARTS["both"]
+    sets_of = {m: sets for m, sets in scores.items() if set(needed) <= set(sets)}
+    known = {}
+    for model, sets in sets_of.items():
+        if names.kind(model) == "baseline":
+            parts = [sets[name] for name in PARTS["both"]]
+            for score, one in areas(sets["smooth"], parts, n_bootstrap=0).items():
+                if np.isfinite(one.value):
+                    known[model, score] = one.value
+    ranked = sorted(known, key=known.get, reverse=True)
+    against = [pair for k, pair in enumerate(ranked) if k == 0 or pair in AGAINST]
+    most = max((len(sets["smooth"]) for sets in sets_of.values()), default=0)
+    ours = [
+        model
+        for model, sets in sets_of.items()
+        if names.kind(model) in ("published", "network") and len(sets["smooth"]) == most
+    ]
+
+    def difference(left, left_score, right, right_score):
+        for name in needed:
+            ids = [list(sets_of[one][name]["object_id"]) for one in (left, right)]
+            if ids[0] != ids[1]:
+                raise ValueError(f"The models did not score the same lenses of {name}.")
+        pair = []
+        for model, score in ((left, left_score), (right, right_score)):
+            sets = sets_of[model]
+            labels, found = joined(sets["smooth"], [sets[n] for n in PARTS["both"]])
+            if score not in found or not np.isfinite(found[score]).all():
+                return (np.nan,) * 3
+            pair.append(found[score])
+        return evaluation.auc_difference(labels, *pair, N_BOOTSTRAP)
+
+    found = []
+    for model in ours:
+        for score in main_scores(model, sets_of[model]["smooth"]):
+            pairs = [("baseline", *one) for one in against]
+            if model in names.MODELS:
+                before = names.MODELS[: names.MODELS.index(model)][-1:]
+                pairs += [("order", one, score) for one in before if one in ours]
+                others = [one for one in ours if one.startswith(f"{model}_")]
+                pairs += [("variant", one, score) for one in others]
+            for what, *other in pairs:
+                value = difference(model, score, *other)
+                found.append((what, model, score, *other, *value))
+    titles = "what model score other other_score difference difference_low "
+    titles = f"{titles} difference_high".split()
+    return Table(rows=found, names=titles) if found else Table()
+
+
+def rate_table(scores: dict) -> Table:
+    """Return how much of each test set lies above the calibration's thresholds.
+
+    Columns of `evaluation.detection_rates`, the model, and for smooth lenses those of
+    `evaluation.false_positive_check` (for others `p_adjusted` NaN, `as_promised` True).
+    """
+    found = []
+    for model, sets in scores.items():
+        if not {"calibration", "smooth"} <= set(sets):
+            continue
+        wanted = main_scores(model, sets["smooth"])
+        known = columns(sets["calibration"])
+        known = {k: known[k] for k in wanted if np.isfinite(known[k]).all()}
+        n = len(sets["calibration"])
+        levels = [level for level in LEVELS if required_size(level) <= n]
+        samples = {
+            name: {k: columns(sets[name])[k] for k in known}
+            for name in ("smooth", *PARTS["both"])
+            if name in sets
+        }
+        if known and levels:
+            table = evaluation.detection_rates(known, samples, levels)
+            table.add_column([model] * len(table), 0, "model")
+            found.append(table)
+    if not found:
+        return Table()
+    table = vstack(found, metadata_conflicts="silent")
+    smooth = table["sample"] == "smooth"
+    fresh = table[smooth]
+    # One family of tests over all models, so each score needs a name of its own.
+    fresh["score"] = [f"{row['model']}:{row['score']}" for row in fresh]
+    checked = evaluation.false_positive_check(fresh, "smooth")
+    table["p_adjusted"], table["as_promised"] = np.nan, True
+    for name in ("p_adjusted", "as_promised"):
+        table[name][smooth] = checked[name]
+    table.rename_columns(["low", "high"], ["rate_low", "rate_high"])
+    table.meta = {}
+    return table
+
+
+def set_table(out: Path, redshifts: str) -> Table:
+    """Return how many lenses the main sets and smooth ones of other exposures have.
+
+    With the medians of their Einstein radius (arcsec), signal to noise and mass
+    fraction (per cent).
+    """
+    paths = sorted((Path(out) / "sets").glob(f"{redshifts}_smooth_x*"))
+    found = []
+    for name in (*SETS, *(path.name.removeprefix(f"{redshifts}_") for path in paths)):
+        truth = catalog(out, redshifts, name)
+        if len(truth):
+            share = 100 * truth["substructure_mass"] / truth["lens_mass"]
+            values = (truth["theta_E"], truth["snr_peak"], truth["snr_arcs"], share)
+            lost = int((~np.asarray(truth["image_in_frame"], bool)).sum())
+            found.append((name, len(truth), *map(float, map(np.median, values)), lost))
+    titles = "set n theta_E snr_peak snr_arcs fraction n_no_image"
+    return Table(rows=found, names=titles.split()) if found else Table()
+
+
+def training_table(out: Path, redshifts: str) -> Table:
+    """Return where each training ended: epochs, loss, KL divergence, its weight."""
+    found = []
+    for path in sorted((Path(out) / redshifts).glob("*/run/history.csv")):
+        history = Table.read(path, format="ascii.csv")
+        if len(history):
+            last = dict(zip(history.colnames, history[-1], strict=True))
+            values = [last.get(name, np.nan) for name in ("loss", "kl", "beta")]
+            values = [np.nan if np.ma.is_masked(x) else float(x) for x in values]
+            found.append((path.parts[-3], len(history), *values))
+    titles = "model epochs loss kl beta".split()
+    return Table(rows=found, names=titles) if found else Table()

@@ -1,0 +1,138 @@
+"""The sets of lenses: smooth ones, with subhaloes, with a vortex; written once."""
+
+import logging
+from pathlib import Path
+
+from astroanomaly import simulate
+from astroanomaly.data import concatenate, write_cutouts
+from astroanomaly.simulate.lenses.settings import LENSTRONOMY
+
+LOG = logging.getLogger("deeplense")
+SETTING = LENSTRONOMY
+REDSHIFTS = ("fixed", "varying")
+SECTORS = ("subhalos", "vortex")
+# Mass of the substructure over that of the lens; the published table is at 1 per cent.
+FRACTION = 0.01
+FRACTIONS = (0.001, 0.003, 0.005, 0.02, 0.03, 0.05)
+# Exposure times over the setting's: signal to noise goes about as the root.
+EXPOSURES = (0.1, 0.3, 3.0)
+# No two sets share a seed. Each setting of the redshifts adds 500, each seed of the
+# study 1000: the numbers stay below that.
+SEEDS = {
+    "train": 1,
+    "calibration": 2,
+    "smooth": 3,
+    "subhalos": 4,
+    "vortex": 5,
+    "labelled": 6,
+    "fraction": 20,
+    "exposure": 60,
+    "exchanged": 90,
+}
+
+
+def substructure(sector: str, fraction: float = FRACTION, added: bool = True):
+    """Return the setting's substructure with a share of the lens's mass.
+
+    Parameters
+    ----------
+    sector : {"smooth", "subhalos", "vortex"}
+        Smooth lenses have none.
+    fraction : float
+        Mass over the lens's mass inside its Einstein radius.
+    added : bool
+        Whether the mass is added, as in the papers, which makes the ring larger.
+        Otherwise the smooth lens loses as much.
+
+    Returns
+    -------
+    Subhalos, Vortex or None
+        As `simulate.lenses` takes it.
+    """
+    if sector == "smooth":
+        return None
+    if sector == "subhalos":
+        model = SETTING.subhalos.replace(mass_fraction=fraction)
+    else:
+        # The recipe states a vortex's mass, the published table its share.
+        model = SETTING.vortex.replace(mass=None, mass_fraction=fraction)
+    return model if added else model.replace(added=False)
+
+
+def planned(scale) -> dict[str, list[tuple]]:
+    """Return what each set holds: parts (number, seed, sector, options) by its name."""
+    sizes = {"calibration": scale.n_calibration}
+    sizes |= dict.fromkeys(("smooth", *SECTORS), scale.n_test)
+    found = {"train": [(scale.n_train, SEEDS["train"], "smooth", {})]}
+    # Only the supervised network sees these; its smooth lenses are the training set.
+    found["labelled"] = [
+        (scale.n_labelled // 2, SEEDS["labelled"] + k, sector, {})
+        for k, sector in enumerate(SECTORS)
+    ]
+    for name, n in sizes.items():
+        sector = name if name in SECTORS else "smooth"
+        found[name] = [(n, SEEDS[name], sector, {})]
+    for i, fraction in enumerate(FRACTIONS):
+        for k, sector in enumerate(SECTORS):
+            part = scale.n_grid, SEEDS["fraction"] + 2 * i + k, sector
+            found[f"{sector}_{100 * fraction:g}"] = [(*part, {"fraction": fraction})]
+    for i, factor in enumerate(EXPOSURES):
+        for k, sector in enumerate(("smooth", *SECTORS)):
+            part = scale.n_grid, SEEDS["exposure"] + 3 * i + k, sector
+            found[f"{sector}_x{factor:g}"] = [(*part, {"exposure": factor})]
+    for k, sector in enumerate(SECTORS):
+        part = 2 * scale.n_grid, SEEDS["exchanged"] + k, sector
+        found[f"{sector}_exchanged"] = [(*part, {"added": False})]
+    return found
+
+
+def lenses(n, seed, sector, redshifts, size, exposure=1.0, **options):
+    """Simulate lenses of one kind; `options` are those of `substructure`."""
+    camera = SETTING.camera
+    if exposure != 1.0:
+        camera = camera.replace(exposure_time=camera.exposure_time * exposure)
+    return simulate.lenses(
+        n,
+        setting=SETTING,
+        redshifts=redshifts,
+        substructure=substructure(sector, **options),
+        size=size,
+        seed=seed,
+        instrument=camera,
+        progress=True,
+    )
+
+
+def write(folder: Path, redshifts: str, scale, seed: int) -> dict[str, Path]:
+    """Return the folders of a setting's sets, written as FITS if not there.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the sets lie, each as REDSHIFTS_NAME.
+    redshifts : {"fixed", "varying"}
+        The setting.
+    scale : Scale
+        Sizes.
+    seed : int
+        The study's seed.
+
+    Returns
+    -------
+    dict of Path
+        By name: "train", "labelled", "calibration", "smooth", "subhalos", "vortex",
+        and those along mass fraction, exposure and with mass exchanged.
+    """
+    first = 1000 * seed + 500 * REDSHIFTS.index(redshifts)
+    found = {}
+    for name, parts in planned(scale).items():
+        found[name] = folder / f"{redshifts}_{name}"
+        if (found[name] / "catalog.ecsv").is_file():
+            continue
+        LOG.info("simulating %s_%s", redshifts, name)
+        made = [
+            lenses(n, first + own, sector, redshifts, scale.size, **options)
+            for n, own, sector, options in parts
+        ]
+        write_cutouts(found[name], concatenate(made) if len(made) > 1 else made[0])
+    return found
