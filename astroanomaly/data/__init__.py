@@ -20,7 +20,10 @@ __all__ = list(_NAMES)
 def __getattr__(name):
     """Import a name on first use: batches need TensorFlow, reading does not."""
     if name in _NAMES:
-        return getattr(import_module(f"{__name__}.{_NAMES[name]}"), name)
+        found = getattr(import_module(f"{__name__}.{_NAMES[name]}"), name)
+        # Kept, so that the next use finds it without asking here.
+        globals()[name] = found
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -96,7 +96,10 @@ def read_catalog(catalog: str | Path | Table) -> Table:
     else:
         table = _read_file(Path(catalog))
     if len(table) == 0:
-        raise ValueError(f"{_name(catalog)} must have a row. Received: an empty table.")
+        name = "" if isinstance(catalog, Table) else f" {catalog}"
+        raise ValueError(
+            f"The catalog{name} must have a row. Received: an empty table."
+        )
     table.convert_bytestring_to_unicode()
     table = fill_missing(table)
     for names, name in ((_ID_NAMES, "object_id"), (_FILE_NAMES, "file")):
@@ -134,10 +137,6 @@ def _read_file(path: Path) -> Table:
             f"{path} must be a table of the form {form}. Received: "
             f"{type(error).__name__}: {text}."
         ) from error
-
-
-def _name(catalog) -> str:
-    return "The catalog" if isinstance(catalog, Table) else f"The catalog {catalog}"
 
 
 def _match(keys: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
@@ -186,21 +185,15 @@ def match_rows(
         keys = catalog["object_id"].tolist()
         ids = _match(keys, object_ids)
         if (ids >= 0).sum() > (best >= 0).sum():
-            _check_once(keys, object_ids)
+            wanted = set(object_ids)
+            twice = [k for k, n in Counter(keys).items() if n > 1 and k in wanted]
+            if twice:
+                raise ValueError(
+                    "The catalog must have one row per object_id. Received: "
+                    f"{len(twice)} duplicate object_id value(s), such as {twice[0]!r}."
+                )
             return ids, False
     return best, by_file
-
-
-def _check_once(keys: list[str], wanted: Sequence[str]) -> None:
-    if len(set(keys)) == len(keys):
-        return
-    wanted = set(wanted)
-    twice = [k for k, n in Counter(keys).items() if n > 1 and k in wanted]
-    if twice:
-        raise ValueError(
-            "The catalog must have one row per object_id. Received: "
-            f"{len(twice)} duplicate object_id value(s), such as {twice[0]!r}."
-        )
 
 
 def join(

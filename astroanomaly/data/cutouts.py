@@ -26,35 +26,6 @@ __all__ = [
 ]
 
 
-def _check_images(images) -> np.ndarray:
-    images = images if isinstance(images, np.ndarray) else np.asarray(images)
-    if images.dtype.kind not in "fiub":
-        raise TypeError(
-            f"`images` must be an array of numbers. Received: dtype {images.dtype}."
-        )
-    if images.ndim == 3:
-        images = images[..., np.newaxis]
-    if images.ndim != 4:
-        raise ValueError(
-            "`images` must have shape (n, ny, nx) or (n, ny, nx, n_bands). "
-            f"Received: shape {images.shape}."
-        )
-    return images.astype(np.float32, copy=False)
-
-
-def _check_bands(bands, n_bands: int) -> tuple[str, ...]:
-    if bands is None:
-        many = tuple(f"band_{i}" for i in range(n_bands))
-        return ("image",) if n_bands == 1 else many
-    bands = (bands,) if isinstance(bands, str) else tuple(str(b) for b in bands)
-    if len(bands) != n_bands or len(set(bands)) != n_bands:
-        raise ValueError(
-            f"`bands` must give {n_bands} different name(s), one per channel of "
-            f"`images`. Received: {list(bands)}."
-        )
-    return bands
-
-
 class Cutouts:
     """Cutouts of one shape with a table that names every object.
 
@@ -111,8 +82,31 @@ class Cutouts:
         pixel_scale: float | None = None,
         skipped: Table | None = None,
     ):
-        self.images = _check_images(images)
-        self.bands = _check_bands(bands, self.images.shape[3])
+        images = images if isinstance(images, np.ndarray) else np.asarray(images)
+        if images.dtype.kind not in "fiub":
+            raise TypeError(
+                f"`images` must be an array of numbers. Received: dtype {images.dtype}."
+            )
+        if images.ndim == 3:
+            images = images[..., np.newaxis]
+        if images.ndim != 4:
+            raise ValueError(
+                "`images` must have shape (n, ny, nx) or (n, ny, nx, n_bands). "
+                f"Received: shape {images.shape}."
+            )
+        n_bands = images.shape[3]
+        if bands is None:
+            several = tuple(f"band_{i}" for i in range(n_bands))
+            bands = ("image",) if n_bands == 1 else several
+        bands = (bands,) if isinstance(bands, str) else tuple(str(b) for b in bands)
+        if len(bands) != n_bands or len(set(bands)) != n_bands:
+            raise ValueError(
+                f"`bands` must give {n_bands} different name(s), one per channel of "
+                f"`images`. Received: {list(bands)}."
+            )
+        # Without a copy where possible: a memory map of float32 stays on the disk.
+        self.images = images.astype(np.float32, copy=False)
+        self.bands = bands
         self.table = standard_table(table, len(self.images), self.bands)
         check_unique(self.table["object_id"].tolist())
         self.pixel_scale = None if pixel_scale is None else float(pixel_scale)
@@ -292,7 +286,17 @@ def concatenate(parts: Sequence[Cutouts]) -> Cutouts:
     first = parts[0]
     parts = [part.select_bands(first.bands) for part in parts]
     for part in parts[1:]:
-        _check_same(first, part)
+        if first.image_shape != part.image_shape:
+            raise ValueError(
+                "All `parts` must have the same image shape. Received: "
+                f"{first.image_shape} and {part.image_shape}."
+            )
+        scales = (first.pixel_scale, part.pixel_scale)
+        if None not in scales and not np.isclose(*scales, rtol=1e-2):
+            raise ValueError(
+                "All `parts` must have the same pixel scale to 1 per cent. Received: "
+                f"{scales[0]} and {scales[1]} arcsec."
+            )
     return Cutouts(
         np.concatenate([part.images for part in parts]),
         stack_tables([part.table for part in parts]),
@@ -300,20 +304,6 @@ def concatenate(parts: Sequence[Cutouts]) -> Cutouts:
         first.pixel_scale,
         stack_tables([part.skipped for part in parts]),
     )
-
-
-def _check_same(first: Cutouts, part: Cutouts) -> None:
-    if first.image_shape != part.image_shape or len(first.bands) != len(part.bands):
-        raise ValueError(
-            "All `parts` must have the same image shape. Received: "
-            f"{first.image_shape} and {part.image_shape}."
-        )
-    scales = (first.pixel_scale, part.pixel_scale)
-    if None not in scales and not np.isclose(*scales, rtol=1e-2):
-        raise ValueError(
-            "All `parts` must have the same pixel scale to 1 per cent. Received: "
-            f"{scales[0]} and {scales[1]} arcsec."
-        )
 
 
 def split(

@@ -7,8 +7,6 @@ import warnings
 import numpy as np
 from astropy.io.fits import Header
 
-from astroanomaly.data.plain import PlainHeader
-
 ZERO_POINT_KEYS = ("MAGZERO", "ABZP", "MAGZPT", "ZEROPT", "MAGZP", "ABMAGZP", "ZP")
 PIXEL_SCALE_KEYS = ("PIXSCALE", "PIXELSCL", "SECPIX", "D001SCAL")
 
@@ -17,7 +15,61 @@ NO_FILTER = "image"
 _TAN = ("RA---TAN", "DEC--TAN")
 # SCAMP writes its distortion as PV keywords under the name of a plain TAN.
 _SCAMP = ("PV1_0", "PV1_1", "PV2_0", "PV2_1")
+_CARD = 80
 _SIP = re.compile(r"(A|B|AP|BP)_(ORDER|DMAX|\d+_\d+)|(CPDIS|DP|D2IM|CPERR|CQ).*")
+
+
+class PlainHeader:
+    """The keywords of one header, looked up in its text when asked for.
+
+    Parameters
+    ----------
+    text : bytes
+        The cards, 80 characters each.
+    """
+
+    def __init__(self, text: bytes):
+        self._text = text
+
+    def _find(self, key: str) -> int:
+        card = key.encode().ljust(8) + b"="
+        place = self._text.find(card)
+        while place >= 0 and place % _CARD:
+            place = self._text.find(card, place + 1)
+        return place
+
+    def __contains__(self, key: str) -> bool:
+        """Tell whether the header has a keyword."""
+        return self._find(key) >= 0
+
+    def get(self, key: str, default=None):
+        """Return a keyword's value; `default` where there is none to be read."""
+        place = self._find(key)
+        if place < 0:
+            return default
+        value = _value(self._text[place + 9 : place + _CARD].decode("latin-1"))
+        return default if value is None else value
+
+    def full(self) -> Header:
+        """Return astropy's header."""
+        return Header.fromstring(self._text)
+
+
+def _value(text: str) -> str | bool | int | float | None:
+    """Return the value of a card, FITS 4.0 section 4.2, or None."""
+    text = text.lstrip()
+    if text.startswith("'"):
+        parts = text[1:].replace("''", "\0").split("'", 1)
+        return parts[0].replace("\0", "'").rstrip()
+    text = text.split("/", 1)[0].strip()
+    if text in ("T", "F"):
+        return text == "T"
+    for kind in (int, float):
+        try:
+            return kind(text.upper().replace("D", "E"))
+        except ValueError:
+            continue
+    return None
 
 
 def _text(header: Header, key: str) -> str:

@@ -9,10 +9,9 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly.data import headers
-from astroanomaly.data.finding import find_objects
-from astroanomaly.data.naming import list_files, sample_rows
+from astroanomaly.data.find import find_objects, list_files, sample_rows
+from astroanomaly.data.options import BadCutout
 from astroanomaly.data.planes import (
-    BadCutout,
     candidates,
     list_images,
     open_fits,
@@ -197,19 +196,15 @@ def inspect(path: str | Path) -> Inspection:
         name, len(paths), looked, _table(rows, _COLUMNS), dict(shapes), dict(scales)
     )
     found.bad = _table(bad, {"file": str, "reason": str})
-    found.bands, problem = _bands(name)
+    problem = ""
+    try:
+        found.bands = tuple(find_objects(name, None, None)[0].bands)
+    except ValueError as error:
+        found.bands, problem = (), str(error)
     found.suggestion = _suggest(found)
     if problem and "band_pattern" not in found.suggestion:
         found.suggestion = problem
     return found
-
-
-def _bands(path: str) -> tuple[tuple, str]:
-    try:
-        source, _ = find_objects(path, None, None)
-    except ValueError as error:
-        return (), str(error)
-    return tuple(source.bands), ""
 
 
 def _suggest(found: Inspection) -> str:

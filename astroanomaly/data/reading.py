@@ -1,6 +1,5 @@
-"""read_cutouts: the one door through which images come in."""
+"""Read cutouts from files, arrays or a mosaic."""
 
-import math
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -12,23 +11,17 @@ from astropy.table import Table
 
 from astroanomaly.data import catalog as catalogs
 from astroanomaly.data.cutouts import Cutouts, band_index
-from astroanomaly.data.files import FILES, FileSource, Layout
-from astroanomaly.data.finding import find_layout, find_objects
-from astroanomaly.data.mosaic import from_mosaic
-from astroanomaly.data.naming import sample_rows
-from astroanomaly.data.planes import (
-    BadCutout,
-    candidates,
-    is_fits_name,
-    list_images,
-    open_fits,
-)
-from astroanomaly.data.prepare import Settings
-from astroanomaly.data.stream import CutoutStream, none_readable
-from astroanomaly.data.workers import read_batch, worker_count
+from astroanomaly.data.find import find_layout, find_objects, sample_rows
+from astroanomaly.data.options import BadCutout, ReadOptions
+from astroanomaly.data.planes import candidates, is_fits_name, list_images, open_fits
+from astroanomaly.data.sources.files import FILES, FileSource, Layout
+from astroanomaly.data.sources.mosaic import from_mosaic
+from astroanomaly.data.stream import CutoutStream, none_readable, read_batch
 from astroanomaly.tables.columns import check_unique
 from astroanomaly.tables.objects import skipped_table
+from astroanomaly.utils.parallel import worker_count
 
+# Objects looked at before the reading: shapes and pixel scales rarely differ in few.
 _SAMPLE = 32
 
 
@@ -125,122 +118,38 @@ def read_cutouts(
     >>> read_cutouts(images, size=24, bands=["F814W"])
     <Cutouts: 4 objects, 24x24 pixels, bands F814W>
     """
-    settings = _settings(
-        size, pixel_scale, input_pixel_scale, edge, nan, mask_extension
+    options = ReadOptions(
+        bands,
+        band_pattern,
+        size,
+        pixel_scale,
+        input_pixel_scale,
+        edge,
+        nan,
+        mask_extension,
+        on_error,
     )
-    _check_choice("on_error", on_error, ("skip", "raise"))
     worker_count(n_workers, 1)
     if stream and cache is not None:
         raise ValueError(
             "`cache` is for stream=False; a stream's read(cache=...) writes one. "
             f"Received: cache={str(cache)!r} with stream=True."
         )
-    bands = (
-        [bands] if isinstance(bands, str) else None if bands is None else list(bands)
-    )
-    source, columns = _objects(path, catalog, band_pattern, bands, settings)
+    source, columns = _find(path, catalog, options)
     check_unique(source.object_ids)
-    settings, scale = _probe(source, settings)
-    found = CutoutStream(
-        source, settings, columns, scale, n_workers, progress, on_error
-    )
+    options = _probe(source, options)
+    found = CutoutStream(source, options, columns, options.scale, n_workers, progress)
     return found if stream else found.read(cache)
 
 
-def _check_choice(name: str, value, allowed) -> None:
-    if value not in allowed:
-        words = " or ".join(f'"{word}"' for word in allowed)
-        raise ValueError(f"`{name}` must be {words}. Received: {value!r}.")
-
-
-def _positive(name: str, value) -> float | None:
-    if value is None:
-        return None
-    if not (isinstance(value, int | float | np.number) and 0 < value < math.inf):
-        raise ValueError(f"`{name}` must be a number above 0. Received: {value!r}.")
-    return float(value)
-
-
-def _size(size) -> tuple[int, int] | None:
-    if size is None:
-        return None
-    pair = (size, size) if np.ndim(size) == 0 else tuple(size)
-    whole = all(isinstance(n, int | np.integer) for n in pair)
-    if len(pair) != 2 or not whole or min(pair) < 1:
-        raise ValueError(
-            "`size` must be a whole number of pixels above 0, or two (rows, columns). "
-            f"Received: {size!r}."
-        )
-    return int(pair[0]), int(pair[1])
-
-
-def _settings(size, pixel_scale, input_pixel_scale, edge, nan, mask) -> Settings:
-    _check_choice("edge", edge, ("pad", "error"))
-    _check_choice("nan", nan, ("fill", "refuse"))
-    return Settings(
-        size=_size(size),
-        pixel_scale=_positive("pixel_scale", pixel_scale),
-        input_pixel_scale=_positive("input_pixel_scale", input_pixel_scale),
-        edge=edge,
-        nan=nan,
-        mask_extension=mask,
-    )
-
-
-def _is_mosaic(path) -> bool:
-    """Tell whether one image for many objects is named: a single flat FITS file."""
-    if not isinstance(path, str | Path) or not os.path.isfile(path):
-        return False
-    if not is_fits_name(path):
-        return False
-    try:
-        with open_fits(path, memmap=True) as hdus:
-            found = candidates(list_images(hdus))
-    except BadCutout as error:
-        raise ValueError(f"{path}: {error}.") from error
-    return all(len(image.shape) == 2 for image in found)
-
-
-def _mosaic_per_band(path: dict, table, bands) -> tuple[tuple[str, ...], Layout]:
-    """Return the files and the layout of {band: mosaic}."""
-    if table is None:
-        raise ValueError(
-            "A dict of mosaics, one per band, needs `catalog`. Received: None."
-        )
-    names = tuple(path) if bands is None else tuple(bands)
-    paths = [os.fspath(item) for item in path.values()]
-    index = band_index(names, tuple(path))
-    for item in paths:
-        if not os.path.exists(item):
-            raise FileNotFoundError(f"There is no file or folder {item!r}.")
-    return tuple(paths[i] for i in index), Layout(FILES, names)
-
-
-def _cut_from(paths, layout: Layout, table: Table, settings: Settings):
-    try:
-        return from_mosaic(paths, layout, table, settings)
-    except BadCutout as error:
-        raise ValueError(f"The mosaic {', '.join(paths)}: {error}.") from error
-
-
-def _objects(path, catalog, band_pattern, bands, settings):
+def _find(path, catalog, options: ReadOptions):
     """Return the source and the catalog columns of its objects."""
     table = None if catalog is None else catalogs.read_catalog(catalog)
-    if isinstance(path, dict):
-        path, layout = _mosaic_per_band(path, table, bands)
-    elif table is not None and _is_mosaic(path):
-        path = (os.fspath(path),)
-        layout = find_layout(path, band_pattern, bands)
-    else:
-        layout = None
-    if layout is not None:
-        source = _cut_from(path, layout, table, settings)
-        # Positions went through the WCS already and come with each object.
-        rest = [n for n in table.colnames if n.lower() not in ("ra", "dec")]
-        return source, table[rest] if rest else None
-    source, found = find_objects(path, band_pattern, bands)
-    if table is None:
-        table, source = _beside(path, source)
+    if isinstance(path, dict) or (table is not None and _is_mosaic(path)):
+        return _find_in_mosaic(path, table, options)
+    source, found = find_objects(path, options.band_pattern, options.bands)
+    if table is None and isinstance(source, FileSource):
+        table, source = _catalog_of_folder(path, source)
     columns = Table(found) if found else None
     if table is None:
         return source, columns
@@ -259,81 +168,104 @@ def _objects(path, catalog, band_pattern, bands, settings):
     return source, joined
 
 
-def _beside(path, source):
+def _is_mosaic(path) -> bool:
+    """Return whether a path is one FITS file of flat images."""
+    if not isinstance(path, str | Path) or not os.path.isfile(path):
+        return False
+    if not is_fits_name(path):
+        return False
+    try:
+        with open_fits(path, memmap=True) as hdus:
+            found = candidates(list_images(hdus))
+    except BadCutout as error:
+        raise ValueError(f"{path}: {error}.") from error
+    return all(len(image.shape) == 2 for image in found)
+
+
+def _find_in_mosaic(path, table: Table | None, options: ReadOptions):
+    """Return the source for a mosaic, or one per band, and the catalog's columns."""
+    if isinstance(path, dict):
+        if table is None:
+            raise ValueError(
+                "A dict of mosaics, one per band, needs `catalog`. Received: None."
+            )
+        names = tuple(path) if options.bands is None else tuple(options.bands)
+        files = [os.fspath(item) for item in path.values()]
+        index = band_index(names, tuple(path))
+        for item in files:
+            if not os.path.exists(item):
+                raise FileNotFoundError(f"There is no file or folder {item!r}.")
+        paths, layout = tuple(files[i] for i in index), Layout(FILES, names)
+    else:
+        paths = (os.fspath(path),)
+        layout = find_layout(paths, options.band_pattern, options.bands)
+    try:
+        source = from_mosaic(paths, layout, table, options)
+    except BadCutout as error:
+        raise ValueError(f"The mosaic {', '.join(paths)}: {error}.") from error
+    # Positions went through the WCS already and come with each object.
+    rest = [n for n in table.colnames if n.lower() not in ("ra", "dec")]
+    return source, table[rest] if rest else None
+
+
+def _catalog_of_folder(path, source: FileSource):
     """Return the catalog that lies in the folder read, and the source in its order."""
     if not isinstance(path, str | Path) or not os.path.isdir(path):
         return None, source
     names = [Path(path) / name for name in catalogs.CATALOG_NAMES]
     name = next((name for name in names if name.exists()), None)
-    if name is None or not isinstance(source, FileSource):
+    if name is None:
         return None, source
     table = catalogs.read_catalog(name)
     rows, _ = catalogs.match_rows(table, source.object_ids, source.files)
+    # Files without a row come last.
     rows = np.where(rows < 0, len(table), rows)
     return table, source.take(np.argsort(rows, kind="stable"))
 
 
-def _probe(source, settings: Settings) -> tuple[Settings, float | None]:
+def _probe(source, options: ReadOptions) -> ReadOptions:
     """Look at a sample: the shape that all must have, and their pixel scale."""
-    n = len(source.object_ids)
+    n, files = len(source.object_ids), source.files
     sample = sample_rows(n, _SAMPLE)
-    looked, bad = _look(source, settings, sample)
-    if not looked:
-        rest = sorted(set(range(n)) - set(sample))
-        for row in rest:
-            looked, more = _look(source, settings, [row])
-            bad += more
-            if looked:
-                break
-    source.release()
-    if not looked:
-        files = source.files
-        pairs = [(files[row], reason) for row, reason in sorted(bad)]
-        raise ValueError(none_readable(skipped_table(pairs)))
-    shape = _one_shape([(file, shape) for file, shape, _ in looked])
-    scale = settings.pixel_scale
-    native = [(file, s) for file, _, s in looked if s]
-    if scale is None and native:
-        scale = _one_scale(native)
-    if scale is None:
-        scale = settings.input_pixel_scale
-    return replace(settings, shape=shape, scale=scale), scale
-
-
-def _look(source, settings: Settings, rows):
-    """Read some objects: (file, shape, native scale) of each, and what is bad."""
-    looked, bad, files = [], [], source.files
-    for row in rows:
+    looked, bad, seen = [], [], set(sample)
+    # If the sample has no readable object, any other one will do.
+    rest = (row for row in range(n) if row not in seen)
+    for k, row in enumerate((*sample, *rest)):
+        if k >= len(sample) and looked:
+            break
         # One at a time: a batch is of one shape, which is what is asked here.
-        batch = read_batch(source, settings, [row])
+        batch = read_batch(source, options, [row])
         bad += batch.skipped
         if batch.rows:
-            shape = batch.images.shape[1:3]
-            looked.append((files[row], shape, batch.records[0][5]))
-    return looked, bad
-
-
-def _one_shape(found) -> tuple[int, int]:
-    counts = Counter(shape for _, shape in found)
-    if len(counts) > 1:
-        first = {shape: file for file, shape in reversed(found)}
+            scale = batch.cutouts[0].scales[0]
+            looked.append((files[row], batch.images.shape[1:3], scale))
+    source.release()
+    if not looked:
+        pairs = [(files[row], reason) for row, reason in sorted(bad)]
+        raise ValueError(none_readable(skipped_table(pairs)))
+    shapes = Counter(shape for _, shape, _ in looked)
+    if len(shapes) > 1:
+        first = {shape: file for file, shape, _ in reversed(looked)}
         shown = ", ".join(
             f"{k} of {s[0]}x{s[1]} pixels (such as {first[s]})"
-            for s, k in counts.most_common(3)
+            for s, k in shapes.most_common(3)
         )
         raise ValueError(
             "The images must have one shape, or `size` must be given. "
-            f"Received, of {len(found)} looked at: {shown}."
+            f"Received, of {len(looked)} looked at: {shown}."
         )
-    return next(iter(counts))
-
-
-def _one_scale(found) -> float:
-    file, scale = found[0]
-    for other_file, other in found:
-        if abs(other / scale - 1.0) > 0.01:
-            raise ValueError(
-                "The images must have one pixel scale, or `pixel_scale` must be given. "
-                f'Received: {scale:.4g}" ({file}) and {other:.4g}" ({other_file}).'
-            )
-    return scale
+    scale = options.pixel_scale
+    native = [(file, s) for file, _, s in looked if s]
+    if scale is None and native:
+        file, scale = native[0]
+        for other_file, other in native:
+            # One per cent shifts the edge of a cutout of 100 pixels by half a pixel.
+            if abs(other / scale - 1.0) > 0.01:
+                raise ValueError(
+                    "The images must have one pixel scale, or `pixel_scale` must be "
+                    f'given. Received: {scale:.4g}" ({file}) and {other:.4g}" '
+                    f"({other_file})."
+                )
+    if scale is None:
+        scale = options.input_pixel_scale
+    return replace(options, shape=next(iter(shapes)), scale=scale)

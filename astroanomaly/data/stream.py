@@ -1,20 +1,265 @@
 """Cutouts that are read while they are used, in constant memory."""
 
 import hashlib
+import os
+import uuid
+import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+import numpy as np
 from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts, band_index
-from astroanomaly.data.prepare import Settings
-from astroanomaly.data.sink import Sink
-from astroanomaly.data.workers import BATCH, Batch, read_batch, worker_count
+from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
+from astroanomaly.data.prepare import prepare
 from astroanomaly.tables.objects import skipped_table
-from astroanomaly.utils.parallel import parallel
+from astroanomaly.utils.parallel import parallel, worker_count
 from astroanomaly.utils.progress import progress_bar
 
+# Files read by a worker at a time: few enough to hold, enough to be worth the trip.
+BATCH = 48
 _SHOWN = 3
+
+
+@dataclass
+class Batch:
+    """What one call of `read_batch` brought.
+
+    Parameters
+    ----------
+    rows : list of int
+        The objects that could be read.
+    images : ndarray of shape (n, ny, nx, n_bands), or None
+        Their pixels; None when there is none.
+    cutouts : list of Cutout
+        Their records, without the planes.
+    skipped : list of tuple
+        Row and reason of the others.
+    """
+
+    rows: list[int] = field(default_factory=list)
+    images: np.ndarray | None = None
+    cutouts: list[Cutout] = field(default_factory=list)
+    skipped: list[tuple[int, str]] = field(default_factory=list)
+
+
+def read_batch(source, settings: ReadOptions, rows: list[int], start: int = 0) -> Batch:
+    """Read and prepare some objects, here and now.
+
+    Parameters
+    ----------
+    source : object with ``read(row, mask_extension)`` and ``release()``
+        Where the objects are.
+    settings : ReadOptions
+        What to make of them.
+    rows : list of int
+        Which rows of `source`.
+    start : int
+        What is added to each row in the result, when `source` is only a part.
+
+    Returns
+    -------
+    Batch
+        Every row is either among `rows` or among `skipped`.
+
+    Examples
+    --------
+    >>> read_batch(None, ReadOptions(), []).rows
+    []
+    """
+    batch, images = Batch(), []
+    with warnings.catch_warnings():
+        # Pixels beyond float32 become infinite, and are filled and flagged.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for row in rows:
+            try:
+                cutout = source.read(row, settings.mask_extension)
+                image, flag = prepare(cutout, settings)
+            except BadCutout as error:
+                batch.skipped.append((row + start, str(error)))
+                continue
+            images.append(image)
+            batch.rows.append(row + start)
+            # The pixels are in `images`: a record that held them would double them.
+            batch.cutouts.append(replace(cutout, planes=[], outside=None, flag=flag))
+    if source is not None:
+        source.release()
+    batch.images = np.stack(images) if images else None
+    return batch
+
+
+class NpyWriter:
+    """Write a .npy file of float32 images whose number is not known before.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to appear when `close` is called; its folder is made.
+    image_shape : tuple of int
+        The shape of one image.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> writer = NpyWriter("cache.npy", (8, 8, 1))
+    >>> writer.write(np.zeros((3, 8, 8, 1), "f4")); writer.close()
+    >>> np.load("cache.npy", mmap_mode="r").shape
+    (3, 8, 8, 1)
+    """
+
+    def __init__(self, path: str | Path, image_shape: tuple[int, ...]):
+        self.path = Path(path)
+        if self.path.suffix != ".npy":
+            raise ValueError(f"`cache` must end in .npy. Received: {str(path)!r}.")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        name = f".{uuid.uuid4().hex[:8]}.partial.{self.path.name}"
+        self._partial = self.path.with_name(name)
+        self._shape, self._n = tuple(image_shape), 0
+        self._file = open(self._partial, "wb")
+        self._header()
+
+    def _header(self) -> None:
+        # numpy leaves room for the first axis to grow: the header keeps its length.
+        description = {
+            "descr": "<f4",
+            "fortran_order": False,
+            "shape": (self._n, *self._shape),
+        }
+        np.lib.format.write_array_header_1_0(self._file, description)
+
+    def write(self, images: np.ndarray) -> None:
+        """Append images of shape (n, ny, nx, n_bands)."""
+        self._file.write(np.ascontiguousarray(images, "<f4").data)
+        self._n += len(images)
+
+    def close(self) -> None:
+        """Complete the header and put the file in its place."""
+        self._file.seek(0)
+        self._header()
+        self._file.close()
+        os.replace(self._partial, self.path)
+
+    def abandon(self) -> None:
+        """Remove what was written, unless `close` came first."""
+        self._file.close()
+        self._partial.unlink(missing_ok=True)
+
+
+class Sink:
+    """Gather the batches of a reading and make their table.
+
+    Parameters
+    ----------
+    n : int
+        At most so many objects come.
+    image_shape : tuple of int
+        The shape of one image.
+    cache : str or Path, optional
+        A .npy file for the pixels; memory by default.
+
+    Attributes
+    ----------
+    rows : list of int
+        The objects read, by their place in the source.
+    skipped : list of tuple
+        Row and reason of the others.
+    """
+
+    def __init__(self, n: int, image_shape: tuple[int, ...], cache=None):
+        self._writer = None if cache is None else NpyWriter(cache, image_shape)
+        # Pages that are never written to are never resident.
+        room = (n if cache is None else 0, *image_shape)
+        self._images = np.empty(room, np.float32)
+        self.rows: list[int] = []
+        self.skipped: list[tuple[int, str]] = []
+        self._cutouts: list[Cutout] = []
+
+    def __enter__(self) -> "Sink":
+        """Return the sink itself."""
+        return self
+
+    def __exit__(self, *error) -> None:
+        """Remove an unfinished cache file."""
+        if self._writer is not None:
+            self._writer.abandon()
+
+    def add(self, batch: Batch) -> None:
+        """Take a batch; objects come in order."""
+        if batch.images is not None:
+            if self._writer is not None:
+                self._writer.write(batch.images)
+            else:
+                first = len(self.rows)
+                self._images[first : first + len(batch.images)] = batch.images
+        self.rows += batch.rows
+        self._cutouts += batch.cutouts
+        self.skipped += batch.skipped
+
+    def close(self) -> None:
+        """Put the cache file, if any, in its place."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def images(self) -> np.ndarray:
+        """Return the images gathered, shape (n, ny, nx, n_bands)."""
+        if self._writer is not None:
+            return np.load(self._writer.path, mmap_mode="r")
+        return self._images[: len(self.rows)]
+
+    def table(self, ids, files, bands, columns: Table | None) -> Table:
+        """Return the table of the objects gathered.
+
+        Parameters
+        ----------
+        ids, files : list of str
+            Object id and file of every row of the source.
+        bands : sequence of str
+            The band names.
+        columns : Table, optional
+            Catalog columns, a row per object of `source`. A position or flag there
+            goes before the one found in the file.
+
+        Returns
+        -------
+        Table
+            The columns that `Cutouts` promises, then those of the catalog.
+        """
+        rows = self.rows
+        table = Table(
+            {
+                "object_id": np.array([ids[row] for row in rows], str),
+                "file": np.array([files[row] for row in rows], str),
+                "ra": np.array([c.ra for c in self._cutouts], float),
+                "dec": np.array([c.dec for c in self._cutouts], float),
+                "flag": np.array([c.flag for c in self._cutouts], np.int32),
+            }
+        )
+        extra = Table() if columns is None else columns[np.array(rows, int)]
+        for name in extra.colnames:
+            if name == "flag":
+                table["flag"] |= np.asarray(extra["flag"]).astype(np.int32)
+            elif name in ("ra", "dec"):
+                given = np.asarray(extra[name], float)
+                known = np.isfinite(given)
+                table[name][known] = given[known]
+            elif name not in ("object_id", "file"):
+                table[name] = extra[name]
+        for i, band in enumerate(bands):
+            units = [c.units[i] if c.units else "" for c in self._cutouts]
+            zero = [
+                c.zero_points[i] if c.zero_points else np.nan for c in self._cutouts
+            ]
+            if any(units) or f"unit_{band}" not in table.colnames:
+                table[f"unit_{band}"] = np.array(units, str)
+            if np.isfinite(zero).any() or f"zero_point_{band}" not in table.colnames:
+                table[f"zero_point_{band}"] = np.array(zero, float)
+        return table
 
 
 class CutoutStream:
@@ -29,7 +274,7 @@ class CutoutStream:
     source : object
         Where the objects are: `object_ids`, `files`, `bands`, ``read(row)``,
         ``take(rows)``, ``select(index)``, ``signature()``.
-    settings : Settings
+    settings : ReadOptions
         What to make of each object; its `shape` is set.
     columns : Table of n rows, optional
         Catalog columns, a row per object of `source`.
@@ -39,8 +284,6 @@ class CutoutStream:
         Worker processes; by default none below 256 files, else one per core.
     progress : bool
         Show a bar with count, rate and time left while reading.
-    on_error : str
-        "skip" lists an object that cannot be read in `skipped`; "raise" stops.
 
     Attributes
     ----------
@@ -68,12 +311,11 @@ class CutoutStream:
     def __init__(
         self,
         source,
-        settings: Settings,
+        settings: ReadOptions,
         columns: Table | None = None,
         pixel_scale: float | None = None,
         n_workers: int | None = None,
         progress: bool = False,
-        on_error: str = "skip",
     ):
         self._source = source
         self._settings = settings
@@ -81,7 +323,7 @@ class CutoutStream:
         self.pixel_scale = pixel_scale
         self.n_workers = n_workers
         self.progress = progress
-        self.on_error = on_error
+        self.on_error = settings.on_error
         self._reasons: dict[int, str] = {}
         self._files: list[str] = source.files
 
@@ -146,9 +388,6 @@ class CutoutStream:
             self._reasons[row] = reason
         return batch
 
-    def _bar(self, total: int):
-        return progress_bar("Reading cutouts", total, self.progress)
-
     def chunks(self, size: int, start: int = 0) -> Iterator[Cutouts]:
         """Iterate over runs of `size` objects, in order, reading ahead.
 
@@ -190,7 +429,8 @@ class CutoutStream:
 
     def _chunks(self, size: int, start: int) -> Iterator[Cutouts]:
         sink, seen = self._sink(size), start
-        with self._bar(len(self) - start) as advance:
+        total = len(self) - start
+        with progress_bar("Reading cutouts", total, self.progress) as advance:
             for batch in self._batches(start, len(self), size):
                 sink.add(self._checked(batch))
                 done = len(batch.rows) + len(batch.skipped)
@@ -242,7 +482,10 @@ class CutoutStream:
         >>> len(read_cutouts(images, stream=True).read())
         5
         """
-        with self._sink(len(self), cache) as sink, self._bar(len(self)) as advance:
+        with (
+            self._sink(len(self), cache) as sink,
+            progress_bar("Reading cutouts", len(self), self.progress) as advance,
+        ):
             for batch in self._batches(0, len(self), max(len(self), 1)):
                 sink.add(self._checked(batch))
                 advance(len(batch.rows) + len(batch.skipped), len(batch.skipped))
@@ -285,7 +528,6 @@ class CutoutStream:
             self.pixel_scale,
             self.n_workers,
             self.progress,
-            self.on_error,
         )
 
     def fingerprint(self) -> str:
@@ -304,8 +546,17 @@ class CutoutStream:
         >>> len(read_cutouts(images, stream=True).fingerprint())
         64
         """
-        settings = replace(self._settings, scale=None)
-        digest = hashlib.sha256(repr((self.bands, settings)).encode())
+        o = self._settings
+        # These words have been hashed from the first version on: a scoring that was
+        # interrupted under an older one can be resumed.
+        text = (
+            f"({self.bands!r}, Settings(size={o.size!r}, "
+            f"pixel_scale={o.pixel_scale!r}, "
+            f"input_pixel_scale={o.input_pixel_scale!r}, edge={o.edge!r}, "
+            f"nan={o.nan!r}, mask_extension={o.mask_extension!r}, shape={o.shape!r}, "
+            "scale=None))"
+        )
+        digest = hashlib.sha256(text.encode())
         for pair in zip(self._source.object_ids, self._source.signature(), strict=True):
             digest.update(repr(pair).encode())
         return digest.hexdigest()

@@ -9,10 +9,10 @@ from astropy.io import fits
 
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.data.planes import is_fits_name
-from astroanomaly.data.workers import BATCH, worker_count
+from astroanomaly.data.stream import BATCH
 from astroanomaly.tables.objects import stack_tables
 from astroanomaly.utils.files import atomic_path
-from astroanomaly.utils.parallel import parallel
+from astroanomaly.utils.parallel import parallel, worker_count
 
 SUFFIXES = (".fits", ".fits.gz")
 
@@ -75,11 +75,20 @@ def write_cutouts(
     if len(cutouts) == 0:
         raise ValueError("`cutouts` must hold an object. Received: zero images.")
     names = file_names([str(i) for i in cutouts.object_ids], suffix)
-    _check_folder(folder, overwrite)
-    tables = []
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(
+            f"`folder` must be a folder to write to. Received: the file {folder}."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    held = [p.name for p in folder.iterdir() if is_fits_name(p) or "catalog." in p.name]
+    if held and not overwrite:
+        raise FileExistsError(
+            f"The folder {folder} must hold no FITS file or catalog, or give "
+            f"overwrite=True. Received: a folder with {len(held)}, such as {held[0]}."
+        )
+    tasks = _tasks(folder, cutouts, names)
     n_workers = worker_count(n_workers, len(cutouts))
-    for table in parallel(_write_batch, _tasks(folder, cutouts, names), n_workers):
-        tables.append(table)
+    tables = list(parallel(_write_batch, tasks, n_workers))
     catalog = folder / "catalog.ecsv"
     with atomic_path(catalog) as partial:
         stack_tables(tables).write(partial, format="ascii.ecsv")
@@ -93,22 +102,6 @@ def _tasks(folder: Path, cutouts, names: dict[str, str]) -> Iterator[tuple]:
             images = np.array(part.images)
             part = Cutouts(images, part.table, part.bands, part.pixel_scale)
             yield str(folder), part, [names[i] for i in part.object_ids]
-
-
-def _check_folder(folder: Path, overwrite: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(
-            f"`folder` must be a folder to write to. Received: the file {folder}."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    if overwrite:
-        return
-    held = [p.name for p in folder.iterdir() if is_fits_name(p) or "catalog." in p.name]
-    if held:
-        raise FileExistsError(
-            f"The folder {folder} must hold no FITS file or catalog, or give "
-            f"overwrite=True. Received: a folder with {len(held)}, such as {held[0]}."
-        )
 
 
 def file_names(object_ids: list[str], suffix: str = ".fits") -> dict[str, str]:
@@ -215,23 +208,17 @@ def _header(cutouts: Cutouts, record, band: str) -> fits.Header:
         header["PIXSCALE"] = (scale, "[arcsec] pixel size")
         if np.isfinite(record["ra"]) and np.isfinite(record["dec"]):
             ny, nx, _ = cutouts.image_shape
+            # A TAN projection, north up, about the centre; FITS counts from 1.
             header.update(
-                _wcs(float(record["ra"]), float(record["dec"]), scale, ny, nx)
+                CTYPE1="RA---TAN",
+                CTYPE2="DEC--TAN",
+                CRVAL1=float(record["ra"]),
+                CRVAL2=float(record["dec"]),
+                CRPIX1=(nx + 1) / 2,
+                CRPIX2=(ny + 1) / 2,
+                CDELT1=-scale / 3600.0,
+                CDELT2=scale / 3600.0,
+                CUNIT1="deg",
+                CUNIT2="deg",
             )
     return header
-
-
-def _wcs(ra: float, dec: float, scale: float, ny: int, nx: int) -> dict:
-    """Return the keywords of a TAN projection, north up, about the centre."""
-    return {
-        "CTYPE1": "RA---TAN",
-        "CTYPE2": "DEC--TAN",
-        "CRVAL1": ra,
-        "CRVAL2": dec,
-        "CRPIX1": (nx + 1) / 2,
-        "CRPIX2": (ny + 1) / 2,
-        "CDELT1": -scale / 3600.0,
-        "CDELT2": scale / 3600.0,
-        "CUNIT1": "deg",
-        "CUNIT2": "deg",
-    }

@@ -7,14 +7,13 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.data.workers import worker_count
 from astroanomaly.morphology.statistics import (
     NUMBERS,
     Settings,
     measure_batch,
 )
 from astroanomaly.utils.optional import require
-from astroanomaly.utils.parallel import parallel, usable_cores
+from astroanomaly.utils.parallel import parallel, usable_cores, worker_count
 from astroanomaly.utils.progress import progress_bar
 
 __all__ = ["MorphologyWarning", "measure"]

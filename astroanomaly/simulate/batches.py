@@ -62,8 +62,13 @@ def map_batches(
     spans = [(k, min(k + batch, n)) for k in range(0, n, batch)]
     # Starting a process takes longer than one batch.
     workers = 1 if n < 2 * batch else min(n_workers, len(spans))
-    results = parallel(function, ((recipe, *span) for span in spans), workers)
-    with progress_bar(label, n, progress) as advance:
-        for (start, stop), result in zip(spans, results, strict=True):
-            advance(stop - start)
-            yield result
+
+    def results():
+        found = parallel(function, ((recipe, *span) for span in spans), workers)
+        with progress_bar(label, n, progress) as advance:
+            for (start, stop), result in zip(spans, found, strict=True):
+                advance(stop - start)
+                yield result
+
+    # A generator would raise only when it is read; a bad argument must not wait.
+    return results()

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
+from astroanomaly.tables.objects import fill_missing
 from astroanomaly.utils.files import atomic_path
 
 ENDINGS = (".ecsv", ".fits", ".csv", ".parquet")
 _META = "AA_META"
+# Read as text even where every value looks like a number.
 _TEXT = ("object_id", "file")
 
 
@@ -85,15 +87,12 @@ def write_table(table: Table, path: str | Path) -> None:
     ending = check_ending(path)
     plain = Table({name: table[name] for name in table.colnames}, meta=table.meta)
     with atomic_path(path) as partial:
-        _WRITERS[ending](plain, partial)
-
-
-def _write_ecsv(table: Table, path: Path) -> None:
-    table.write(path, format="ascii.ecsv")
-
-
-def _write_csv(table: Table, path: Path) -> None:
-    table.write(path, format="ascii.csv")
+        if ending == ".fits":
+            _write_fits(plain, partial)
+        elif ending == ".parquet":
+            _write_parquet(plain, partial)
+        else:
+            plain.write(partial, format=f"ascii{ending}")
 
 
 def _write_fits(table: Table, path: Path) -> None:
@@ -103,16 +102,15 @@ def _write_fits(table: Table, path: Path) -> None:
     meta, table.meta = json.dumps(table.meta, default=str), {}
     for name in table.colnames:
         if table[name].dtype.kind in "UO":
-            table[name] = [_ascii(text) for text in table[name]]
+            # FITS has no other letters; a survey must not fail at its end for one.
+            table[name] = [
+                str(text).encode("ascii", "backslashreplace").decode()
+                for text in table[name]
+            ]
     hdu = fits.table_to_hdu(table)
     hdu.header["EXTNAME"] = "SCORES"
     hdu.header[_META] = meta
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
-
-
-def _ascii(text) -> str:
-    # FITS has no other letters; a survey must not fail at its last step for one.
-    return str(text).encode("ascii", "backslashreplace").decode()
 
 
 def _write_parquet(table: Table, path: Path) -> None:
@@ -157,7 +155,10 @@ def read_table(path: str | Path) -> Table:
     if not path.is_file():
         raise FileNotFoundError(f"There is no table {str(path)!r}.")
     try:
-        return _READERS[ending](path)
+        if ending == ".ecsv":
+            return fill_missing(Table.read(path, format="ascii.ecsv"))
+        readers = {".csv": _read_csv, ".fits": _read_fits, ".parquet": _read_parquet}
+        return readers[ending](path)
     except (ValueError, KeyError, OSError, UnicodeDecodeError) as error:
         first = (str(error) or type(error).__name__).strip().splitlines()[0]
         raise ValueError(
@@ -166,16 +167,8 @@ def read_table(path: str | Path) -> Table:
         ) from error
 
 
-def _read_ecsv(path: Path) -> Table:
-    from astroanomaly.tables.objects import fill_missing
-
-    return fill_missing(Table.read(path, format="ascii.ecsv"))
-
-
 def _read_csv(path: Path) -> Table:
     from astropy.io import ascii as text_tables
-
-    from astroanomaly.tables.objects import fill_missing
 
     text = [text_tables.convert_numpy(str)]
     # The fast reader rounds the last bit of a float.
@@ -211,17 +204,3 @@ def _read_parquet(path: Path) -> Table:
     }
     meta = (found.schema.metadata or {}).get(_META.encode())
     return Table(columns, meta=json.loads(meta) if meta else {})
-
-
-_WRITERS = {
-    ".ecsv": _write_ecsv,
-    ".fits": _write_fits,
-    ".csv": _write_csv,
-    ".parquet": _write_parquet,
-}
-_READERS = {
-    ".ecsv": _read_ecsv,
-    ".fits": _read_fits,
-    ".csv": _read_csv,
-    ".parquet": _read_parquet,
-}

@@ -18,6 +18,8 @@ _THREADS = (
 )
 # Idle processes hold memory; a second call within a minute finds them still running.
 _IDLE_SECONDS = 60
+# Below so many files starting a process takes longer than reading them.
+_WORTH_WORKERS = 256
 
 
 def usable_cores() -> int:
@@ -38,6 +40,38 @@ def usable_cores() -> int:
     except AttributeError:
         # macOS and Windows have no such call.
         return os.cpu_count() or 1
+
+
+def worker_count(n_workers: int | None, n_tasks: int) -> int:
+    """Return how many processes to use; 1 means this one alone.
+
+    Parameters
+    ----------
+    n_workers : int or None
+        What the caller asked for; None takes one below 256 files, else one per core.
+    n_tasks : int
+        Number of files to read or write.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Raises
+    ------
+    ValueError
+        If `n_workers` is below 1.
+
+    Examples
+    --------
+    >>> worker_count(None, 10)
+    1
+    """
+    if n_workers is None:
+        return 1 if n_tasks < _WORTH_WORKERS else usable_cores()
+    if n_workers < 1:
+        raise ValueError(f"`n_workers` must be at least 1. Received: {n_workers}.")
+    return int(n_workers)
 
 
 def parallel(function: Callable, tasks: Iterable[tuple], n_workers: int) -> Iterator:

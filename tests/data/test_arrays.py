@@ -2,14 +2,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astroanomaly.data.arrays import (
-    ExtensionSource,
-    from_array,
-    from_cube,
-    from_numpy,
-    numbered,
-)
-from astroanomaly.data.planes import BadCutout, list_images, open_fits
+from astroanomaly.data.options import BadCutout
+from astroanomaly.data.planes import list_images, open_fits
+from astroanomaly.data.sources.array import from_array, from_numpy, numbered
+from astroanomaly.data.sources.cube import ExtensionSource, from_cube
 
 
 def test_numbered_ids_sort_in_order():

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astroanomaly.data.files import (
+from astroanomaly.data.options import BadCutout
+from astroanomaly.data.planes import ImageHDU
+from astroanomaly.data.sources.files import (
     EXTENSIONS,
     FILES,
     PLANES,
@@ -13,7 +15,6 @@ from astroanomaly.data.files import (
     find_images,
     only_image,
 )
-from astroanomaly.data.planes import BadCutout, ImageHDU
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astroanomaly.data.arrays import ArraySource, ExtensionSource
-from astroanomaly.data.files import EXTENSIONS, PLANES, SINGLE, FileSource
-from astroanomaly.data.finding import find_layout, find_objects, from_files
+from astroanomaly.data.find import find_layout, find_objects, from_files
+from astroanomaly.data.sources.array import ArraySource
+from astroanomaly.data.sources.cube import ExtensionSource
+from astroanomaly.data.sources.files import EXTENSIONS, PLANES, SINGLE, FileSource
 
 
 def _extensions(path, noise, *names):

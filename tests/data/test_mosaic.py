@@ -6,11 +6,15 @@ from astropy.nddata import Cutout2D
 from astropy.table import Table
 from astropy.wcs import WCS
 
-from astroanomaly.data.files import SINGLE, Layout
-from astroanomaly.data.mosaic import MosaicSource, from_mosaic, native_box, positions
-from astroanomaly.data.planes import BadCutout
-from astroanomaly.data.prepare import Settings
+from astroanomaly.data.options import BadCutout, ReadOptions
 from astroanomaly.data.reading import read_cutouts
+from astroanomaly.data.sources.files import SINGLE, Layout
+from astroanomaly.data.sources.mosaic import (
+    MosaicSource,
+    from_mosaic,
+    native_box,
+    positions,
+)
 
 
 @pytest.fixture
@@ -101,9 +105,9 @@ def test_resampled_cutouts_are_full(mosaic):
 
 
 def test_native_box():
-    assert native_box((32, 32), None, Settings()) == (32, 32)
-    assert native_box((32, 32), 0.1, Settings(pixel_scale=0.1)) == (32, 32)
-    assert native_box((10, 20), 0.1, Settings(pixel_scale=0.3)) == (32, 62)
+    assert native_box((32, 32), None, ReadOptions()) == (32, 32)
+    assert native_box((32, 32), 0.1, ReadOptions(pixel_scale=0.1)) == (32, 32)
+    assert native_box((10, 20), 0.1, ReadOptions(pixel_scale=0.3)) == (32, 62)
 
 
 def test_bands_in_extensions_and_a_mask(tmp_path, noise, tan_header):
@@ -171,7 +175,7 @@ def test_scaled_pixels_cannot_be_mapped(tmp_path):
         [str(tmp_path / "m.fits")],
         Layout(SINGLE, ("i",)),
         catalog,
-        Settings(size=(8, 8)),
+        ReadOptions(size=(8, 8)),
     )
     assert not source.in_workers
     np.testing.assert_array_equal(source.read(0).planes[0], image[16:24, 16:24])
@@ -202,7 +206,7 @@ def test_positions_without_any_sky():
 def test_a_packed_mosaic_is_held_by_one_process(tmp_path, write_fits, noise):
     path = str(write_fits(tmp_path / "m.fits.gz", noise(40, 40)))
     layout, catalog = Layout(SINGLE, ("i",)), Table({"x": [20.0], "y": [20.0]})
-    source = from_mosaic([path], layout, catalog, Settings(size=(8, 8)))
+    source = from_mosaic([path], layout, catalog, ReadOptions(size=(8, 8)))
     assert not source.in_workers
     expected = noise(40, 40)[16:24, 16:24]
     np.testing.assert_array_equal(source.read(0).planes[0], expected)

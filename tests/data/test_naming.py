@@ -1,6 +1,6 @@
 import pytest
 
-from astroanomaly.data.naming import (
+from astroanomaly.data.find import (
     from_named_files,
     list_files,
     name_pattern,

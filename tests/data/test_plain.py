@@ -3,8 +3,9 @@ import pytest
 from astropy.io import fits
 
 from astroanomaly.data import headers
-from astroanomaly.data.files import SINGLE, FileSource, Layout
-from astroanomaly.data.plain import PlainHeader, read_plain
+from astroanomaly.data.headers import PlainHeader
+from astroanomaly.data.planes import read_plain
+from astroanomaly.data.sources.files import SINGLE, FileSource, Layout
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i2", "i4", "i8", "f4", "f8"])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from astroanomaly.data.options import BadCutout
 from astroanomaly.data.planes import (
-    BadCutout,
     candidates,
     is_fits_name,
     list_images,

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from astroanomaly.data.sink import NpyWriter, Sink
-from astroanomaly.data.workers import Batch
+from astroanomaly.data.options import Cutout
+from astroanomaly.data.stream import Batch, NpyWriter, Sink
 
 
 def test_npy_grows(tmp_path, noise):
@@ -24,7 +24,7 @@ def test_npy_abandoned(tmp_path, noise):
 
 
 def _batch(images):
-    records = [(1.0, 2.0, 1, ["adu"], [25.0], 0.1), (np.nan, np.nan, 0, [], [], None)]
+    records = [Cutout([], [0.1], 1.0, 2.0, ["adu"], [25.0], flag=1), Cutout([], [None])]
     return Batch([0, 2], images, records, [(1, "why")])
 
 
@@ -45,7 +45,7 @@ def test_table(noise):
 
 def test_the_catalog_tells_units_that_the_files_do_not(noise):
     sink = Sink(1, (8, 8, 1))
-    sink.add(Batch([0], noise(1, 8, 8, 1), [(0.0, 0.0, 0, [], [], None)]))
+    sink.add(Batch([0], noise(1, 8, 8, 1), [Cutout([], [None])]))
     catalog = Table({"unit_H": ["nJy"], "zero_point_H": [31.4]})
     table = sink.table(["a"], ["a.npy"], ["H"], catalog)
     assert table["unit_H"][0] == "nJy"

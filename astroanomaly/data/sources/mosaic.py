@@ -11,12 +11,18 @@ from astropy.nddata import NoOverlapError, overlap_slices
 from astropy.table import Table
 
 from astroanomaly.data import headers
-from astroanomaly.data.arrays import numbered
 from astroanomaly.data.catalog import pixel_columns, sky_columns
-from astroanomaly.data.files import FILES, SINGLE, Layout, find_image, find_images
-from astroanomaly.data.planes import BadCutout, list_images, open_fits, stem
-from astroanomaly.data.prepare import RawCutout, Settings
+from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
+from astroanomaly.data.planes import list_images, open_fits, stem
 from astroanomaly.data.resize import same_scale
+from astroanomaly.data.sources.array import numbered
+from astroanomaly.data.sources.files import (
+    FILES,
+    SINGLE,
+    Layout,
+    find_image,
+    find_images,
+)
 
 _PACKED = (".gz", ".bz2", ".fz")
 _SCALED = ("BSCALE", "BZERO", "BLANK")
@@ -146,12 +152,13 @@ class MosaicSource:
                 found = find_images(images, layout)
                 planes += [_image(hdus[image.index]) for image in found]
                 own += [headers.inherited(hdus, image.index) for image in found]
-                masks += [
-                    None
-                    if mask_extension is None
-                    else _mask(hdus, images, mask_extension, band)
-                    for band in layout.bands
-                ]
+                for band in layout.bands:
+                    mask = None
+                    if mask_extension is not None:
+                        name = mask_extension.replace("{band}", band)
+                        place = find_image(images, name, "the mask").index
+                        mask = _image(hdus[place])
+                    masks.append(mask)
         return (
             planes,
             masks,
@@ -176,7 +183,7 @@ class MosaicSource:
                 f"{shape[1]}x{shape[0]} pixels (x, y)"
             ) from error
 
-    def read(self, row: int, mask_extension: str | None = None) -> RawCutout:
+    def read(self, row: int, mask_extension: str | None = None) -> Cutout:
         """Read one object; see `FileSource.read`."""
         if self._open is None:
             self._open = self._load(mask_extension)
@@ -192,7 +199,7 @@ class MosaicSource:
             if mask is not None:
                 image[small][mask[large] != 0] = np.nan
             cut.append(image)
-        return RawCutout(
+        return Cutout(
             cut,
             scales,
             float(ra),
@@ -243,13 +250,8 @@ def _image(hdu) -> np.ndarray:
     return data.reshape(data.shape[-2:])
 
 
-def _mask(hdus, images, mask_extension: str, band: str) -> np.ndarray:
-    name = mask_extension.replace("{band}", band)
-    return _image(hdus[find_image(images, name, "the mask").index])
-
-
 def native_box(
-    size: tuple[int, int], scale: float | None, settings: Settings
+    size: tuple[int, int], scale: float | None, settings: ReadOptions
 ) -> tuple[int, int]:
     """Return how many pixels of a mosaic a cutout of `size` needs.
 
@@ -259,7 +261,7 @@ def native_box(
         Rows and columns of the finished cutout.
     scale : float or None
         Pixel size of the mosaic, arcsec.
-    settings : Settings
+    settings : ReadOptions
         With the pixel scale wanted, if any.
 
     Returns
@@ -270,7 +272,7 @@ def native_box(
 
     Examples
     --------
-    >>> native_box((32, 32), 0.05, Settings(pixel_scale=0.1))
+    >>> native_box((32, 32), 0.05, ReadOptions(pixel_scale=0.1))
     (66, 66)
     """
     scale = scale or settings.input_pixel_scale
@@ -279,12 +281,6 @@ def native_box(
         return size
     rows, columns = (math.ceil(n * wanted / scale - 1e-9) + 2 for n in size)
     return rows, columns
-
-
-def _can_be_mapped(path: str, hdu) -> bool:
-    if path.lower().endswith(_PACKED) or isinstance(hdu, CompImageHDU):
-        return False
-    return not any(key in hdu.header for key in _SCALED)
 
 
 def _grid(paths, layout: Layout):
@@ -299,7 +295,9 @@ def _grid(paths, layout: Layout):
             for image in find_images(list_images(hdus), part):
                 hdu = hdus[image.index]
                 found.append((path, image.shape, hdu.header.copy()))
-                mapped = mapped and _can_be_mapped(path, hdu)
+                packed = path.lower().endswith(_PACKED) or isinstance(hdu, CompImageHDU)
+                scaled = any(key in hdu.header for key in _SCALED)
+                mapped = mapped and not packed and not scaled
     path, shape, header = found[0]
     for other, other_shape, other_header in found:
         if other_shape != shape or len(shape) != 2:
@@ -327,7 +325,7 @@ def _same_sky(first, second, shape) -> bool:
     return True
 
 
-def from_mosaic(paths, layout: Layout, catalog: Table, settings: Settings):
+def from_mosaic(paths, layout: Layout, catalog: Table, settings: ReadOptions):
     """Return the source for a mosaic and a catalog.
 
     Parameters
@@ -338,7 +336,7 @@ def from_mosaic(paths, layout: Layout, catalog: Table, settings: Settings):
         Where the bands are.
     catalog : Table of n rows
         As from `read_catalog`.
-    settings : Settings
+    settings : ReadOptions
         With the size, which a mosaic needs.
 
     Returns

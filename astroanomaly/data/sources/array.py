@@ -1,17 +1,15 @@
-"""Many objects in one file or array: cubes, .npy, .npz, an extension an object."""
+"""Objects along the first axis of one array: in memory, .npy, .npz, FITS cube."""
 
 import hashlib
 import mmap
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 
 from astroanomaly.data import headers
-from astroanomaly.data.planes import BadCutout, open_fits, pixels, stem
-from astroanomaly.data.prepare import RawCutout
+from astroanomaly.data.options import Cutout
+from astroanomaly.data.planes import open_fits, stem
 
 _DIGITS = 6
 
@@ -117,15 +115,15 @@ class ArraySource:
             data = hdus[self.hdu].data
         return data if data.ndim == 3 else np.moveaxis(data, 1, 3)
 
-    def read(self, row: int, mask_extension: str | None = None) -> RawCutout:
+    def read(self, row: int, mask_extension: str | None = None) -> Cutout:
         """Read one object; see `FileSource.read`."""
         image = self.pixels()[row]
         image = image[..., np.newaxis] if image.ndim == 2 else image
         planes = [np.array(image[..., c], np.float32) for c in self.channels]
         if self.header is None:
-            return RawCutout(planes, [None] * len(planes))
+            return Cutout(planes, [None] * len(planes))
         n = len(planes)
-        return RawCutout(
+        return Cutout(
             planes,
             [headers.pixel_scale(headers.own(self.header))] * n,
             units=[headers.unit(self.header)] * n,
@@ -147,74 +145,8 @@ def _is_mapped(array) -> bool:
     return False
 
 
-class ExtensionSource:
-    """Objects in the extensions of one FITS file, one each.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-    images : list of ImageHDU
-        The extensions, all of two axes.
-    band : str
-        The band's name.
-    """
-
-    in_workers = False
-
-    def __init__(self, path, images, band: str):
-        self.path, self.images, self.bands = str(path), list(images), (band,)
-        names = [image.name or f"{image.index:04d}" for image in self.images]
-        if len(set(names)) < len(names):
-            names = [f"{image.index:04d}" for image in self.images]
-        self.object_ids = [f"{stem(path)}_{name}" for name in names]
-        # Opening anew for each object would read all headers before it again.
-        self._hdus = None
-
-    @property
-    def files(self) -> list[str]:
-        """The file of each object, for the table."""
-        return [f"{self.path}[{image.index}]" for image in self.images]
-
-    def select(self, index: list[int]) -> "ExtensionSource":
-        """Return the source itself: it has one band."""
-        return self
-
-    def signature(self) -> list[str]:
-        """Return one text per object: its extension and the file's size."""
-        size = os.path.getsize(self.path)
-        return [f"{Path(self.path).name}[{i.index}]:{size}" for i in self.images]
-
-    def read(self, row: int, mask_extension: str | None = None) -> RawCutout:
-        """Read one object; see `FileSource.read`."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                if self._hdus is None:
-                    self._hdus = fits.open(self.path, memmap=True)
-                hdu = self._hdus[self.images[row].index]
-                plane, header = pixels(hdu), hdu.header
-            except (OSError, ValueError, TypeError, IndexError) as error:
-                raise BadCutout(f"cannot be read as FITS ({error})") from error
-        ny, nx = plane.shape
-        ra, dec = headers.sky_position(header, (nx - 1) / 2, (ny - 1) / 2)
-        return RawCutout(
-            [plane],
-            [headers.pixel_scale(header)],
-            ra,
-            dec,
-            [headers.unit(header)],
-            [headers.zero_point(header)],
-        )
-
-    def release(self) -> None:
-        """Close the file."""
-        if self._hdus is not None:
-            self._hdus.close()
-        self._hdus = None
-
-
-def _channel_names(bands, n: int, default: str, what: str) -> tuple[str, ...]:
+def channel_names(bands, n: int, default: str, what: str) -> tuple[str, ...]:
+    """Return a name per channel: `bands`, or `default` or running numbers."""
     if bands is None:
         return (default,) if n == 1 else tuple(f"band_{i}" for i in range(n))
     if len(bands) != n or len(set(bands)) != n:
@@ -262,7 +194,7 @@ def from_array(array: np.ndarray, bands) -> ArraySource:
     """
     _check_array(array, "The array")
     n = 1 if array.ndim == 3 else array.shape[3]
-    names = _channel_names(bands, n, "image", "the array")
+    names = channel_names(bands, n, "image", "the array")
     return ArraySource(numbered("image", len(array)), names, range(n), array)
 
 
@@ -315,7 +247,7 @@ def from_numpy(path: str, bands) -> tuple[ArraySource, dict]:
         ) from error
     _check_array(array, str(path))
     n = 1 if array.ndim == 3 else array.shape[3]
-    names = _channel_names(bands, n, "image", path)
+    names = channel_names(bands, n, "image", path)
     ids = numbered(stem(path), len(array))
     if "object_id" in columns:
         ids = [str(value) for value in columns.pop("object_id")]
@@ -341,45 +273,3 @@ def _from_npz(path, archive) -> tuple[np.ndarray, dict]:
         if value.shape == array.shape[:1]:
             columns[name] = value
     return array, columns
-
-
-def from_cube(path: str, image, header, bands) -> ArraySource:
-    """Return the source for a FITS cube.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-    image : ImageHDU
-        The extension, of shape (n, ny, nx) or (n, n_bands, ny, nx).
-    header : Header
-        Its header.
-    bands : sequence of str or None
-        One name per channel.
-
-    Returns
-    -------
-    ArraySource
-        The file is mapped while it is read; object ids are running numbers.
-
-    Raises
-    ------
-    ValueError
-        If the number of bands disagrees, or the cube holds no image.
-
-    Examples
-    --------
-    >>> from astropy.io.fits import Header
-    >>> from astroanomaly.data.planes import ImageHDU
-    >>> from_cube("cube.fits", ImageHDU(0, "", (2, 8, 8)), Header(), None).bands
-    ('image',)
-    """
-    n, n_bands = image.shape[0], 1 if len(image.shape) == 3 else image.shape[1]
-    if len(image.shape) not in (3, 4) or n == 0:
-        raise ValueError(
-            f"{path} must hold a cube of shape (n, ny, nx) or (n, n_bands, ny, nx). "
-            f"Received: {image.shape}."
-        )
-    names = _channel_names(bands, n_bands, headers.band_name(header), path)
-    ids = numbered(stem(path), n)
-    return ArraySource(ids, names, range(n_bands), None, path, image.index, header)

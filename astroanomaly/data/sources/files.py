@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from astroanomaly.data import headers
-from astroanomaly.data.plain import read_plain
+from astroanomaly.data.options import BadCutout, Cutout
 from astroanomaly.data.planes import (
-    BadCutout,
     ImageHDU,
     candidates,
     list_images,
     open_fits,
     pixels,
+    read_plain,
 )
-from astroanomaly.data.prepare import RawCutout
 
 SINGLE, EXTENSIONS, FILES, PLANES = "single", "extensions", "files", "planes"
 
@@ -216,7 +215,7 @@ class FileSource:
             for paths in self.paths
         ]
 
-    def read(self, row: int, mask_extension: str | None = None) -> RawCutout:
+    def read(self, row: int, mask_extension: str | None = None) -> Cutout:
         """Read one object.
 
         Parameters
@@ -229,7 +228,7 @@ class FileSource:
 
         Returns
         -------
-        RawCutout
+        Cutout
             One plane per band.
 
         Raises
@@ -248,10 +247,22 @@ class FileSource:
                 paths[0], layout, mask_extension
             )
         if layout.check_filter:
-            _check_filter(found_headers[0], layout.bands[0])
+            name, band = headers.band_name(found_headers[0]), layout.bands[0]
+            if name not in (band, headers.NO_FILTER):
+                raise BadCutout(
+                    f"is of the filter {name} where the others are of {band}; tell the "
+                    'bands apart with band_pattern="{object_id}_{band}.fits" or the '
+                    "like"
+                )
         if layout.kind == PLANES:
-            planes, found_headers = _split(planes[0], found_headers[0], layout)
-            masks = masks * len(planes)
+            cube, n = planes[0], len(layout.planes)
+            if max(layout.planes) >= len(cube):
+                raise BadCutout(
+                    f"has {len(cube)} planes where the bands {list(layout.bands)} were "
+                    "expected"
+                )
+            planes = [cube[i] for i in layout.planes]
+            masks, found_headers = masks * n, found_headers * n
         return _raw(planes, masks, found_headers)
 
     def release(self) -> None:
@@ -265,15 +276,6 @@ def _size(path: str) -> int:
         return -1
 
 
-def _check_filter(header, band: str) -> None:
-    name = headers.band_name(header)
-    if name not in (band, headers.NO_FILTER):
-        raise BadCutout(
-            f"is of the filter {name} where the others are of {band}; tell the bands "
-            'apart with band_pattern="{object_id}_{band}.fits" or the like'
-        )
-
-
 def _mask(hdus, images, name: str | None, band: str, shape):
     if name is None:
         return None
@@ -284,14 +286,6 @@ def _mask(hdus, images, name: str | None, band: str, shape):
             f"has a mask {image.name} of shape {mask.shape} for an image of {shape}"
         )
     return mask
-
-
-def _split(cube, header, layout: Layout):
-    if max(layout.planes) >= len(cube):
-        raise BadCutout(
-            f"has {len(cube)} planes where the bands {list(layout.bands)} were expected"
-        )
-    return [cube[i] for i in layout.planes], [header] * len(layout.planes)
 
 
 def _read_single(path: str, band: str, mask_extension):
@@ -325,7 +319,7 @@ def _read_images(path: str, layout: Layout, mask_extension):
         return planes, masks, [headers.inherited(hdus, i.index) for i in found]
 
 
-def _read_files(paths, layout: Layout, mask_extension) -> RawCutout:
+def _read_files(paths, layout: Layout, mask_extension) -> Cutout:
     planes, masks, found_headers = [], [], []
     for path, band in zip(paths, layout.bands, strict=True):
         if not path:
@@ -340,14 +334,14 @@ def _read_files(paths, layout: Layout, mask_extension) -> RawCutout:
     return _raw(planes, masks, found_headers)
 
 
-def _raw(planes, masks, found_headers) -> RawCutout:
+def _raw(planes, masks, found_headers) -> Cutout:
     for plane, mask in zip(planes, masks, strict=True):
         if mask is not None:
             plane[mask] = np.nan
     own = [headers.own(header) for header in found_headers]
     ny, nx = planes[0].shape
     ra, dec = headers.sky_position(own[0], (nx - 1) / 2, (ny - 1) / 2)
-    return RawCutout(
+    return Cutout(
         planes,
         [headers.pixel_scale(header) for header in own],
         ra if math.isfinite(ra) else math.nan,

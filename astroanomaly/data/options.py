@@ -1,0 +1,124 @@
+"""The options of the reader, and the record of one cutout on its way."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+class BadCutout(ValueError):
+    """One object cannot be used; the message is the reason, without the name."""
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What the caller asked of the reader; each worker process gets a copy.
+
+    Parameters
+    ----------
+    bands : sequence of str, optional
+        The bands wanted, by name and in order.
+    band_pattern : str, optional
+        Pattern of extensions or of file names.
+    size : int or tuple of int, optional
+        Rows and columns wanted.
+    pixel_scale : float, optional
+        Pixel size wanted, arcsec.
+    input_pixel_scale : float, optional
+        Pixel size of files that state none, arcsec.
+    edge : str
+        "pad" or "error".
+    nan : str
+        "fill" or "refuse".
+    mask_extension : str, optional
+        Name of the extension whose pixels other than 0 are bad.
+    on_error : str
+        "skip" or "raise".
+    shape : tuple of int, optional
+        Rows and columns every cutout must come out with.
+    scale : float, optional
+        Pixel size every file must have when none is asked for, arcsec.
+
+    Raises
+    ------
+    ValueError
+        If an option has no such value.
+    """
+
+    bands: Sequence[str] | None = None
+    band_pattern: str | None = None
+    size: tuple[int, int] | None = None
+    pixel_scale: float | None = None
+    input_pixel_scale: float | None = None
+    edge: str = "pad"
+    nan: str = "fill"
+    mask_extension: str | None = None
+    on_error: str = "skip"
+    shape: tuple[int, int] | None = None
+    scale: float | None = None
+
+    def __post_init__(self):
+        """Check the options and bring bands and size to one form."""
+        for name, allowed in (
+            ("edge", ("pad", "error")),
+            ("nan", ("fill", "refuse")),
+            ("on_error", ("skip", "raise")),
+        ):
+            if (value := getattr(self, name)) not in allowed:
+                words = " or ".join(f'"{word}"' for word in allowed)
+                raise ValueError(f"`{name}` must be {words}. Received: {value!r}.")
+        if self.size is not None:
+            pair = (self.size,) * 2 if np.ndim(self.size) == 0 else tuple(self.size)
+            whole = all(isinstance(n, int | np.integer) for n in pair)
+            if len(pair) != 2 or not whole or min(pair) < 1:
+                raise ValueError(
+                    "`size` must be a whole number of pixels above 0, or two (rows, "
+                    f"columns). Received: {self.size!r}."
+                )
+            object.__setattr__(self, "size", (int(pair[0]), int(pair[1])))
+        for name in ("pixel_scale", "input_pixel_scale"):
+            if (value := getattr(self, name)) is None:
+                continue
+            if not (
+                isinstance(value, int | float | np.number) and 0 < value < math.inf
+            ):
+                raise ValueError(
+                    f"`{name}` must be a number above 0. Received: {value!r}."
+                )
+            object.__setattr__(self, name, float(value))
+        if self.bands is not None:
+            bands = [self.bands] if isinstance(self.bands, str) else list(self.bands)
+            object.__setattr__(self, "bands", bands)
+
+
+@dataclass
+class Cutout:
+    """One object: as its file has it, and after `prepare` its finished record.
+
+    Parameters
+    ----------
+    planes : list of ndarray of shape (ny, nx)
+        One image per band, float32; masked pixels are NaN.
+    scales : list of float or None
+        Pixel size of each plane, arcsec.
+    ra, dec : float
+        Degrees; NaN when unknown.
+    units : list of str
+        One per band.
+    zero_points : list of float
+        One per band, mag; NaN when unknown.
+    outside : ndarray of bool of shape (ny, nx), optional
+        The pixels that lay outside the mosaic (they are NaN).
+    flag : int
+        Bits of what was repaired; set by `prepare`.
+    """
+
+    planes: list[np.ndarray]
+    scales: list[float | None]
+    ra: float = math.nan
+    dec: float = math.nan
+    units: list[str] = field(default_factory=list)
+    zero_points: list[float] = field(default_factory=list)
+    outside: np.ndarray | None = None
+    flag: int = 0

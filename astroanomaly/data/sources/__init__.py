@@ -1,0 +1,1 @@
+"""Where objects lie: files, arrays, cubes, mosaics; each reads one by its row."""
