@@ -5,7 +5,7 @@ import numpy as np
 from astroanomaly import interpret, plots
 from astroanomaly.detector.lens import ClassifierDetector
 from astroanomaly.plots.interpret import ANOMALY_LABELS, LENS_LABELS
-from astroanomaly.plots.pictures import number
+from astroanomaly.plots.display import number
 
 
 class Look:
