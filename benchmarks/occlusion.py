@@ -41,9 +41,9 @@ def made_up_lens(size: int, n_bands: int, seed: int) -> np.ndarray:
 
 def positions(size: int, mask: int, stride: int, n: int) -> np.ndarray:
     """Spread at most n positions of the mask evenly over its grid."""
-    from astroanomaly.interpret.occlusion import _starts
+    from astroanomaly.interpret.occlusion import mask_starts
 
-    starts = _starts(size, mask, stride)
+    starts = mask_starts(size, mask, stride)
     index = np.linspace(0, len(starts) ** 2 - 1, min(n, len(starts) ** 2))
     rows, columns = np.divmod(index.astype(int), len(starts))
     return np.stack([starts[rows], starts[columns]], axis=1)

@@ -343,7 +343,7 @@ def training_curves(history):
     if isinstance(history, str | Path):
         with Path(history).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        # The CSV of an interrupted run can end with an unfinished line.
+        # A cell is empty where a metric was not measured in this epoch.
         history = {k: [row[k] or "nan" for row in rows] for k in (rows or [{}])[0]}
     curves = {k: np.asarray(v, np.float64).ravel() for k, v in history.items()}
     epochs = curves.pop("epoch", None)

@@ -176,8 +176,8 @@ def picture(pixels: np.ndarray) -> dict:
 
     bits = np.round(255 * np.clip(pixels[::-1], 0.0, 1.0)).astype(np.uint8)
     ny, nx = bits.shape[:2]
-    # PNG is exact, but noise of a large cutout does not compress: 60 cutouts of
-    # 200 pixels would make a page of 20 MB.
+    # PNG is exact, but noise of a large cutout does not compress, and a page of 60
+    # objects must stay small enough to be mailed.
     large = max(ny, nx) > 100
     kind, extra = ("jpeg", {"quality": 88}) if large else ("png", {})
     buffer = io.BytesIO()
