@@ -9,8 +9,8 @@ import numpy as np
 
 from astroanomaly import runs
 from astroanomaly.utils.files import atomic_path
-from astroanomaly.utils.progress import Stages
 from astroanomaly.utils.installed import versions
+from astroanomaly.utils.progress import Stages
 
 LEVELS = (90, 95, 99)
 FLUX_RATIO = (0.1, 1.0)

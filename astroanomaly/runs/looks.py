@@ -4,8 +4,8 @@ import numpy as np
 
 from astroanomaly import interpret, plots
 from astroanomaly.detector.lens import ClassifierDetector
-from astroanomaly.plots.interpret import ANOMALY_LABELS, LENS_LABELS
 from astroanomaly.plots.display import number
+from astroanomaly.plots.interpret import ANOMALY_LABELS, LENS_LABELS
 
 
 class Look:

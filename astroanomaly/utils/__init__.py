@@ -1,10 +1,10 @@
 """Small tools that any room uses: files, processes, progress, versions."""
 
 from astroanomaly.utils.files import atomic_dir, atomic_path, new_folder, restore_dir
+from astroanomaly.utils.installed import versions
 from astroanomaly.utils.optional import require
 from astroanomaly.utils.parallel import process_count, shared_threads, usable_cores
 from astroanomaly.utils.progress import Stages, count_bar
-from astroanomaly.utils.installed import versions
 
 __all__ = [
     "Stages",

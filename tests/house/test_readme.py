@@ -12,7 +12,6 @@ from astropy.io import fits
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "data" / "README.md", ROOT / "examples/README.md"]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
-NOTEBOOK = ROOT / "examples" / "first_outliers.ipynb"
 PIP = {"pip", "python3", "pytest"}
 
 
@@ -197,22 +196,3 @@ def test_the_guide_and_the_scores_page_run(sky, tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "AUC" in said
     assert "is flagged as often as promised by" in said
-
-
-@pytest.mark.slow
-def test_the_notebook_runs(tmp_path, monkeypatch):
-    pytest.importorskip("galsim")
-    monkeypatch.chdir(tmp_path)
-    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
-    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert all(not cell["outputs"] for cell in cells)
-    tiny = {"SIZE": 32, "N_TRAIN": 510, "N_TEST": 40, "WIDTH": 4}
-    tiny |= {"EPOCHS": 1, "ENCODER_EPOCHS": 1}
-    names = {}
-    for cell in cells:
-        _exec("".join(cell["source"]), names, "notebook")
-        if "parameters" in cell["metadata"].get("tags", ()):
-            assert set(tiny) <= set(names)
-            names |= tiny
-    assert len(names["table"]) == 40
-    assert (tmp_path / "first_outliers" / "report.html").is_file()

@@ -10,10 +10,11 @@ from astroanomaly.models.autoencoders.base import (
     PriorMixin,
     mean_squared_error,
 )
-from astroanomaly.models.common.networks import _initializers
+from astroanomaly.models.common.networks import initializers
 from astroanomaly.models.common.training import stateless_seed
 from astroanomaly.utils.distributions import distributions
 
+# The public code: 1000-256-256-1.
 CRITIC_UNITS = 256
 
 
@@ -40,6 +41,7 @@ def latent_critic_loss(prior_output, encoded_output):
     0.6931
     """
     prior_term = ops.mean(ops.softplus(-prior_output))
+    # softplus(-x) = -log(sigmoid(x)), without overflow for large logits.
     return 0.5 * (prior_term + ops.mean(ops.softplus(encoded_output)))
 
 
@@ -85,7 +87,7 @@ def build_latent_critic(latent_dim: int, seed: int = 0) -> keras.Model:
     322305
     """
     x = z = keras.Input((latent_dim,), name="z")
-    weights = _initializers(seed)
+    weights = initializers(seed)
     for _ in range(2):
         x = layers.Dense(
             CRITIC_UNITS, activation="relu", kernel_initializer=next(weights)

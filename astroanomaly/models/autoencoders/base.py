@@ -17,6 +17,7 @@ def add_weight_decay(gradients, weights, weight_decay: float) -> list:
     0.5 * weight_decay * sum(w**2), and not the decoupled one of AdamW, which is
     what Keras's own argument of that name means.
     """
+    # The same list without the sum of zeros, which costs a pass over all weights.
     if weight_decay == 0:
         return list(gradients)
     pairs = zip(gradients, weights, strict=True)
@@ -56,6 +57,7 @@ class Autoencoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.built = True
 
     def _build_networks(self):
+        # Trunk, decoder, then one seed per head.
         seeds = np.random.SeedSequence(self.seed).generate_state(2 + len(self.heads))
         trunk = conv_stack.build_trunk(self.image_shape, int(seeds[0]))
         outputs = [

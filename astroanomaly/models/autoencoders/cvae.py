@@ -126,6 +126,7 @@ class CVAE(PriorMixin, Autoencoder):
             A batch of n normal distributions of vectors of length latent_dim.
         """
         mean, log_variance = self.encoder(images, training=training)
+        # The head gives log(sigma^2), which may be any number; sigma stays positive.
         return _normal(mean, ops.exp(0.5 * log_variance))
 
     def compute_losses(self, images, training: bool = False) -> dict:

@@ -70,6 +70,7 @@ class DCAE(Autoencoder):
 
     def finish_encoder(self, outputs):
         """Normalize z by its batch's statistics."""
+        # PyTorch's defaults: its momentum 0.1 is Keras's 0.9.
         return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(outputs[0])
 
     def compute_losses(self, images, training: bool = False) -> dict:

@@ -6,6 +6,7 @@ of an anomaly, and y a label that a batch's ranking gives.
 
 from keras import ops
 
+# Qiu et al. 2022: y = 1 in the hard mode, 1/2 in the soft one.
 LABELS = {"hard": 1.0, "soft": 0.5}
 
 
@@ -54,6 +55,7 @@ def exposed_losses(normal_loss):
     >>> float(exposed_losses(ops.array([4.0]))[0])
     0.25
     """
+    # Below 1e-7 the inverse would swamp every other image of the batch.
     return 1.0 / ops.maximum(normal_loss, 1e-7)
 
 

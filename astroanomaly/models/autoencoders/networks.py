@@ -9,9 +9,11 @@ and a 6x6 kernel at the end.
 import keras
 from keras import layers
 
-from astroanomaly.models.common.networks import _initializers, check_image_shape
+from astroanomaly.models.common.networks import check_image_shape, initializers
 
+# Public code of Alexander et al. 2020.
 KERNEL, FILTERS = 7, (16, 32, 64)
+# A smaller last map would leave the dense layer a handful of numbers.
 MIN_MAP = 4
 # The published strides come first, then ever weaker ones for small images.
 STRIDES = ((3, 3), (3, 2), (2, 2), (3, 1), (2, 1), (1, 1))
@@ -71,6 +73,7 @@ def map_sizes(size: int, strides: tuple[int, int]) -> tuple[int, int, int]:
     >>> map_sizes(150, (3, 3))
     (49, 15, 9)
     """
+    # +2: one pixel of padding on each side; the third convolution has none.
     first = (size + 2 - KERNEL) // strides[0] + 1
     second = (first + 2 - KERNEL) // strides[1] + 1
     return first, second, second - KERNEL + 1
@@ -105,7 +108,7 @@ def build_trunk(image_shape, seed: int = 0, name: str = "trunk") -> keras.Model:
     (None, 5184)
     """
     x = images = keras.Input(check_image_shape(image_shape), name="images")
-    weights = _initializers(seed)
+    weights = initializers(seed)
     strides = (*stack_strides(images.shape[1]), 1)
     for n_filters, stride, padding in zip(FILTERS, strides, (1, 1, 0), strict=True):
         if padding:
@@ -160,7 +163,7 @@ def build_decoder(
     size, _, n_bands = check_image_shape(image_shape)
     strides = stack_strides(size)
     first, second, last = map_sizes(size, strides)
-    weights = _initializers(seed)
+    weights = initializers(seed)
     z = keras.Input((latent_dim,), name="z")
     x = layers.Dense(
         last * last * FILTERS[-1], activation="relu", kernel_initializer=next(weights)

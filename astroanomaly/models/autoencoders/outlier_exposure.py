@@ -21,6 +21,7 @@ from astroanomaly.models.autoencoders.losses import (
 )
 from astroanomaly.models.common.training import EpochOrderMixin, OptimizersMixin
 
+# Images at a time when errors are measured; bounds memory, changes no number.
 CHUNK = 64
 
 

@@ -85,7 +85,9 @@ def gradient_penalty(gradients):
     >>> float(gradient_penalty(ops.ones((1, 2, 2, 1))))
     1.0
     """
+    # The squares of small float16 gradients underflow, so the penalty is float32.
     gradients = ops.cast(gradients, "float32")
+    # 1e-12 is far below any real norm; it only keeps d(sqrt)/dx finite at zero.
     norm = ops.sqrt(ops.sum(ops.square(gradients), axis=(1, 2, 3)) + 1e-12)
     return ops.mean(ops.square(norm - 1.0))
 

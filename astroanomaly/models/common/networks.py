@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
+# Below 32 pixels too few levels are left; above 256 memory grows past a laptop.
 MIN_SIZE, MAX_SIZE = 32, 256
 # Latent vectors drawn at a time.
 PART = 64
@@ -107,8 +108,10 @@ def level_filters(size: int, width: int) -> list[int]:
     [64, 128, 256, 512]
     """
     n_levels = 0
+    # Halve until 4 to 7 pixels are left, as the HSC network does at 96 (to 6).
     while size >= 8:
         size, n_levels = -(-size // 2), n_levels + 1
+    # 8 times `width` is the HSC cap: 512 filters for width 64.
     return [width * min(2**level, 8) for level in range(n_levels)]
 
 
@@ -140,12 +143,13 @@ def build_generator(image_shape, latent_dim, width, kernel_size, seed=0) -> kera
     size, _, n_bands = check_image_shape(image_shape)
     filters = level_filters(size, width)
     base = -(-size // 2 ** len(filters))
-    weights = _initializers(seed)
+    weights = initializers(seed)
     z = keras.Input((latent_dim,), name="z")
     x = layers.Dense(
         base * base * filters[-1], activation="relu", kernel_initializer=next(weights)
     )(z)
     x = layers.Reshape((base, base, filters[-1]))(x)
+    # A sigmoid bounds the output to [0, 1], the range of stretched images.
     activations = ["relu"] * (len(filters) - 1) + ["sigmoid"]
     for n_filters, activation in zip(
         [*filters[-2::-1], n_bands], activations, strict=True
@@ -165,6 +169,7 @@ def _crop(x, size: int):
     extra = x.shape[1] - size
     if extra == 0:
         return x
+    # Cut evenly, so that the image stays centered on its object.
     before, after = extra // 2, extra - extra // 2
     return layers.Cropping2D(((before, after), (before, after)))(x)
 
@@ -193,7 +198,9 @@ def build_critic(image_shape, width, kernel_size, seed=0) -> keras.Model:
     4324993
     """
     images = keras.Input(check_image_shape(image_shape), name="images")
-    weights = _initializers(seed)
+    weights = initializers(seed)
+    # Slope 0.2: the HSC critic. No batch norm, which would couple the images of a
+    # batch and make the per-image gradient penalty wrong (Gulrajani et al. 2017).
     features = _trunk(images, width, kernel_size, 0.2, weights)
     output = layers.Dense(1, kernel_initializer=next(weights))(features)
     return keras.Model(images, [output, features], name="critic")
@@ -224,7 +231,8 @@ def build_encoder(image_shape, latent_dim, width, kernel_size, seed=0) -> keras.
     (None, 128)
     """
     images = keras.Input(check_image_shape(image_shape), name="images")
-    weights = _initializers(seed)
+    weights = initializers(seed)
+    # Slope 0, a plain ReLU: the HSC encoder.
     features = _trunk(images, width, kernel_size, 0.0, weights)
     z = layers.Dense(latent_dim, kernel_initializer=next(weights))(features)
     return keras.Model(images, z, name="encoder")
@@ -243,7 +251,8 @@ def _trunk(x, width, kernel_size, negative_slope, weights):
     return layers.Flatten()(x)
 
 
-def _initializers(seed: int):
+def initializers(seed: int):
     """Yield Keras's usual initializer, each layer's seeded by its own number."""
+    # More words than any of these networks has layers.
     for child in np.random.SeedSequence(seed).generate_state(32):
         yield keras.initializers.GlorotUniform(seed=int(child))

@@ -96,6 +96,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         first = highest / self.div_factor
         # A cycle too short for a rise (n_steps * pct_start < 1) only falls.
         peak, end = self.pct_start * self.n_steps - 1, self.n_steps - 1
+        # Past the end the last rate holds; PyTorch raises an error there.
         step = ops.minimum(ops.cast(step, "float32"), float(end))
         rise = step / peak if peak > 0 else ops.ones_like(step)
         fall = (step - peak) / (end - peak)

@@ -23,6 +23,7 @@ def stateless_seed(seed: int, step, stream: int):
         Seed for TensorFlow's stateless random functions. No state is kept, so
         a resumed run draws what an unbroken one would have drawn.
     """
+    # Two words: the seed and the stream are one key, the step is folded in.
     folded = tf.random.experimental.stateless_fold_in(
         tf.constant([seed, stream], tf.int64), tf.cast(step, tf.int64)
     )
@@ -84,9 +85,11 @@ class EpochOrderMixin:
         FloatingPointError
             When a loss is NaN or infinite; checkpoints stay as they were.
         """
+        # Keras warns where a data set is shuffled twice.
         kwargs.setdefault("shuffle", False)  # a tf.data.Dataset brings its own order
         callbacks = [*(callbacks or []), _StopOnNaN()]
         if hasattr(x, "set_epoch"):
+            # First of all callbacks: the order is fixed before any reads the data.
             callbacks.insert(0, _EpochOrder(x))
         return super().fit(x, *args, callbacks=callbacks, **kwargs)
 
@@ -105,6 +108,7 @@ class OptimizersMixin:
         """Running means of the losses, reset at every epoch."""
         return list(self.trackers.values())
 
+    # Overriding `compile` alone would lose the optimizers' state on loading.
     def get_compile_config(self):
         """Return what rebuilds the optimizers when the model is loaded."""
         if not self.compiled:

@@ -292,6 +292,7 @@ class LensFinder(EpochOrderMixin, keras.Model):
         ValueError
             If the images have another shape than the model's.
         """
+        # A difference of logits keeps digits where P rounds to 0 or 1.
         logits = self.call(images)
         return logits[:, 1] - logits[:, 0]
 

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 from keras import layers
 
+# The only pool, with the kernels below, that gives both published counts.
 POOL = 2
 
 
@@ -55,6 +56,7 @@ class Layout(NamedTuple):
     n_dense: int
 
 
+# Wilde et al. 2022, table 2 and public code.
 LAYOUTS = {
     "ou200": Layout(
         (
@@ -251,7 +253,7 @@ def build_lens_network(
     """
     layout = find_layout(network)
     x = images = keras.Input(check_lens_shape(image_shape, network), name="images")
-    weights = _initializers(seed)
+    weights = initializers(seed)
     for number, (n_filters, kernel, pooled) in enumerate(layout.convolutions, 1):
         x = layers.Conv2D(
             n_filters,
@@ -272,7 +274,7 @@ def build_lens_network(
     return keras.Model(images, logits, name=network)
 
 
-def _initializers(seed: int):
+def initializers(seed: int):
     """Yield He's initializer, each layer's seeded by its own number."""
     for child in np.random.SeedSequence(seed).generate_state(16):
         yield keras.initializers.VarianceScaling(

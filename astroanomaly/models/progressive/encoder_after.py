@@ -27,6 +27,7 @@ class EncoderAfter(OptimizersMixin, EpochOrderMixin, keras.Model):
         # Behind a function Keras neither trains nor saves the GAN with this model.
         self._gan = lambda: gan
         self.encoder = gan.new_encoder(
+            # Another seed than that of the encoder it replaces: fresh weights.
             int(np.random.SeedSequence((gan.seed, 1)).generate_state(1)[0])
         )
         self.trackers = {"encoder_loss": keras.metrics.Mean(name="encoder_loss")}

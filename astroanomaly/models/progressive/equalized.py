@@ -9,8 +9,10 @@ import math
 import keras
 from keras import layers, ops
 
+# Karras et al. 2018, section 3 and their code: groups of four, slope 0.2.
 GROUP = 4
 SLOPE = 0.2
+# He's gain for a ReLU (He et al. 2015).
 ROOT_2 = math.sqrt(2)
 
 
@@ -53,9 +55,11 @@ def minibatch_deviation(x, group: int = GROUP):
     """
     n, ny, nx, n_maps = x.shape
     n = ops.shape(x)[0] if n is None else n
+    # A batch shorter than a group is one group.
     group = min(group, n) if isinstance(n, int) else group
     members = ops.reshape(x, (group, -1, ny, nx, n_maps))
     variance = ops.mean(ops.square(members - ops.mean(members, 0, keepdims=True)), 0)
+    # 1e-8 keeps the gradient of the root finite where all members are equal.
     spread = ops.mean(ops.sqrt(variance + 1e-8), axis=(1, 2, 3), keepdims=True)
     spread = ops.tile(spread, (group, ny, nx, 1))
     return ops.concatenate([x, spread], axis=-1)
@@ -143,6 +147,8 @@ class Equalized(layers.Layer):
         if not kernel_size:
             shape = (n_in, n_out * max(side, 1) ** 2)
         self.shape = (-1, side, side, n_out) if side else None
+        # The scale is applied at run time, not at the start, so that Adam moves all
+        # layers at one relative speed (section 4.1).
         self.scale = gain / math.sqrt(math.prod(shape[:-1]))
         self.kernel = self.add_weight(
             name="kernel",

@@ -38,6 +38,7 @@ class GrowthSchedule:
         self.n_levels = n_levels
         self.fade_images = self._per_level("fade_images", fade_images)
         self.stable_images = self._per_level("stable_images", stable_images)
+        # The first level has nothing below it to fade from.
         fades = (0, *self._expanded(self.fade_images)[1:])
         lengths = [
             fade + stable
@@ -85,6 +86,7 @@ class GrowthSchedule:
 
     def level(self, seen: int) -> int:
         """Return the level that trains after so many images."""
+        # After the schedule the last level goes on training.
         return min(bisect_right(self.ends, seen), self.n_levels - 1)
 
     def fade_of(self, level: int) -> tuple[int, int]:
@@ -123,6 +125,7 @@ class GrowthSchedule:
             If the epochs are too few, the batches no multiple of four images, or a
             level shorter than a batch.
         """
+        # The minibatch deviation reshapes the batch into groups.
         if batch is None or batch % GROUP:
             raise ValueError(
                 f"`batch_size` must be a multiple of {GROUP}, as the critic compares "
@@ -194,6 +197,7 @@ class LatentPrior:
         z = SIGMA * tf.random.stateless_normal((n, self.n_continuous), seed)
         if not self.n_clusters:
             return z
+        # Another key, or the clusters would follow the continuous part.
         another = tf.random.experimental.stateless_fold_in(seed, 1)
         which = tf.random.stateless_uniform(
             (n,), another, maxval=self.n_clusters, dtype=tf.int32

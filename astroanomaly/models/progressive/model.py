@@ -23,6 +23,7 @@ from astroanomaly.models.progressive.scoring import GrownScoring
 
 
 def _default_optimizer() -> keras.optimizers.Optimizer:
+    # Karras et al. 2018, appendix A.1.
     return keras.optimizers.Adam(1e-3, beta_1=0.0, beta_2=0.99, epsilon=1e-8)
 
 
@@ -187,6 +188,7 @@ class ProgressiveGAN(GrownScoring, OptimizersMixin, EpochOrderMixin, keras.Model
         self.generator = growing.Generator(self.latent_dim, *shape, seeds[0])
         self.critic = growing.Critic(*shape, seeds[1])
         self.encoder = self.new_encoder(seeds[2])
+        # The seed of the generator: the average starts from the same weights.
         self.generator_ema = growing.Generator(self.latent_dim, *shape, seeds[0])
         self.generator_ema.trainable = False
         self.step, self.seen = (
@@ -302,8 +304,10 @@ keras.optimizers.Optimizer, optional
         """Begin a new level: the optimizers forget, the training step is made anew."""
         for _, optimizer in self._trained():
             for variable in optimizer.variables:
+                # Moments of the old level point nowhere in the new one.
                 if variable.name != "learning_rate":
                     variable.assign(ops.zeros_like(variable))
+        # Level and fade length are constants of the traced graph.
         self.make_train_function(force=True)
         # What was made for the old level must not be used for the new one.
         self.predict_function = self.test_function = None
@@ -313,6 +317,7 @@ keras.optimizers.Optimizer, optional
         at = self.at()
         step = tf.convert_to_tensor(self.step)
         n = tf.shape(images)[0]
+        # Order of the authors' code: critic, generator, encoder.
         self._train_critic(self.at_level(images, **at), step, at)
         if self.coupling == "encoder_only":
             self._train_generator(n, step, at)
@@ -336,6 +341,7 @@ keras.optimizers.Optimizer, optional
         )
         fake = self.generator(self._draw_z(n, step, 0), **at)
         mixed = losses.interpolate(images, fake, alpha)
+        # Mixing with a batch of unknown length loses the static shape.
         mixed = tf.ensure_shape(mixed, images.shape)
         with tf.GradientTape() as tape:
             real_output = self.critic(images, **at)
@@ -376,6 +382,7 @@ keras.optimizers.Optimizer, optional
 
     def _train_both(self, n, step, at):
         z = self._draw_z(n, step, 2)
+        # Two gradients of one forward pass: the generator's and the encoder's.
         with tf.GradientTape(persistent=True) as tape:
             fake = self.generator(z, **at)
             drawn = losses.generator_loss(self.critic(fake, **at))

@@ -19,6 +19,7 @@ from astroanomaly.models.progressive.equalized import (
     upsampled,
 )
 
+# Karras et al. 2018 start at 4x4 pixels.
 FIRST = 4
 
 
@@ -95,6 +96,7 @@ class _Grown(keras.Model):
             level_filters(level, fmap_base, fmap_max) for level in range(n_levels(size))
         ]
         self.n_bands = n_bands
+        # More words than the largest network has layers.
         self._seeds = iter(np.random.SeedSequence(seed).generate_state(64).tolist())
 
     def _layer(self, n_in, n_out, kernel_size=3, gain=ROOT_2, side=0):
@@ -169,6 +171,7 @@ class Generator(_Grown):
         tensor of shape (n, 4 * 2^level, 4 * 2^level, n_bands)
             Images; the output is linear.
         """
+        # Normalized z (section 4.2), so nothing trains the length of E(x).
         x = self.blocks[0](self.common[0](pixel_norm(z)))
         old = x
         for block in self.blocks[1 : level + 1]:
@@ -264,6 +267,7 @@ class Critic(_Inward):
         tensor of shape (n, 1)
             High for images that look real.
         """
+        # In the critic alone: in an encoder it would make a score depend on its batch.
         x = minibatch_deviation(self.trunk(images, level, fade))
         return self.head(self.dense(self._flat(self.last(x))))
 

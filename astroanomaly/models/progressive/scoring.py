@@ -54,6 +54,7 @@ class GrownScoring:
         tensor of shape (n, 4 * 2^level, 4 * 2^level, n_bands)
             Means over square blocks of pixels.
         """
+        # Images arrive at full size and are averaged down to the level that trains.
         shrink = 2 ** (self.schedule.n_levels - 1 - level)
         images = equalized.downsampled(images, shrink) if shrink > 1 else images
         if level == 0:
@@ -136,6 +137,7 @@ class GrownScoring:
         """
         at = self.at()
         images = self.at_level(ops.convert_to_tensor(images, "float32"), **at)
+        # Before the minibatch deviation, so that row i depends on image i alone.
         maps = self.critic.trunk(images, **at)
         return ops.reshape(maps, (ops.shape(maps)[0], -1)) / np.sqrt(self.latent_dim)
 
@@ -160,6 +162,7 @@ class GrownScoring:
         >>> round(gan.detector_weight(0.9), 5)
         0.99989
         """
+        # total = (1 - w) * sum|pixel| + w * L_dis, and L_res = sum|pixel| / n_pixels.
         features = share * float(np.prod(self.image_shape))
         return features / (features + 1.0 - share)
 

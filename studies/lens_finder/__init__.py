@@ -1,0 +1,1 @@
+"""Lens finders trained on labels, what they see, and lenses that no training has."""
