@@ -14,6 +14,7 @@ from astroanomaly.interpret.outputs import (
     check_whole,
 )
 
+# The sign of the step for each target.
 TARGETS = {"lens": 1, "non-lens": -1, 1: 1, -1: -1}
 NORMS = ("norm", "none")
 
@@ -292,6 +293,7 @@ def filter_images(
         means = tf.reduce_mean(part(x, training=False), axis=(1, 2))
         return tf.gather(means, index, batch_dims=1)
 
+    # One graph for all steps: tracing costs more than a step.
     @tf.function(autograph=False)
     def step(x):
         with tf.GradientTape() as tape:
@@ -301,6 +303,7 @@ def filter_images(
         length = tf.sqrt(tf.reduce_sum(gradient**2, axis=(1, 2, 3), keepdims=True))
         return tf.clip_by_value(x + rate * gradient / tf.maximum(length, 1e-12), 0, 1)
 
+    # All filters begin from the same noise, so that their images compare.
     x = tf.repeat(start[None], len(chosen), axis=0)
     before = excitement(x).numpy()
     for _ in range(steps):
@@ -313,6 +316,7 @@ def _before_activation(layer):
     config = layer.get_config()
     if config.get("activation") in (None, "linear"):
         return layer.output
+    # Behind a ReLU, a filter that noise leaves closed has no gradient.
     plain = layer.__class__.from_config({**config, "activation": None})
     maps = plain(layer.input)
     plain.set_weights(layer.get_weights())

@@ -8,6 +8,7 @@ from keras import layers
 from astroanomaly.interpret.outputs import check_image
 from astroanomaly.interpret.windows import POINTWISE, axes_of, chain
 
+# Layers whose output is still a map of the image.
 MAP_LAYERS = (layers.Conv2D, layers.SeparableConv2D, layers.DepthwiseConv2D)
 
 
@@ -96,6 +97,7 @@ def grad_cam(
     gradient = tape.gradient(y, maps)
     if pooled:
         gradient = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
+    # Equations 1 and 2 of Selvaraju et al. (2017).
     heat = tf.nn.relu(tf.reduce_sum(gradient * maps, axis=-1))[0].numpy()
     return enlarge(heat, model, layer, image.shape[:2])
 
@@ -214,6 +216,7 @@ def guided_relu(x):
 
 
 def _guided_layer(layer):
+    # A leaky or clipped ReLU is another function and stays as it is.
     if isinstance(layer, layers.ReLU):
         plain = not layer.negative_slope and not layer.threshold
         if plain and layer.max_value is None:
@@ -397,6 +400,7 @@ def enlarge(heat: np.ndarray, network, layer: str, shape: tuple[int, int]):
     for n, m, (first, step) in zip(shape, heat.shape, places, strict=True):
         place = (np.arange(n) - first) / step
         inside = np.clip(place, 0, m - 1)
+        # Full for half a step beyond the outer centres, then 0 within one step.
         fading = np.clip(1.5 - np.abs(place - inside), 0, 1)
         hats = np.clip(1 - np.abs(inside[:, None] - np.arange(m)), 0, 1)
         weights.append(hats * fading[:, None])

@@ -308,6 +308,7 @@ class _OnWindows(_InMemory):
         """Return whether windows give what the output gives, on two images."""
         if not self.n_windows:
             return False
+        # Two images: as it is, and with the brightest pixel hidden.
         brightest = np.unravel_index(
             self.image.sum(axis=2).argmax(), self.image.shape[:2]
         )

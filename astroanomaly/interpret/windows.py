@@ -7,8 +7,8 @@ of the layer before is put into it, and the layer turns it into the next patch. 
 result is that of the whole image, not an approximation, at a small part of the cost:
 the first layers, whose maps are largest, are where the time goes.
 
-No library does this. Masking whole images with the same network took 74 times as long
-(200 x 200 pixels, masks of 4, two CPU cores), so these windows stay.
+No library offers this, and whole images were measured to take 74 times as long
+(benchmarks/occlusion.py compares both), so these windows stay.
 """
 
 from dataclasses import dataclass

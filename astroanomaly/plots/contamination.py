@@ -11,9 +11,11 @@ from astroanomaly.plots.style import BLUE, CYCLE, GREY, INK, new_axes, plain, st
 from astroanomaly.tables import columns
 
 BASELINES = ("pca", "pca_forest", "cvae_forest", "brightness")
+# The score of the papers, then the one that every model has.
 _FIRST = ("total", "residual")
 # AUC beyond the points that the axis shows; longer bars are cut.
 _REACH = 0.15
+# Grey for what is not highlighted, lighter than that of the texts.
 _OTHER = "#9A9A9A"
 
 
@@ -269,6 +271,7 @@ def _name(model, labels):
 def _name_ends(figure, axes, ends, names, styles):
     # Names stand beside the axes, no two closer than a line of text.
     low, high = axes.get_ylim()
+    # Text of 12 points in inches, as a fraction of the axes; 1.7 inches are margins.
     height = 1.25 * 12.0 / (72 * (figure.get_figheight() - 1.7))
     models = sorted(ends, key=lambda model: ends[model][1])
     wanted = [(ends[model][1] - low) / (high - low) for model in models]

@@ -178,6 +178,7 @@ def band_labels(image, band_names) -> list[str]:
 
 def panel_grid(rows: int, columns: int, shape):
     """Return bare panels for images of a shape, and their figure."""
+    # Panels of very flat or high images stay legible.
     height = min(max(4.2 * shape[0] / shape[1], 2.5), 9.0)
     figure = new_figure(4.2 * columns + 1.0, rows * height + 0.8)
     panels = figure.subplots(rows, columns, squeeze=False)

@@ -29,6 +29,7 @@ from astroanomaly.plots.style import (
 )
 from astroanomaly.tables import columns
 
+# Grey and orange are kept for non-lenses.
 _LENSES = (BLUE, GREEN, PURPLE, AMBER, SKY, INK)
 _OTHERS = (GREY, ORANGE)
 # With fewer false positives, a purity depends on a few objects by chance.
@@ -162,6 +163,7 @@ def roc_curves(
     threshold = checked_threshold(threshold)
     sets = _labelled(outputs)
     figure, axes = new_axes(10.8, 5.8)
+    # Zero has no place on a logarithmic axis: it stands at half an object.
     start = 0.5 / max(int((~truth).sum()) for _, truth in sets.values())
     line = np.geomspace(start, 1, 200) if log else np.array([0.0, 1.0])
     axes.plot(line, line, color=GREY, ls=":", lw=1.4)
@@ -416,6 +418,7 @@ def _draw_shares(axes, many, styles, edges) -> None:
         color, line, filled = styles[name]
         label = f"{plain(name)} ({len(values):,})"
         if filled:
+            # Filled areas must stay transparent where several overlap.
             alpha = 0.4 / n_filled**2
             axes.stairs(heights, edges, color=color, fill=True, alpha=alpha, lw=0)
         axes.stairs(heights, edges, color=color, ls=line, lw=2.2, label=label)

@@ -25,6 +25,7 @@ from astroanomaly.plots.style import (
 from astroanomaly.tables.columns import highest_level, numbers, ranking, require, texts
 from astroanomaly.tables.columns import levels as table_levels
 
+# Diverging: white is no residual, red light that the model could not make.
 RESIDUAL_MAP = "RdBu_r"
 ROW_NAMES = ("original", "reconstruction", "residual")
 _COLORS = (BLUE, ORANGE)
@@ -178,6 +179,7 @@ def reconstructions(
             "`detector` must reconstruct images; those that a classifier ranks are "
             "shown by `gallery`. Received: a classifier's."
         )
+    # One scale for all objects, so that strong residuals look strong.
     residual = display.residual_plane(found["residual"])
     blocks = -(-len(order) // columns)
     figure = new_figure(1.75 * columns + 1.6, 5.9 * blocks)
@@ -388,6 +390,7 @@ def sample_statistics(
     sets = real, generated
     scalars = [measured.summary_statistics(images) for images in sets]
     spectra = [measured.power_spectrum(images) for images in sets]
+    # One band fits a square page; several have a row each.
     columns = 2 if len(bands) == 1 else 4
     rows = 4 * len(bands) // columns
     figure = new_figure(5.6 * columns, 4.0 * rows + 0.5)
@@ -458,9 +461,11 @@ def _draw_histograms(axes, groups, names, bins):
     if not all(map(len, groups)):
         axes.text(0.5, 0.5, "not measurable", transform=axes.transAxes, ha="center")
         return
+    # Rice's rule, for the smaller set.
     bins = bins or round(2 * min(map(len, groups)) ** (1 / 3))
     edges, scale = parts.robust_edges(groups, [], bins)
     for k, (values, name) in enumerate(zip(groups, names, strict=True)):
+        # Values beyond the edges are counted in the bins at the ends.
         counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
         _stairs(axes, counts / len(values), edges, k, name)
     axes.set(xscale=scale, xlim=(edges[0], edges[-1]), ylabel="fraction of images")
@@ -473,6 +478,7 @@ def _draw_pixels(axes, sets, band, names):
     images = [np.asarray(getattr(one, "images", one), float) for one in sets]
     images = [one if one.ndim == 3 else one[..., band] for one in images]
     low, high = min(map(np.min, images)), max(map(np.max, images))
+    # Constant images still need bins of some width.
     edges = np.linspace(low, high if high > low else low + 1.0, _PIXEL_BINS + 1)
     for k, (one, name) in enumerate(zip(images, names, strict=True)):
         heights = measured.pixel_histogram(one, edges).mean(axis=(0, 2))

@@ -22,6 +22,7 @@ from astroanomaly.plots.style import INK, bare, new_figure, plain, styled
 
 # Blue below the centre, red above it.
 CHANGE_MAP, HEAT_MAP = "RdBu_r", "inferno"
+# Hiding a part that speaks for a lens lowers P(lens); one against it raises it.
 LENS_LABELS = ("lens feature", "non-lens feature")
 ANOMALY_LABELS = ("makes it strange", "makes it ordinary")
 
@@ -110,6 +111,7 @@ def occlusion(
         axes.imshow(gray(image, chosen, stretch), **GRAY)
         axes.set_title(plain(names[chosen]))
     scale_bar(panels[0, 0], image.shape, arcsec)
+    # A map that hardly changes must stay pale: at least 1 per cent to each side.
     scale = abs(result.output) if limits is None else limits[1] - limits[0]
     limit = max(float(np.abs(maps - result.output).max()), 0.01 * scale, 1e-6)
     norm = CenteredNorm(result.output, limit)

@@ -13,6 +13,7 @@ from astroanomaly.tables.columns import numbers, require, texts
 # Positive values that span more than this factor get a logarithmic axis.
 WIDE = 20
 MARKERS = "osD^vP*X"
+# Neutral, so that the reference does not compete with the samples.
 REFERENCE = "#8A8A8A"
 # Prefixes that English joins to the next word.
 _HYPHEN = re.compile(r"\b(pre_|post_|k(?=means))")
@@ -157,6 +158,7 @@ def set_rates(axes, groups, promised) -> None:
     """Set a vertical axis of per cent, the same for all groups of tables."""
     tops = [intervals(table)[2] for tables in groups for table in tables.values()]
     top = np.nan_to_num(np.concatenate(tops)).max()
+    # Nearly full rates get the whole axis, small ones one that shows them.
     axes.set_ylim(-0.02, 1.02 if top > 0.8 else 1.1 * max(top, promised or 0, 0.05))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.grid(axis="y", alpha=0.25, color=GREY)

@@ -30,6 +30,7 @@ from astroanomaly.plots.style import (
 from astroanomaly.tables import columns
 from astroanomaly.tables.columns import numbers
 
+# Shapes as well as colours, for print and for colour-blind readers.
 _MARKERS = "osD^vPX*"
 _COLORS = {"detector": BLUE, "baseline": ORANGE}
 
@@ -160,6 +161,7 @@ def detection_by(evaluation, quantity: str = "rate"):
         ]
     bins = list(dict.fromkeys(columns.texts(evaluation.by, "bin")))
     figure, axes = new_axes(max(8.0, 3.0 + 1.4 * len(bins)), 5.5)
+    # Series stand side by side in a bin: their intervals would hide each other.
     shift = np.linspace(-0.24, 0.24, len(series)) if len(series) > 1 else [0.0]
     for k, (label, color, table) in enumerate(series):
         rows = columns.texts(table, "bin")
@@ -243,6 +245,7 @@ def score_distributions(
     figure, axes = new_axes(10.5, 5.2)
     axes.set_xscale(scale)
     for k, (name, scores) in enumerate(named.items()):
+        # One far score neither stretches the axis nor is lost.
         counts, _ = np.histogram(np.clip(scores, edges[0], edges[-1]), edges)
         style = {"color": parts.color(k), "lw": 2.4}
         heights = counts / len(scores)
@@ -504,6 +507,7 @@ def rate_bars(
             "The table must hold rates of these samples and scores at this level. "
             f"Received: samples {samples}, scores {scores}, level {level:g}."
         )
+    # A gap of 0.16 separates the samples.
     width = 0.84 / len(scores)
     bars = len(samples) * len(scores)
     figure, axes = new_axes(min(max(8.5, 4.0 + 0.55 * bars), 18.0), 5.6)
@@ -515,6 +519,7 @@ def rate_bars(
     axes.axhline(100 - level, color=INK, ls=":", lw=1.4, label=promised, zorder=0.5)
     names = [fill(parts.words(name), 15) for name in samples]
     axes.set_xticks(range(len(samples)), names)
+    # 104 per cent leaves room for the numbers on full bars.
     axes.set(xlim=(-0.55, len(samples) - 0.45), ylim=(0, 104))
     axes.set_ylabel(f"flagged at the {level:g}% level")
     axes.yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
