@@ -8,7 +8,7 @@ from matplotlib.ticker import PercentFormatter
 
 from astroanomaly import evaluation
 from astroanomaly.evaluation import classifier
-from astroanomaly.evaluation.classifier.counts import checked_sets, checked_threshold
+from astroanomaly.evaluation.classifier.metrics import checked_sets, checked_threshold
 from astroanomaly.plots.parts import MARKERS
 from astroanomaly.plots.style import (
     AMBER,

@@ -221,7 +221,7 @@ def test_roc_gives_the_area_of_each_curve_best_first():
 def test_roc_refuses_what_has_no_curve():
     with pytest.raises(ValueError, match="at least one score"):
         plots.roc([0, 1], {})
-    with pytest.raises(ValueError, match="two vectors of one length"):
+    with pytest.raises(ValueError, match="`labels` must"):
         plots.roc([0, 1], {"peak_score": [1.0]})
-    with pytest.raises(ValueError, match="both needed"):
+    with pytest.raises(ValueError, match="`labels`"):
         plots.roc([1, 1], {"peak_score": [1.0, 2.0]})
