@@ -10,6 +10,7 @@ from astroanomaly.plots import display
 from astroanomaly.plots.images import RESIDUAL_MAP
 from astroanomaly.plots.style import level_colors
 from astroanomaly.tables import columns
+from astroanomaly.tables.flags import flag_words
 
 DASH = "\N{EN DASH}"
 # Small is good for these: the browser's first click sorts them upwards.
@@ -95,7 +96,7 @@ class Objects:
                 "id": self.ids[k],
                 "color": self.colors[self.highest[k]] if self.highest[k] else "",
                 "cells": {name: self.cell(name, k) for name in self.columns},
-                "flags": columns.flag_words(self.flags[k]),
+                "flags": flag_words(self.flags[k]),
             }
             for k in range(len(self))
         ]

@@ -14,6 +14,7 @@ from astroanomaly.plots import display
 from astroanomaly.plots.style import png
 from astroanomaly.report.objects import Objects, data_uri, flags, text
 from astroanomaly.tables import columns
+from astroanomaly.tables.flags import flag_words
 from astroanomaly.utils.files import atomic_path
 
 # Longer tables make browsers slow to sort; the score table has the rest.
@@ -126,7 +127,7 @@ def write(
         drawn=drawn,
         objects=objects,
         cards=objects.cards(explained, bands),
-        flags=[(bit, columns.flag_words(bit)[0]) for bit in bits],
+        flags=[(bit, flag_words(bit)[0]) for bit in bits],
         histogram=figure(histogram, "Histogram of anomaly scores with the thresholds"),
         thresholds=calibration and astropy_table(calibration.intervals()),
         evaluation=evaluation and _evaluation(evaluation),
