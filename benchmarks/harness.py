@@ -1,4 +1,4 @@
-"""What the benchmarks share: settings, alternating timings, results on disk."""
+"""Shared by the benchmarks: settings, alternating timings, results on disk."""
 
 import argparse
 import json
@@ -20,7 +20,9 @@ from astroanomaly.utils.files import atomic_path
 from astroanomaly.utils.installed import versions
 
 OUT = Path(__file__).resolve().parent / "out"
+# Compared with, or used by a benchmark alone: `versions` does not list them.
 _MORE_PACKAGES = ("torch", "fitsio", "scipy")
+# Options whose values are paths, of which results keep only the last part.
 _PATHS = ("--out", "--detector")
 
 
@@ -34,8 +36,8 @@ def parse(argv, description: str, **defaults) -> argparse.Namespace:
     description : str
         What ``--help`` says.
     **defaults : tuple
-        Name of each setting to its (full, quick) values, of one kind; a list
-        takes several values on the command line.
+        Each setting's (full, quick) values, of the same type; a list accepts
+        several values on the command line.
 
     Returns
     -------
@@ -77,7 +79,7 @@ def _command(arguments: list[str]) -> str:
 def alternate(
     contenders: dict[str, Callable], rounds: int, warm_up: int = 1
 ) -> dict[str, np.ndarray]:
-    """Time functions in turn, A B A B, so that a busy minute meets all of them.
+    """Time functions in turn, A B A B, so that a busy minute affects all of them.
 
     Parameters
     ----------
@@ -86,7 +88,7 @@ def alternate(
     rounds : int
         Timed calls of each.
     warm_up : int, optional
-        Calls of each before, which are not timed.
+        Untimed calls of each before that.
 
     Returns
     -------
@@ -114,6 +116,7 @@ def ratio(numerator, denominator) -> str:
 
 def machine() -> dict:
     """Describe the machine, without its name."""
+    # The cores that this process may use, which a container can limit; not on macOS.
     cores = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
     found = {
         "cpu": _cpu_model(),
@@ -132,7 +135,7 @@ def _cpu_model() -> str:
 
 
 def all_versions() -> dict[str, str]:
-    """Give the versions of what is measured and of what it is compared with."""
+    """Return the versions of the package, its dependencies and what is compared."""
     found = versions()
     for package in _MORE_PACKAGES:
         try:
@@ -152,7 +155,7 @@ class Report:
     title : str
         Heading.
     args : argparse.Namespace
-        What :func:`parse` gave.
+        Result of :func:`parse`.
     """
 
     def __init__(self, name: str, title: str, args: argparse.Namespace):
@@ -218,6 +221,7 @@ def _rows(rows: list[dict]) -> list[str]:
 
 def _cell(value) -> str:
     if isinstance(value, float | np.floating):
+        # Three digits, but no 1.23e+04.
         return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return str(value)
 

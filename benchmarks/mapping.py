@@ -1,9 +1,9 @@
-"""Time the latent searches against one Keras network per image, trained alone.
+"""Time the latent searches against a loop that trains one Keras network per image.
 
-The naive loop is the source paper's search as one would write it: a dense network
-of Keras per image, 500 Adam iterations through one traced function, the weights
-set back for each image. Mapping, Mapping with an encoder, and Refine search for
-the z of the same images in the same GAN, in turn with it.
+The loop is the straightforward form of the source paper's search: a dense Keras
+network, 500 Adam iterations through one traced function, and a reset of the weights
+for each image. Mapping, Mapping with an encoder, and Refine search for the z of the
+same images in the same GAN, in turn with the loop.
 """
 
 import time
@@ -14,14 +14,14 @@ from scipy.stats import spearmanr
 
 
 class NaiveLoop:
-    """One Keras network per image, trained by itself.
+    """Train one Keras network per image, one after another.
 
     Parameters
     ----------
     plain : Mapping
-        What :meth:`Mapping.plain` makes: settings, noise vector, first weights.
+        Result of :meth:`Mapping.plain`: settings, noise vector, first weights.
     eager : bool, optional
-        Do without ``tf.function``.
+        Do not use ``tf.function``.
     """
 
     def __init__(self, plain, eager: bool = False):
@@ -37,6 +37,7 @@ class NaiveLoop:
         self.network = keras.Sequential([*hidden, keras.layers.Dense(d)])
         self.network.build((1, d))
         first, second = plain.betas
+        # The epsilon of the package's searches; that of Keras is ten times larger.
         self.optimizer = keras.optimizers.Adam(
             plain.learning_rate, beta_1=first, beta_2=second, epsilon=1e-8
         )
@@ -61,7 +62,7 @@ class NaiveLoop:
         self.optimizer.apply(tape.gradient(loss, weights), weights)
 
     def search(self, images, iterations: int = 500) -> np.ndarray:
-        """Give the z of the lowest loss of each image."""
+        """Return each image's z with the lowest loss."""
         import tensorflow as tf
 
         noise = tf.constant(self.noise[None])
@@ -78,6 +79,7 @@ class NaiveLoop:
     def _reset(self) -> None:
         import tensorflow as tf
 
+        # A new optimizer for each image would mean a new trace: clear this one.
         self.network.set_weights(self.first)
         for variable in self.optimizer.variables:
             if variable is not self.optimizer.learning_rate:
@@ -86,7 +88,7 @@ class NaiveLoop:
 
 
 def total_scores(gan, images: np.ndarray, z: np.ndarray, w: float) -> np.ndarray:
-    """Compute the total score of each image, with the same arithmetic for all."""
+    """Compute the total score of each image, in the same way for all searches."""
     from astroanomaly.latent.objective import image_losses, padded_chunks
 
     scores = []
@@ -99,7 +101,7 @@ def total_scores(gan, images: np.ndarray, z: np.ndarray, w: float) -> np.ndarray
 
 
 class Searches:
-    """The searches that are compared, their times and the z that they found."""
+    """Run the compared searches; keep their times and the z they find."""
 
     def __init__(self, detector, images: np.ndarray, args):
         from astroanomaly.latent import Mapping, Refine
@@ -121,7 +123,8 @@ class Searches:
         self.seconds: dict[str, list] = {n: [] for n in ("naive loop", *self.batched)}
 
     def run(self) -> None:
-        """Search: a group of images one by one, then all of them by each search."""
+        """Time the loop on a group of images, then each search on all; repeat."""
+        # The first call traces the functions: it is not timed.
         self.naive.search(self.images[:1], iterations=2)
         for search in self.batched.values():
             search.search(self.images[:1])
@@ -139,7 +142,7 @@ class Searches:
         self.z["naive loop"] = np.concatenate(parts)
 
     def scores(self) -> dict[str, np.ndarray]:
-        """Give the total score of each image by each search."""
+        """Return the total score of each image for each search."""
         return {
             name: total_scores(self.gan, self.images, z, self.plain.w)
             for name, z in self.z.items()
@@ -147,7 +150,7 @@ class Searches:
 
 
 def timed(search, images) -> tuple[np.ndarray, float]:
-    """Give z and the seconds per image of a search."""
+    """Return z and the seconds per image of a search."""
     start = time.perf_counter()
     z = search.search(images)[0]
     return z, (time.perf_counter() - start) / len(images)
@@ -175,7 +178,7 @@ def comparison(searches: Searches, scores: dict) -> list[dict]:
 
 
 def scan(searches: Searches, scores: dict, args) -> list[dict]:
-    """Refine with other numbers of steps and learning rates."""
+    """Time and score Refine at several numbers of steps and learning rates."""
     from astroanomaly.latent import Refine
 
     naive = np.median(searches.seconds["naive loop"])
@@ -202,10 +205,11 @@ def scan(searches: Searches, scores: dict, args) -> list[dict]:
 
 
 def verdict(rows: list[dict]) -> str:
-    """Say how many steps a Spearman correlation of 0.95 with Mapping takes."""
+    """Say which setting of Refine ranks as Mapping does, fastest first."""
+    # 0.95 is the aim in benchmarks/README.md.
     good = [row for row in rows if row["Spearman, Mapping"] >= 0.95]
     if not good:
-        return "Refine: no setting of the scan reaches a Spearman correlation of 0.95"
+        return "Refine: no setting in this scan reaches a Spearman correlation of 0.95"
     first = max(good, key=lambda row: row["times faster than the loop"])
     return (
         "Refine: a Spearman correlation of 0.95 with Mapping is reached fastest by "
@@ -223,6 +227,7 @@ def test_images(detector, n: int, seed: int) -> np.ndarray:
         size=detector.image_shape[0],
         companion_fraction=0.5,
         flux_ratio=(0.1, 1.0),
+        # Not the galaxies of the training set.
         seed=seed + 1000,
     )
     return np.asarray(detector.stretch(cutouts.images))
@@ -251,7 +256,7 @@ def main(argv=None) -> dict:
         import astroanomaly as aa
 
         detector = aa.load_detector(args.detector)
-        report.note("the detector was trained before and given by --detector")
+        report.note("the detector was trained earlier and passed with --detector")
     else:
         from detectors import trained
 
@@ -271,6 +276,7 @@ def main(argv=None) -> dict:
         "Refine: steps and learning rate (timed once each, after the rest)", rows
     )
     report.note(verdict(rows))
+    # Some ten times slower: a tenth of the iterations on one image is enough.
     eager = NaiveLoop(searches.plain, eager=True)
     start = time.perf_counter()
     eager.search(images[:1], iterations=args.iterations // 10)

@@ -1,9 +1,9 @@
-"""Measure the peak memory of score_survey from disk, in a process of its own.
+"""Measure the peak memory of score_survey from disk, in a new process.
 
 For each case: `ru_maxrss` of the scoring process and of its largest child
-(getrusage); and, where /proc tells them, the largest sums over all these processes
-of the resident memory (VmRSS) and of the part that no file stands behind (RssAnon),
-sampled ten times a second.
+(getrusage). Where /proc exists, also the peaks of two sums over all these processes,
+sampled ten times a second: resident memory (VmRSS), and its part that is not backed
+by a file (RssAnon).
 """
 
 import json
@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 from harness import Report, parse, show
 
+# Images written at a time: 16 MB at 64 pixels.
 _BLOCK = 1000
-# Linux counts the pages of the process that starts another in the other's ru_maxrss:
-# a small process in between keeps this one's out of it.
+# Linux adds the pages of a parent process to the ru_maxrss of its child. A small
+# process between the two keeps the pages of this one out of it.
 _BETWEEN = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
 
 
@@ -49,7 +50,7 @@ def write_cube(path: Path, images: np.ndarray, n: int) -> Path:
 
 
 class Sampler(threading.Thread):
-    """Samples the memory of a process and of all that it started."""
+    """Sample the memory of a process and of its descendants."""
 
     fields = ("VmRSS", "RssAnon")
 
@@ -60,13 +61,13 @@ class Sampler(threading.Thread):
         self.done = threading.Event()
 
     def run(self) -> None:
-        """Sample until told to stop."""
+        """Sample until stopped."""
         while not self.done.wait(self.interval):
             held = [memory_of(pid, self.fields) for pid in family(self.pid)]
             self.peaks = np.maximum(self.peaks, np.sum(held, axis=0))
 
     def stop(self) -> dict[str, float]:
-        """Stop and give the peaks in MB; NaN where /proc does not tell them."""
+        """Stop and return the peaks in MB; NaN without /proc."""
         self.done.set()
         self.join()
         peaks = np.where(self.peaks > 0, self.peaks, np.nan)
@@ -74,7 +75,7 @@ class Sampler(threading.Thread):
 
 
 def family(pid: int) -> list[int]:
-    """Give a process and its descendants."""
+    """Return the ids of a process and its descendants."""
     known, new = [pid], [pid]
     while new:
         parent = new.pop()
@@ -82,6 +83,7 @@ def family(pid: int) -> list[int]:
             try:
                 children = [int(child) for child in file.read_text().split()]
             except OSError:
+                # It ended between the listing and the reading.
                 continue
             known += children
             new += children
@@ -89,7 +91,7 @@ def family(pid: int) -> list[int]:
 
 
 def memory_of(pid: int, fields: tuple[str, ...]) -> list[float]:
-    """Give fields of a process's status in MB; zeros once it has ended."""
+    """Return fields of a process's status in MB; zeros once it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -99,7 +101,7 @@ def memory_of(pid: int, fields: tuple[str, ...]) -> list[float]:
 
 
 def child(detector: str, cutouts: str, out: str) -> None:
-    """Score, in the process that is measured, and write its peak as JSON."""
+    """Score in the measured process and write its peak as JSON."""
     import astroanomaly as aa
 
     loaded = aa.load_detector(detector)
@@ -107,6 +109,7 @@ def child(detector: str, cutouts: str, out: str) -> None:
     stream = aa.read_cutouts(cutouts, bands=list(loaded.bands), stream=True)
     table = aa.runs.score_survey(loaded, stream, out)
     seconds = time.perf_counter() - start
+    # macOS reports bytes, Linux kilobytes.
     unit = 1024**2 if sys.platform == "darwin" else 1024
     peak = {
         who: resource.getrusage(kind).ru_maxrss / unit
@@ -120,7 +123,7 @@ def child(detector: str, cutouts: str, out: str) -> None:
 
 
 def measure(detector: Path, cutouts: Path, out: Path) -> dict:
-    """Score in a new process and give its peaks."""
+    """Score in a new process and return its peaks."""
     scoring = [sys.executable, __file__, "--child", detector, cutouts, out]
     command = [sys.executable, "-c", _BETWEEN, *scoring]
     process = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE)
@@ -137,7 +140,7 @@ def measure(detector: Path, cutouts: Path, out: Path) -> dict:
 
 
 def cases(folder: Path, images, args):
-    """Give form, number and writer of each survey."""
+    """Yield form, number and writer of each survey."""
     from detectors import write_files
 
     for n in args.n:
@@ -200,10 +203,10 @@ def main(argv=None) -> dict:
             )
     report.table(f"{args.size}x{args.size} pixels, {args.width} filters", rows)
     report.note(
-        "ru_maxrss and VmRSS count libraries and the pages of a memory-mapped file, "
-        "which the system takes back when it needs them, in every process that uses "
-        "them; RssAnon does not. A child that was just forked counts its parent's "
-        "pages in ru_maxrss"
+        "ru_maxrss and VmRSS include libraries and the pages of a memory-mapped file, "
+        "in every process that uses them; the system reclaims these pages when "
+        "needed. RssAnon does not include them. The ru_maxrss of a newly forked child "
+        "includes its parent's pages"
     )
     return report.write()
 

@@ -1,10 +1,10 @@
 """Time an occlusion map against one forward call for each position of the mask.
 
-The loop calls the network, traced once, on one masked image after another. It would
-take minutes for all positions, so it is timed on a sample of them, spread evenly, and
-its time for the whole map is extrapolated. The maps are computed in full, once on
-windows of the layers' maps and once, on a sample too, from batches of whole images.
-The network is untrained: its weights do not change the time.
+The loop calls the network, traced once, on one masked image after another. All
+positions would take minutes, so the loop is timed on an evenly spread sample and its
+time for the whole map is extrapolated. So are batches of whole images. The map on
+windows of the layers' maps is computed in full. The network is untrained, because the
+weights do not change the time.
 """
 
 import time
@@ -16,13 +16,13 @@ WAYS = ("one call per position", "batches of whole images", "windows")
 
 
 class Clock:
-    """Adds up wall-clock and processor time of each call of a function."""
+    """Call a function and keep the processor time of each call."""
 
     def __init__(self, function):
         self.function, self.cpu = function, []
 
     def __call__(self) -> None:
-        """Call it, and keep the processor's seconds."""
+        """Call the function and keep the seconds of processor time."""
         start = time.process_time()
         self.function()
         self.cpu.append(time.process_time() - start)
@@ -30,6 +30,8 @@ class Clock:
 
 def made_up_lens(size: int, n_bands: int, seed: int) -> np.ndarray:
     """Make a ring around a round galaxy with noise, in [0, 1]."""
+    # Lengths are those of a frame of 200 pixels: a galaxy of scale length 8 and a ring
+    # of radius 25 and width 3, about 2.5 arcsec in 0.1 arcsec pixels.
     y, x = np.mgrid[:size, :size] - (size - 1) / 2
     radius = np.hypot(x, y) * 200 / size
     image = np.exp(-radius / 8)[..., None] * np.linspace(0.4, 1, n_bands)
@@ -39,14 +41,12 @@ def made_up_lens(size: int, n_bands: int, seed: int) -> np.ndarray:
     return ((image - low) / (high - low)).astype("float32")
 
 
-def positions(size: int, mask: int, stride: int, n: int) -> np.ndarray:
-    """Spread at most n positions of the mask evenly over its grid."""
-    from astroanomaly.interpret.occlusion import mask_starts
-
-    starts = mask_starts(size, mask, stride)
-    index = np.linspace(0, len(starts) ** 2 - 1, min(n, len(starts) ** 2))
-    rows, columns = np.divmod(index.astype(int), len(starts))
-    return np.stack([starts[rows], starts[columns]], axis=1)
+def positions(rows: np.ndarray, columns: np.ndarray, n: int) -> np.ndarray:
+    """Choose at most `n` positions of a map's grid, evenly spread."""
+    total = len(rows) * len(columns)
+    index = np.linspace(0, total - 1, min(n, total)).astype(int)
+    y, x = np.divmod(index, len(columns))
+    return np.stack([rows[y], columns[x]], axis=1)
 
 
 def masked(image, fill, mask: int, row: int, column: int) -> np.ndarray:
@@ -57,7 +57,7 @@ def masked(image, fill, mask: int, row: int, column: int) -> np.ndarray:
 
 
 class Contenders:
-    """The three ways to the same numbers.
+    """Three ways to compute the same numbers.
 
     Parameters
     ----------
@@ -81,24 +81,25 @@ class Contenders:
         self._call = tf.function(finder.probability)
         self._batch = tf.function(finder.probability)
         self.full = self._map(batch_size=args.window_batch)
-        self.sample = positions(len(image), args.mask, args.stride, args.sample)
+        self.sample = positions(self.full.rows, self.full.columns, args.sample)
         self.found = {}
 
     def _masked(self, position):
         return masked(self.image, self.full.fill, self.args.mask, *position)
 
     def loop(self) -> None:
-        """Call the network for one position after another of the sample."""
+        """Call the network for each position of the sample."""
         values = [self._call(self._masked(one)[None])[0] for one in self.sample]
         self.found[WAYS[0]] = np.array(values)
 
     def batches(self) -> None:
-        """Call the network for one batch after another of the sample."""
+        """Call the network for each batch of the sample."""
         parts = []
         n = self.args.batch
         for start in range(0, len(self.sample), n):
             chosen = self.sample[start : start + n]
             images = np.stack([self._masked(one) for one in chosen])
+            # A full last batch: another shape would be traced again.
             images = np.concatenate([images, images[:1].repeat(n - len(images), 0)])
             parts.append(np.asarray(self._batch(images))[: len(chosen)])
         self.found[WAYS[1]] = np.concatenate(parts)
@@ -160,10 +161,10 @@ def main(argv=None) -> dict:
         rows,
     )
     report.note(
-        f"the first two rows were timed on {n_sample} of the positions, spread evenly, "
-        f"and extrapolated to all; the last is the whole map, tracing included. "
+        f"the first two rows were timed on {n_sample} evenly spread positions and "
+        "extrapolated to all; the last row is the whole map, tracing included. "
         f"Batches of {args.batch} images and of {args.window_batch} windows; "
-        f"{ways.full.n_windows} stages of layers on windows. Differences are those of "
+        f"{ways.full.n_windows} stages of layers on windows. Differences are of "
         "P(lens) at the sampled positions"
     )
     result = report.write()

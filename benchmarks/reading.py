@@ -1,7 +1,7 @@
-"""Time FITS reading: read_cutouts beside a loop of astropy and one of fitsio.
+"""Time FITS reading: read_cutouts, a loop with astropy and a loop with fitsio.
 
-Cold: the operating system is asked to forget the files before each pass
-(posix_fadvise); warm: it holds them in memory.
+Cold: before each pass the operating system is asked to drop the files from memory
+(posix_fadvise). Warm: they are in memory.
 """
 
 import os
@@ -35,7 +35,7 @@ def fitsio_loop(paths: list[str]) -> np.ndarray:
 
 
 def contenders(folder: Path, paths: list[str], workers: list[int]) -> dict:
-    """Give the ways to read, by name; each returns the pixels."""
+    """Return the ways to read by name; each returns the pixels."""
     from astroanomaly import read_cutouts
 
     ways = {"astropy loop": lambda: astropy_loop(paths)}
@@ -53,7 +53,7 @@ def contenders(folder: Path, paths: list[str], workers: list[int]) -> dict:
 
 
 def check_same(ways: dict) -> None:
-    """Refuse to compare ways that do not read the same pixels."""
+    """Raise if two ways do not read the same pixels."""
     pixels = {name: way() for name, way in ways.items()}
     first = pixels.pop("astropy loop")
     for name, other in pixels.items():
@@ -68,9 +68,11 @@ def measure(folder: Path, args) -> list[dict]:
     rows = []
     for state in ("warm", "cold"):
         if state == "cold":
+            # macOS does not have it.
             if not hasattr(os, "posix_fadvise"):
                 break
-            # Forgetting is a contender of its own, so that it is not timed.
+            # Dropping the files is a separate contender, so that readers are not
+            # charged for it.
             ways = {
                 key: way
                 for name, function in ways.items()
@@ -115,11 +117,11 @@ def main(argv=None) -> dict:
         f"{args.n} float32 files of {args.size} pixels, medians of {args.rounds}", rows
     )
     report.note(
-        "read_cutouts also joins the catalog, checks names, units and NaNs, and "
-        "starts its worker processes within the time; the loops give pixels alone"
+        "the time of read_cutouts includes joining the catalog, checking names, units "
+        "and NaNs, and starting worker processes; the loops only read pixels"
     )
     if "fitsio loop" not in [row["reader"] for row in rows]:
-        report.note("no rows of fitsio, it is missing: `pip install fitsio`")
+        report.note("no rows for fitsio, which is not installed: `pip install fitsio`")
     return report.write()
 
 

@@ -23,9 +23,10 @@ NAMES = (
 
 
 def run(name: str, args: argparse.Namespace) -> dict:
-    """Run one benchmark in a process of its own and read its result."""
+    """Run one benchmark in a new process and read its result."""
     command = [sys.executable, str(HERE / f"{name}.py"), "--out", str(args.out)]
     command += ["--seed", str(args.seed), *["--quick"] * args.quick]
+    # No other benchmark needs a trained detector.
     if name == "mapping" and args.detector:
         command += ["--detector", str(args.detector)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -44,8 +45,8 @@ def page(results: list[dict], command: str) -> str:
         f"Made by `{command}` in {seconds / 60:.0f} minutes on {here['cpu']}, "
         f"{here['cpu_count']} CPU cores. {versions}.",
         "",
-        "What is compared was timed in one process, in turn; ratios are medians over "
-        "the rounds, their range in brackets. Warm-up is not counted.",
+        "Compared methods were timed in one process, in turn. Ratios are medians over "
+        "the rounds, with the range in brackets. Warm-up is not counted.",
         "",
     ]
     return "\n".join(head + [markdown(result) for result in results])

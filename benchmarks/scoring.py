@@ -1,7 +1,7 @@
-"""Time encoder scoring, from FITS files on the disk to the table on the disk.
+"""Time encoder scoring, from FITS files on disk to the table on disk.
 
-The networks are of the default size and untrained: their weights do not change
-the time. A further, instrumented pass tells where the time goes.
+The networks have the default size and are untrained, because the weights do not
+change the time. One more pass with stopwatches shows where the time goes.
 """
 
 import tempfile
@@ -17,13 +17,13 @@ from astroanomaly.runs import survey
 
 
 class Stopwatch:
-    """Adds up the time that is spent in functions, by stage."""
+    """Add up the time spent in functions, by stage."""
 
     def __init__(self):
         self.seconds: dict[str, float] = defaultdict(float)
 
     def timed(self, stage: str, function):
-        """Wrap a function so that its calls count for a stage."""
+        """Wrap a function so that its time is added to a stage."""
 
         def wrapped(*args, **kwargs):
             start = time.perf_counter()
@@ -35,7 +35,7 @@ class Stopwatch:
         return wrapped
 
     def waited(self, stage: str, iterator):
-        """Count the time that an iterator keeps its user waiting."""
+        """Add the time spent waiting for an iterator to a stage."""
         iterator = iter(iterator)
         while True:
             start = time.perf_counter()
@@ -47,7 +47,7 @@ class Stopwatch:
 
 
 def score(detector, folder: Path, out: Path, n_workers: int | None) -> float:
-    """Read, score and write; give the seconds."""
+    """Read, score and write; return the seconds."""
     start = time.perf_counter()
     stream = read_cutouts(folder, stream=True, n_workers=n_workers)
     survey.score_survey(detector, stream, out)
@@ -122,6 +122,7 @@ def main(argv=None) -> dict:
     with tempfile.TemporaryDirectory() as name:
         folder, out = Path(name) / "cutouts", Path(name) / f"scores.{args.table}"
         write_files(folder, some, args.n)
+        # The first round traces functions and brings files into memory: not counted.
         seconds = np.zeros((args.rounds + 1, len(args.workers)))
         for k in range(args.rounds + 1):
             for j, n_workers in enumerate(args.workers):
@@ -138,7 +139,7 @@ def main(argv=None) -> dict:
         stages = breakdown(detector, folder, out, args.workers[-1])
     report.table(
         f"{args.n} files of {args.size} pixels, {args.width} filters, .{args.table} "
-        f"table, medians of {args.rounds} passes after one that is not counted",
+        f"table, medians of {args.rounds} passes after an untimed one",
         rows,
     )
     report.table(f"where the time goes ({args.workers[-1]} reading processes)", stages)

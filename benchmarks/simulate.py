@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 from harness import Report, alternate, parse, ratio, show
 
+# The infrared and the optical camera of HST, with pixels of 0.06 and 0.03 arcsec.
 INSTRUMENTS = ("wfc3_f160w", "acs_f814w")
 PER_PAIR = 6  # one moment before the merger, one after, from three sides
 SETTINGS = ("autolens", "lenstronomy")
@@ -26,11 +27,12 @@ def main(argv=None) -> dict:
         workers=([1, 2], [1]),
     )
     report = Report("simulate", "Simulating galaxies and lenses", args)
+    # Enough pairs for n images, rounded up.
     n_pairs = -(-args.n // PER_PAIR)
     report.note(
-        "importing GalSim and lenstronomy and drawing the first two galaxies, the "
-        "first pair of each instrument and the first lens of each setting took "
-        f"{first(args):.2g} s, not counted below"
+        "importing GalSim and lenstronomy and drawing the first two galaxies and the "
+        "first pair of each instrument, and the first lens of each setting, took "
+        f"{first(args):.2g} s, not included in the tables"
     )
     report.table(
         f"{args.n} images of {args.size} pixels, medians of {args.rounds}",
@@ -46,16 +48,14 @@ def main(argv=None) -> dict:
         f"{args.size_large} (lenstronomy), medians of {args.rounds}",
         time_lenses(args),
     )
-    report.note("starting the processes is within the time")
+    report.note("the times include starting the processes")
     return report.write()
 
 
 def first(args) -> float:
-    """Return the seconds of what is not counted."""
+    """Import the simulators and draw a few objects; return the seconds."""
     start = time.perf_counter()
-    from astroanomaly.simulate.galaxies import galaxies
-    from astroanomaly.simulate.lenses import lenses
-    from astroanomaly.simulate.mergers import mergers
+    from astroanomaly.simulate import galaxies, lenses, mergers
 
     for instrument in INSTRUMENTS:
         galaxies(2, instrument=instrument, size=args.size, n_workers=1)
@@ -67,7 +67,7 @@ def first(args) -> float:
 
 def time_galaxies(args) -> list[dict]:
     """Time isolated galaxies, and galaxies with a companion."""
-    from astroanomaly.simulate.galaxies import galaxies
+    from astroanomaly.simulate import galaxies
 
     cases = {
         (instrument, fraction, n_workers): partial(
@@ -100,7 +100,7 @@ def time_galaxies(args) -> list[dict]:
 
 def time_mergers(args, n_pairs: int) -> list[dict]:
     """Time merger sequences."""
-    from astroanomaly.simulate.mergers import mergers
+    from astroanomaly.simulate import mergers
 
     cases = {
         (instrument, n_workers): partial(
@@ -130,8 +130,9 @@ def time_mergers(args, n_pairs: int) -> list[dict]:
 
 def time_lenses(args) -> list[dict]:
     """Time lenses, smooth and with each kind of substructure."""
-    from astroanomaly.simulate.lenses import lenses
+    from astroanomaly.simulate import lenses
 
+    # Each setting at the size of its paper's images; fewer of the large ones.
     shapes = {
         "autolens": (args.n, args.size),
         "lenstronomy": (args.n_large, args.size_large),

@@ -1,4 +1,4 @@
-"""The package's WGAN-GP written again in PyTorch: same shapes, same arithmetic."""
+"""The package's WGAN-GP in PyTorch: same shapes, same arithmetic."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ from torch.nn import functional
 
 
 def _same_padding(size: int, kernel_size: int) -> tuple[int, int]:
-    """Give the rows that TensorFlow's "same" adds before and after, stride 2."""
+    """Return the rows that TensorFlow's "same" adds before and after, stride 2."""
     total = max((-(-size // 2) - 1) * 2 + kernel_size - size, 0)
     return total // 2, total - total // 2
 
@@ -26,9 +26,10 @@ class Critic(nn.Module):
         self.head = nn.Linear(size * size * filters[-1], 1)
 
     def forward(self, images):
-        """Give the critic's output, of shape (n, 1)."""
+        """Return the critic's output, of shape (n, 1)."""
         x = images
         for layer, padding in zip(self.layers, self.padding, strict=True):
+            # The slope of the package's critic.
             x = functional.leaky_relu(layer(functional.pad(x, padding)), 0.2)
         return self.head(x.flatten(1))
 
@@ -41,8 +42,8 @@ class Generator(nn.Module):
         self.base, self.channels = size // 2 ** len(filters), filters[-1]
         self.dense = nn.Linear(latent_dim, self.base**2 * self.channels)
         self.crop, after = _same_padding(2 * self.base, kernel_size)
-        # PyTorch cuts the same number of rows on both sides, TensorFlow one more
-        # at the end: what is left is sliced off.
+        # PyTorch cuts the same number of rows at both ends, TensorFlow one more at
+        # the end: slice off the rest.
         self.rest = after - self.crop
         self.layers = nn.ModuleList(
             nn.ConvTranspose2d(n_in, n_out, kernel_size, stride=2, padding=self.crop)
@@ -67,7 +68,7 @@ class TorchGAN:
     Parameters
     ----------
     gan : WGANGP
-        The model to copy, weights and settings.
+        The model whose weights and settings are copied.
     filters : list of int
         Filters per level of its critic.
     channels_last : bool, optional
@@ -86,6 +87,7 @@ class TorchGAN:
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         for network in (self.critic, self.generator):
             network.to(memory_format=self.format)
+        # The defaults of WGANGP.compile; 1e-7 is the epsilon of Keras.
         adam = {"lr": 1e-4, "betas": (0.0, 0.9), "eps": 1e-7}
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), **adam)
         self.optimizer = torch.optim.Adam(self.generator.parameters(), **adam)
@@ -97,7 +99,7 @@ class TorchGAN:
         return sum(p.numel() for net in networks for p in net.parameters())
 
     def images(self, batch: np.ndarray):
-        """Bring images of shape (n, ny, nx, n_bands) to PyTorch's order."""
+        """Reorder images of shape (n, ny, nx, n_bands) for PyTorch."""
         moved = torch.from_numpy(np.ascontiguousarray(np.moveaxis(batch, -1, 1)))
         return moved.contiguous(memory_format=self.format)
 
@@ -107,6 +109,7 @@ class TorchGAN:
         gradient = torch.autograd.grad(
             self.critic(mixed).sum(), mixed, create_graph=True
         )[0]
+        # 1e-12, as in the package, keeps the gradient of the root finite at zero.
         norm = torch.sqrt(gradient.square().sum(dim=(1, 2, 3)) + 1e-12)
         return (norm - 1).square().mean()
 
@@ -128,7 +131,7 @@ class TorchGAN:
             self._train_generator(len(images))
 
     def _train_generator(self, n: int) -> None:
-        # The critic's own gradients are not wanted here, as in the Keras model.
+        # As in the Keras model, no gradients of the critic: they would cost time.
         self.critic.requires_grad_(False)
         loss = -self.critic(
             self.generator(torch.randn(n, self.settings.latent_dim))
@@ -148,7 +151,7 @@ def _set(layer, kernel: np.ndarray, bias: np.ndarray) -> None:
 def _copy_critic(weights, critic: Critic, channels: int) -> None:
     for k, layer in enumerate(critic.layers):
         _set(layer, weights[2 * k].transpose(3, 2, 0, 1), weights[2 * k + 1])
-    # Flattened by rows, columns, channels there; by channels, rows, columns here.
+    # Keras flattens rows, columns, channels; PyTorch channels, rows, columns.
     side = int(round((len(weights[-2]) / channels) ** 0.5))
     head = weights[-2].reshape(side, side, channels).transpose(2, 0, 1)
     _set(critic.head, head.reshape(1, -1), weights[-1])

@@ -1,8 +1,8 @@
 """Time a WGAN-GP training step: TensorFlow, the same network in PyTorch, XLA.
 
-The critic's update alone, and the cycle of n_critic updates with one of the
-generator. PyTorch (pip install torch) is optional; without it its rows are left
-out, and a note says so.
+Timed are one critic update, and the cycle of n_critic updates with one generator
+update. PyTorch (pip install torch) is optional: without it its rows are left out and
+a note says so.
 """
 
 import time
@@ -10,11 +10,12 @@ import time
 import numpy as np
 from harness import Report, parse, ratio, show
 
+# Float32 differences were 1e-7; a wrong layer or padding gives far more than this.
 TOLERANCE = 1e-4
 
 
 class KerasContender:
-    """A WGANGP that trains through the function that ``fit`` compiles."""
+    """Train a WGANGP with the function that ``fit`` compiles."""
 
     def __init__(self, width: int, size: int, batch: np.ndarray, seed: int, xla: bool):
         import tensorflow as tf
@@ -29,11 +30,12 @@ class KerasContender:
     def step(self) -> None:
         """Train on one batch, and wait for the result."""
         logs = self.gan.train_function(self.batches)
+        # Reading a value waits for the result.
         float(logs["critic_loss"])
 
 
 class TorchContender:
-    """The same network, weights and batch in PyTorch."""
+    """Train the same network on the same batch in PyTorch."""
 
     def __init__(self, gan, batch: np.ndarray, channels_last: bool, seed: int):
         import torch
@@ -52,7 +54,7 @@ class TorchContender:
 
 
 def check_equal(gan, copy, batch: np.ndarray, seed: int) -> dict[str, float]:
-    """Check that both frameworks hold the same network.
+    """Check that both frameworks have the same network.
 
     Parameters
     ----------
@@ -68,13 +70,13 @@ def check_equal(gan, copy, batch: np.ndarray, seed: int) -> dict[str, float]:
     Returns
     -------
     dict of float
-        Parameters, and the largest differences of the critic's output, of the
-        generator's images and of the gradient penalty.
+        Number of parameters, and the largest difference of the critic's output, of
+        the generator's images and of the gradient penalty.
 
     Raises
     ------
     ValueError
-        If the counts differ, or an output by more than 1e-4.
+        If the counts differ, or an output differs by more than 1e-4.
     """
     import torch
 
@@ -126,7 +128,7 @@ def time_cycles(contenders: dict, n_critic: int, rounds: int) -> dict[str, np.nd
     n_critic : int
         Steps per cycle; the last one also updates the generator.
     rounds : int
-        Cycles of each, after one that is not counted.
+        Cycles of each, after an untimed one.
 
     Returns
     -------
@@ -176,7 +178,7 @@ def measure_width(width: int, args, report: Report) -> list[dict]:
         )
     except ModuleNotFoundError as error:
         report.note(
-            f"no rows of PyTorch, {error.name} is missing: `pip install torch==2.13.0`"
+            f"no rows for PyTorch, no {error.name}: `pip install torch==2.13.0`"
         )
     n_critic = keras_side.gan.n_critic
     seconds = time_cycles(contenders, n_critic, args.rounds)
@@ -185,6 +187,7 @@ def measure_width(width: int, args, report: Report) -> list[dict]:
         row(width, name, values, reference, len(batch))
         for name, values in seconds.items()
     ]
+    # XLA is several times slower here: fewer rounds, in turn with TensorFlow alone.
     if args.xla_rounds:
         xla = KerasContender(width, args.size, batch, args.seed, xla=True)
         pair = {"TensorFlow": keras_side, "TensorFlow, XLA": xla}
