@@ -1,4 +1,4 @@
-"""What a network sees: which pixels decide, and what it would rather be shown.
+"""What a network sees: the pixels that decide, and the images that excite it.
 
 Occlusion maps (Zeiler & Fergus 2014), deep dreams (Mordvintsev et al. 2015),
 Grad-CAM (Selvaraju et al. 2017) and images that excite filters, for any number of
@@ -6,8 +6,12 @@ bands; after Wilde et al. (2022, arXiv:2202.12776), who look into a lens finder.
 """
 
 from astroanomaly.interpret.anomaly import anomaly_output
-from astroanomaly.interpret.dream import Dream, deep_dream
-from astroanomaly.interpret.filters import FilterImages, filter_images
+from astroanomaly.interpret.dreams import (
+    Dream,
+    FilterImages,
+    deep_dream,
+    filter_images,
+)
 from astroanomaly.interpret.gradients import (
     grad_cam,
     guided_backpropagation,

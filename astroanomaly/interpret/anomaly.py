@@ -5,6 +5,7 @@ import numpy as np
 from astroanomaly.latent.objective import in_chunks
 from astroanomaly.scores import residual as scoring
 
+# Scores in units of the residual noise, which `calibrate` measures.
 _NEEDS_NOISE = ("peak", "whitened", "orthogonal")
 
 

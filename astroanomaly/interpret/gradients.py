@@ -1,13 +1,14 @@
-"""Grad-CAM, guided backpropagation and their product."""
+"""Grad-CAM, guided backpropagation and their product, placed on the image."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from astroanomaly.interpret.checks import check_image
-from astroanomaly.interpret.placing import enlarge
+from astroanomaly.interpret.outputs import check_image
+from astroanomaly.interpret.windows import POINTWISE, axes_of, chain
 
+# Layers whose output is still a map of the image.
 MAP_LAYERS = (layers.Conv2D, layers.SeparableConv2D, layers.DepthwiseConv2D)
 
 
@@ -81,7 +82,9 @@ def grad_cam(
     >>> grad_cam(keras.Model(inputs, y), np.ones((8, 8, 2))).shape
     (8, 8)
     """
-    model, layer = functional(network), _layer_name(network, layer)
+    model = functional(network)
+    if layer is None:
+        layer = getattr(network, "last_convolution", None) or _last_convolution(model)
     image = _fitting(model, image)
     maps = find_layer(model, layer).output
     both = keras.Model(model.inputs, [maps, model.outputs[0]])
@@ -94,6 +97,7 @@ def grad_cam(
     gradient = tape.gradient(y, maps)
     if pooled:
         gradient = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
+    # Equations 1 and 2 of Selvaraju et al. (2017).
     heat = tf.nn.relu(tf.reduce_sum(gradient * maps, axis=-1))[0].numpy()
     return enlarge(heat, model, layer, image.shape[:2])
 
@@ -123,7 +127,7 @@ def guided_backpropagation(
     Raises
     ------
     ValueError
-        As :func:`grad_cam`.
+        Same as :func:`grad_cam`.
 
     Examples
     --------
@@ -135,7 +139,9 @@ def guided_backpropagation(
     """
     model = functional(network)
     x = tf.constant(_fitting(model, image)[None])
-    guided = _guided(model)
+    # Shared layer names do no harm: the copy is never saved.
+    guided = keras.models.clone_model(model, clone_function=_guided_layer)
+    guided.set_weights(model.get_weights())
     with tf.GradientTape() as tape:
         tape.watch(x)
         y = _chosen(guided(x, training=False), target, contrast)
@@ -166,7 +172,7 @@ def guided_grad_cam(
     Raises
     ------
     ValueError
-        As :func:`grad_cam`.
+        Same as :func:`grad_cam`.
 
     Examples
     --------
@@ -209,15 +215,8 @@ def guided_relu(x):
     return tf.nn.relu(x), gradient
 
 
-def _guided(model):
-    """Copy a network, its ReLUs replaced."""
-    # Sharing names with the original does no harm: nothing of it is saved.
-    copy = keras.models.clone_model(model, clone_function=_guided_layer)
-    copy.set_weights(model.get_weights())
-    return copy
-
-
 def _guided_layer(layer):
+    # A leaky or clipped ReLU is another function and stays as it is.
     if isinstance(layer, layers.ReLU):
         plain = not layer.negative_slope and not layer.threshold
         if plain and layer.max_value is None:
@@ -229,7 +228,7 @@ def _guided_layer(layer):
 
 
 def functional(network):
-    """Give the functional network of a classifier, or of itself.
+    """Return the functional network of a classifier, or the network itself.
 
     Parameters
     ----------
@@ -244,7 +243,7 @@ def functional(network):
     Raises
     ------
     ValueError
-        If it is none, or has several inputs or outputs.
+        If it is not functional, or has several inputs or outputs.
 
     Examples
     --------
@@ -252,6 +251,7 @@ def functional(network):
     'sequential'
     """
     model = getattr(network, "network", network)
+    # keras raises differently for a subclass, an unbuilt model and a function.
     try:
         one = len(model.inputs) == 1 and len(model.outputs) == 1
     except (AttributeError, TypeError, ValueError):
@@ -265,7 +265,7 @@ def functional(network):
 
 
 def find_layer(model, name: str):
-    """Give a layer that makes maps.
+    """Return a layer that makes maps.
 
     Parameters
     ----------
@@ -299,19 +299,14 @@ def find_layer(model, name: str):
     return model.get_layer(name)
 
 
-def _layer_name(network, layer) -> str:
-    if layer is not None:
-        return layer
-    if name := getattr(network, "last_convolution", None):
-        return name
-    found = [one.name for one in functional(network).layers]
-    kinds = [isinstance(one, MAP_LAYERS) for one in functional(network).layers]
-    convolutions = [name for name, kind in zip(found, kinds, strict=True) if kind]
-    if not convolutions:
+def _last_convolution(model) -> str:
+    found = [one.name for one in model.layers if isinstance(one, MAP_LAYERS)]
+    if not found:
+        names = [one.name for one in model.layers]
         raise ValueError(
-            f"`network` must have a convolution, or name a `layer`. Received: {found}"
+            f"`network` must have a convolution, or name a `layer`. Received: {names}"
         )
-    return convolutions[-1]
+    return found[-1]
 
 
 def _fitting(model, image) -> np.ndarray:
@@ -337,3 +332,76 @@ def _chosen(y, target: int, contrast: bool):
     if n == 1:
         return y[0] if target else -y[0]
     return y[target] - y[1 - target] if contrast and n == 2 else y[target]
+
+
+def centres(network, layer: str, shape: tuple[int, int]):
+    """Return the centres of what each pixel of a layer's map sees in the image.
+
+    Parameters
+    ----------
+    network : keras.Model
+        A functional network.
+    layer : str
+        Name of a layer with maps.
+    shape : tuple of int
+        (ny, nx) of the image.
+
+    Returns
+    -------
+    list of tuple of (float, int) or None
+        For rows and columns: the middle of what the map's first pixel sees, and the
+        step from one pixel to the next, in pixels of the image. None where the network
+        is no chain of known layers up to there.
+    """
+    places = [(0.0, 1), (0.0, 1)]
+    for one in chain(network) or ():
+        if type(one) not in POINTWISE:
+            axes = axes_of(one, shape)
+            if axes is None:
+                return None
+            places = [
+                (first + ((a.kernel - 1) / 2 - a.before) * step, step * a.stride)
+                for (first, step), a in zip(places, axes, strict=True)
+            ]
+            shape = tuple(a.n_out for a in axes)
+        if one.name == layer:
+            return places
+    return None
+
+
+def enlarge(heat: np.ndarray, network, layer: str, shape: tuple[int, int]):
+    """Enlarge a map to the image, each value at the centre of what it sees.
+
+    Without padding, the pixels of a deep map look at the inner part of the image only:
+    those of the last of six unpadded convolutions on 200 pixels at 58 to 138. So each
+    value is put to the middle of what it sees, with linear interpolation between; on
+    the outer side it holds for half a step and falls to 0 within another. Where the
+    layers before are not known, the map is stretched over the whole image.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (my, mx)
+        The map.
+    network, layer
+        As for :func:`centres`.
+    shape : tuple of int
+        (ny, nx) of the image.
+
+    Returns
+    -------
+    ndarray of shape (ny, nx)
+        The map, float64.
+    """
+    places = centres(network, layer, shape)
+    if places is None:
+        steps = [n / m for n, m in zip(shape, heat.shape, strict=True)]
+        places = [((step - 1) / 2, step) for step in steps]
+    weights = []
+    for n, m, (first, step) in zip(shape, heat.shape, places, strict=True):
+        place = (np.arange(n) - first) / step
+        inside = np.clip(place, 0, m - 1)
+        # Full for half a step beyond the outer centres, then 0 within one step.
+        fading = np.clip(1.5 - np.abs(place - inside), 0, 1)
+        hats = np.clip(1 - np.abs(inside[:, None] - np.arange(m)), 0, 1)
+        weights.append(hats * fading[:, None])
+    return weights[0] @ heat @ weights[1].T

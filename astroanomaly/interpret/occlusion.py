@@ -1,18 +1,14 @@
 """Occlusion maps: how the output changes when a small square is hidden."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import tensorflow as tf
+from astropy.stats import sigma_clipped_stats
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.interpret.checks import (
-    check_image,
-    check_whole,
-    fill_levels,
-    hidden_bands,
-)
-from astroanomaly.interpret.outputs import Output, one_each
+from astroanomaly.interpret.outputs import Output, check_image, check_whole, one_each
 from astroanomaly.interpret.windows import Windows
 
 # Tuned on two CPU cores; whole images fill the memory, windows do not.
@@ -162,7 +158,11 @@ def occlusion_map(
     >>> result.output, result.map[4, 4], result.map[0, 0]
     (4.0, np.float64(0.0), np.float64(4.0))
     """
-    image, band_names = _one(image, band_names)
+    if isinstance(image, Cutouts):
+        if len(image) != 1:
+            raise ValueError(f"`image` must hold one object. Received: {len(image)}")
+        image, band_names = image.images[0], image.bands or band_names
+    image = check_image(image)
     limit = min(image.shape[:2])
     mask_size = check_whole("mask_size", mask_size, 1, limit)
     stride = check_whole("stride", stride)
@@ -175,14 +175,29 @@ def occlusion_map(
     if batch_size is not None:
         batch_size = check_whole("batch_size", batch_size)
     levels = fill_levels(fill, image)
-    run = _forward(Output(output), image, mask_size, levels, batch_size, windows)
-    axes = [_starts(n, mask_size, stride) for n in image.shape[:2]]
-    grids = _grids(run, axes, hidden, progress)
+    output = Output(output)
+    parts, run = (output, image, mask_size, levels), None
+    if windows and output.network is not None:
+        run = _OnWindows(*parts, batch_size or WINDOW_BATCH)
+    if run is None or not run.exact():
+        kind = _InGraph if output.traceable else _InMemory
+        run = kind(*parts, batch_size or BATCH)
+    axes = [mask_starts(n, mask_size, stride) for n in image.shape[:2]]
+    shape = (len(hidden), len(axes[0]), len(axes[1]))
+    grids, done = np.empty(shape, np.float64), 0
+    flat = grids.reshape(-1)
+    for one in hidden:
+        for y, x, n in mask_batches(axes, run.batch_size):
+            values = np.asarray(run(y, x, one), np.float64)
+            # The last batch is padded to the size of the traced graph.
+            flat[done : done + n] = values[:n]
+            done += n
+            if progress is not None:
+                progress(done, flat.size)
     maps = grids
     if resample:
-        cover = [
-            _cover(s, mask_size, n) for s, n in zip(axes, image.shape, strict=False)
-        ]
+        pairs = zip(axes, image.shape, strict=False)
+        cover = [mask_cover(starts, mask_size, n) for starts, n in pairs]
         maps = cover[0] @ grids @ cover[1].T
     if labels is None:
         maps, grids = maps[0], grids[0]
@@ -199,34 +214,26 @@ def occlusion_map(
     )
 
 
-def _one(image, band_names):
-    """Return the pixels of one object and its bands' names."""
-    if not isinstance(image, Cutouts):
-        return check_image(image), band_names
-    if len(image) != 1:
-        raise ValueError(f"`image` must hold one object. Received: {len(image)}")
-    return check_image(image.images[0]), image.bands or band_names
-
-
-def _starts(n: int, mask_size: int, stride: int) -> np.ndarray:
+def mask_starts(n: int, mask_size: int, stride: int) -> np.ndarray:
+    """Return the first pixels of the masks on an axis; the last ends at its edge."""
     starts = np.arange(0, n - mask_size + 1, stride)
     if starts[-1] != n - mask_size:
         starts = np.append(starts, n - mask_size)
     return starts
 
 
-def _cover(starts: np.ndarray, mask_size: int, n: int) -> np.ndarray:
-    """Give the weights (n, n_starts) of the masks that cover each pixel of an axis."""
+def mask_cover(starts: np.ndarray, mask_size: int, n: int) -> np.ndarray:
+    """Return the weights (n, n_starts) of the masks that cover each pixel."""
     ahead = np.arange(n)[:, None] - starts
     covers = ((ahead >= 0) & (ahead < mask_size)).astype(np.float64)
     return covers / covers.sum(axis=1, keepdims=True)
 
 
-def _batches(axes, batch_size: int):
+def mask_batches(axes, batch_size: int):
     """Yield first rows and columns of `batch_size` masks, and how many of them count.
 
-    They are made when they are asked for; the last ones of the last batch repeat its
-    first mask.
+    Made one by one, so that memory does not grow with their number. The last batch
+    is filled with its first mask.
     """
     n_columns = len(axes[1])
     total = len(axes[0]) * n_columns
@@ -236,31 +243,6 @@ def _batches(axes, batch_size: int):
         index[n:] = start
         y, x = axes[0][index // n_columns], axes[1][index % n_columns]
         yield y.astype(np.int32), x.astype(np.int32), n
-
-
-def _grids(run, axes, hidden, progress) -> np.ndarray:
-    shape = (len(hidden), len(axes[0]), len(axes[1]))
-    grids, done = np.empty(shape, np.float64), 0
-    flat = grids.reshape(-1)
-    for one in hidden:
-        for y, x, n in _batches(axes, run.batch_size):
-            values = np.asarray(run(y, x, one), np.float64)
-            flat[done : done + n] = values[:n]
-            done += n
-            if progress is not None:
-                progress(done, flat.size)
-    return grids
-
-
-def _forward(output, image, mask_size, levels, batch_size, windows):
-    """Choose how masks become numbers: windows, a graph, or arrays."""
-    parts = (output, image, mask_size, levels)
-    if windows and output.network is not None:
-        run = _OnWindows(*parts, batch_size or WINDOW_BATCH)
-        if run.exact():
-            return run
-    kind = _InGraph if output.traceable else _InMemory
-    return kind(*parts, batch_size or BATCH)
 
 
 class _InMemory:
@@ -275,7 +257,7 @@ class _InMemory:
         self.unmasked = float(np.asarray(output(whole))[0])
 
     def masked(self, y, x, hidden) -> np.ndarray:
-        """Make the images of one batch."""
+        """Return the images of one batch."""
         images = np.repeat(self.image[None], len(y), axis=0)
         for one, row, column in zip(images, y, x, strict=True):
             square = one[row : row + self.mask_size, column : column + self.mask_size]
@@ -305,7 +287,7 @@ class _InGraph(_InMemory):
 
 
 class _OnWindows(_InMemory):
-    """Windows of a network's maps: see :mod:`._windows`."""
+    """Windows of a network's maps: see :mod:`astroanomaly.interpret.windows`."""
 
     def __init__(self, output, image, mask_size, levels, batch_size):
         self.output, self.image, self.levels = output, image, levels
@@ -323,17 +305,91 @@ class _OnWindows(_InMemory):
         return self._traced(tf.constant(y), tf.constant(x), tf.constant(hidden))
 
     def exact(self) -> bool:
-        """Tell whether windows give what the output gives, on two images."""
+        """Return whether windows give what the output gives, on two images."""
         if not self.n_windows:
             return False
+        # Two images: as it is, and with the brightest pixel hidden.
         brightest = np.unravel_index(
             self.image.sum(axis=2).argmax(), self.image.shape[:2]
         )
         ends = [n - self.mask_size for n in self.image.shape[:2]]
         corner = np.minimum(brightest, ends).astype(np.int32)
         hidden = np.ones(self.image.shape[2], bool)
+        # The mask on the brightest pixel changes most: there an error would show.
         y, x = (np.repeat(c, self.batch_size) for c in corner)
         ours = [self.unmasked, float(np.asarray(self(y, x, hidden))[0])]
         masked = self.masked(y[:1], x[:1], hidden)
         theirs = np.asarray(self.output(np.concatenate([self.image[None], masked])))
+        # Convolutions of another size round differently, by up to 1e-5.
         return bool(np.allclose(ours, theirs, rtol=1e-4, atol=1e-5))
+
+
+def fill_levels(fill, image: np.ndarray) -> np.ndarray:
+    """Return what hides each band's pixels, float32 of shape (n_bands,)."""
+    if isinstance(fill, str):
+        if fill != "sky":
+            raise ValueError(
+                '`fill` must be "sky", a number or one number per band. '
+                f"Received: {fill!r}"
+            )
+        # An object that reaches the border is clipped, as long as most of the
+        # frame is sky.
+        width = max(min(image.shape[:2]) // 10, 1)
+        border = np.ones(image.shape[:2], bool)
+        border[width:-width, width:-width] = False
+        pixels = image[border].astype(np.float64)
+        return sigma_clipped_stats(pixels, sigma=3.0, axis=0)[1].astype(np.float32)
+    levels = np.asarray(fill, np.float32)
+    if levels.shape not in ((), (image.shape[2],)) or not np.isfinite(levels).all():
+        raise ValueError(
+            f'`fill` must be "sky", a finite number or one per band, which are '
+            f"{image.shape[2]}. Received: {fill}"
+        )
+    return np.broadcast_to(levels, image.shape[2:]).copy()
+
+
+def hidden_bands(bands, n_bands: int, names) -> tuple[np.ndarray, list | None]:
+    """Return which bands each map hides, and the names of the maps.
+
+    Parameters
+    ----------
+    bands : None, "each", int, str or sequence of them
+        As :func:`astroanomaly.interpret.occlusion_map` takes it.
+    n_bands : int
+        Bands of the image.
+    names : sequence of str or None
+        Their names.
+
+    Returns
+    -------
+    hidden : ndarray of shape (n_maps, n_bands)
+        True where the map hides the band.
+    labels : list of str or None
+        Names of the maps; None for a single map, which is not stacked.
+    """
+    if names is not None and len(names) != n_bands:
+        raise ValueError(
+            f"`band_names` must name the {n_bands} bands of the image. "
+            f"Received: {list(names)}"
+        )
+    if bands is None:
+        return np.ones((1, n_bands), bool), None
+    if isinstance(bands, str) and bands == "each":
+        bands = range(n_bands)
+    single = isinstance(bands, str | Integral)
+    chosen = []
+    for band in [bands] if single else bands:
+        if isinstance(band, Integral) and 0 <= band < n_bands:
+            chosen.append(int(band))
+        elif names is not None and band in list(names):
+            chosen.append(list(names).index(band))
+        else:
+            known = ", ".join(map(str, names)) if names is not None else "without names"
+            raise ValueError(
+                f"`bands` must be bands of the image: 0 to {n_bands - 1} ({known}). "
+                f"Received: {band!r}"
+            )
+    if not chosen:
+        raise ValueError("`bands` must hold at least one band. Received: none")
+    labels = [str(names[b]) if names is not None else str(b) for b in chosen]
+    return np.eye(n_bands, dtype=bool)[chosen], None if single else labels

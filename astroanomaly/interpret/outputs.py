@@ -1,22 +1,22 @@
-"""One number per image, from whatever gives it: a finder, a network, a function."""
+"""One number per image from a finder, a network or a function; argument checks."""
+
+from numbers import Integral
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
-
-def _difference(logits):
-    """Turn the two logits of a lens finder into one: lens minus non-lens."""
-    return logits[:, 1] - logits[:, 0]
-
-
-def _sigmoid_difference(logits):
-    return ops.sigmoid(_difference(logits))
-
-
-# Methods of a finder by name, as functions of what its network gives.
-HEADS = {"logit": _difference, "probability": _sigmoid_difference}
+# Methods of a finder by name, as functions of its network's two logits: all that
+# the probability depends on is lens minus non-lens.
+HEADS = {
+    "logit": lambda logits: logits[:, 1] - logits[:, 0],
+    "probability": lambda logits: ops.sigmoid(logits[:, 1] - logits[:, 0]),
+}
+_NOT_DIFFERENTIABLE = (
+    "`output` must be differentiable: a keras.Model, a classifier's `logit` or "
+    "`probability`, or a function made of keras.ops. Received: one without gradient"
+)
 
 
 class Output:
@@ -66,11 +66,11 @@ class Output:
         self.traceable = self.network is not None or traced
 
     def __call__(self, images):
-        """Give one number per image, shape (n,), as a tensor or an array."""
+        """Return one number per image, shape (n,), as a tensor or an array."""
         return one_each(self.function(images), images.shape[0])
 
     def gradient(self, image) -> tuple[tf.Tensor, tf.Tensor]:
-        """Give the number of one image and its gradient, for a probability its logit's.
+        """Return the number of one image and its gradient; of a probability, the logit.
 
         Parameters
         ----------
@@ -96,14 +96,8 @@ class Output:
         return value, gradient
 
 
-_NOT_DIFFERENTIABLE = (
-    "`output` must be differentiable: a keras.Model, a classifier's `logit` or "
-    "`probability`, or a function made of keras.ops. Received: one without gradient"
-)
-
-
 def one_each(values, n: int):
-    """Return values of shape (n,), or say that they are not one number per image."""
+    """Return values of shape (n,); raise if they are not one number per image."""
     shape = tuple(getattr(values, "shape", np.shape(values)))
     if shape == (n, 1):
         return values[:, 0]
@@ -113,3 +107,36 @@ def one_each(values, n: int):
             f"Received: shape {shape}"
         )
     return values if hasattr(values, "shape") else np.asarray(values)
+
+
+def check_image(image) -> np.ndarray:
+    """Return one image as float32; raise if it is not finite or not one image."""
+    image = np.asarray(image, np.float32)
+    if image.ndim != 3 or 0 in image.shape:
+        raise ValueError(
+            "`image` must be one image of shape (ny, nx, n_bands). "
+            f"Received: shape {image.shape}"
+        )
+    n_bad = int((~np.isfinite(image)).sum())
+    if n_bad:
+        raise ValueError(
+            "`image` must hold finite pixels only; fill the others first. "
+            f"Received: {n_bad} that are not"
+        )
+    return image
+
+
+def check_whole(name: str, value, least: int = 1, most: int | None = None) -> int:
+    """Return a whole number; raise if it is outside its range."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        limit = f">= {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"`{name}` must be a whole number {limit}. Received: {value}")
+    return int(value)
+
+
+def check_positive(name: str, value) -> float:
+    """Return a positive finite number, or raise."""
+    if not 0 < value < np.inf:
+        raise ValueError(f"`{name}` must be above 0 and finite. Received: {value}")
+    return float(value)

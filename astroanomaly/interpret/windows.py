@@ -6,6 +6,9 @@ are kept; for each mask a window of a layer's input is cut from them, the change
 of the layer before is put into it, and the layer turns it into the next patch. The
 result is that of the whole image, not an approximation, at a small part of the cost:
 the first layers, whose maps are largest, are where the time goes.
+
+No library offers this, and whole images were measured to take 74 times as long
+(benchmarks/occlusion.py compares both), so these windows stay.
 """
 
 from dataclasses import dataclass
@@ -49,12 +52,12 @@ class Axis:
     n_out: int
 
     def patch(self, changed: int) -> int:
-        """Tell how many output pixels `changed` neighboring input pixels reach."""
+        """Return how many output pixels `changed` neighboring input pixels reach."""
         most = (changed + self.kernel - 2) // self.stride + 1
         return min(most, self.n_out)
 
     def window(self, patch: int) -> int:
-        """Tell how many padded input pixels make `patch` output pixels."""
+        """Return how many padded input pixels make `patch` output pixels."""
         return (patch - 1) * self.stride + self.kernel
 
     def first(self, corner, patch: int):
@@ -91,12 +94,29 @@ class Stage:
     def __call__(self, x):
         """Apply the layers to padded maps or windows of them."""
         for layer in self.layers:
-            x = _apply(layer, x)
+            kind = type(layer)
+            if kind is layers.Conv2D:
+                # The layer itself would pad again, and its bits must not differ.
+                x = ops.conv(
+                    x,
+                    layer.kernel,
+                    strides=layer.strides,
+                    padding="valid",
+                    data_format="channels_last",
+                    dilation_rate=layer.dilation_rate,
+                )
+                x = layer.activation(x + layer.bias if layer.use_bias else x)
+            elif kind in (layers.MaxPooling2D, layers.AveragePooling2D):
+                largest = kind is layers.MaxPooling2D
+                pool = ops.max_pool if largest else ops.average_pool
+                x = pool(x, layer.pool_size, layer.strides, "valid", "channels_last")
+            else:
+                x = layer(x, training=False)
         return x
 
 
 def chain(network) -> list | None:
-    """Give the layers of a network that is one chain, without its input layer.
+    """Return the layers of a network that is one chain, without its input layer.
 
     Parameters
     ----------
@@ -129,7 +149,7 @@ def chain(network) -> list | None:
 
 
 def stages(found: list, shape: tuple[int, int]) -> tuple[list[Stage], list]:
-    """Part a chain into stages that work on windows and the layers after them.
+    """Split a chain into stages that work on windows and the layers after them.
 
     Parameters
     ----------
@@ -147,6 +167,7 @@ def stages(found: list, shape: tuple[int, int]) -> tuple[list[Stage], list]:
     """
     local: list[Stage] = []
     for k, layer in enumerate(found):
+        # Exact types: a subclass may look at neighbors.
         if type(layer) in POINTWISE:
             if not local:
                 local.append(Stage([], tuple(Axis(1, 1, 0, 0, n, n) for n in shape)))
@@ -163,13 +184,14 @@ def stages(found: list, shape: tuple[int, int]) -> tuple[list[Stage], list]:
             local[-1].axes = tuple(one.then(other) for one, other in both)
             local[-1].layers.append(layer)
         else:
+            # Convolutions pad by 0; a maximum must never come from the padding.
             edge = 0.0 if type(layer) is layers.Conv2D else -np.inf
             local.append(Stage([layer], axes, edge))
     return local, []
 
 
 def axes_of(layer, shape) -> tuple[Axis, Axis] | None:
-    """Give the two axes of a convolution or a pooling, None for other layers."""
+    """Return the two axes of a convolution or a pooling, None for other layers."""
     kind = type(layer)
     if kind is layers.Conv2D:
         sizes, dilation = layer.kernel_size, layer.dilation_rate
@@ -179,6 +201,7 @@ def axes_of(layer, shape) -> tuple[Axis, Axis] | None:
         return None
     if layer.data_format != "channels_last":
         return None
+    # At the edge, keras averages over fewer pixels than a padded window would.
     if kind is layers.AveragePooling2D and layer.padding != "valid":
         return None
     axes = []
@@ -193,30 +216,8 @@ def axes_of(layer, shape) -> tuple[Axis, Axis] | None:
     return tuple(axes)
 
 
-def _apply(layer, x):
-    """Apply a layer to maps that hold their padding already."""
-    if type(layer) is layers.Conv2D:
-        x = ops.conv(
-            x,
-            layer.kernel,
-            strides=layer.strides,
-            padding="valid",
-            data_format="channels_last",
-            dilation_rate=layer.dilation_rate,
-        )
-        x = x + layer.bias if layer.use_bias else x
-        return layer.activation(x)
-    if type(layer) is layers.MaxPooling2D:
-        return ops.max_pool(x, layer.pool_size, layer.strides, "valid", "channels_last")
-    if type(layer) is layers.AveragePooling2D:
-        return ops.average_pool(
-            x, layer.pool_size, layer.strides, "valid", "channels_last"
-        )
-    return layer(x, training=False)
-
-
 def paste(cache, patches, corners, starts, size: tuple[int, int]):
-    """Cut windows from one map, with a patch of its own put into each.
+    """Cut windows from one map and put a patch into each.
 
     Parameters
     ----------
@@ -276,7 +277,16 @@ class Windows:
         found = chain(network)
         self.head, self.mask_size = head, mask_size
         known, rest = stages(found, image.shape[:2]) if found else ([], [])
-        self.local, self.sizes = _worthwhile(known, mask_size)
+        changed, self.sizes = (mask_size, mask_size), []
+        for stage in known:
+            pairs = zip(stage.axes, changed, strict=True)
+            changed = tuple(axis.patch(n) for axis, n in pairs)
+            pairs = zip(stage.axes, changed, strict=True)
+            window = np.prod([axis.window(n) for axis, n in pairs])
+            if window / np.prod([axis.n_in for axis in stage.axes]) > LARGEST_SHARE:
+                break
+            self.sizes.append(changed)
+        self.local = known[: len(self.sizes)]
         self.rest = [layer for s in known[len(self.local) :] for layer in s.layers]
         self.rest += rest
         x = tf.constant(image[None])
@@ -294,7 +304,7 @@ class Windows:
         return self.head(x)
 
     def __call__(self, y, x, hidden, fill):
-        """Give the numbers for masks at rows `y` and columns `x`.
+        """Return the numbers for masks at rows `y` and columns `x`.
 
         Parameters
         ----------
@@ -332,17 +342,3 @@ class Windows:
         origin = (tf.zeros_like(y), tf.zeros_like(x))
         whole = paste(self.last, patches, corners, origin, self.last.shape[:2])
         return self._finish(whole)
-
-
-def _worthwhile(known: list[Stage], mask_size: int) -> tuple[list[Stage], list]:
-    """Keep the first stages, as long as a window is small beside its map."""
-    changed, sizes = (mask_size, mask_size), []
-    for stage in known:
-        patch = tuple(a.patch(n) for a, n in zip(stage.axes, changed, strict=True))
-        window = [a.window(n) for a, n in zip(stage.axes, patch, strict=True)]
-        share = np.prod(window) / np.prod([axis.n_in for axis in stage.axes])
-        if share > LARGEST_SHARE:
-            break
-        changed = patch
-        sizes.append(patch)
-    return known[: len(sizes)], sizes

@@ -4,27 +4,37 @@ No figure touches pyplot's state: show it by returning it from a notebook cell,
 keep it with ``figure.savefig(...)``.
 """
 
-from astroanomaly.plots.classification import (
+from astroanomaly.plots.contamination import auc_loss, contamination_curves
+from astroanomaly.plots.finder import (
     output_histogram,
     purity_completeness,
     reliability,
     roc_curves,
     set_rates,
 )
-from astroanomaly.plots.contamination import auc_loss, contamination_curves
-from astroanomaly.plots.curves import roc, training_curves
-from astroanomaly.plots.generated import sample_statistics, samples_by_level
-from astroanomaly.plots.images import gallery, reconstructions, sample_grid
+from astroanomaly.plots.images import (
+    gallery,
+    reconstructions,
+    sample_grid,
+    sample_statistics,
+    samples_by_level,
+)
 from astroanomaly.plots.interpret import dreams, filter_images, grad_cam, occlusion
-from astroanomaly.plots.rates import areas, detection_by
-from astroanomaly.plots.samples import (
+from astroanomaly.plots.rates import (
+    areas,
+    detection_by,
     rate_bars,
     rates_along,
     score_by_property,
     score_distributions,
     trend_panels,
 )
-from astroanomaly.plots.scores import feature_map, score_histogram
+from astroanomaly.plots.scores import (
+    feature_map,
+    roc,
+    score_histogram,
+    training_curves,
+)
 
 __all__ = [
     "areas",

@@ -6,13 +6,16 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from astroanomaly.plots import panels
+from astroanomaly.plots import parts
 from astroanomaly.plots.style import BLUE, CYCLE, GREY, INK, new_axes, plain, styled
-from astroanomaly.tables import columns as _score_table
+from astroanomaly.tables import columns
 
 BASELINES = ("pca", "pca_forest", "cvae_forest", "brightness")
+# The score of the papers, then the one that every model has.
 _FIRST = ("total", "residual")
+# AUC beyond the points that the axis shows; longer bars are cut.
 _REACH = 0.15
+# Grey for what is not highlighted, lighter than that of the texts.
 _OTHER = "#9A9A9A"
 
 
@@ -76,10 +79,29 @@ def contamination_curves(
     shifts = np.linspace(-0.15, 0.15, len(curves)) if len(curves) > 1 else [0.0]
     ends = {}
     for (model, (x, *values)), shift in zip(curves.items(), shifts, strict=True):
-        x = np.searchsorted(places, x) + shift
-        _draw_curve(axes, x, values, styles[model])
-        ends[model] = x[-1], values[0][-1]
-    _set_axes(axes, places, [curve[1:] for curve in curves.values()])
+        x, style = np.searchsorted(places, x) + shift, styles[model]
+        auc, low, high, spread = values
+        bars = {"elinewidth": 0.6 * style["lw"], "capsize": 0}
+        axes.errorbar(x, auc, yerr=parts.lengths(auc, low, high), **bars, **style)
+        ticks = {"color": style["color"], "marker": "_", "ms": 9, "mew": 1.2, "ls": ""}
+        axes.plot(x, auc - spread, **ticks)
+        axes.plot(x, auc + spread, **ticks)
+        ends[model] = x[-1], auc[-1]
+    auc, low, high = (
+        np.concatenate([curve[k] for curve in curves.values()]) for k in (1, 2, 3)
+    )
+    bottom = max(np.nanmin([*auc, *low]), auc.min() - _REACH)
+    top = min(np.nanmax([*auc, *high]), auc.max() + _REACH)
+    margin = 0.04 * max(top - bottom, 0.1)
+    axes.set_ylim(bottom - margin, top + margin)
+    if bottom - margin < 0.5 < top + margin:
+        axes.axhline(0.5, color=INK, ls=":", lw=1.3, zorder=1)
+    axes.set_xlim(-0.35, len(places) - 0.65)
+    axes.set_xticks(range(len(places)), [f"{100 * x:.4g}%" for x in places])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set(xlabel="anomalous objects in the training set")
+    axes.set_ylabel("area under the ROC curve")
+    axes.grid(axis="y", alpha=0.25, color=GREY)
     named = {model: _name(model, labels) for model in curves}
     _name_ends(figure, axes, ends, named, styles)
     _explain(figure, curves, styles)
@@ -129,23 +151,43 @@ def auc_loss(
     >>> rows = [("dcae", "mse", 0.1, 0.05, 0.14), ("pca", "mse", 0.2, 0.1, 0.25)]
     >>> figure = auc_loss(Table(rows=rows, names=names))
     """
-    _score_table.require(losses, "model", "score", "loss", "low", "high")
+    columns.require(losses, "model", "score", "loss", "low", "high")
     if not len(losses):
         raise ValueError("`losses` must have at least one row. Received: none.")
-    losses = losses[np.argsort(-_score_table.numbers(losses, "loss"), kind="stable")]
-    models, scores = (_score_table.texts(losses, name) for name in ("model", "score"))
+    losses = losses[np.argsort(-columns.numbers(losses, "loss"), kind="stable")]
+    models, scores = (columns.texts(losses, name) for name in ("model", "score"))
     names = [_name(model, labels) for model in models]
     names = [
-        f"{name} ({panels.words(score)})" if models.count(model) > 1 else name
+        f"{name} ({parts.words(score)})" if models.count(model) > 1 else name
         for name, model, score in zip(names, models, scores, strict=True)
     ]
     figure, axes = new_axes(9.5, 1.7 + 0.42 * len(losses))
     chosen = _chosen(models, highlight, baselines)
     colors = [BLUE if model in chosen else _OTHER for model in models]
-    _draw_losses(figure, axes, losses, colors)
+    loss, low, high = (
+        columns.numbers(losses, name) for name in ("loss", "low", "high")
+    )
+    place = np.arange(len(loss))
+    axes.hlines(place, low, high, color=colors, lw=1.8)
+    if {"test_low", "test_high"} <= set(losses.colnames):
+        thin, thick = {"lw": 1.8}, {"lw": 6, "alpha": 0.45}
+        tests = (columns.numbers(losses, name) for name in ("test_low", "test_high"))
+        axes.hlines(place, *tests, color=colors, **thick)
+        bar = Line2D([], [], color=INK, label="95% interval", **thin)
+        words = "of it, for other test objects alone"
+        test_bar = Line2D([], [], color=INK, label=words, **thick)
+        figure.legend(handles=[bar, test_bar], loc="outside upper right", ncols=2)
+    axes.scatter(loss, place, s=75, c=colors, zorder=3)
+    for y, value in zip(place, loss, strict=True):
+        at = {"xycoords": ("axes fraction", "data"), "va": "center"}
+        axes.annotate(f"{value:+.3f}", (1.02, y), **at)
+    label = "AUC lost"
+    if {"from", "to"} <= set(losses.meta):
+        start, end = (f"{100 * losses.meta[name]:g}%" for name in ("from", "to"))
+        label += f" from {start} to {end} contamination"
     axes.axvline(0.0, color=INK, lw=1.0)
     axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel=_loss_label(losses.meta), ylim=(-0.6, len(names) - 0.4))
+    axes.set(xlabel=label, ylim=(-0.6, len(names) - 0.4))
     axes.grid(axis="x", alpha=0.25, color=GREY)
     absent = (text.split(", ")[0] for text in losses.meta.get("missing", ()))
     _note(figure, [model for model in absent if model not in models], labels)
@@ -154,16 +196,21 @@ def auc_loss(
 
 def _curves(summary, score):
     # By model x, auc, low, high and spread along x; and the models that have none.
-    columns = ("training_contamination", "auc", "low", "high", "seed_spread")
-    _score_table.require(summary, "model", "score", *columns)
+    names = ("training_contamination", "auc", "low", "high", "seed_spread")
+    columns.require(summary, "model", "score", *names)
     models, scores = (
-        np.array(_score_table.texts(summary, name)) for name in ("model", "score")
+        np.array(columns.texts(summary, name)) for name in ("model", "score")
     )
-    values = np.array([_score_table.numbers(summary, name) for name in columns])
+    values = np.array([columns.numbers(summary, name) for name in names])
     wanted = list(score if isinstance(score, Mapping) else dict.fromkeys(models))
     curves, missing = {}, []
     for model in wanted:
-        chosen = _choose(list(dict.fromkeys(scores[models == model])), model, score)
+        known = list(dict.fromkeys(scores[models == model]))
+        chosen = score[model] if isinstance(score, Mapping) else score
+        if len(known) == 1 and not isinstance(score, Mapping):
+            chosen = known[0]
+        elif chosen is None:
+            chosen = next((name for name in (*_FIRST, *known) if name in known), None)
         keep = (models == model) & (scores == chosen)
         keep &= np.isfinite(values[1])
         if keep.any():
@@ -177,15 +224,6 @@ def _curves(summary, score):
             f"Received: score {score!r}; models {sorted(set(models.tolist()))}."
         )
     return curves, missing
-
-
-def _choose(known, model, score):
-    wanted = score[model] if isinstance(score, Mapping) else score
-    if len(known) == 1 and not isinstance(score, Mapping):
-        return known[0]
-    if wanted is not None:
-        return wanted
-    return next((name for name in (*_FIRST, *known) if name in known), None)
 
 
 def _chosen(models, highlight, baselines):
@@ -208,8 +246,8 @@ def _styles(models, highlight, baselines):
             # Beyond the seven colors, dashes tell those of one color apart.
             dashes = ("-", (0, (5, 1.5)), (0, (1.5, 1)))[k // len(CYCLE) % 3]
             styles[model] = {
-                "color": panels.color(k),
-                "marker": panels.MARKERS[k % len(panels.MARKERS)],
+                "color": parts.color(k),
+                "marker": parts.MARKERS[k % len(parts.MARKERS)],
                 **{"ls": dashes, "lw": 2.4, "ms": 8, "zorder": 3},
             }
         else:
@@ -217,31 +255,6 @@ def _styles(models, highlight, baselines):
             grey = {"color": _OTHER, "marker": ".", "ls": dashes, "lw": 1.5, "ms": 7}
             styles[model] = grey | {"zorder": 2}
     return styles
-
-
-def _draw_curve(axes, x, values, style):
-    auc, low, high, spread = values
-    bars = {"elinewidth": 0.6 * style["lw"], "capsize": 0}
-    axes.errorbar(x, auc, yerr=panels.lengths(auc, low, high), **bars, **style)
-    ticks = {"color": style["color"], "marker": "_", "ms": 9, "mew": 1.2, "ls": ""}
-    axes.plot(x, auc - spread, **ticks)
-    axes.plot(x, auc + spread, **ticks)
-
-
-def _set_axes(axes, places, curves):
-    auc, low, high = (np.concatenate([curve[k] for curve in curves]) for k in range(3))
-    bottom = max(np.nanmin([*auc, *low]), auc.min() - _REACH)
-    top = min(np.nanmax([*auc, *high]), auc.max() + _REACH)
-    margin = 0.04 * max(top - bottom, 0.1)
-    axes.set_ylim(bottom - margin, top + margin)
-    if bottom - margin < 0.5 < top + margin:
-        axes.axhline(0.5, color=INK, ls=":", lw=1.3, zorder=1)
-    axes.set_xlim(-0.35, len(places) - 0.65)
-    axes.set_xticks(range(len(places)), [f"{100 * x:.4g}%" for x in places])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set(xlabel="anomalous objects in the training set")
-    axes.set_ylabel("area under the ROC curve")
-    axes.grid(axis="y", alpha=0.25, color=GREY)
 
 
 def _note(figure, missing, labels):
@@ -252,16 +265,17 @@ def _note(figure, missing, labels):
 
 def _name(model, labels):
     known = labels is not None and model in labels
-    return plain(labels[model]) if known else panels.words(model)
+    return plain(labels[model]) if known else parts.words(model)
 
 
 def _name_ends(figure, axes, ends, names, styles):
     # Names stand beside the axes, no two closer than a line of text.
     low, high = axes.get_ylim()
+    # Text of 12 points in inches, as a fraction of the axes; 1.7 inches are margins.
     height = 1.25 * 12.0 / (72 * (figure.get_figheight() - 1.7))
     models = sorted(ends, key=lambda model: ends[model][1])
     wanted = [(ends[model][1] - low) / (high - low) for model in models]
-    for model, y in zip(models, _spread(wanted, height), strict=True):
+    for model, y in zip(models, spread(wanted, height), strict=True):
         color = styles[model]["color"]
         axes.annotate(
             names[model],
@@ -279,8 +293,9 @@ def _name_ends(figure, axes, ends, names, styles):
         )
 
 
-def _spread(wanted, gap):
-    # The places nearest to those wanted that are a gap apart: less the gaps, rising.
+def spread(wanted, gap: float):
+    """Return the places nearest to those wanted that are a gap apart, ascending."""
+    # Less the gaps, such places only have to rise: an isotonic regression.
     from sklearn.isotonic import isotonic_regression
 
     gaps = gap * np.arange(len(wanted))
@@ -298,34 +313,3 @@ def _explain(figure, curves, styles):
     if any(style["ls"] == "--" for style in styles.values()):
         handles.append(Line2D([], [], color=_OTHER, ls="--", lw=1.5, label="baselines"))
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
-
-
-def _draw_losses(figure, axes, losses, colors):
-    loss, low, high = (
-        _score_table.numbers(losses, name) for name in ("loss", "low", "high")
-    )
-    place = np.arange(len(loss))
-    axes.hlines(place, low, high, color=colors, lw=1.8)
-    if {"test_low", "test_high"} <= set(losses.colnames):
-        ends = (
-            _score_table.numbers(losses, name) for name in ("test_low", "test_high")
-        )
-        axes.hlines(place, *ends, color=colors, lw=6, alpha=0.45)
-        words = "95% interval", "of it, for other test objects alone"
-        styles = {"lw": 1.8}, {"lw": 6, "alpha": 0.45}
-        handles = [
-            Line2D([], [], color=INK, label=label, **style)
-            for label, style in zip(words, styles, strict=True)
-        ]
-        figure.legend(handles=handles, loc="outside upper right", ncols=2)
-    axes.scatter(loss, place, s=75, c=colors, zorder=3)
-    for y, value in zip(place, loss, strict=True):
-        at = {"xycoords": ("axes fraction", "data"), "va": "center"}
-        axes.annotate(f"{value:+.3f}", (1.02, y), **at)
-
-
-def _loss_label(meta):
-    if not {"from", "to"} <= set(meta):
-        return "AUC lost"
-    ends = (f"{100 * meta[name]:g}%" for name in ("from", "to"))
-    return "AUC lost from {} to {} contamination".format(*ends)

@@ -1,23 +1,38 @@
-"""Pictures of objects: ranked gallery, reconstructions, generated samples."""
+"""Pictures of objects and samples: gallery, reconstructions, generated images."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
-from astroanomaly.plots import display
+from astroanomaly.evaluation import generated as measured
+from astroanomaly.plots import display, parts
 from astroanomaly.plots.style import (
+    BLUE,
+    GREY,
     INK,
+    LINES,
+    ORANGE,
     bare,
     level_colors,
     new_figure,
+    number_decades,
     plain,
     shorten,
     styled,
 )
-from astroanomaly.tables import columns as _score_table
+from astroanomaly.tables.columns import highest_level, numbers, ranking, require, texts
+from astroanomaly.tables.columns import levels as table_levels
 
+# Diverging: white is no residual, red light that the model could not make.
 RESIDUAL_MAP = "RdBu_r"
 ROW_NAMES = ("original", "reconstruction", "residual")
+_COLORS = (BLUE, ORANGE)
+_SCALARS = ("flux", "concentration")
+# Fine enough to show a spike at the sky level, coarse enough to be smooth.
+_PIXEL_BINS = 60
+_NUMBERS = ("distance", "low", "high", "floor")
 
 
 @styled
@@ -28,7 +43,7 @@ def gallery(cutouts, table, n: int = 24, columns: int = 8, *, by="anomaly_score"
     ----------
     cutouts : Cutouts or CutoutStream
         The images, matched to the table by ``object_id``, in any order; more
-        objects than the table has rows are welcome.
+        objects than the table has rows are allowed.
     table : astropy.table.Table
         A score table with ``object_id`` and the column `by`; ``p_value`` and
         ``is_anomaly_<level>`` are shown where present.
@@ -60,23 +75,30 @@ def gallery(cutouts, table, n: int = 24, columns: int = 8, *, by="anomaly_score"
     """
     order = _strangest(table, n, by)
     columns = min(_positive(columns, "columns"), len(order))
-    ids = [_score_table.texts(table)[row] for row in order]
+    ids = [texts(table)[row] for row in order]
     images = display.select(cutouts, ids).images
     rows = -(-len(order) // columns)
     figure = new_figure(1.75 * columns + 0.2, 2.45 * rows + 0.7)
     figure.get_layout_engine().set(hspace=0.06)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    colors = level_colors(_score_table.levels(table))
-    highest = _score_table.highest_level(table)
+    colors = level_colors(table_levels(table))
+    highest = highest_level(table)
     for rank, (axes, row) in enumerate(zip(grid, order, strict=False)):
-        axes.imshow(display.picture(images[rank]), **_show())
+        axes.imshow(display.picture(images[rank]), **display.PIXELS)
         bare(axes)
         axes.spines[:].set(color=colors[highest[row]], linewidth=3.5)
         axes.set_title(f"{rank + 1}. {plain(shorten(ids[rank], 14))}", fontsize=11)
         axes.set_xlabel(_caption(table, row, by), fontsize=11, labelpad=4)
     for axes in grid[len(order) :]:
         axes.set_axis_off()
-    _level_legend(figure, colors)
+    if len(colors) > 1:
+        frames = [
+            Line2D([], [], ls="", marker="s", mfc="none", mec=color, mew=3, ms=12)
+            for color in colors.values()
+        ]
+        names = [f"above {level}%" if level else "not flagged" for level in colors]
+        place = {"loc": "outside lower center", "ncols": len(names)}
+        figure.legend(frames, names, title="calibration level", labelcolor=INK, **place)
     return figure
 
 
@@ -93,8 +115,8 @@ def reconstructions(
 ):
     """Show original, reconstruction and residual of chosen objects.
 
-    The picture that tells why an object is strange: what the model cannot
-    paint stays in the residual. After figure 6 of Margalef-Bentabol et al.
+    Shows why an object is strange: what the model cannot paint stays in the
+    residual. After figure 6 of Margalef-Bentabol et al.
     (2020, MNRAS 496, 2346).
 
     Parameters
@@ -135,16 +157,29 @@ def reconstructions(
     >>> figure = reconstructions(test, table, n=6, detector=detector)
     >>> figure.savefig("reconstructions.png")
     """
-    explain = _explainer(table, detector)
-    order = _choice(table, n, choose, by)
+    detector = detector if detector is not None else getattr(table, "detector", None)
+    if detector is None:
+        raise ValueError(
+            "A reconstruction needs the detector. Pass `detector=`: this table "
+            "does not carry the one that scored it."
+        )
+    if choose not in ("strangest", "evenly"):
+        raise ValueError(
+            f"`choose` must be 'strangest' or 'evenly'. Received: {choose!r}."
+        )
+    order = _strangest(table, n if choose == "strangest" else len(table) or 1, by)
+    if choose == "evenly":
+        picks = np.linspace(0, len(order) - 1, min(_positive(n, "n"), len(order)))
+        order = order[np.round(picks).astype(int)]
     columns = min(_positive(columns, "columns"), len(order))
-    ids = [_score_table.texts(table)[row] for row in order]
-    found = explain(display.select(cutouts, ids))
+    ids = [texts(table)[row] for row in order]
+    found = detector.explain(display.select(cutouts, ids))
     if "reconstruction" not in found:
         raise ValueError(
             "`detector` must reconstruct images; those that a classifier ranks are "
             "shown by `gallery`. Received: a classifier's."
         )
+    # One scale for all objects, so that strong residuals look strong.
     residual = display.residual_plane(found["residual"])
     blocks = -(-len(order) // columns)
     figure = new_figure(1.75 * columns + 1.6, 5.9 * blocks)
@@ -156,10 +191,26 @@ def reconstructions(
         pair = display.stretched_pictures(
             found["original"][k], found["reconstruction"][k]
         )
-        bar = _triplet(panels, *pair, residual[k], limit)
+        for axes, image in zip(panels, pair, strict=False):
+            axes.imshow(image, **display.PIXELS)
+        for axes in panels:
+            bare(axes)
+            axes.spines[:].set_linewidth(0.6)
+        bar = panels[2].imshow(
+            residual[k],
+            origin="lower",
+            interpolation="nearest",
+            cmap=RESIDUAL_MAP,
+            norm=Normalize(-limit, limit),
+        )
         panels[0].set_title(plain(shorten(ids[k], 16)), fontsize=11)
         panels[2].set_xlabel(_caption(table, row, by), fontsize=11, labelpad=4)
-    _name_rows(grid, len(order), columns)
+    for row, axes in enumerate(grid[:, 0]):
+        axes.set_ylabel(ROW_NAMES[row % 3], fontsize=11)
+    for k in range(len(order), grid.size // 3):
+        block, column = divmod(k, columns)
+        for axes in grid[3 * block : 3 * block + 3, column]:
+            axes.set_axis_off()
     figure.colorbar(
         bar, ax=grid, shrink=0.5, aspect=35, label="residual (stretched units)"
     )
@@ -209,88 +260,171 @@ def sample_grid(images, columns: int = 8):
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, image in zip(grid, shown, strict=False):
-        axes.imshow(image, **_show())
+        axes.imshow(image, **display.PIXELS)
     for axes in grid:
         axes.set_axis_off()
     return figure
 
 
-def _triplet(panels, original, reconstruction, residual, limit):
-    panels[0].imshow(original, **_show())
-    panels[1].imshow(reconstruction, **_show())
-    for axes in panels:
-        bare(axes)
-        axes.spines[:].set_linewidth(0.6)
-    return panels[2].imshow(
-        residual,
-        origin="lower",
-        interpolation="nearest",
-        cmap=RESIDUAL_MAP,
-        norm=Normalize(-limit, limit),
-    )
+@styled
+def samples_by_level(levels: Mapping, real=None, n: int = 8):
+    """Show what a growing generator made at each level, coarsest on top.
 
+    Parameters
+    ----------
+    levels : mapping of int to ndarray of shape (m, size, size, n_bands)
+        Generated images by their side in pixels, in any order. The first `n` of
+        each are shown.
+    real : ndarray of shape (m, ny, nx, n_bands), optional
+        Real images for comparison, the first `n` in the last row.
+    n : int, default 8
+        Images in a row; a level with fewer leaves places empty.
 
-def _name_rows(grid, n, columns):
-    for row, axes in enumerate(grid[:, 0]):
-        axes.set_ylabel(ROW_NAMES[row % 3], fontsize=11)
-    for k in range(n, grid.size // 3):
-        block, column = divmod(k, columns)
-        for axes in grid[3 * block : 3 * block + 3, column]:
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Each level in a row on its own range, from the 0.5th to the 99.9th
+        percentile of the pixels shown; a level of the size of the real images has
+        their range. Pixels are not smoothed. Three bands make a colour picture,
+        first band blue, else the mean of the bands is shown. NaN is shown as 0.
+
+    Raises
+    ------
+    ValueError
+        If there is no level, `n` is not positive, or images have another number of
+        axes, none at all or another side than their level.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> levels = {size: rng.random((8, size, size, 1)) for size in (4, 8, 16)}
+    >>> figure = samples_by_level(levels, real=rng.random((8, 16, 16, 1)))
+    """
+    parts.require_some(levels, "levels")
+    n = _positive(n, "n")
+    if real is not None:
+        real = _stack(real, "real", None)[:n]
+    rows = []
+    for size in sorted(levels):
+        images = _stack(levels[size], f"levels[{size}]", size)[:n]
+        if real is None or real.shape[1:] != images.shape[1:]:
+            shown = display.common_scale(images)
+        else:
+            both = np.concatenate([real, images])
+            shown = display.common_scale(both, n_reference=len(real))[len(real) :]
+        rows.append((f"{size} px", shown))
+    if real is not None:
+        rows.append(("real", display.common_scale(real)))
+    columns = max(len(images) for _, images in rows)
+    figure = new_figure(1.3 * columns + 1.0, 1.3 * len(rows) + 0.1)
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for panels, (name, images) in zip(grid, rows, strict=True):
+        for axes, image in zip(panels, images, strict=False):
+            axes.imshow(image, **display.PIXELS)
+        for axes in panels[len(images) :]:
             axes.set_axis_off()
+        for axes in panels:
+            bare(axes)
+            axes.spines[:].set_visible(False)
+        panels[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=8)
+    return figure
+
+
+@styled
+def sample_statistics(
+    real,
+    generated,
+    distances=None,
+    *,
+    bands: Sequence[str] | None = None,
+    names: Sequence[str] = ("real", "generated"),
+    bins: int | None = None,
+):
+    """Compare generated with real images by statistics an astronomer knows.
+
+    Parameters
+    ----------
+    real, generated : ndarray of shape (n, ny, nx, n_bands) or (n, ny, nx)
+        Images on one scale without NaN, as `sample_statistics.sample_distance`
+        takes them.
+    distances : Table, optional
+        What it returned for them; computed where not given.
+    bands : sequence of str, optional
+        Names of the bands; those of `distances` where it is given.
+    names : sequence of two str
+        What the legend calls the two sets.
+    bins : int, optional
+        Bins of flux and concentration, by default twice the cube root of the number
+        of images; logarithmic where positive values span more than a factor of 20.
+        They end where 0.1 per cent of a set lie beyond; the bins at the ends hold
+        these too.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Four panels a band: power spectra (median, and the band of the 16th to 84th
+        percentile of the images), flux, concentration and pixel values. Above each
+        the distance, with its 95 per cent interval, and the floor: a distance at the
+        floor cannot be told from the real images.
+
+    Raises
+    ------
+    ValueError
+        Same as `sample_distance`; or if `distances` lacks a column or a row.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> real, generated = (rng.normal(size=(30, 16, 16)) for _ in range(2))
+    >>> figure = sample_statistics(real, generated)
+    """
+    if distances is None:
+        distances = measured.sample_distance(real, generated, bands)
+    require(distances, "statistic", "band", "unit", *_NUMBERS)
+    keys = (texts(distances, name) for name in ("statistic", "band"))
+    values = (numbers(distances, name) for name in _NUMBERS)
+    rows = zip(*values, texts(distances, "unit"), strict=True)
+    found = dict(zip(zip(*keys, strict=True), rows, strict=True))
+    bands = list(dict.fromkeys(band for _, band in found))
+    sets = real, generated
+    scalars = [measured.summary_statistics(images) for images in sets]
+    spectra = [measured.power_spectrum(images) for images in sets]
+    # One band fits a square page; several have a row each.
+    columns = 2 if len(bands) == 1 else 4
+    rows = 4 * len(bands) // columns
+    figure = new_figure(5.6 * columns, 4.0 * rows + 0.5)
+    grid = figure.subplots(rows, columns, squeeze=False).reshape(len(bands), 4)
+    for k, (band, panels) in enumerate(zip(bands, grid, strict=True)):
+        one_band = [(wavenumber, power[..., k]) for wavenumber, power in spectra]
+        _draw_spectra(panels[0], one_band, names)
+        for axes, name in zip(panels[1:3], _SCALARS, strict=True):
+            values = [table[name][:, k] for table in scalars]
+            _draw_histograms(axes, values, names, bins)
+        _draw_pixels(panels[3], sets, k, names)
+        statistics = ("power_spectrum", *_SCALARS, "pixel_histogram")
+        for axes, name in zip(panels, statistics, strict=True):
+            label = "pixel value" if name == "pixel_histogram" else name
+            label = "cycles per pixel" if name == "power_spectrum" else label
+            start = f"{band}: " if len(bands) > 1 else ""
+            axes.set_xlabel(start + parts.words(label))
+            axes.set_title(_verdict(found, name, band), fontsize=12, loc="left")
+    parts.legend(figure, [grid[0, 1]], 2)
+    return figure
 
 
 def _caption(table, row, by):
-    score = f"{_score_table.numbers(table, by)[row]:.4g}"
+    score = f"{numbers(table, by)[row]:.4g}"
     if "p_value" not in table.colnames:
         return score
-    return f"{score}\np = {_score_table.numbers(table, 'p_value')[row]:.2g}"
-
-
-def _level_legend(figure, colors):
-    if len(colors) == 1:
-        return
-    frames = [
-        Line2D([], [], ls="", marker="s", mfc="none", mec=color, mew=3, ms=12)
-        for color in colors.values()
-    ]
-    names = [f"above {level}%" if level else "not flagged" for level in colors]
-    figure.legend(
-        frames,
-        names,
-        loc="outside lower center",
-        ncols=len(names),
-        title="calibration level",
-        labelcolor=INK,
-    )
-
-
-def _explainer(table, detector):
-    detector = detector if detector is not None else getattr(table, "detector", None)
-    if detector is None:
-        raise ValueError(
-            "A reconstruction needs the detector. Pass `detector=`: this table "
-            "does not carry the one that scored it."
-        )
-    return detector.explain
-
-
-def _choice(table, n, choose, by):
-    if choose == "strangest":
-        return _strangest(table, n, by)
-    if choose != "evenly":
-        raise ValueError(
-            f"`choose` must be 'strangest' or 'evenly'. Received: {choose!r}."
-        )
-    order = _strangest(table, len(table) or 1, by)
-    picks = np.linspace(0, len(order) - 1, min(_positive(n, "n"), len(order)))
-    return order[np.round(picks).astype(int)]
+    return f"{score}\np = {numbers(table, 'p_value')[row]:.2g}"
 
 
 def _strangest(table, n, by):
-    _score_table.require(table, "object_id", by)
+    require(table, "object_id", by)
     if not len(table):
         raise ValueError("The score table has no rows: there is nothing to show.")
-    return _score_table.ranking(table, by)[: _positive(n, "n")]
+    return ranking(table, by)[: _positive(n, "n")]
 
 
 def _positive(value, name):
@@ -299,11 +433,74 @@ def _positive(value, name):
     return int(value)
 
 
-def _show():
-    return {
-        "origin": "lower",
-        "interpolation": "nearest",
-        "cmap": "gray",
-        "vmin": 0.0,
-        "vmax": 1.0,
-    }
+def _stack(images, name, size):
+    images = np.asarray(images, np.float64)
+    sides = (size, size) if size else images.shape[1:3]
+    if images.ndim != 4 or not len(images) or images.shape[1:3] != sides:
+        side = "ny, nx" if size is None else f"{size}, {size}"
+        raise ValueError(
+            f"`{name}` must have shape (n, {side}, n_bands) with n > 0. "
+            f"Received: {images.shape}."
+        )
+    return images
+
+
+def _draw_spectra(axes, spectra, names):
+    for k, ((wavenumber, power), name) in enumerate(zip(spectra, names, strict=True)):
+        low, middle, high = np.percentile(power, (16, 50, 84), axis=0)
+        axes.fill_between(wavenumber, low, high, color=_COLORS[k], alpha=0.22, lw=0)
+        axes.plot(wavenumber, middle, color=_COLORS[k], ls=LINES[k], lw=2.6, label=name)
+    note = {"transform": axes.transAxes, "fontsize": 11, "color": GREY}
+    axes.text(0.03, 0.04, "median, 16th to 84th percentile", **note)
+    axes.set(xscale="log", yscale="log", ylabel="power per mode")
+    number_decades(axes.xaxis, wavenumber[0], wavenumber[-1])
+
+
+def _draw_histograms(axes, groups, names, bins):
+    groups = [values[np.isfinite(values)] for values in groups]
+    if not all(map(len, groups)):
+        axes.text(0.5, 0.5, "not measurable", transform=axes.transAxes, ha="center")
+        return
+    # Rice's rule, for the smaller set.
+    bins = bins or round(2 * min(map(len, groups)) ** (1 / 3))
+    edges, scale = parts.robust_edges(groups, [], bins)
+    for k, (values, name) in enumerate(zip(groups, names, strict=True)):
+        # Values beyond the edges are counted in the bins at the ends.
+        counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
+        _stairs(axes, counts / len(values), edges, k, name)
+    axes.set(xscale=scale, xlim=(edges[0], edges[-1]), ylabel="fraction of images")
+    axes.set_ylim(bottom=0)
+    if scale == "log":
+        number_decades(axes.xaxis, edges[0], edges[-1])
+
+
+def _draw_pixels(axes, sets, band, names):
+    images = [np.asarray(getattr(one, "images", one), float) for one in sets]
+    images = [one if one.ndim == 3 else one[..., band] for one in images]
+    low, high = min(map(np.min, images)), max(map(np.max, images))
+    # Constant images still need bins of some width.
+    edges = np.linspace(low, high if high > low else low + 1.0, _PIXEL_BINS + 1)
+    for k, (one, name) in enumerate(zip(images, names, strict=True)):
+        heights = measured.pixel_histogram(one, edges).mean(axis=(0, 2))
+        _stairs(axes, heights, edges, k, name)
+    axes.set(yscale="log", ylabel="fraction of pixels", xlim=(edges[0], edges[-1]))
+
+
+def _verdict(found, statistic, band):
+    if (statistic, band) not in found:
+        raise ValueError(
+            f"`distances` must have a row for {statistic} in each band. "
+            f"Received: none for {band}."
+        )
+    distance, low, high, floor, unit = found[statistic, band]
+    if np.isnan(distance):
+        return "no distance"
+    interval = f" ({low:.2g} to {high:.2g})" if np.isfinite(low + high) else ""
+    return f"distance {distance:.2g}{interval} {unit}, floor {floor:.2g}"
+
+
+def _stairs(axes, heights, edges, k, name):
+    style = {"color": _COLORS[k], "label": name}
+    if k == 0:
+        axes.stairs(heights, edges, fill=True, alpha=0.28, lw=0, color=_COLORS[0])
+    axes.stairs(heights, edges, lw=2.4, ls=LINES[k], **style)

@@ -5,7 +5,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import CenteredNorm, Normalize
 from matplotlib.ticker import MaxNLocator
 
-from astroanomaly.plots.pictures import (
+from astroanomaly.plots.display import (
     GRAY,
     band_labels,
     color_bands,
@@ -22,6 +22,7 @@ from astroanomaly.plots.style import INK, bare, new_figure, plain, styled
 
 # Blue below the centre, red above it.
 CHANGE_MAP, HEAT_MAP = "RdBu_r", "inferno"
+# Hiding a part that speaks for a lens lowers P(lens); one against it raises it.
 LENS_LABELS = ("lens feature", "non-lens feature")
 ANOMALY_LABELS = ("makes it strange", "makes it ordinary")
 
@@ -57,7 +58,7 @@ def occlusion(
     output_label : str
         Name of the output.
     labels : tuple of two str
-        What parts are called that lower and that raise the output when hidden;
+        Names of the parts that lower and that raise the output when hidden;
         ``plots.interpret.ANOMALY_LABELS`` for an anomaly score.
     limits : tuple of two float, optional
         Lowest and highest possible output, (0, 1) for a probability: the colour bar
@@ -99,7 +100,10 @@ def occlusion(
             f"{image.shape[:2]}, made with resample=True. Received: {maps.shape[1:]}"
         )
     several = result.bands is not None
-    shown = [_hidden(name, names) for name in result.bands] if several else [band]
+    shown = [band]
+    if several:
+        # Maps go by the name of the hidden band, or else by its number.
+        shown = [names.index(b) if b in names else int(b) for b in result.bands]
     rows, columns = (2, len(maps)) if several else (1, 2)
     panels, figure = panel_grid(rows, columns, image.shape)
     panels = panels.reshape(2, -1)
@@ -107,6 +111,7 @@ def occlusion(
         axes.imshow(gray(image, chosen, stretch), **GRAY)
         axes.set_title(plain(names[chosen]))
     scale_bar(panels[0, 0], image.shape, arcsec)
+    # A map that hardly changes must stay pale: at least 1 per cent to each side.
     scale = abs(result.output) if limits is None else limits[1] - limits[0]
     limit = max(float(np.abs(maps - result.output).max()), 0.01 * scale, 1e-6)
     norm = CenteredNorm(result.output, limit)
@@ -116,27 +121,17 @@ def occlusion(
         axes.set_title(plain(what))
     size = result.mask_size
     panels[1, 0].set_xlabel(f"{size} x {size} pixels hidden at a time")
-    _output_bar(figure, panels, drawn, result.output, output_label, labels, limits)
-    headed(figure, title)
-    return figure
-
-
-def _hidden(label: str, names: list[str]) -> int:
-    """Tell which band a map hides: maps go by name, or else by number."""
-    return names.index(label) if label in names else int(label)
-
-
-def _output_bar(figure, panels, drawn, output, output_label, labels, limits):
-    """Draw the colour bar with the unmasked output marked and both ends named."""
     bar = figure.colorbar(drawn, ax=panels, shrink=0.85, aspect=22)
     if limits is not None:
         low, high = bar.ax.get_ylim()
         bar.ax.set_ylim(max(low, limits[0]), min(high, limits[1]))
-    bar.ax.axhline(output, color=INK, lw=1.6)
-    bar.set_label(f"{output_label}, unmasked {number(output, limits)}")
+    bar.ax.axhline(result.output, color=INK, lw=1.6)
+    bar.set_label(f"{output_label}, unmasked {number(result.output, limits)}")
     for y, va, text in ((-0.03, "top", labels[0]), (1.03, "bottom", labels[1])):
         place = {"transform": bar.ax.transAxes, "ha": "center", "va": va}
         bar.ax.text(0.5, y, text, size=12, **place)
+    headed(figure, title)
+    return figure
 
 
 @styled
@@ -209,7 +204,10 @@ def dreams(
     chosen = color_bands(images[1].shape[2], bands)
     shown = pictures(np.stack(images), chosen, whole)
     panels, figure = panel_grid(2, 3, images[1].shape)
-    outputs = _outputs(non_lens, lens)
+    # The outputs of the three images, None where they are not known.
+    ends = [getattr(one, "history", [None])[-1] for one in (non_lens, lens)]
+    started = getattr(lens, "history", getattr(non_lens, "history", [None]))
+    outputs = [ends[0], started[0], ends[1]]
     for axes, one, name, value in zip(panels[0], shown, names, outputs, strict=True):
         axes.imshow(one, **GRAY)
         axes.set_title(plain(name))
@@ -217,28 +215,24 @@ def dreams(
         axes.set_xlabel(text)
     scale_bar(panels[0, 1], images[1].shape, pixel_scale)
     labels = band_labels(images[1], band_names)
-    _changes(panels[1], images, color_key(labels, chosen))
-    headed(figure, title)
-    return figure
-
-
-def _changes(panels, images, key: str) -> None:
-    """Draw what both dreams changed, and in the middle what the colours mean."""
+    # Below: what both dreams changed, and in the middle what the colours mean.
     planes = [(one - images[1]).mean(axis=2) for one in (images[0], images[2])]
     limit = max(float(np.percentile(np.abs(planes), 99.7)), 1e-12)
-    for axes, plane in zip(panels[::2], planes, strict=True):
+    left, middle, right = panels[1]
+    for axes, plane in zip((left, right), planes, strict=True):
         drawn = axes.imshow(
             plane, origin="lower", cmap=CHANGE_MAP, norm=CenteredNorm(0, limit)
         )
         axes.set_title("change")
-    panels[1].set_axis_off()
-    place = panels[1].inset_axes((0.05, 0.45, 0.9, 0.07))
-    panels[1].figure.colorbar(
-        drawn, cax=place, orientation="horizontal", ticks=MaxNLocator(5)
-    )
+    middle.set_axis_off()
+    place = middle.inset_axes((0.05, 0.45, 0.9, 0.07))
+    ticks = MaxNLocator(5)
+    figure.colorbar(drawn, cax=place, orientation="horizontal", ticks=ticks)
     place.set_title("change, mean of all bands", size=13)
-    middle = {"transform": panels[1].transAxes, "ha": "center", "size": 13}
-    panels[1].text(0.5, 0.85, f"colors: {plain(key)}", **middle)
+    key = f"colors: {plain(color_key(labels, chosen))}"
+    middle.text(0.5, 0.85, key, transform=middle.transAxes, ha="center", size=13)
+    headed(figure, title)
+    return figure
 
 
 @styled
@@ -382,10 +376,3 @@ def filter_images(found, columns: int = 3, *, bands=None):
         bare(axes)
     figure.suptitle(plain(f"filters of {found.layer}"), fontsize=13)
     return figure
-
-
-def _outputs(non_lens, lens) -> list:
-    """Return the outputs of the three images, None where they are not known."""
-    ends = [getattr(one, "history", [None])[-1] for one in (non_lens, lens)]
-    started = getattr(lens, "history", getattr(non_lens, "history", [None]))
-    return [ends[0], started[0], ends[1]]

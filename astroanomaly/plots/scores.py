@@ -1,26 +1,43 @@
-"""How scores and critic features are distributed."""
+"""How scores, features and losses look: histogram, ROC, t-SNE map, training."""
 
+import csv
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from astroanomaly import evaluation
 from astroanomaly.calibration import Calibration
+from astroanomaly.plots import parts
 from astroanomaly.plots.style import (
     BLUE,
     CYCLE,
+    GREY,
     INK,
     LINES,
     ORANGE,
     level_colors,
     new_axes,
+    new_figure,
     number_decades,
     plain,
     styled,
 )
 from astroanomaly.tables import columns
 
-_MARKERS = "osD^vP*X"
 _COLORS = (BLUE, ORANGE, *CYCLE[2:])
+_BASELINES = ("brightness", "pca", "isolation_forest", "baseline_")
+_PANELS = {
+    "loss": "loss",
+    "reconstruction_loss": "reconstruction loss",
+    "kl": "KL divergence",
+    "beta": "KL weight",
+    "critic_loss": "critic loss",
+    "generator_loss": "generator loss",
+    "gradient_penalty": "gradient penalty",
+    "wasserstein": "Wasserstein estimate",
+}
 
 
 @styled
@@ -76,10 +93,31 @@ def score_histogram(
     >>> figure = score_histogram(table, detector.calibration)
     >>> figure = score_histogram({"isolated": a, "mergers": b})
     """
-    populations = _populations(table, labels, score)
+    if not hasattr(table, "colnames"):
+        populations = {k: np.asarray(v, np.float64).ravel() for k, v in table.items()}
+    elif labels is None:
+        populations = {"scored objects": columns.numbers(table, score)}
+    else:
+        scores = columns.numbers(table, score)
+        if isinstance(labels, str):
+            strange = columns.truths(table, labels)
+        else:
+            rows = columns.match(labels, columns.texts(table), "the labels")
+            strange = columns.truths(labels, "is_anomaly")[rows]
+        populations = {"normal": scores[~strange], "anomalous": scores[strange]}
+    if not any(np.isfinite(values).any() for values in populations.values()):
+        raise ValueError(f"There is no finite {score} to draw.")
     thresholds = _thresholds(table, calibration, score, levels)
     normal = [] if calibration is None else np.asarray(calibration.scores, float)
-    edges, scale = _edges([*populations.values(), normal], thresholds, bins)
+    shown = np.concatenate([*populations.values(), normal, [*thresholds.values()]])
+    shown = shown[np.isfinite(shown)]
+    low, high = shown.min(), shown.max()
+    # Small margins: the largest score must not fall on an edge.
+    if low > 0 and high > parts.WIDE * low:
+        edges, scale = np.geomspace(low / 1.02, high * 1.02, bins + 1), "log"
+    else:
+        margin = 0.02 * (high - low) or 0.5
+        edges, scale = np.linspace(low - margin, high + margin, bins + 1), "linear"
     figure, axes = new_axes(10.0, 5.2)
     axes.set_xscale(scale)
     for k, (name, values) in enumerate(populations.items()):
@@ -89,7 +127,13 @@ def score_histogram(
         _bars(axes, normal, edges, "calibration", color=INK, filled=False)
     axes.set(xlabel=score.replace("_", " "), ylabel="fraction of objects per bin")
     axes.set_xlim(edges[0], edges[-1])
-    _mark_thresholds(axes, thresholds)
+    ordered = sorted(thresholds, key=float)
+    colors = level_colors(ordered)
+    for k, level in enumerate(ordered):
+        x = thresholds[level]
+        label = f"{level}% level: {x:.4g}"
+        style = LINES[1 + k % (len(LINES) - 1)]
+        axes.axvline(x, color=colors[level], lw=2.0, ls=style, label=label)
     if scale == "log":
         number_decades(axes.xaxis, edges[0], edges[-1])
     figure.legend(loc="outside right upper")
@@ -141,7 +185,16 @@ def feature_map(
     >>> figure = feature_map(detector.features(test), labels=truth, seed=1)
     >>> figure.savefig("features.png")
     """
-    features = _feature_rows(features)
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    features = np.asarray(features, np.float64)
+    if features.ndim != 2 or len(features) < 4 or not np.isfinite(features).all():
+        raise ValueError(
+            "`features` must be finite with shape (n, n_features), n >= 4. "
+            f"Received: shape {features.shape}."
+        )
     if labels is not None and scores is not None:
         raise ValueError("Give `labels` or `scores` to colour the points, not both.")
     values = labels if labels is not None else scores
@@ -149,69 +202,198 @@ def feature_map(
         raise ValueError(
             f"`features` has {len(features)} rows, the colours have {len(values)}."
         )
-    x, y = _embed(features, seed, perplexity).T
+    n, width = features.shape
+    # van der Maaten & Hinton (2008) reduce to 30 components, sklearn advises 50.
+    if width > 50:
+        features = PCA(min(50, n), random_state=seed).fit_transform(features)
+    tsne = TSNE(perplexity=min(perplexity, (n - 1) / 3), init="pca", random_state=seed)
+    # Threads would sum in a varying order, and t-SNE amplifies rounding.
+    with threadpool_limits(1):
+        x, y = tsne.fit_transform(features).T
     figure, axes = new_axes(7.5, 6.5)
     if scores is not None:
-        _scatter_scores(figure, axes, x, y, np.asarray(scores, float))
+        scores = np.asarray(scores, float)
+        if not np.isfinite(scores).all():
+            raise ValueError("`scores` holds NaN or infinity: leave those objects out.")
+        rank = 100.0 * (np.argsort(np.argsort(scores)) + 1) / len(scores)
+        # The strangest are drawn last, on top of the others.
+        order = np.argsort(rank)
+        points = axes.scatter(
+            x[order], y[order], c=rank[order], cmap="cividis_r", s=22, lw=0
+        )
+        figure.colorbar(points, ax=axes, label="percentile of the score")
+    elif labels is None:
+        axes.scatter(x, y, s=20, color=BLUE, lw=0, alpha=0.7)
     else:
-        _scatter_labels(axes, x, y, labels)
+        labels = np.asarray(labels)
+        if labels.dtype == bool:
+            labels = np.where(labels, "anomalous", "normal")
+        names = sorted(set(labels.tolist()), key=lambda v: (v != "normal", str(v)))
+        for k, name in enumerate(names):
+            keep = labels == name
+            axes.scatter(
+                x[keep],
+                y[keep],
+                s=26,
+                lw=0,
+                alpha=0.75,
+                color=_COLORS[k % len(_COLORS)],
+                marker=parts.MARKERS[k % len(parts.MARKERS)],
+                label=f"{plain(str(name))} ({keep.sum():,})",
+            )
+        axes.legend(loc="best", markerscale=1.3)
     axes.set(xlabel="t-SNE 1", ylabel="t-SNE 2", xticks=[], yticks=[])
     return figure
 
 
-def _populations(table, labels, score):
-    if not hasattr(table, "colnames"):
-        named = {k: np.asarray(v, np.float64).ravel() for k, v in table.items()}
-    elif labels is None:
-        named = {"scored objects": columns.numbers(table, score)}
-    else:
-        named = _split(table, labels, columns.numbers(table, score))
-    if not any(np.isfinite(values).any() for values in named.values()):
-        raise ValueError(f"There is no finite {score} to draw.")
-    return named
+@styled
+def roc(labels, scores):
+    """Show the share of anomalies found against the share of false alarms.
+
+    Parameters
+    ----------
+    labels : array_like of shape (n,)
+        True (or 1) for an anomaly.
+    scores : dict of str to array_like of shape (n,)
+        Each score or baseline by its name, in the order of `labels`, higher =
+        stranger. NaN is refused. Names that begin with brightness, pca,
+        isolation_forest or baseline_ are baselines and drawn thinner.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A curve for each score, the area under it in the legend, best first; the
+        dotted diagonal is chance.
+
+    Raises
+    ------
+    ValueError
+        If there is no score, one has another length than the labels or holds
+        NaN, or one of the two kinds of object is missing.
+
+    Examples
+    --------
+    >>> figure = roc(truth, {"peak_score": peak, "brightness": flux})
+    >>> figure.savefig("roc.png")
+    """
+    if not scores:
+        raise ValueError("`scores` must hold at least one score. Received: none.")
+    areas = {
+        name: evaluation.auc(labels, values, n_bootstrap=0).value
+        for name, values in scores.items()
+    }
+    figure, axes = new_axes(9.5, 6.0)
+    axes.plot((0, 1), (0, 1), color=GREY, ls=":", lw=1.2)
+    for k, name in enumerate(sorted(areas, key=lambda name: -areas[name])):
+        curve = evaluation.roc(labels, scores[name])
+        axes.plot(
+            curve.false_positive_rate,
+            curve.true_positive_rate,
+            color=CYCLE[k % len(CYCLE)],
+            ls=LINES[k % len(LINES)],
+            lw=1.4 if name.startswith(_BASELINES) else 2.6,
+            label=f"{areas[name]:.3f}  {plain(name.replace('_', ' '))}",
+        )
+    axes.set(
+        xlabel="normal objects flagged",
+        ylabel="anomalies found",
+        xlim=(-0.01, 1.01),
+        ylim=(-0.01, 1.01),
+        aspect="equal",
+    )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    figure.legend(loc="outside right upper", title="area under the curve")
+    return figure
 
 
-def _split(table, labels, scores):
-    if isinstance(labels, str):
-        strange = columns.truths(table, labels)
-    else:
-        rows = columns.match(labels, columns.texts(table), "the labels")
-        strange = columns.truths(labels, "is_anomaly")[rows]
-    return {"normal": scores[~strange], "anomalous": scores[strange]}
+@styled
+def training_curves(history):
+    """Show how losses and penalty moved from epoch to epoch.
+
+    Parameters
+    ----------
+    history : str, Path, dict of str to list, or keras.callbacks.History
+        A ``history.csv`` with a header line, a dictionary of metric to values,
+        or what ``fit`` returned. An ``epoch`` column gives the x axis.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel a metric: loss, reconstruction_loss, kl, beta, critic_loss,
+        generator_loss, gradient_penalty and wasserstein first, then any other;
+        ``val_`` metrics dashed in the panel of the metric they check. NaN leaves a
+        gap.
+
+    Raises
+    ------
+    ValueError
+        If nothing was recorded.
+    OSError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> figure = training_curves("run/history.csv")
+    >>> figure = training_curves(gan.fit(data, epochs=10))
+    """
+    if hasattr(history, "history"):
+        epochs = {"epoch": history.epoch} if getattr(history, "epoch", ()) else {}
+        history = {**epochs, **history.history}
+    if isinstance(history, str | Path):
+        with Path(history).open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        # A cell is empty where a metric was not measured in this epoch.
+        history = {k: [row[k] or "nan" for row in rows] for k in (rows or [{}])[0]}
+    curves = {k: np.asarray(v, np.float64).ravel() for k, v in history.items()}
+    epochs = curves.pop("epoch", None)
+    names = [name for name in _PANELS if name in curves]
+    names += [n for n in curves if n not in names and not n.startswith("val_")]
+    if not names or not len(curves[names[0]]):
+        raise ValueError("The training history holds no epoch: nothing to draw.")
+    if epochs is None:
+        epochs = np.arange(len(curves[names[0]]))
+    columns = 1 if len(names) == 1 else 2
+    rows = -(-len(names) // columns)
+    figure = new_figure(5.5 * columns, 3.2 * rows + 0.3)
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+    for axes, name in zip(grid, names, strict=False):
+        style = {"marker": "o" if len(epochs) < 20 else "", "ms": 4}
+        axes.plot(epochs, curves[name], color=BLUE, **style)
+        if f"val_{name}" in curves:
+            axes.lines[0].set_label("training")
+            style |= {"color": ORANGE, "ls": LINES[1], "label": "held out"}
+            axes.plot(epochs, curves[f"val_{name}"], **style)
+            axes.legend()
+        axes.set_title(_PANELS.get(name, name.replace("_", " ")), loc="left")
+        axes.grid(alpha=0.25, color=GREY)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    for axes in grid[len(names) :]:
+        axes.set_axis_off()
+    for axes in grid[max(0, len(names) - columns) : len(names)]:
+        axes.set_xlabel("epoch")
+        axes.tick_params(labelbottom=True)
+    return figure
 
 
 def _thresholds(table, calibration, score, levels):
+    """Return thresholds by level: asked for, of the calibration, or of the table."""
+    if levels is not None and calibration is None:
+        raise ValueError(
+            f"`levels` {tuple(levels)} need the calibration that has their "
+            "scores. Received: `calibration` None."
+        )
     if levels is not None:
-        if calibration is None:
-            raise ValueError(
-                f"`levels` {tuple(levels)} need the calibration that has their "
-                "scores. Received: `calibration` None."
-            )
         found = Calibration(calibration.scores, levels).thresholds
     elif calibration is not None:
         found = calibration.thresholds
     else:
-        found = _noted_thresholds(getattr(table, "meta", {}), score)
+        meta = getattr(table, "meta", {})
+        ranking, found = str(meta.get("score", "")), meta.get("thresholds", {})
+        # Thresholds belong to the score that ranked, whichever name it goes by.
+        ours = score in ("anomaly_score", ranking, f"{ranking}_score")
+        found = found if ours and isinstance(found, Mapping) else {}
     return {f"{float(k):g}": float(v) for k, v in found.items()}
-
-
-def _noted_thresholds(meta, score):
-    ranking = str(meta.get("score", ""))
-    # Thresholds belong to the score that ranked, whichever name it goes by.
-    if score not in ("anomaly_score", ranking, f"{ranking}_score"):
-        return {}
-    found = meta.get("thresholds", {})
-    return found if isinstance(found, Mapping) else {}
-
-
-def _edges(groups, thresholds, bins):
-    values = np.concatenate([*groups, list(thresholds.values())])
-    values = values[np.isfinite(values)]
-    low, high = values.min(), values.max()
-    if low > 0 and high > 20 * low:
-        return np.geomspace(low / 1.02, high * 1.02, bins + 1), "log"
-    margin = 0.02 * (high - low) or 0.5
-    return np.linspace(low - margin, high + margin, bins + 1), "linear"
 
 
 def _bars(axes, values, edges, name, *, color, filled):
@@ -224,70 +406,3 @@ def _bars(axes, values, edges, name, *, color, filled):
     axes.stairs(heights, edges, color=color, label=label, **style)
     if filled:
         axes.stairs(heights, edges, color=color, lw=1.5)
-
-
-def _mark_thresholds(axes, thresholds):
-    colors = level_colors(sorted(thresholds, key=float))
-    for k, level in enumerate(sorted(thresholds, key=float)):
-        x = thresholds[level]
-        label = f"{level}% level: {x:.4g}"
-        style = LINES[1 + k % (len(LINES) - 1)]
-        axes.axvline(x, color=colors[level], lw=2.0, ls=style, label=label)
-
-
-def _feature_rows(features):
-    features = np.asarray(features, np.float64)
-    if features.ndim != 2 or len(features) < 4 or not np.isfinite(features).all():
-        raise ValueError(
-            "`features` must be finite with shape (n, n_features), n >= 4. "
-            f"Received: shape {features.shape}."
-        )
-    return features
-
-
-def _embed(features, seed, perplexity):
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits
-
-    n, width = features.shape
-    if width > 50:
-        features = PCA(min(50, n), random_state=seed).fit_transform(features)
-    tsne = TSNE(perplexity=min(perplexity, (n - 1) / 3), init="pca", random_state=seed)
-    # Threads would sum in an order of their own, and t-SNE amplifies rounding.
-    with threadpool_limits(1):
-        return tsne.fit_transform(features)
-
-
-def _scatter_scores(figure, axes, x, y, scores):
-    if not np.isfinite(scores).all():
-        raise ValueError("`scores` holds NaN or infinity: leave those objects out.")
-    rank = 100.0 * (np.argsort(np.argsort(scores)) + 1) / len(scores)
-    order = np.argsort(rank)
-    points = axes.scatter(
-        x[order], y[order], c=rank[order], cmap="cividis_r", s=22, lw=0
-    )
-    figure.colorbar(points, ax=axes, label="percentile of the score")
-
-
-def _scatter_labels(axes, x, y, labels):
-    if labels is None:
-        axes.scatter(x, y, s=20, color=BLUE, lw=0, alpha=0.7)
-        return
-    labels = np.asarray(labels)
-    if labels.dtype == bool:
-        labels = np.where(labels, "anomalous", "normal")
-    names = sorted(set(labels.tolist()), key=lambda v: (v != "normal", str(v)))
-    for k, name in enumerate(names):
-        keep = labels == name
-        axes.scatter(
-            x[keep],
-            y[keep],
-            s=26,
-            lw=0,
-            alpha=0.75,
-            color=_COLORS[k % len(_COLORS)],
-            marker=_MARKERS[k % len(_MARKERS)],
-            label=f"{plain(str(name))} ({keep.sum():,})",
-        )
-    axes.legend(loc="best", markerscale=1.3)

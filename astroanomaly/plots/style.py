@@ -16,6 +16,7 @@ INK, GREY, PALE = "#222222", "#767676", "#C8C8C8"
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, INK)
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
+# Letters stay readable where a figure is shown at half its size.
 _STYLE = {
     "font.size": 13.0,
     "axes.titlesize": 14.0,
@@ -80,6 +81,7 @@ def level_colors(levels: list[str]) -> dict[str, str]:
     """Return one colour a level, the darker the stricter; "" is no level."""
     ramp = colormaps["inferno_r"]
     steps = len(levels)
+    # The ends of the map are too pale for lines and too dark to tell from ink.
     chosen = [ramp(0.22 + 0.43 * (k + 1) / max(steps, 1)) for k in range(steps)]
     named = {
         level: matplotlib.colors.to_hex(color)

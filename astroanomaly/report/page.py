@@ -2,21 +2,22 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 import astroanomaly
 from astroanomaly import plots
 from astroanomaly.plots import display
-from astroanomaly.report import html
-from astroanomaly.report.cards import Objects
-from astroanomaly.tables import columns as _score_table
+from astroanomaly.plots.style import png
+from astroanomaly.report.objects import Objects, data_uri, flags, text
+from astroanomaly.tables import columns
+from astroanomaly.tables.flags import flag_words
 from astroanomaly.utils.files import atomic_path
 
+# Longer tables make browsers slow to sort; the score table has the rest.
 N_TABLE_ROWS = 300
 _N_SKIPPED_ROWS = 200
 
@@ -55,7 +56,7 @@ def write(
         ``object_id`` and ``anomaly_score``. NaN or masked values show as a dash.
         A true/false column ``is_anomaly`` splits the histogram.
     evaluation : Evaluation, optional
-        Adds the AUC of every score beside the baselines, and the detection rates.
+        Adds the AUC of every score and of the baselines, and the detection rates.
     history : str, Path, dict or keras.callbacks.History, optional
         Adds the training curves.
     n : int, default 60
@@ -83,227 +84,130 @@ def write(
     PosixPath('run/report.html')
     """
     path = Path(path)
-    _check(table, n)
+    columns.require(table, "object_id", "anomaly_score")
+    if not len(table):
+        raise ValueError("The score table has no rows: there is nothing to report.")
+    if int(n) != n or n < 1:
+        raise ValueError(f"`n` must be a whole number >= 1. Received: {n}.")
     objects = Objects(table, "anomaly_score", max(n, N_TABLE_ROWS))
     explained = detector.explain(display.select(cutouts, objects.ids[:n]))
-    sections = _sections(detector, cutouts, table, evaluation, history)
     drawn = "reconstruction" in explained
-    title = title or ("Strange objects" if drawn else "Likely lenses")
-    page = Template(_part("report.html")).substitute(
-        title=escape(title),
-        version=escape(astroanomaly.__version__),
+    bands = getattr(detector, "bands", None)
+    skipped = getattr(cutouts, "skipped", None)
+    skipped = [] if skipped is None else skipped["file", "reason"]
+    used = int(np.bitwise_or.reduce(flags(table)))
+    bits = [1 << k for k in range(used.bit_length()) if used >> k & 1]
+    meta = {k: table.meta[k] for k in ("seed", "versions") if k in table.meta}
+    labels = "is_anomaly" if "is_anomaly" in table.colnames else None
+    histogram = plots.score_histogram(table, detector.calibration, labels=labels)
+    curves = None if history is None else plots.training_curves(history)
+    calibration = detector.calibration
+    parts = PackageLoader("astroanomaly.report")
+    environment = Environment(
+        loader=parts,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["text"] = text
+    # NaN is not JSON: a browser would refuse the whole page's data.
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
+    page = environment.get_template("report.html").render(
+        title=title or ("Strange objects" if drawn else "Likely lenses"),
+        version=astroanomaly.__version__,
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        style=_part("report.css"),
-        script=_part("report.js"),
-        lead=_lead(detector, table),
-        facts=_facts(detector, cutouts, table, objects.colors),
-        navigation=_navigation(sections),
-        sections="\n".join(_section(*section) for section in sections),
-        **_controls(objects, table),
-        **_objects(objects, explained, len(table), getattr(detector, "bands", None)),
+        style=Markup(parts.get_source(environment, "report.css")[0]),
+        script=Markup(parts.get_source(environment, "report.js")[0]),
+        n_all=len(table),
+        score=table.meta.get("score", getattr(detector, "score_name", None)),
+        bands=list(bands or ()),
+        lenses="p_lens" in table.colnames,
+        facts=_facts(calibration, skipped, table, objects.colors),
+        drawn=drawn,
+        objects=objects,
+        cards=objects.cards(explained, bands),
+        flags=[(bit, flag_words(bit)[0]) for bit in bits],
+        histogram=figure(histogram, "Histogram of anomaly scores with the thresholds"),
+        thresholds=calibration and astropy_table(calibration.intervals()),
+        evaluation=evaluation and _evaluation(evaluation),
+        curves=curves and figure(curves, "Training curves by epoch"),
+        n_skipped=len(skipped),
+        skipped=len(skipped) and astropy_table(skipped[:_N_SKIPPED_ROWS]),
+        settings=cells(
+            ("setting", "value"),
+            dict([*_flat(detector.settings()), *_flat(meta)]).items(),
+        ),
     )
     with atomic_path(path) as partial:
         partial.write_text(page, encoding="utf-8")
     return path
 
 
-def _section(key, name, content):
-    return (
-        f'<section id="{key}" aria-labelledby="{key}-title">\n'
-        f'<h2 id="{key}-title">{name}</h2>\n{content}\n</section>'
-    )
+def figure(drawing, alt: str) -> dict:
+    """Return a matplotlib figure as a PNG's data URI, with its words."""
+    return {"uri": data_uri(png(drawing, dpi=130), "png"), "alt": alt}
 
 
-def _controls(objects, table):
-    columns = sorted(objects.columns, key=lambda name: name != objects.by)
-    levels = [("", "all"), *((v, f"above {v}%") for v in objects.levels)]
-    return {
-        "sort_options": html.options((c, c.replace("_", " ")) for c in columns),
-        "level_options": html.options(levels),
-        "flag_options": _flag_options(table),
-    }
+def astropy_table(source) -> dict:
+    """Return the cells of an astropy Table."""
+    names = source.colnames
+    return cells(names, ([row[name] for name in names] for row in source))
 
 
-def _objects(objects, explained, n_all, bands):
-    n_cards = len(explained["original"])
-    drawn = "reconstruction" in explained
-    return {
-        "gallery_title": "The strangest objects" if drawn else "The likeliest lenses",
-        "gallery_note": _gallery_note(n_cards, n_all, drawn),
-        "n_cards": n_cards,
-        "cards": objects.cards(explained, bands),
-        "table_note": _table_note(len(objects), n_all),
-        "table_head": objects.head(),
-        "table_rows": objects.rows(),
-        "data": objects.data(),
-    }
+def cells(names, rows) -> dict:
+    """Return a table's names and rows, and which columns hold words."""
+    rows = [list(row) for row in rows]
+    words = str | bytes | list | tuple | np.ndarray
+    # A masked value is an ndarray for isinstance, and not a word.
+    wordy = [
+        any(v is not np.ma.masked and isinstance(v, words) for v in column)
+        for column in zip(*rows, strict=True)
+    ]
+    return {"names": names, "rows": rows, "wordy": wordy or [True] * len(names)}
 
 
-def _check(table, n):
-    _score_table.require(table, "object_id", "anomaly_score")
-    if not len(table):
-        raise ValueError("The score table has no rows: there is nothing to report.")
-    if int(n) != n or n < 1:
-        raise ValueError(f"`n` must be a whole number >= 1. Received: {n}.")
-
-
-def _part(name):
-    return (files("astroanomaly.report") / "templates" / name).read_text(
-        encoding="utf-8"
-    )
-
-
-def _lead(detector, table):
-    score = table.meta.get("score", getattr(detector, "score_name", None))
-    ranked = f"by the {escape(str(score))} score" if score else "by anomaly score"
-    bands = html.text(list(getattr(detector, "bands", None) or ()))
-    higher = "likelier a lens" if "p_lens" in table.colnames else "stranger"
-    return (
-        f"{len(table):,} objects scored and ranked {ranked}, band {bands}. "
-        f"Higher is {higher}."
-    )
-
-
-def _facts(detector, cutouts, table, colors):
+def _facts(calibration, skipped, table, colors) -> list[dict]:
     n = len(table)
-    items = [("", f"{n:,}", "objects scored", "")]
-    for level in _score_table.levels(table):
-        count = int(_score_table.truths(table, f"is_anomaly_{level}").sum())
-        note = (
-            f"{100 * count / n:.1f}% of all; {100 - float(level):.3g}% "
-            "of normal objects would be"
+    facts = [{"value": n, "name": "objects scored"}]
+    for level in columns.levels(table):
+        count = int(columns.truths(table, f"is_anomaly_{level}").sum())
+        expected = f"{100 - float(level):.3g}% expected by chance"
+        facts.append(
+            {
+                "value": count,
+                "name": f"above the {level}% level",
+                "note": f"{100 * count / n:.1f}% of this sample; {expected}",
+                "color": colors[level],
+            }
         )
-        items.append((colors[level], f"{count:,}", f"above the {level}% level", note))
-    calibration = detector.calibration
     if calibration is not None:
-        size = f"{len(calibration.scores):,}"
-        items.append(("", size, "normal objects calibrate", ""))
-    skipped = _n_skipped(cutouts, table)
-    items.append(("", f"{skipped:,}", "files skipped", ""))
-    return "\n".join(_fact(*item) for item in items)
+        size = len(calibration.scores)
+        facts.append({"value": size, "name": "normal objects calibrate"})
+    # A table that was read again has lost the list, but not the number.
+    count = max(int(table.meta.get("n_skipped", 0) or 0), len(skipped))
+    return [*facts, {"value": count, "name": "files skipped"}]
 
 
-def _fact(color, value, name, note):
-    mark = f' style="--mark: {color}"' if color else ""
-    note = f"<br><small>{note}</small>" if note else ""
-    return f"<li{mark}><b>{value}</b>{name}{note}</li>"
-
-
-def _n_skipped(cutouts, table):
-    skipped = getattr(cutouts, "skipped", None)
-    listed = 0 if skipped is None else len(skipped)
-    return max(int(table.meta.get("n_skipped", 0) or 0), listed)
-
-
-def _navigation(sections):
-    links = [("gallery", "Gallery"), ("table", "Table")]
-    links += [(key, name) for key, name, _ in sections]
-    return "\n".join(f'<a href="#{key}">{name}</a>' for key, name in links)
-
-
-def _gallery_note(n, n_all, drawn):
-    if not drawn:
-        return (
-            f"The {n:,} highest scores of {n_all:,}. Every band has a grey scale of "
-            "its own, which lifts faint light."
-        )
-    return (
-        f"The {n:,} highest anomaly scores of {n_all:,}. Cutout and "
-        "reconstruction share one grey scale per object; all residuals share one "
-        "scale centered on zero: red is light that the model could not make, blue is "
-        "light that it made in excess."
-    )
-
-
-def _table_note(n, n_all):
-    if n == n_all:
-        return f"All {n:,} objects. Click a heading to sort."
-    return (
-        f"The {n:,} strangest objects of {n_all:,}; the score table has the rest. "
-        "Click a heading to sort."
-    )
-
-
-def _flag_options(table):
-    used = 0
-    if "flag" in table.colnames:
-        flags = np.nan_to_num(_score_table.numbers(table, "flag")).astype(np.int64)
-        used = int(np.bitwise_or.reduce(flags))
-    bits = [1 << k for k in range(used.bit_length()) if used >> k & 1]
-    named = [(str(bit), _score_table.flag_words(bit)[0]) for bit in bits]
-    return html.options([("", "any or none"), ("none", "no flag"), *named])
-
-
-def _sections(detector, cutouts, table, evaluation, history):
-    found = [("scores", "Scores and thresholds", _scores(detector, table))]
-    if evaluation is not None:
-        found.append(("evaluation", "Evaluation", _evaluation(evaluation)))
-    if history is not None:
-        drawing = html.figure(
-            plots.training_curves(history), "Training curves by epoch"
-        )
-        found.append(("training", "Training", f'<div class="figures">{drawing}</div>'))
-    skipped = getattr(cutouts, "skipped", None)
-    if skipped is not None and len(skipped):
-        found.append(("skipped", "Skipped files", _skipped(skipped)))
-    found.append(("settings", "Settings", _settings(detector, table)))
-    return found
-
-
-def _scores(detector, table):
-    labels = "is_anomaly" if "is_anomaly" in table.colnames else None
-    drawing = plots.score_histogram(table, detector.calibration, labels=labels)
-    shown = html.figure(drawing, "Histogram of anomaly scores with the thresholds")
-    if detector.calibration is None:
-        side = "<p>The detector is not calibrated: there are no thresholds.</p>"
-    else:
-        side = (
-            "<p>A threshold is the score that contains this per cent of the normal "
-            "calibration scores; low and high bound it at 95% confidence (order "
-            "statistics of a binomial). It holds for objects observed like the "
-            "calibration objects.</p>"
-            + html.astropy_table(detector.calibration.intervals())
-        )
-    return f'<div class="figures">{shown}<div>{side}</div></div>'
-
-
-def _evaluation(evaluation):
-    notes = "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes)
-    figures = [html.figure(plots.areas(evaluation), "AUC of every score and baseline")]
-    tables = ["<h3>Area under the ROC curve</h3>", html.astropy_table(evaluation.auc)]
-    if len(evaluation.rates):
-        tables.append("<h3>Objects above the thresholds</h3>")
-        tables.append(html.astropy_table(evaluation.rates[evaluation.rates["n"] > 0]))
+def _evaluation(evaluation) -> dict:
+    figures = [figure(plots.areas(evaluation), "AUC of every score and baseline")]
+    tables = [("Area under the ROC curve", astropy_table(evaluation.auc))]
+    rates = evaluation.rates
+    if len(rates):
+        shown = astropy_table(rates[rates["n"] > 0])
+        tables.append(("Objects above the thresholds", shown))
     if evaluation.by is not None:
-        name = html.words(evaluation.by_name or "bin")
-        quantity = "rate" if len(evaluation.rates) else "auc"
-        drawing = plots.detection_by(evaluation, quantity)
-        figures.append(html.figure(drawing, f"Detection by {name}"))
-        tables.append(f"<h3>Area under the ROC curve by {name}</h3>")
-        tables.append(html.astropy_table(evaluation.by))
-    return (
-        f'<p class="winner">{escape(evaluation.winner)}</p><ul>{notes}</ul>'
-        f'<div class="figures">{"".join(figures)}</div>'
-        f"<details open><summary>Tables</summary>{''.join(tables)}"
-        "<p>Intervals are 95%: bootstrap for areas, Wilson for rates.</p></details>"
-    )
-
-
-def _skipped(skipped):
-    rows = list(
-        zip(*(_score_table.texts(skipped, c) for c in ("file", "reason")), strict=True)
-    )
-    cut = ""
-    if len(rows) > _N_SKIPPED_ROWS:
-        cut = f"<p>The first {_N_SKIPPED_ROWS} of {len(rows):,}.</p>"
-    return cut + html.table(("file", "reason"), rows[:_N_SKIPPED_ROWS])
-
-
-def _settings(detector, table):
-    meta = {k: table.meta[k] for k in ("seed", "versions") if k in table.meta}
-    rows = [*_flat(detector.settings()), *_flat(meta)]
-    unique = dict(rows)
-    return html.table(("setting", "value"), unique.items())
+        name = (evaluation.by_name or "bin").replace("_", " ")
+        drawing = plots.detection_by(evaluation, "rate" if len(rates) else "auc")
+        figures.append(figure(drawing, f"Detection by {name}"))
+        by_name = f"Area under the ROC curve by {name}"
+        tables.append((by_name, astropy_table(evaluation.by)))
+    return {
+        "winner": evaluation.winner,
+        "notes": evaluation.notes,
+        "figures": figures,
+        "tables": tables,
+    }
 
 
 def _flat(settings, prefix=""):

@@ -291,7 +291,7 @@ class Look:
 
     def summary(self, value: float) -> str:
         """Return the object and its output in words."""
-        from astroanomaly.plots.pictures import number
+        from astroanomaly.plots.display import number
 
         name = self.object_id or "noise"
         return f"{name}: {self.output_name} {number(value, self.limits)}"

@@ -176,7 +176,6 @@ def _table_names(detector, test, folder):
 WORLDS = {
     "astroanomaly.tables.files": _table_names,
     "astroanomaly.runs.callbacks": _callback_names,
-    "astroanomaly.plots.curves": _plot_names,
     "astroanomaly.plots.images": _plot_names,
     "astroanomaly.plots.rates": _rate_names,
     "astroanomaly.plots.scores": _plot_names,

@@ -9,7 +9,7 @@ from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.interpret import occlusion_map
-from astroanomaly.interpret.occlusion import _batches, _cover, _starts
+from astroanomaly.interpret.occlusion import mask_batches, mask_cover, mask_starts
 
 
 def total(images):
@@ -43,10 +43,10 @@ def test_a_pixel_is_the_mean_of_the_masks_that_cover_it():
 
 
 def test_the_last_masks_end_at_the_edge():
-    np.testing.assert_array_equal(_starts(10, 4, 4), [0, 4, 6])
-    np.testing.assert_array_equal(_starts(12, 4, 4), [0, 4, 8])
-    np.testing.assert_array_equal(_starts(4, 4, 3), [0])
-    cover = _cover(_starts(10, 4, 4), 4, 10)
+    np.testing.assert_array_equal(mask_starts(10, 4, 4), [0, 4, 6])
+    np.testing.assert_array_equal(mask_starts(12, 4, 4), [0, 4, 8])
+    np.testing.assert_array_equal(mask_starts(4, 4, 3), [0])
+    cover = mask_cover(mask_starts(10, 4, 4), 4, 10)
     np.testing.assert_allclose(cover[7], [0, 0.5, 0.5])
     np.testing.assert_allclose(cover.sum(axis=1), 1.0)
     result = occlusion_map(total, np.ones((10, 7, 1)), mask_size=4, stride=4, fill=0)
@@ -160,7 +160,7 @@ def test_every_pass_has_one_size_and_is_made_when_it_is_needed():
 
 def test_the_last_batch_is_padded():
     axes = np.arange(3), np.arange(2) * 5
-    first, last = _batches(axes, 4)
+    first, last = mask_batches(axes, 4)
     np.testing.assert_array_equal(
         np.stack(first[:2], 1), [[0, 0], [0, 5], [1, 0], [1, 5]]
     )
@@ -168,7 +168,7 @@ def test_the_last_batch_is_padded():
         np.stack(last[:2], 1), [[2, 0], [2, 5], [2, 0], [2, 0]]
     )
     assert (first[2], last[2]) == (4, 2)
-    endless = _batches((np.arange(10**6), np.arange(10**6)), 4)
+    endless = mask_batches((np.arange(10**6), np.arange(10**6)), 4)
     assert next(endless)[2] == 4
 
 

@@ -5,7 +5,7 @@ from matplotlib.colors import to_rgba
 
 from astroanomaly import plots
 from astroanomaly.evaluation import contamination
-from astroanomaly.plots.contamination import _spread
+from astroanomaly.plots.contamination import spread
 from astroanomaly.plots.style import BLUE, CYCLE, GREY
 
 SHARES = (0.0, 0.005, 0.1)
@@ -160,9 +160,9 @@ def test_a_wide_interval_does_not_hide_the_points(summary):
 
 
 def test_names_keep_apart_and_near_their_lines():
-    np.testing.assert_allclose(_spread([0.1, 0.5, 0.9], 0.1), [0.1, 0.5, 0.9])
-    np.testing.assert_allclose(_spread([0.1, 0.5, 0.5], 0.1), [0.1, 0.45, 0.55])
-    np.testing.assert_allclose(_spread([0.3, 0.3, 0.3], 0.1), [0.2, 0.3, 0.4])
+    np.testing.assert_allclose(spread([0.1, 0.5, 0.9], 0.1), [0.1, 0.5, 0.9])
+    np.testing.assert_allclose(spread([0.1, 0.5, 0.5], 0.1), [0.1, 0.45, 0.55])
+    np.testing.assert_allclose(spread([0.3, 0.3, 0.3], 0.1), [0.2, 0.3, 0.4])
 
 
 def test_losses_are_sorted_least_on_top_with_their_intervals(losses):

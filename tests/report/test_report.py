@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 import subprocess
@@ -109,6 +110,10 @@ def test_the_gallery_is_ranked_and_every_string_is_escaped(page):
     assert "<title>Odd &lt;ones&gt;</title>" in text
     assert "bad&lt;1&gt;.fits" in text
     assert "&lt;i&gt;" in text
+    data = between(text, '<script type="application/json" id="data">', "</script>")
+    assert [row["id"] for row in json.loads(data)["rows"]] == RANKED
+    head = between(text, '<table id="objects">', "</thead>")
+    assert head.count("aria-sort=") == head.count("<button") == 9
 
 
 def test_the_header_counts(page):
@@ -121,7 +126,7 @@ def test_the_header_counts(page):
         ("500", "normal objects calibrate"),
         ("2", "files skipped"),
     ]
-    assert "50.0% of all; 10% of normal objects would be" in facts
+    assert "50.0% of this sample; 10% expected by chance" in facts
 
 
 def test_a_card_says_where_how_strange_and_what_was_done(page):

@@ -1,4 +1,4 @@
-"""The parts of figures of samples: points, quartile boxes, bars and their axes."""
+"""Parts that figures share: points, quartile boxes, bars and their axes."""
 
 import re
 
@@ -8,11 +8,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from astroanomaly.plots.style import BLUE, CYCLE, GREY, INK, LINES, new_figure, plain
-from astroanomaly.tables import columns as _score_table
+from astroanomaly.tables.columns import numbers, require, texts
 
+# Positive values that span more than this factor get a logarithmic axis.
 WIDE = 20
 MARKERS = "osD^vP*X"
+# Neutral, so that the reference does not compete with the samples.
 REFERENCE = "#8A8A8A"
+# Prefixes that English joins to the next word.
 _HYPHEN = re.compile(r"\b(pre_|post_|k(?=means))")
 
 
@@ -23,7 +26,7 @@ def words(name) -> str:
 
 
 def require_some(named, what: str) -> None:
-    """Refuse an empty mapping by name."""
+    """Raise if a mapping is empty."""
     if not len(named):
         raise ValueError(f"`{what}` must hold at least one entry. Received: none.")
 
@@ -34,7 +37,7 @@ def color(k: int) -> str:
 
 
 def legend(figure, panels, columns: int) -> None:
-    """Name what is drawn above all panels, each once, lines of reference last."""
+    """Draw one legend above all panels, reference lines last."""
     shown = {}
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
@@ -84,11 +87,11 @@ def intervals(table):
     """Return rates and the ends of their intervals, those over systems if any."""
     both = "low_clustered" in table.colnames
     names = ("low_clustered", "high_clustered") if both else ("low", "high")
-    _score_table.require(table, "rate", *names)
-    rate, low, high = (_score_table.numbers(table, name) for name in ("rate", *names))
+    require(table, "rate", *names)
+    rate, low, high = (numbers(table, name) for name in ("rate", *names))
     if both:
         # One system alone gives no interval over systems.
-        plain_ends = (_score_table.numbers(table, name) for name in ("low", "high"))
+        plain_ends = (numbers(table, name) for name in ("low", "high"))
         low, high = (
             np.where(np.isnan(end), other, end)
             for end, other in zip((low, high), plain_ends, strict=True)
@@ -102,19 +105,19 @@ def lengths(value, low, high):
 
 
 def places(table):
-    """Return where bins stand, their two edges, and their names if they are words."""
-    _score_table.require(table, "bin", "low_edge", "high_edge", "value")
+    """Return the places of bins, their two edges, and their names if they are words."""
+    require(table, "bin", "low_edge", "high_edge", "value")
     low, high, value = (
-        _score_table.numbers(table, name) for name in ("low_edge", "high_edge", "value")
+        numbers(table, name) for name in ("low_edge", "high_edge", "value")
     )
     if np.isnan(low).any():
         x = np.arange(len(table))
-        return x, x - 0.5, x + 0.5, _score_table.texts(table, "bin")
+        return x, x - 0.5, x + 0.5, texts(table, "bin")
     return np.where(np.isnan(value), (low + high) / 2, value), low, high, []
 
 
 def set_scale(axes, low: float, high: float, names) -> None:
-    """Give an axis words for words, and decades for positive bins of wide range."""
+    """Label an axis of words by words, one of a wide positive range by decades."""
     if names:
         turned = {"rotation": 30, "ha": "right"} if sum(map(len, names)) > 30 else {}
         axes.set_xticks(range(len(names)), [words(name) for name in names], **turned)
@@ -152,9 +155,10 @@ def draw_rates(axes, tables, colors) -> None:
 
 
 def set_rates(axes, groups, promised) -> None:
-    """Give a vertical axis of per cent, the same for all groups of tables."""
+    """Set a vertical axis of per cent, the same for all groups of tables."""
     tops = [intervals(table)[2] for tables in groups for table in tables.values()]
     top = np.nan_to_num(np.concatenate(tops)).max()
+    # Nearly full rates get the whole axis, small ones one that shows them.
     axes.set_ylim(-0.02, 1.02 if top > 0.8 else 1.1 * max(top, promised or 0, 0.05))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.grid(axis="y", alpha=0.25, color=GREY)
@@ -164,13 +168,19 @@ def set_rates(axes, groups, promised) -> None:
 
 
 def draw_quartiles(axes, table) -> bool:
-    """Draw boxes of quartiles by bin; tell whether there was a reference."""
-    _score_table.require(table, "n", "q25", "median", "q75")
+    """Draw boxes of quartiles by bin; return whether there was a reference."""
+    require(table, "n", "q25", "median", "q75")
     _, left, right, names = places(table)
-    seen = _draw_reference(axes, table, left, right)
-    low, middle, high = (
-        _score_table.numbers(table, name) for name in ("q25", "median", "q75")
-    )
+    reference = None
+    if "median_reference" in table.colnames:
+        reference = [numbers(table, f"{q}_reference") for q in ("q25", "median", "q75")]
+    elif "reference_quartiles" in table.meta:
+        rows = (len(table), 1)
+        reference = np.tile(table.meta["reference_quartiles"], rows).T
+    if reference is not None:
+        _boxes(axes, left, right, reference[0], reference[2], REFERENCE)
+        axes.hlines(reference[1], left, right, color=INK, lw=2, ls=LINES[1])
+    low, middle, high = (numbers(table, name) for name in ("q25", "median", "q75"))
     _boxes(axes, left, right, low, high, BLUE)
     axes.hlines(middle, left, right, color=BLUE, lw=3)
     set_scale(axes, min(left), max(right), names)
@@ -182,23 +192,7 @@ def draw_quartiles(axes, table) -> bool:
         axes.annotate(f"{n:,}", (x, 1.02), fontsize=10.5, **where)
     axes.annotate("n", (-0.02, 1.02), xycoords="axes fraction", ha="right")
     axes.grid(axis="y", alpha=0.25, color=GREY)
-    return seen
-
-
-def _draw_reference(axes, table, left, right) -> bool:
-    if "median_reference" in table.colnames:
-        low, middle, high = (
-            _score_table.numbers(table, f"{name}_reference")
-            for name in ("q25", "median", "q75")
-        )
-    elif "reference_quartiles" in table.meta:
-        rows = (len(table), 1)
-        low, middle, high = np.tile(table.meta["reference_quartiles"], rows).T
-    else:
-        return False
-    _boxes(axes, left, right, low, high, REFERENCE)
-    axes.hlines(middle, left, right, color=INK, lw=2, ls=LINES[1])
-    return True
+    return reference is not None
 
 
 def _boxes(axes, left, right, low, high, color) -> None:
@@ -211,11 +205,9 @@ def rate_cells(table, level: float) -> dict:
 
     A score without the level stands at its fixed threshold, if it has one.
     """
-    _score_table.require(table, "sample", "score", "level", "rate", "low", "high")
-    levels = _score_table.numbers(table, "level")
-    keys = list(
-        zip(*(_score_table.texts(table, k) for k in ("sample", "score")), strict=True)
-    )
+    require(table, "sample", "score", "level", "rate", "low", "high")
+    levels = numbers(table, "level")
+    keys = list(zip(*(texts(table, k) for k in ("sample", "score")), strict=True))
     ends = 100 * np.stack(intervals(table), axis=1)
     cells = {}
     for key, own, row in zip(keys, levels, ends, strict=True):

@@ -9,7 +9,7 @@ from astroanomaly.evaluation.classifier import (
     reliability,
     set_table,
 )
-from astroanomaly.plots import classification as plots
+from astroanomaly.plots import finder as plots
 
 
 def drawn(n, seed):
