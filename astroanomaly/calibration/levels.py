@@ -28,8 +28,8 @@ def checked_level(level: float) -> int | float:
 
 
 def checked_scores(scores: ArrayLike, name: str) -> np.ndarray:
-    """Return scores as a float64 vector, or refuse shape and NaN by `name`."""
-    scores = np.asarray(scores, dtype=np.float64)
+    """Return scores as a float64 vector; raise if one is masked or NaN."""
+    scores = np.ma.filled(np.ma.asarray(scores).astype(np.float64), np.nan)
     if scores.ndim != 1:
         raise ValueError(
             f"`{name}` must have one dimension. Received: shape {scores.shape}."

@@ -5,10 +5,10 @@ from importlib import import_module
 _NAMES = {
     "Cutouts": "cutouts",
     "CutoutStream": "stream",
-    "class_weights": "labelled",
+    "class_weights": "batches",
     "concatenate": "cutouts",
     "dataset": "batches",
-    "labelled_dataset": "labelled",
+    "labelled_dataset": "batches",
     "read_cutouts": "reading",
     "split": "cutouts",
     "write_cutouts": "write",

@@ -5,16 +5,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly.tables.objects import (
+from astroanomaly.tables.columns import check_unique
+from astroanomaly.tables.flags import (
     FLAG_CLIPPED,
     FLAG_NAN_FILLED,
     FLAG_NOT_CONVERGED,
     FLAG_PADDED,
-    check_unique,
-    empty_skipped,
-    stack_tables,
-    standard_table,
 )
+from astroanomaly.tables.objects import skipped_table, stack_tables, standard_table
 
 __all__ = [
     "FLAG_CLIPPED",
@@ -118,7 +116,7 @@ class Cutouts:
         self.table = standard_table(table, len(self.images), self.bands)
         check_unique(self.table["object_id"].tolist())
         self.pixel_scale = None if pixel_scale is None else float(pixel_scale)
-        self.skipped = empty_skipped() if skipped is None else skipped
+        self.skipped = skipped_table() if skipped is None else skipped
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from astroanomaly.data.planes import BadCutout
 from astroanomaly.data.resize import background, crop_or_pad, resample, same_scale
-from astroanomaly.tables.objects import FLAG_NAN_FILLED, FLAG_PADDED
+from astroanomaly.tables.flags import FLAG_NAN_FILLED, FLAG_PADDED
 
 
 @dataclass(frozen=True)

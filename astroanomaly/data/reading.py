@@ -26,7 +26,8 @@ from astroanomaly.data.planes import (
 from astroanomaly.data.prepare import Settings
 from astroanomaly.data.stream import CutoutStream, none_readable
 from astroanomaly.data.workers import read_batch, worker_count
-from astroanomaly.tables.objects import check_unique, skipped_table
+from astroanomaly.tables.columns import check_unique
+from astroanomaly.tables.objects import skipped_table
 
 _SAMPLE = 32
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 
 from astropy.table import Table
@@ -10,8 +9,10 @@ from astropy.table import Table
 from astroanomaly.data.cutouts import Cutouts, band_index
 from astroanomaly.data.prepare import Settings
 from astroanomaly.data.sink import Sink
-from astroanomaly.data.workers import BATCH, Batch, ordered, read_batch, worker_count
+from astroanomaly.data.workers import BATCH, Batch, read_batch, worker_count
 from astroanomaly.tables.objects import skipped_table
+from astroanomaly.utils.parallel import parallel
+from astroanomaly.utils.progress import progress_bar
 
 _SHOWN = 3
 
@@ -136,7 +137,7 @@ class CutoutStream:
             (source.take(range(a, b)), settings, range(b - a), a) for a, b in ranges
         )
         n_workers = worker_count(self.n_workers, stop - first)
-        yield from ordered(read_batch, tasks, n_workers)
+        yield from parallel(read_batch, tasks, n_workers)
 
     def _checked(self, batch: Batch) -> Batch:
         for row, reason in batch.skipped:
@@ -146,11 +147,7 @@ class CutoutStream:
         return batch
 
     def _bar(self, total: int):
-        if not self.progress:
-            return nullcontext()
-        from astroanomaly.utils.reading_progress import reading_bar
-
-        return reading_bar(total)
+        return progress_bar("Reading cutouts", total, self.progress)
 
     def chunks(self, size: int, start: int = 0) -> Iterator[Cutouts]:
         """Iterate over runs of `size` objects, in order, reading ahead.
@@ -193,13 +190,12 @@ class CutoutStream:
 
     def _chunks(self, size: int, start: int) -> Iterator[Cutouts]:
         sink, seen = self._sink(size), start
-        with self._bar(len(self) - start) as bar:
+        with self._bar(len(self) - start) as advance:
             for batch in self._batches(start, len(self), size):
                 sink.add(self._checked(batch))
                 done = len(batch.rows) + len(batch.skipped)
                 seen += done
-                if bar is not None:
-                    bar.advance(done, len(self._reasons))
+                advance(done, len(batch.skipped))
                 if seen == len(self) or (seen - start) % size == 0:
                     yield self._cutouts(sink)
                     sink = self._sink(size)
@@ -246,13 +242,10 @@ class CutoutStream:
         >>> len(read_cutouts(images, stream=True).read())
         5
         """
-        with self._sink(len(self), cache) as sink, self._bar(len(self)) as bar:
+        with self._sink(len(self), cache) as sink, self._bar(len(self)) as advance:
             for batch in self._batches(0, len(self), max(len(self), 1)):
                 sink.add(self._checked(batch))
-                if bar is not None:
-                    bar.advance(
-                        len(batch.rows) + len(batch.skipped), len(self._reasons)
-                    )
+                advance(len(batch.rows) + len(batch.skipped), len(batch.skipped))
             if not sink.rows:
                 raise ValueError(none_readable(self._skipped(sink.skipped)))
             sink.close()

@@ -1,20 +1,15 @@
 """Reading in worker processes: ordered, with a bounded number of batches ahead."""
 
-import os
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from astroanomaly.data.planes import BadCutout
 from astroanomaly.data.prepare import Settings, prepare
-from astroanomaly.utils.cores import usable_cores
+from astroanomaly.utils.parallel import usable_cores
 
 BATCH = 48
-_AHEAD = 2
-_IDLE_SECONDS = 60
 _WORTH_WORKERS = 256
 
 
@@ -117,54 +112,3 @@ def worker_count(n_workers: int | None, n_tasks: int) -> int:
     if n_workers < 1:
         raise ValueError(f"`n_workers` must be at least 1. Received: {n_workers}.")
     return int(n_workers)
-
-
-def _call_in(folder: str, function: Callable, task: tuple):
-    # A worker that is used again is still in the folder in which it was started.
-    os.chdir(folder)
-    return function(*task)
-
-
-def ordered(function: Callable, tasks: Iterable[tuple], n_workers: int) -> Iterator:
-    """Yield ``function(*task)`` for each task, in the order of the tasks.
-
-    Parameters
-    ----------
-    function : callable
-        Importable by name, so that a worker process finds it.
-    tasks : iterable of tuple
-        The arguments; taken up as workers come free, so it may be endless.
-    n_workers : int
-        1 calls the function in this process. More use joblib's reusable processes,
-        which are started afresh and never forked from one that holds TensorFlow;
-        they need no ``if __name__ == "__main__"`` in a script. At most two tasks a
-        worker are under way, so memory does not grow with the number of tasks.
-
-    Yields
-    ------
-    object
-        The results. An error in a task is raised here.
-
-    Examples
-    --------
-    >>> list(ordered(pow, [(2, 3), (3, 2)], 1))
-    [8, 9]
-    """
-    if n_workers <= 1:
-        for task in tasks:
-            yield function(*task)
-        return
-    from joblib.externals.loky import get_reusable_executor
-
-    executor = get_reusable_executor(max_workers=n_workers, timeout=_IDLE_SECONDS)
-    waiting: deque = deque()
-    try:
-        for task in tasks:
-            waiting.append(executor.submit(_call_in, os.getcwd(), function, task))
-            if len(waiting) >= _AHEAD * n_workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()

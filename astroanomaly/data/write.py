@@ -9,9 +9,10 @@ from astropy.io import fits
 
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.data.planes import is_fits_name
-from astroanomaly.data.workers import BATCH, ordered, worker_count
+from astroanomaly.data.workers import BATCH, worker_count
 from astroanomaly.tables.objects import stack_tables
 from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.parallel import parallel
 
 SUFFIXES = (".fits", ".fits.gz")
 
@@ -77,7 +78,7 @@ def write_cutouts(
     _check_folder(folder, overwrite)
     tables = []
     n_workers = worker_count(n_workers, len(cutouts))
-    for table in ordered(_write_batch, _tasks(folder, cutouts, names), n_workers):
+    for table in parallel(_write_batch, _tasks(folder, cutouts, names), n_workers):
         tables.append(table)
     catalog = folder / "catalog.ecsv"
     with atomic_path(catalog) as partial:

@@ -8,12 +8,12 @@ from scipy.special import expit
 
 from astroanomaly.calibration import Calibration
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.data.labelled import check_labels
 from astroanomaly.detector import files
 from astroanomaly.detector.base import Detector
 from astroanomaly.detector.stretched_model import StretchedModel
 from astroanomaly.detector.table import ScoreTable, require, rows_of
 from astroanomaly.evaluation.classifier import ProbabilityCalibration
+from astroanomaly.tables.labels import check_labels
 
 # Columns that every score table has, and of which a classifier has none.
 _NONE = ("residual_score", "feature_score", "peak_score", "latent_norm")
@@ -173,7 +173,7 @@ class ClassifierDetector(Detector):
             If labels are not 0 or 1, of one class only or not one per image, or the
             method is unknown.
         """
-        labels = check_labels(labels, len(cutouts))
+        labels = check_labels(labels, n=len(cutouts), both=True)
         learned = ProbabilityCalibration(method)
         self.probability_calibration = learned.fit(labels, self._logits(cutouts))
         return self

@@ -1,10 +1,11 @@
 """How well scores separate anomalies: areas, rates, trends, with intervals.
 
-`classifier` holds what concerns lens finders, `contamination` the study of anomalies
-hidden in the training set.
+`classifier` evaluates lens finders, `contamination` studies anomalies hidden in the
+training set.
 """
 
 from astroanomaly.evaluation import classifier, contamination
+from astroanomaly.evaluation.contamination import contamination_study
 from astroanomaly.evaluation.generated import (
     pixel_histogram,
     power_spectrum,
@@ -16,19 +17,16 @@ from astroanomaly.evaluation.rates import (
     false_positive_check,
     rates_markdown,
 )
-from astroanomaly.evaluation.summary import (
+from astroanomaly.evaluation.roc_auc import (
     AUC,
     ROC,
     AUCDifference,
-    Evaluation,
     auc,
     auc_difference,
-    baseline_scores,
     binomial_interval,
-    contamination_study,
-    evaluate,
     roc,
 )
+from astroanomaly.evaluation.summary import Evaluation, evaluate
 from astroanomaly.evaluation.surveys import TwoSamples, by_property, two_samples
 from astroanomaly.evaluation.trends import (
     Trend,
@@ -38,6 +36,7 @@ from astroanomaly.evaluation.trends import (
     trend,
     trends,
 )
+from astroanomaly.scores.baselines import baseline_scores
 
 __all__ = [
     "AUC",

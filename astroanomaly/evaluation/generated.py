@@ -1,6 +1,6 @@
-"""How far generated images are from real ones, by statistics an astronomer knows.
+"""Distance of generated from real images, in statistics that astronomers know.
 
-No network is needed, unlike in the Frechet inception distance (Heusel et al. 2017,
+No network is needed, unlike for the Frechet inception distance (Heusel et al. 2017,
 arXiv:1706.08500), whose features come from photographs.
 """
 
@@ -14,19 +14,19 @@ from numpy.typing import ArrayLike
 from scipy.stats import ks_2samp, wasserstein_distance
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.evaluation.set_distance import FEWEST, compare
 
 __all__ = ["pixel_histogram", "power_spectrum", "sample_distance", "summary_statistics"]
 
+# Images of each kind for a distance: below 20 a bootstrap interval means little.
+FEWEST = 20
+# Pixels a side: an eighth of it, the width of the border, is then one pixel.
 _SMALLEST = 8
+# Flux over its noise below which shape has no meaning, the usual 5 sigma.
 _SIGNIFICANT = 5.0
+# Edges of the pixel histogram: the distance is then within 1 per cent of the exact one.
 _EDGES = 256
 # Of the strongest ring: below it float32 images hold nothing but rounding.
 _NO_POWER = 1e-12
-_COLUMNS = (
-    *("statistic", "band", "distance", "low", "high", "floor", "p_value", "ks"),
-    *("unit", "n_real", "n_generated"),
-)
 
 
 def summary_statistics(images: ArrayLike) -> dict[str, np.ndarray]:
@@ -40,10 +40,10 @@ def summary_statistics(images: ArrayLike) -> dict[str, np.ndarray]:
     * concentration: flux above the sky within an eighth of the side from the center,
       over that within half of it. Not ``5 log10(r80 / r20)``: a lens is faint inside
       its ring and r20 of a small galaxy is about a pixel, while a ratio of fluxes in
-      fixed apertures moves smoothly for both.
+      fixed apertures varies smoothly for both.
     * half_light_radius: radius, in pixels, that holds half the flux above the sky
-      within half a side (the curve of growth; a second moment would be ruled by the
-      noise far out).
+      within half a side (from the curve of growth; a second moment would be dominated
+      by the noise far out).
     * noise: robust standard deviation of the border, from the median absolute
       deviation.
 
@@ -57,8 +57,8 @@ def summary_statistics(images: ArrayLike) -> dict[str, np.ndarray]:
     -------
     dict of str to ndarray of shape (n, n_bands)
         The statistics above. Concentration and half_light_radius are NaN where the
-        flux within half a side is not 5 times its own noise: they have no meaning
-        for an empty image.
+        flux within half a side is below 5 times its noise: they have no meaning for
+        an empty image.
 
     Raises
     ------
@@ -73,20 +73,30 @@ def summary_statistics(images: ArrayLike) -> dict[str, np.ndarray]:
     """
     images = _checked(images, "images")
     n, ny, nx, n_bands = images.shape
-    radius = np.hypot(*(np.indices((ny, nx)).T - np.array([ny - 1, nx - 1]) / 2).T)
-    side, border = min(ny, nx), _border(ny, nx)
+    side, width = min(ny, nx), min(ny, nx) // 8
+    border = np.ones((ny, nx), bool)
+    border[width:-width, width:-width] = False
+    # The median is not moved by light of the object that reaches the border.
     sky = np.median(images[:, border], axis=1)
     noise = mad_std(images[:, border], axis=1)
-    inner, outer = _aperture(radius, side / 8), _aperture(radius, side / 2)
+    radius = np.hypot(*(np.indices((ny, nx)).T - np.array([ny - 1, nx - 1]) / 2).T)
+    radius = radius.ravel()
+    # A pixel at the edge of an aperture counts in part, about as much as lies inside.
+    inner, outer = (np.clip(side / k - radius + 0.5, 0.0, 1.0) for k in (8, 2))
     above = (images - sky[:, None, None]).reshape(n, ny * nx, n_bands)
-    total = np.einsum("npb,p->nb", above, outer.ravel())
+    total = np.einsum("npb,p->nb", above, outer)
     sure = total > _SIGNIFICANT * noise * np.sqrt((outer**2).sum())
     total = np.where(sure, total, np.nan)
+    order = np.argsort(radius, kind="stable")
+    # The curve of growth, pixel by pixel outward.
+    order = order[outer[order] > 0]
+    growth = np.cumsum(above[:, order] * outer[order, None], axis=1)
+    reached = (growth >= total[:, None] / 2).argmax(axis=1)
     return {
         "flux": images.sum(axis=(1, 2)),
         "peak": images.max(axis=(1, 2)),
-        "concentration": np.einsum("npb,p->nb", above, inner.ravel()) / total,
-        "half_light_radius": _half_light(above, outer.ravel(), radius.ravel(), total),
+        "concentration": np.einsum("npb,p->nb", above, inner) / total,
+        "half_light_radius": np.where(np.isnan(total), np.nan, radius[order][reached]),
         "noise": noise,
     }
 
@@ -97,8 +107,7 @@ def power_spectrum(images: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     The power of a Fourier mode is ``|fft2(image - mean)|^2 / (ny nx)``, so that white
     noise of standard deviation s has the power s^2 in every ring, and a wave of
     amplitude A shares ``A^2 ny nx / 2`` among the modes of its ring. Images are not
-    tapered: light at an edge leaks along the axes, in real and generated images
-    alike.
+    tapered: light at an edge leaks along the axes, in both real and generated images.
 
     Parameters
     ----------
@@ -129,11 +138,14 @@ def power_spectrum(images: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     images = _checked(images, "images")
     n, ny, nx, n_bands = images.shape
     side = min(ny, nx)
+    # Wavenumber of each mode in cycles per pixel.
     k = np.hypot(np.fft.fftfreq(ny)[:, None], np.fft.fftfreq(nx))
     rings = np.arange(1, side // 2 + 1)
+    # Rings one cycle a side wide; the corners beyond Nyquist belong to none.
     belongs = np.rint(k * side).ravel() == rings[:, None]
     mean = belongs / belongs.sum(axis=1, keepdims=True)
     power = np.empty((n, len(rings), n_bands))
+    # One image at a time: transforms of all need several times their memory.
     for row, image in zip(power, images, strict=True):
         modes = np.fft.fft2(image - image.mean(axis=(0, 1)), axes=(0, 1))
         row[:] = mean @ np.abs(modes.reshape(ny * nx, n_bands)) ** 2 / (ny * nx)
@@ -174,7 +186,9 @@ def pixel_histogram(images: ArrayLike, edges: ArrayLike) -> np.ndarray:
         )
     n, n_bands, n_bins = len(images), images.shape[3], len(edges) - 1
     bins = np.searchsorted(edges, images, side="right") - 1
+    # As numpy.histogram: the last bin holds its upper edge.
     bins[images == edges[-1]] = n_bins - 1
+    # One bincount for all images, bands and bins, in place of a loop over images.
     row = np.arange(n)[:, None, None, None] * n_bands + np.arange(n_bands)
     inside = (bins >= 0) & (bins < n_bins)
     cells = (row * n_bins + bins)[inside]
@@ -193,7 +207,8 @@ def sample_distance(
 ) -> Table:
     """Measure how far generated images are from real ones in each statistic.
 
-    A distance at its floor cannot be told from the real images by this statistic.
+    At a distance equal to its floor, this statistic cannot distinguish generated from
+    real images.
 
     For the numbers of `summary_statistics`, and for the values of all pixels, the
     distance is the first Wasserstein distance of the two distributions in units of
@@ -255,59 +270,63 @@ def sample_distance(
             "`n_bootstrap` must be at least 0 and `n_splits` at least 1. "
             f"Received: {n_bootstrap} and {n_splits}."
         )
-    real, generated = _checked_pair(real, generated)
+    real, generated = _checked(real, "real"), _checked(generated, "generated")
+    if real.shape[1:] != generated.shape[1:]:
+        raise ValueError(
+            "`generated` must have the shape of the `real` images, "
+            f"{real.shape[1:]}. Received: {generated.shape[1:]}."
+        )
+    if min(len(real), len(generated)) < FEWEST:
+        raise ValueError(
+            f"`real` and `generated` must hold at least {FEWEST} images each. "
+            f"Received: {len(real)} and {len(generated)}."
+        )
     n_real, rows = len(real), []
+    # Cutouts checks the names of the bands and supplies default ones.
     names = Cutouts(real[:1], bands=bands).bands
     both = np.concatenate([real, generated])
     for k, name in enumerate(names):
-        for found in _measures(both[..., k], n_real):
-            sets = found.real, found.generated
-            numbers = compare(found.between, *sets, n_bootstrap, n_splits, seed)
-            rest = found.ks, found.unit, *map(len, sets)
-            rows.append((found.statistic, name, *numbers, *rest))
-    return Table(rows=rows, names=_COLUMNS, meta={"seed": seed})
+        for statistic, unit, sets, between, ks in _measures(both[..., k], n_real):
+            found = compare(between, *sets, n_bootstrap, n_splits, seed)
+            sizes = (len(rows_of) for rows_of in sets)
+            rows.append((statistic, name, *found, ks, unit, *sizes))
+    columns = "statistic band distance low high floor p_value ks unit n_real".split()
+    return Table(rows=rows, names=[*columns, "n_generated"], meta={"seed": seed})
 
 
-class _Measure(NamedTuple):
-    # The rows of the images that have the statistic, and the distance between those
-    # of any two sets of rows; None where it has no unit.
-    statistic: str
-    unit: str
-    real: np.ndarray
-    generated: np.ndarray
-    between: Callable | None
-    ks: float = np.nan
+def _measures(images: np.ndarray, n_real: int) -> Iterator[tuple]:
+    """Yield statistic, unit, rows of both sets, distance of two sets of rows, KS.
 
-
-def _measures(images: np.ndarray, n_real: int) -> Iterator[_Measure]:
+    The rows are those of the images that have the statistic; the distance is None
+    where it has no unit.
+    """
     for name, values in summary_statistics(images).items():
-        known = np.flatnonzero(np.isfinite(values[:, 0]))
+        values = values[:, 0]
+        known = np.flatnonzero(np.isfinite(values))
         sets = known[known < n_real], known[known >= n_real]
-        yield _Measure(name, "std", *sets, *_wasserstein(values[:, 0], *sets))
+        between, ks = None, np.nan
+        if min(map(len, sets)) >= FEWEST and np.ptp(values[sets[0]]) > 0:
+            between = _wasserstein(values, values[sets[0]].std())
+            ks = ks_2samp(*(values[rows] for rows in sets)).statistic
+        yield name, "std", sets, between, ks
     sets = np.split(np.arange(len(images)), [n_real])
     power = power_spectrum(images)[1][..., 0]
-    yield _Measure("power_spectrum", "dex", *sets, _spectral(power, n_real))
-    yield _Measure("pixel_histogram", "std", *sets, _pixels(images, n_real))
+    least = _NO_POWER * power[:n_real].mean(axis=0).max()
+    between = _spectral(power, least) if least > 0 else None
+    yield "power_spectrum", "dex", sets, between, np.nan
+    deviation = images[:n_real].std()
+    between = _pixels(images, deviation) if deviation > 0 else None
+    yield "pixel_histogram", "std", sets, between, np.nan
 
 
-def _wasserstein(
-    values: np.ndarray, real: np.ndarray, generated: np.ndarray
-) -> tuple[Callable | None, float]:
-    if min(len(real), len(generated)) < FEWEST or not np.ptp(values[real]) > 0:
-        return None, np.nan
-    deviation = values[real].std()
-
+def _wasserstein(values: np.ndarray, deviation: float) -> Callable:
     def between(one, two):
         return wasserstein_distance(values[one], values[two]) / deviation
 
-    return between, ks_2samp(values[real], values[generated]).statistic
+    return between
 
 
-def _spectral(power: np.ndarray, n_real: int) -> Callable | None:
-    least = _NO_POWER * power[:n_real].mean(axis=0).max()
-    if not least > 0:
-        return None
-
+def _spectral(power: np.ndarray, least: float) -> Callable:
     def between(*sets):
         means = (np.maximum(power[rows].mean(axis=0), least) for rows in sets)
         one, two = map(np.log10, means)
@@ -316,10 +335,7 @@ def _spectral(power: np.ndarray, n_real: int) -> Callable | None:
     return between
 
 
-def _pixels(images: np.ndarray, n_real: int) -> Callable | None:
-    deviation = images[:n_real].std()
-    if not deviation > 0:
-        return None
+def _pixels(images: np.ndarray, deviation: float) -> Callable:
     # Narrow bins where pixels are many, and no wide ones where they are few.
     even = np.linspace(images.min(), images.max(), _EDGES)
     edges = np.unique([*even, *np.quantile(images, np.linspace(0, 1, _EDGES))])
@@ -333,24 +349,58 @@ def _pixels(images: np.ndarray, n_real: int) -> Callable | None:
     return between
 
 
-def _half_light(above, outer, radius, total) -> np.ndarray:
-    order = np.argsort(radius, kind="stable")
-    order = order[outer[order] > 0]
-    growth = np.cumsum(above[:, order] * outer[order, None], axis=1)
-    reached = (growth >= total[:, None] / 2).argmax(axis=1)
-    return np.where(np.isnan(total), np.nan, radius[order][reached])
+class SetDistance(NamedTuple):
+    """What `compare` returns; all NaN where there is no distance."""
+
+    distance: float
+    low: float
+    high: float
+    floor: float
+    p_value: float
 
 
-def _aperture(radius: np.ndarray, limit: float) -> np.ndarray:
-    # A pixel at the edge counts in part, about as much of it as lies inside.
-    return np.clip(limit - radius + 0.5, 0.0, 1.0)
+def compare(
+    between: Callable | None,
+    real: np.ndarray,
+    generated: np.ndarray,
+    n_bootstrap: int,
+    n_splits: int,
+    seed: int,
+) -> SetDistance:
+    """Return the distance of two sets of rows with interval, floor and p-value.
 
-
-def _border(ny: int, nx: int) -> np.ndarray:
-    width = min(ny, nx) // 8
-    border = np.ones((ny, nx), bool)
-    border[width:-width, width:-width] = False
-    return border
+    `between` returns the distance of any two arrays of rows. See `sample_distance` for
+    the rest; interval and p-value are NaN where `n_bootstrap` is 0, everything where
+    `between` is None or a set has fewer than 20 members.
+    """
+    # Without a unit, or too few images: no distance.
+    if between is None or min(len(real), len(generated)) < FEWEST:
+        return SetDistance(*[np.nan] * 5)
+    rng = np.random.default_rng(seed)
+    distance = between(real, generated)
+    # The second half as large as the generated set, as far as there are images.
+    half = len(real) // 2
+    ends = half, half + min(half, len(generated))
+    splits = (np.split(rng.permutation(real), ends)[:2] for _ in range(n_splits))
+    floor = np.mean([between(*split) for split in splits])
+    if not n_bootstrap:
+        return SetDistance(distance, np.nan, np.nan, floor, np.nan)
+    drawn = [
+        between(*(rng.choice(rows, len(rows)) for rows in (real, generated)))
+        for _ in range(n_bootstrap)
+    ]
+    # Resampling adds distance, so its lower quantile is no lower end of an interval:
+    # near 0 that interval would never hold the truth. The upper one is reflected.
+    high = np.quantile(drawn, 0.975)
+    low = max(0.0, 2 * distance - high)
+    everything = np.concatenate([real, generated])
+    mixed = [
+        between(*np.split(rng.permutation(everything), [len(real)]))
+        for _ in range(n_bootstrap)
+    ]
+    # Counts the distance itself: Davison & Hinkley (1997), equation 4.11.
+    beyond = np.sum(np.array(mixed) >= distance * (1 - 1e-12))
+    return SetDistance(distance, low, high, floor, (1 + beyond) / (1 + n_bootstrap))
 
 
 def _checked(images: ArrayLike, name: str) -> np.ndarray:
@@ -367,18 +417,3 @@ def _checked(images: ArrayLike, name: str) -> np.ndarray:
             "infinite ones."
         )
     return images
-
-
-def _checked_pair(real: ArrayLike, generated: ArrayLike) -> tuple:
-    real, generated = _checked(real, "real"), _checked(generated, "generated")
-    if real.shape[1:] != generated.shape[1:]:
-        raise ValueError(
-            "`generated` must have the shape of the `real` images, "
-            f"{real.shape[1:]}. Received: {generated.shape[1:]}."
-        )
-    if min(len(real), len(generated)) < FEWEST:
-        raise ValueError(
-            f"`real` and `generated` must hold at least {FEWEST} images each. "
-            f"Received: {len(real)} and {len(generated)}."
-        )
-    return real, generated

@@ -1,7 +1,8 @@
-"""What rates, trends and comparisons share: systems, draws of them, ranks, bins.
+"""Bootstrap over systems, rank correlations, adjusted p-values and bins.
 
-The three projections of a galaxy, and a pair at several times, are not independent
-objects. They share a *system*, and systems are drawn, permuted and counted whole.
+Projections of one galaxy, or snapshots of one pair at several times, are not
+independent objects: they belong to one *system*, and systems are drawn, permuted and
+counted as a whole.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,38 +12,27 @@ import numpy as np
 from astropy.table import Column, Table
 from numpy.typing import ArrayLike
 
-from astroanomaly.calibration.levels import checked_scores
-from astroanomaly.evaluation.roc_auc import binomial_interval
-from astroanomaly.tables.join import bin_masks, is_missing
+from astroanomaly.evaluation.roc_auc import CELLS, binomial_interval
+from astroanomaly.tables.columns import is_missing
+from astroanomaly.tables.join import bin_masks
 
-_CELLS = 2_000_000
-
-
-def vector(scores: ArrayLike, name: str) -> np.ndarray:
-    """Return scores as a float64 vector; masked ones and NaN are refused by `name`."""
-    masked = np.ma.asarray(scores)
-    return checked_scores(np.ma.filled(masked.astype(np.float64), np.nan), name)
+# Default number of bins of a property: few, so that each holds enough objects.
+QUARTILES = 4
 
 
-def flags(flagged: ArrayLike, name: str) -> np.ndarray:
-    """Return flags as a vector of 0.0 and 1.0, or refuse other numbers by `name`."""
-    values = vector(flagged, name)
-    if not np.isin(values, (0, 1)).all():
-        raise ValueError(
-            f"`{name}` must hold true and false (or 1 and 0). "
-            f"Received: {np.unique(values)[:5].tolist()}."
-        )
-    return values
-
-
-def property_values(values: ArrayLike, name: str, n: int) -> np.ndarray:
-    """Return a property as float64, NaN where it is missing."""
+def _one_each(values: ArrayLike, name: str, n: int) -> np.ma.MaskedArray:
     column = np.ma.asarray(values)
     if column.shape != (n,):
         raise ValueError(
             f"`{name}` must have one value for each of the {n} scores. "
             f"Received: shape {column.shape}."
         )
+    return column
+
+
+def property_values(values: ArrayLike, name: str, n: int) -> np.ndarray:
+    """Return a property as float64, NaN where it is missing."""
+    column = _one_each(values, name, n)
     if column.dtype.kind not in "biuf":
         raise ValueError(f"`{name}` must hold numbers. Received: {column.dtype}.")
     numbers = np.ma.filled(column.astype(np.float64), np.nan)
@@ -55,7 +45,7 @@ def property_values(values: ArrayLike, name: str, n: int) -> np.ndarray:
 
 
 def named(properties: Mapping[str, ArrayLike] | Table) -> dict[str, ArrayLike]:
-    """Return the columns of a table or a mapping by name, or refuse none at all."""
+    """Return the columns of a table or a mapping by name; raise if there are none."""
     names = getattr(properties, "colnames", properties)
     found = {str(name): properties[name] for name in names}
     if not found:
@@ -81,13 +71,9 @@ def system_codes(groups: ArrayLike | None, n: int, name: str = "groups") -> np.n
             f"Received: {lost} of {n} objects without one."
         )
     data = np.ma.getdata(column)
+    # numpy cannot sort a mixture of words and numbers.
     data = data.astype(str) if data.dtype.kind == "O" else data
     return np.unique(data, return_inverse=True)[1]
-
-
-def n_systems(codes: np.ndarray) -> int:
-    """Return how many systems codes from `system_codes`, or a part of them, name."""
-    return len(np.unique(codes))
 
 
 def one_per_system(codes: np.ndarray, seed: int) -> np.ndarray:
@@ -99,12 +85,13 @@ def one_per_system(codes: np.ndarray, seed: int) -> np.ndarray:
 def draws(codes: np.ndarray, n_repeats: int, seed: int) -> Iterator[np.ndarray]:
     """Yield how often each object is drawn when systems are resampled whole.
 
-    Arrays of shape (repeats, n) that add up to `n_repeats` repeats, cut so that
-    each fits in the memory.
+    The arrays have shape (repeats, n) and together hold `n_repeats` repeats; each is
+    small enough for the memory.
     """
+    # Codes of a part of the objects have gaps, which would be drawn as empty systems.
     codes = np.unique(codes, return_inverse=True)[1]
     n = int(codes.max()) + 1
-    rng, chunk = np.random.default_rng(seed), max(1, _CELLS // len(codes))
+    rng, chunk = np.random.default_rng(seed), max(1, CELLS // len(codes))
     for start in range(0, n_repeats, chunk):
         repeats = min(chunk, n_repeats - start)
         yield rng.multinomial(n, np.full(n, 1 / n), repeats)[:, codes].astype(float)
@@ -123,30 +110,16 @@ def clustered_rates(
 ) -> ClusteredRates:
     """Return bootstrap intervals of rates over systems, and design effects.
 
-    Parameters
-    ----------
-    flagged : ndarray of shape (n, k)
-        0 and 1: the rate of each column is wanted.
-    codes : ndarray of shape (n,)
-        System of each object.
-    n_repeats : int
-        Number of resamplings.
-    seed : int
-        Seed of the resampling.
-
-    Returns
-    -------
-    ClusteredRates
-        2.5 and 97.5 per cent quantiles, and the design effect: the variance of
-        the rate (linearized ratio estimator, Cochran 1977, section 9A) over that
-        of n independent objects, between 1 and its value for systems whose
-        members all agree. Where none or all are flagged a bootstrap has no width;
-        Wilson's interval that counts each system once stands there. NaN where
-        there are fewer than two systems.
+    `flagged` holds 0 and 1, one column a rate; `codes` the system of each row. Low and
+    high are the 2.5 and 97.5 per cent quantiles. The design effect is the variance of
+    the rate (linearized ratio estimator, Cochran 1977, section 9A) over that of n
+    independent objects, between 1 and its value for systems whose members all agree.
+    All are NaN where there are fewer than two systems.
     """
     k = flagged.shape[1]
     sizes = np.bincount(codes)
     sizes = sizes[sizes > 0]
+    # One system has no spread between systems.
     if len(sizes) < 2:
         return ClusteredRates(*np.full((3, k), np.nan))
     n, n_sys, rate = len(flagged), len(sizes), flagged.mean(axis=0)
@@ -154,39 +127,33 @@ def clustered_rates(
         w @ flagged / w.sum(axis=1)[:, None] for w in draws(codes, n_repeats, seed)
     ]
     low, high = np.percentile(np.concatenate(rates), (2.5, 97.5), axis=0)
+    # Where none or all are flagged a bootstrap has no width: Wilson's interval that
+    # counts each system once takes its place.
     flat = (rate == 0) | (rate == 1)
     whole = binomial_interval(np.where(rate == 1, n_sys, 0), np.full(k, n_sys))
     low, high = np.where(flat, whole, (low, high))
     sums = np.zeros((int(codes.max()) + 1, k))
     np.add.at(sums, codes, flagged - rate)
     variance = n_sys / (n_sys - 1) * (sums**2).sum(axis=0) / n**2
+    # Where all members agree: the size of a system, if all are of one size.
     largest = float((sizes**2).sum() / n)
+    # Flat columns keep this largest value.
     effect = np.full(k, largest)
     np.divide(variance * n, rate * (1 - rate), out=effect, where=~flat)
     return ClusteredRates(low, high, np.clip(effect, 1.0, largest))
 
 
 def rank_correlations(columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return Spearman's correlations of columns, for each row of weights.
+    """Return Spearman's correlation matrix of columns (k, n) for each row of weights.
 
-    Objects drawn w times count as w tied objects: the ranks are made anew in each
-    draw, as they are when a bootstrap sample is written out.
-
-    Parameters
-    ----------
-    columns : ndarray of shape (k, n)
-        Values, no NaN.
-    weights : ndarray of shape (repeats, n)
-        How often each object is drawn.
-
-    Returns
-    -------
-    ndarray of shape (repeats, k, k)
-        Correlation matrices, NaN where a column does not vary in a draw.
+    An object drawn w times counts as w tied objects: the ranks are made anew in each
+    draw, as if the bootstrap sample were written out. NaN where a column does not vary
+    in a draw.
     """
     total = weights.sum(axis=1)
     ranks = np.empty((len(weights), *columns.shape))
     for k, column in enumerate(columns):
+        # Mid-ranks of the drawn objects: numbers drawn below and up to each value.
         order = np.argsort(column, kind="stable")
         below = np.zeros((len(weights), len(column) + 1))
         np.cumsum(weights[:, order], axis=1, out=below[:, 1:])
@@ -203,6 +170,7 @@ def percentile_interval(values: np.ndarray) -> np.ndarray:
     """Return the 2.5 and 97.5 per cent quantiles over the first axis, NaN left out."""
     flat = values.reshape(len(values), -1)
     ends = np.full((2, flat.shape[1]), np.nan)
+    # np.nanpercentile warns about columns that are all NaN.
     for k, column in enumerate(flat.T):
         known = column[~np.isnan(column)]
         if len(known):
@@ -211,13 +179,14 @@ def percentile_interval(values: np.ndarray) -> np.ndarray:
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
-    """Return Holm's (1979) adjusted p-values; NaN stays NaN and counts for none.
+    """Return Holm's (1979) adjusted p-values; NaN stays NaN and is not counted.
 
     The k-th smallest of m is multiplied by m + 1 - k, cut at 1 and never below the
     one before it: rejecting those at most alpha makes one or more errors with
     probability at most alpha, whatever the dependence.
     """
     p_values = np.asarray(p_values, dtype=np.float64)
+    # scipy adjusts for false discovery rates only, a weaker promise than Holm's.
     adjusted = np.full(p_values.shape, np.nan)
     order = np.argsort(p_values)[: int((~np.isnan(p_values)).sum())]
     factors = np.arange(len(order), 0, -1)
@@ -225,8 +194,32 @@ def holm(p_values: ArrayLike) -> np.ndarray:
     return adjusted
 
 
-def quantile_edges(values: ArrayLike, n: int) -> np.ndarray:
-    """Return the edges of n bins of equal counts; see `trends.quantile_bins`."""
+def quantile_bins(values: ArrayLike, n: int) -> np.ndarray:
+    """Return the edges of bins that hold about equally many objects.
+
+    Parameters
+    ----------
+    values : array_like of shape (m,)
+        A property; masked, NaN and infinite values are left out.
+    n : int
+        Number of bins.
+
+    Returns
+    -------
+    ndarray of shape (n + 1,)
+        Rising edges from the least to the greatest value; fewer where quantiles
+        coincide.
+
+    Raises
+    ------
+    ValueError
+        If n is below 1 or fewer than two different values are finite.
+
+    Examples
+    --------
+    >>> quantile_bins([0, 1, 2, 3, 4, np.nan], 2).tolist()
+    [0.0, 2.0, 4.0]
+    """
     values = np.ma.filled(np.ma.asarray(values).astype(np.float64), np.nan)
     finite = values[np.isfinite(values)]
     if n < 1 or not len(finite):
@@ -234,6 +227,7 @@ def quantile_edges(values: ArrayLike, n: int) -> np.ndarray:
             "Quantile bins need at least one bin and one finite value. "
             f"Received: `n` {n} and {len(finite)} finite values."
         )
+    # Quantiles of many equal values coincide.
     edges = np.unique(np.quantile(finite, np.linspace(0, 1, n + 1)))
     if len(edges) < 2:
         raise ValueError(
@@ -255,43 +249,19 @@ class Bin(NamedTuple):
 def binned(
     values: ArrayLike, bins: Sequence | int | None, n: int, name: str = "values"
 ) -> tuple[list[Bin], dict[str, int]]:
-    """Return the bins of a property and the counts of what lies in none.
+    """Return the bins of a property, and the counts n_missing and n_outside.
 
-    Parameters
-    ----------
-    values : array_like of shape (n,)
-        Numbers or words; masked, NaN and empty ones are missing.
-    bins : sequence, int or None
-        Rising edges (a bin holds its lower edge, the last one its upper edge too),
-        a number of quantile bins, or for words the categories, None for all.
-    n : int
-        Objects there are.
-    name : str
-        What a message calls the values.
-
-    Returns
-    -------
-    bins : list of Bin
-        Edges and value, the median of the members, are NaN for words.
-    counts : dict
-        ``n_missing`` and ``n_outside``.
-
-    Raises
-    ------
-    ValueError
-        If the length is not n, all are missing, or the bins are wrong.
+    `values` are numbers or words, missing where masked, NaN or empty. `bins` are rising
+    edges or a number of quantile bins; for words the categories, None for all. Edges
+    and value, the median of the members, are NaN for words.
     """
-    column = np.ma.asarray(values)
-    if column.shape != (n,):
-        raise ValueError(
-            f"`{name}` must have one value for each of the {n} scores. "
-            f"Received: shape {column.shape}."
-        )
+    column = _one_each(values, name, n)
     missing, numeric = is_missing(column), column.dtype.kind in "iuf"
     if missing.all():
         raise ValueError(f"`{name}` must not all be missing. Received: {n} missing.")
+    # Words have no order to make quantiles from.
     if numeric and np.ndim(bins) == 0:
-        bins = quantile_edges(column, 4 if bins is None else bins)
+        bins = quantile_bins(column, QUARTILES if bins is None else bins)
     masks = bin_masks(Column(column, name=name), bins, ~missing)
     inside = np.any(list(masks.values()), axis=0)
     pairs = np.full((len(masks), 2), np.nan)
@@ -299,6 +269,7 @@ def binned(
         pairs = np.stack([np.asarray(bins, float)[:-1], np.asarray(bins, float)[1:]], 1)
     found = []
     for (key, members), (low, high) in zip(masks.items(), pairs, strict=True):
+        # Words have no median, and neither has an empty bin.
         known = numeric and members.any()
         value = float(np.median(np.ma.getdata(column)[members])) if known else np.nan
         found.append(Bin(key, float(low), float(high), value, members))

@@ -7,7 +7,11 @@ from astropy.stats import binom_conf_interval
 from numpy.typing import ArrayLike
 from sklearn.metrics import roc_curve
 
-_CELLS = 2_000_000
+from astroanomaly.calibration.levels import checked_scores
+from astroanomaly.tables.labels import check_labels
+
+# Cells of one array of bootstrap weights: 16 MB, small on any machine.
+CELLS = 2_000_000
 
 
 class AUC(NamedTuple):
@@ -59,52 +63,30 @@ class ROC(NamedTuple):
 
 
 def _checked(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    labels = np.asarray(labels)
-    scores = np.asarray(scores, dtype=np.float64)
-    if labels.ndim != 1 or labels.shape != scores.shape:
-        raise ValueError(
-            "`labels` and `scores` must be two vectors of one length. "
-            f"Received: shapes {labels.shape} and {scores.shape}."
-        )
-    if not np.isin(labels, (0, 1)).all():
-        raise ValueError(
-            "`labels` must hold True (anomalous) or False (normal). "
-            f"Received: {np.unique(labels)[:5].tolist()}."
-        )
-    labels = labels.astype(bool)
-    if n_nan := int(np.isnan(scores).sum()):
-        raise ValueError(
-            f"`scores` must not be NaN. Received: {n_nan} NaN among {len(scores)}."
-        )
-    if labels.all() or not labels.any():
-        raise ValueError(
-            "Normal and anomalous objects are both needed. "
-            f"Received: {int((~labels).sum())} normal, {int(labels.sum())} anomalous."
-        )
-    return labels, scores
+    scores = checked_scores(scores, "scores")
+    return check_labels(labels, n=len(scores), both=True), scores
 
 
-def _weights(rng: np.random.Generator, n: int, repeats: int) -> np.ndarray:
-    # How often each of n objects is drawn, in each repeat.
+def bootstrap_weights(rng: np.random.Generator, n: int, repeats: int) -> np.ndarray:
+    """Return how often each of n objects is drawn, shape (repeats, n)."""
     drawn = rng.integers(n, size=(repeats, n))
+    # Each repeat gets its own block of numbers, so that one bincount serves all.
     drawn += n * np.arange(repeats)[:, None]
     return np.bincount(drawn.ravel(), minlength=repeats * n).reshape(repeats, n)
 
 
-class _Ranks:
-    # The places of the anomalous scores among the sorted normal ones.
+class Ranks:
+    """Ranks of the anomalous scores among the sorted normal ones."""
 
     def __init__(self, labels: np.ndarray, scores: np.ndarray) -> None:
         normal, anomalous = scores[~labels], scores[labels]
         self.order = np.argsort(normal, kind="stable")
-        places = [
-            np.searchsorted(normal[self.order], anomalous, side=side)
-            for side in ("left", "right")
-        ]
-        self.places = np.stack(places)
+        sides = ("left", "right")
+        self.places = [np.searchsorted(normal[self.order], anomalous, s) for s in sides]
 
     def area(self, normal: np.ndarray, anomalous: np.ndarray) -> np.ndarray:
-        # Weighted Mann-Whitney statistic, ties at one half, for each row of weights.
+        """Return the area for each row of weights."""
+        # Weighted Mann-Whitney statistic; a tie counts one half, hence both sides.
         below = np.zeros((len(normal), normal.shape[1] + 1))
         np.cumsum(normal[:, self.order], axis=1, out=below[:, 1:])
         wins = (below[:, self.places[0]] + below[:, self.places[1]]) / 2
@@ -112,28 +94,35 @@ class _Ranks:
         return (wins * anomalous).sum(axis=1) / pairs
 
 
-def _areas(
+def bootstrap_areas(
     labels: np.ndarray, columns: list[np.ndarray], n_bootstrap: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    # Areas (columns,) and their bootstrap draws (columns, n_bootstrap), each draw
-    # the same objects for every column.
-    ranks = [_Ranks(labels, scores) for scores in columns]
+    """Return areas (n_columns,) and their bootstrap draws (n_columns, n_bootstrap).
+
+    Each draw takes the same objects for every column, so differences are paired.
+    """
+    ranks = [Ranks(labels, scores) for scores in columns]
     n = int((~labels).sum()), int(labels.sum())
-    ones = [np.ones((1, size)) for size in n]
     rng = np.random.default_rng(seed)
-    chunk = max(1, _CELLS // len(labels))
+    chunk = max(1, CELLS // len(labels))
     draws = np.empty((len(columns), n_bootstrap))
+    # Other chunks draw other numbers: their size depends on the number of objects only,
+    # so that a seed gives identical results.
     for start in range(0, n_bootstrap, chunk):
         stop = min(start + chunk, n_bootstrap)
-        weights = [_weights(rng, size, stop - start) for size in n]
+        weights = [bootstrap_weights(rng, size, stop - start) for size in n]
         for row, rank in zip(draws, ranks, strict=True):
             row[start:stop] = rank.area(*weights)
-    return np.array([rank.area(*ones)[0] for rank in ranks]), draws
+    # Weights of one for each object give the area of the sample itself.
+    once = [np.ones((1, size)) for size in n]
+    return np.array([rank.area(*once)[0] for rank in ranks]), draws
 
 
-def _interval(draws: np.ndarray) -> tuple[float, float]:
+def bootstrap_interval(draws: np.ndarray) -> tuple[float, float]:
+    """Return the 2.5 and 97.5 per cent quantiles of draws; NaN if there are none."""
     if not draws.size:
         return float("nan"), float("nan")
+    # The percentile bootstrap, two-sided 95 per cent.
     low, high = np.percentile(draws, (2.5, 97.5))
     return float(low), float(high)
 
@@ -147,11 +136,12 @@ def aucs(
     """Return the AUC of several scores of the same objects; see `auc`."""
     pairs = {name: _checked(labels, column) for name, column in scores.items()}
     labels = next(iter(pairs.values()))[0]
+    # All scores share the draws, so that their areas can be compared.
     columns = [column for _, column in pairs.values()]
-    values, draws = _areas(labels, columns, n_bootstrap, seed)
+    values, draws = bootstrap_areas(labels, columns, n_bootstrap, seed)
     n = int((~labels).sum()), int(labels.sum())
     return {
-        name: AUC(float(value), *_interval(row), *n)
+        name: AUC(float(value), *bootstrap_interval(row), *n)
         for name, value, row in zip(pairs, values, draws, strict=True)
     }
 
@@ -164,9 +154,9 @@ def auc(
     The area is the probability that an anomalous object scores above a normal
     one, ties counting one half (Hanley & McNeil 1982). The interval holds the 2.5
     to 97.5 per cent quantiles of areas of resampled objects, normal and anomalous
-    drawn apart so that their numbers stay (Efron & Tibshirani 1993, chapter 13).
-    Where the two kinds do not overlap every draw is 1 and the interval has no
-    width: it says nothing about the next object.
+    drawn separately so that their numbers are fixed (Efron & Tibshirani 1993,
+    chapter 13). Where the two kinds do not overlap, every draw is 1 and the interval
+    has no width: it says nothing about the next object.
 
     Parameters
     ----------
@@ -174,10 +164,8 @@ def auc(
         True or 1 for anomalous objects.
     scores : array_like of shape (n,)
         Scores, higher = stranger.
-    n_bootstrap : int
-        Number of resamplings; 0 leaves the interval NaN.
-    seed : int
-        Seed of the resampling.
+    n_bootstrap, seed : int
+        Number of resamplings, 0 for no interval (NaN), and their random seed.
 
     Returns
     -------
@@ -205,11 +193,11 @@ def auc_difference(
     n_bootstrap: int = 1000,
     seed: int = 0,
 ) -> AUCDifference:
-    """Return how far the area of one score lies above that of another.
+    """Return the area of one score minus that of another.
 
-    Both are resampled together, object by object, so that what makes an object
-    easy or hard for both cancels: two intervals that overlap may still leave a
-    difference that is certain.
+    Both are resampled together, object by object, so what makes an object easy or
+    hard for both cancels: the difference may be significant although the two
+    intervals overlap.
 
     Parameters
     ----------
@@ -217,10 +205,8 @@ def auc_difference(
         True or 1 for anomalous objects.
     scores, other_scores : array_like of shape (n,)
         Two scores of the same objects, higher = stranger.
-    n_bootstrap : int
-        Number of resamplings; 0 leaves the interval NaN.
-    seed : int
-        Seed of the resampling.
+    n_bootstrap, seed : int
+        Number of resamplings, 0 for no interval (NaN), and their random seed.
 
     Returns
     -------
@@ -239,8 +225,10 @@ def auc_difference(
     """
     labels, scores = _checked(labels, scores)
     columns = [scores, _checked(labels, other_scores)[1]]
-    values, draws = _areas(labels, columns, n_bootstrap, seed)
-    return AUCDifference(float(values[0] - values[1]), *_interval(draws[0] - draws[1]))
+    values, draws = bootstrap_areas(labels, columns, n_bootstrap, seed)
+    return AUCDifference(
+        float(values[0] - values[1]), *bootstrap_interval(draws[0] - draws[1])
+    )
 
 
 def roc(labels: ArrayLike, scores: ArrayLike) -> ROC:
@@ -311,6 +299,8 @@ def binomial_interval(
             "`k` must lie between 0 and `n`. "
             f"Received: k {k.ravel()[:5].tolist()}, n {n.ravel()[:5].tolist()}."
         )
+    # astropy refuses n = 0; these ends become NaN below.
     ends = binom_conf_interval(k, np.maximum(n, 1), confidence, interval="wilson")
+    # Rounding may leave an end at -1e-18.
     low, high = np.where(n > 0, np.clip(ends, 0, 1), np.nan)
     return (float(low), float(high)) if k.ndim == 0 else (low, high)

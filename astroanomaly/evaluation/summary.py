@@ -1,10 +1,9 @@
-"""How well scores tell anomalous from normal objects, beside baselines.
+"""Evaluate a score table: how well each score separates anomalous objects.
 
-Every area has a bootstrap interval, every rate its counts and a binomial
-interval, and one sentence says whether a baseline wins.
+Areas have bootstrap intervals, rates their counts and binomial intervals, and one
+sentence tells whether a baseline wins.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,60 +11,51 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly.evaluation.contamination import contamination_study
 from astroanomaly.evaluation.roc_auc import (
     AUC,
-    ROC,
     AUCDifference,
-    auc,
     auc_difference,
     aucs,
     binomial_interval,
-    roc,
 )
-from astroanomaly.scores.baselines import baseline_scores
-from astroanomaly.tables.join import as_bool, baseline_columns, bin_masks, join_labels
+from astroanomaly.tables.columns import levels, truths
+from astroanomaly.tables.join import baseline_columns, bin_masks, join_labels
+from astroanomaly.tables.markdown import interval, markdown
 from astroanomaly.utils.files import atomic_path
 
-__all__ = [
-    "AUC",
-    "ROC",
-    "AUCDifference",
-    "Evaluation",
-    "auc",
-    "auc_difference",
-    "baseline_scores",
-    "binomial_interval",
-    "contamination_study",
-    "evaluate",
-    "roc",
-]
+__all__ = ["Evaluation", "evaluate"]
 
+# The score that ranks a table and is compared with the baselines.
 _RANKING = "anomaly_score"
+# Columns that a table of scores marks as baselines.
 _PREFIX = "baseline_"
-_FLAG = re.compile(r"is_anomaly_(\d+(?:\.\d+)?)")
-_RATE_NAMES = ("bin", "level", "population", "k", "n", "rate", "low", "high")
-_AUC_NAMES = ("score", "kind", *AUC._fields)
+# Types of the columns, which a table of rates has even without a row.
+_RATES = {
+    **{"bin": str, "level": float, "population": str, "k": int, "n": int},
+    **{"rate": float, "low": float, "high": float},
+}
+# The table calls the area auc, where the tuple calls it value.
+_AUC_NAMES = ("score", "kind", "auc", *AUC._fields[1:])
 
 
 @dataclass(frozen=True, repr=False)
 class Evaluation:
-    """What `evaluate` found.
+    """The result of `evaluate`.
 
     Attributes
     ----------
     auc : Table
-        One row a score, best first: score, kind ("detector" or "baseline"), auc,
+        One row for each score, best first: score, kind ("detector" or "baseline"), auc,
         low, high (95 per cent bootstrap interval), n_normal, n_anomalous.
     rates : Table
         Objects above the threshold of each level: bin ("all", then each bin), level
         (per cent), population ("normal" or "anomalous"), k, n, rate = k / n, low,
         high (95 per cent Wilson interval). A population without objects in a bin
-        has no row; a score table without is_anomaly columns has none at all.
+        has no row; without is_anomaly columns the table is empty.
     by : Table or None
         One row for each bin and score: bin, then the columns of ``auc``. The
-        anomalous objects of the bin stand against all normal ones; NaN where there
-        are none.
+        anomalous objects of the bin are compared with all normal ones; NaN where
+        there are none.
     best_baseline : str or None
         The baseline with the highest AUC.
     difference : AUCDifference or None
@@ -115,6 +105,7 @@ class Evaluation:
         folder = Path(folder)
         tables = {"auc.ecsv": self.auc, "rates.ecsv": self.rates, "by.ecsv": self.by}
         for name, table in tables.items():
+            # An older evaluation in the folder may have had bins.
             if table is None:
                 (folder / name).unlink(missing_ok=True)
                 continue
@@ -133,15 +124,35 @@ class Evaluation:
             The winner, the notes, and a table each of areas, rates and bins.
         """
         page = ["# Evaluation", self.winner, *self.notes, "## Area under the ROC curve"]
-        page.append(_markdown_auc(self.auc))
+        shown = self.auc["score", "kind"]
+        shown["AUC (interval)"] = _spans(self.auc, "auc")
+        shown["normal"] = self.auc["n_normal"]
+        shown["anomalous"] = self.auc["n_anomalous"]
+        page.append(markdown(shown))
         if len(self.rates):
-            page += ["## Objects above the thresholds", _markdown_rates(self.rates)]
+            shown = self.rates["bin", "level", "population", "k", "n"]
+            shown.rename_columns(["k", "n"], ["flagged", "of"])
+            # 90, but 99.9.
+            shown["level"].meta["format"] = "g"
+            shown["per cent (interval)"] = _spans(self.rates, "rate", 100, ".3g")
+            page += ["## Objects above the thresholds", markdown(shown)]
         if self.by is not None:
             page.append(f"## Area under the ROC curve by {self.by_name}")
             page.append("The anomalous objects of each bin against all normal ones.")
-            page.append(_markdown_by(self.by))
+            shown = Table({"score": list(dict.fromkeys(self.by["score"]))})
+            for name in dict.fromkeys(self.by["bin"]):
+                part = self.by[self.by["bin"] == name]
+                heading = f"{name} (n = {part['n_anomalous'][0]})"
+                shown[heading] = _spans(part, "auc")
+            page.append(markdown(shown))
         page.append("Intervals are 95 per cent: bootstrap for areas, Wilson for rates.")
         return "\n\n".join(page) + "\n"
+
+
+def _spans(table: Table, name: str, scale: int = 1, form: str = ".3f") -> list[str]:
+    """Return each number with its interval as text."""
+    ends = (scale * table[column] for column in (name, "low", "high"))
+    return [interval(*row, form) or "none" for row in zip(*ends, strict=True)]
 
 
 def evaluate(
@@ -155,9 +166,9 @@ def evaluate(
 ) -> Evaluation:
     """Compare a score table with the truth, score by score.
 
-    Scores are the columns that end in ``_score`` and ``latent_norm``; a column
-    without a single value is left out with a note. ``anomaly_score`` is the one
-    that ranks; it is held against the best baseline by a paired bootstrap.
+    Scores are the columns that end in ``_score``, and ``latent_norm``; columns
+    without a value are left out with a note. ``anomaly_score``, which ranks the
+    table, is compared with the best baseline by a paired bootstrap.
 
     Parameters
     ----------
@@ -170,15 +181,13 @@ def evaluate(
         A column of `labels`, or else of `table`, to divide the objects by.
     bins : sequence, optional
         Rising edges for a column of numbers (a bin holds its lower edge, the last
-        one its upper edge too), categories for one of words. None gives quartiles
+        one its upper edge too), categories for a column of words. None gives quartiles
         of the anomalous objects, or all categories.
     baselines : Table or mapping of columns, optional
-        object_id and one column a baseline, such as
+        object_id and one column for each baseline, such as
         ``{"object_id": test.table["object_id"], **baseline_scores(train, images)}``.
-    n_bootstrap : int
-        Number of resamplings; 0 leaves intervals of areas NaN.
-    seed : int
-        Seed of the resampling.
+    n_bootstrap, seed : int
+        Number of resamplings, 0 for areas without intervals (NaN), and their seed.
 
     Returns
     -------
@@ -199,24 +208,51 @@ def evaluate(
     1.0
     """
     rows, labels, notes = join_labels(table, Table(labels))
-    truth = as_bool(labels["is_anomaly"], "is_anomaly")
+    truth = truths(labels, "is_anomaly")
     scores, kinds = _score_columns(rows, baselines, notes)
     draw = {"n_bootstrap": n_bootstrap, "seed": seed}
     areas = aucs(truth, scores, **draw)
-    members = {} if by is None else _members(rows, labels, truth, by, bins, notes)
-    best = {kind: _best(areas, kinds, kind) for kind in ("detector", "baseline")}
+    members = {}
+    if by is not None:
+        source = labels if by in labels.colnames else rows
+        if by not in source.colnames:
+            present = dict.fromkeys([*labels.colnames, *rows.colnames])
+            raise ValueError(
+                "`by` must be a column of the labels or of the scores. Received: "
+                f"{by!r}; columns are {', '.join(present)}."
+            )
+        members = bin_masks(source[by], bins, truth)
+        outside = truth & ~np.any(list(members.values()), axis=0)
+        if outside.any():
+            notes.append(f"{outside.sum()} anomalous objects are in no bin of {by}.")
+    best_first = sorted(areas, key=lambda name: -areas[name].value)
+    # Reversed, so that the best of each kind is written last and stays.
+    best = {kinds[name]: name for name in reversed(best_first)}
     ranking = _RANKING if _RANKING in scores else best["detector"]
-    difference = None
-    if best["baseline"]:
-        pair = scores[ranking], scores[best["baseline"]]
-        difference = auc_difference(truth, *pair, **draw)
+    baseline, difference = best.get("baseline"), None
+    if baseline:
+        difference = auc_difference(truth, scores[ranking], scores[baseline], **draw)
+    auc_rows = [(name, kinds[name], *areas[name]) for name in best_first]
+    by_table = None
+    if by is not None:
+        by_rows = []
+        for name, mask in members.items():
+            # All normal objects in every bin: a bin of a property that only anomalous
+            # objects have, such as a flux ratio, would hold none.
+            used, n = ~truth | mask, int((truth & mask).sum())
+            inside = {score: column[used] for score, column in scores.items()}
+            found = aucs(truth[used], inside, **draw) if n else {}
+            # A bin without anomalous objects keeps its row.
+            nothing = AUC(*[float("nan")] * 3, int((~truth).sum()), n)
+            by_rows += [(name, s, kinds[s], *found.get(s, nothing)) for s in scores]
+        by_table = Table(rows=by_rows, names=("bin", *_AUC_NAMES))
     return Evaluation(
-        auc=_auc_table(areas, kinds, draw),
+        auc=Table(rows=auc_rows, names=_AUC_NAMES, meta=draw),
         rates=_rates(rows, truth, {"all": np.ones(len(truth), bool), **members}),
-        by=None if by is None else _by_table(truth, scores, kinds, members, draw),
-        best_baseline=best["baseline"],
+        by=by_table,
+        best_baseline=baseline,
         difference=difference,
-        winner=_winner(areas, ranking, best["baseline"], difference),
+        winner=_winner(areas, ranking, baseline, difference),
         notes=notes,
         by_name=by,
     )
@@ -225,22 +261,24 @@ def evaluate(
 def _score_columns(
     rows: Table, baselines: Table | Mapping | None, notes: list[str]
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    detector = [c for c in rows.colnames if c.endswith("_score") or c == "latent_norm"]
-    beside = [name for name in rows.colnames if name.startswith(_PREFIX)]
-    columns = {name: rows[name] for name in detector if name not in beside}
+    """Return the scores by name, and whether each is a detector's or a baseline's."""
+    given = [name for name in rows.colnames if name.startswith(_PREFIX)]
+    own = [c for c in rows.colnames if c.endswith("_score") or c == "latent_norm"]
+    columns = {name: rows[name] for name in own if name not in given}
     kinds = dict.fromkeys(columns, "detector")
-    columns |= {name.removeprefix(_PREFIX): rows[name] for name in beside}
+    columns |= {name.removeprefix(_PREFIX): rows[name] for name in given}
     if baselines is not None:
-        given = baseline_columns(rows, Table(baselines))
-        if twice := sorted(set(columns) & set(given)):
+        more = baseline_columns(rows, Table(baselines))
+        if twice := sorted(set(columns) & set(more)):
             raise ValueError(
                 "`baselines` must not repeat a column of `table`. "
                 f"Received: {', '.join(twice)}."
             )
-        columns |= given
+        columns |= more
     scores, empty = {}, []
     for name, column in columns.items():
         values = np.ma.filled(np.ma.asarray(column, dtype=np.float64), np.nan)
+        # A score that was not computed is NaN throughout; a few NaN are an error.
         if np.isnan(values).all():
             empty.append(name)
             continue
@@ -260,76 +298,20 @@ def _score_columns(
     return scores, {name: kinds.get(name, "baseline") for name in scores}
 
 
-def _best(areas: dict[str, AUC], kinds: dict[str, str], kind: str) -> str | None:
-    names = [name for name in areas if kinds[name] == kind]
-    return max(names, key=lambda name: areas[name].value, default=None)
-
-
-def _members(
-    rows: Table,
-    labels: Table,
-    truth: np.ndarray,
-    by: str,
-    bins: Sequence | None,
-    notes: list[str],
-) -> dict[str, np.ndarray]:
-    source = labels if by in labels.colnames else rows
-    if by not in source.colnames:
-        present = dict.fromkeys([*labels.colnames, *rows.colnames])
-        raise ValueError(
-            f"`by` must be a column of the labels or of the scores. Received: {by!r}; "
-            f"columns are {', '.join(present)}."
-        )
-    column = source[by]
-    masks = bin_masks(column, bins, truth)
-    outside = truth & ~np.any(list(masks.values()), axis=0)
-    if outside.any():
-        notes.append(f"{outside.sum()} anomalous objects are in no bin of {by}.")
-    return masks
-
-
-def _auc_table(areas: dict[str, AUC], kinds: dict[str, str], draw: dict) -> Table:
-    best_first = sorted(areas, key=lambda name: -areas[name].value)
-    rows = [(name, kinds[name], *areas[name]) for name in best_first]
-    table = Table(rows=rows, names=_AUC_NAMES, meta=dict(draw))
-    table.rename_column("value", "auc")
-    return table
-
-
 def _rates(rows: Table, truth: np.ndarray, bins: dict[str, np.ndarray]) -> Table:
-    found = [m for m in map(_FLAG.fullmatch, rows.colnames) if m]
+    """Return the objects above the threshold of each level, by bin and population."""
     out = []
     for name, members in bins.items():
-        for flag in sorted(found, key=lambda m: float(m[1])):
-            flagged = as_bool(rows[flag[0]], flag[0])
+        for level in levels(rows):
+            flagged = truths(rows, f"is_anomaly_{level}")
             for population, kind in (("normal", ~truth), ("anomalous", truth)):
                 n = int((kind & members).sum())
                 k = int((flagged & kind & members).sum())
+                # No row without objects: most bins hold no normal one.
                 if n:
-                    counts = (float(flag[1]), population, k, n, k / n)
+                    counts = (float(level), population, k, n, k / n)
                     out.append((name, *counts, *binomial_interval(k, n)))
-    types = (str, float, str, int, int, float, float, float)
-    return Table(rows=out or None, names=_RATE_NAMES, dtype=None if out else types)
-
-
-def _by_table(
-    truth: np.ndarray,
-    scores: dict[str, np.ndarray],
-    kinds: dict[str, str],
-    members: dict[str, np.ndarray],
-    draw: dict[str, int],
-) -> Table:
-    out = []
-    for bin_name, mask in members.items():
-        used = ~truth | mask
-        n = int((~truth).sum()), int((truth & mask).sum())
-        nothing = AUC(*[float("nan")] * 3, *n)
-        subset = {name: column[used] for name, column in scores.items()}
-        areas = aucs(truth[used], subset, **draw) if n[1] else {}
-        out += [(bin_name, s, kinds[s], *areas.get(s, nothing)) for s in scores]
-    table = Table(rows=out, names=("bin", *_AUC_NAMES))
-    table.rename_column("value", "auc")
-    return table
+    return Table(rows=out or None, names=list(_RATES), dtype=list(_RATES.values()))
 
 
 def _winner(
@@ -340,12 +322,13 @@ def _winner(
 ) -> str:
     ours = f"{ranking} has an AUC of {areas[ranking].value:.3f}"
     if baseline is None or difference is None:
-        return f"{ours}; no baseline was given, so nothing says whether one wins."
+        return f"{ours}; no baseline was given to compare it with."
     against = (
         f"{ours}, the best baseline, {baseline}, {areas[baseline].value:.3f}: "
         f"difference {difference.value:+.3f}, 95 per cent interval "
         f"{difference.low:+.3f} to {difference.high:+.3f}."
     )
+    # Without a bootstrap there is no interval to decide by.
     if np.isnan(difference.low):
         return against
     if difference.low > 0:
@@ -353,48 +336,3 @@ def _winner(
     if difference.high < 0:
         return f"The baseline {baseline} wins. {against}"
     return f"Neither {ranking} nor the baseline {baseline} wins. {against}"
-
-
-def _markdown_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [names, ["---"] * len(names), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _span(value: float, low: float, high: float, scale: int = 1) -> str:
-    if np.isnan(value):
-        return "none"
-    form = ".3f" if scale == 1 else ".3g"
-    value, low, high = (format(scale * x, form) for x in (value, low, high))
-    return f"{value} ({low} to {high})"
-
-
-def _markdown_auc(table: Table) -> str:
-    names = ("score", "kind", "AUC (interval)", "normal", "anomalous")
-    rows = [
-        (r["score"], r["kind"], _span(r["auc"], r["low"], r["high"]))
-        + (str(r["n_normal"]), str(r["n_anomalous"]))
-        for r in table
-    ]
-    return _markdown_table(names, rows)
-
-
-def _markdown_rates(table: Table) -> str:
-    names = ("bin", "level", "population", "flagged", "of", "per cent (interval)")
-    rows = [
-        (r["bin"], f"{r['level']:g}", r["population"], str(r["k"]), str(r["n"]))
-        + (_span(r["rate"], r["low"], r["high"], scale=100),)
-        for r in table
-    ]
-    return _markdown_table(names, rows)
-
-
-def _markdown_by(table: Table) -> str:
-    cells = {(r["bin"], r["score"]): r for r in table}
-    bins = list(dict.fromkeys(table["bin"]))
-    scores = list(dict.fromkeys(table["score"]))
-    counts = [f"{b} (n = {cells[b, scores[0]]['n_anomalous']})" for b in bins]
-    rows = []
-    for score in scores:
-        spans = (cells[b, score]["auc", "low", "high"] for b in bins)
-        rows.append((score, *(_span(*span) for span in spans)))
-    return _markdown_table(("score", *counts), rows)

@@ -1,8 +1,7 @@
-"""Whether two surveys score alike, and which properties go with the difference.
+"""Compare the scores of two surveys, as a whole and in bins of a property.
 
-Section 4.2 of Margalef-Bentabol et al. (2020, MNRAS 496, 2346): a detector trained
-on one set of galaxies scores another; what scores higher is what the first set
-lacks.
+Section 4.2 of Margalef-Bentabol et al. (2020, MNRAS 496, 2346): a detector trained on
+one set of galaxies scores another; what scores higher is what the first set lacks.
 """
 
 from collections.abc import Sequence
@@ -14,18 +13,18 @@ from numpy.typing import ArrayLike
 from scipy.stats import ks_2samp
 
 from astroanomaly.calibration import Calibration
+from astroanomaly.calibration.levels import checked_scores
 from astroanomaly.evaluation import resampling
 from astroanomaly.evaluation.roc_auc import AUC, auc, binomial_interval
+from astroanomaly.tables.markdown import interval
 
 __all__ = ["TwoSamples", "by_property", "two_samples"]
 
+# Percentile of the reference above which an object counts as strange, the highest of
+# the paper's three.
 LEVEL = 95
+# p-value from which on no difference is claimed.
 _ALPHA = 0.05
-_QUARTILES = (25, 50, 75)
-_NAMES = ("bin", "low_edge", "high_edge", "value", "n", "q25", "median", "q75")
-_ABOVE = ("n_above", "fraction_above", "low", "high")
-_BESIDE = ("n_reference", "q25_reference", "median_reference", "q75_reference")
-_AREA = ("area", "area_low", "area_high")
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,10 @@ def two_samples(
 ) -> TwoSamples:
     """Compare the scores of two samples, such as a simulation and a survey.
 
-    Kolmogorov & Smirnov's test (Hodges 1958, asymptotic p-value) says whether the
+    Kolmogorov & Smirnov's test (Hodges 1958, asymptotic p-value) tells whether the
     distributions differ at all, the area under the ROC curve by how much and in
-    which direction. Score the reference's objects fresh: those that trained the
-    detector score low for having trained it.
+    which direction. Use fresh reference objects: objects that trained the detector
+    score too low.
 
     Parameters
     ----------
@@ -89,13 +88,11 @@ def two_samples(
         Scores of the objects like those that trained the detector; at least 20.
     other : array_like of shape (m,)
         Scores of the other sample.
-    seed : int
-        Seed of the bootstrap and of the drawing from systems.
-    n_bootstrap : int
-        Number of resamplings.
+    seed, n_bootstrap : int
+        Random seed, also of the draw from each system, and number of resamplings.
     reference_groups, other_groups : array_like of shape (n,) and (m,), optional
-        The system of each object. The test needs independent objects: of each
-        system one object, drawn at random, is kept.
+        The system of each object. The test needs independent objects, so one object
+        of each system, drawn at random, is kept.
 
     Returns
     -------
@@ -116,59 +113,52 @@ def two_samples(
     >>> print(found.message)
     The other scores are higher: ...
     """
-    old = _thinned(reference, reference_groups, "reference", seed)
-    new = _thinned(other, other_groups, "other", seed)
+    old = _one_each_system(reference, reference_groups, "reference", seed)
+    new = _one_each_system(other, other_groups, "other", seed)
+    # The conformal order statistic, as a detector's threshold.
     limit = Calibration(old, (LEVEL,)).thresholds[LEVEL]
     # scipy's exact p-value falls back with a RuntimeWarning for large samples.
     test = ks_2samp(old, new, method="asymp")
     area = _area(old, new, n_bootstrap, seed)
     k = int((new > limit).sum())
-    share = k / len(new), *binomial_interval(k, len(new))
+    if test.pvalue >= _ALPHA:
+        verdict = "No difference of the scores is seen"
+    # 0.5: neither sample above the other.
+    elif area.low > 0.5:
+        verdict = "The other scores are higher"
+    elif area.high < 0.5:
+        verdict = "The other scores are lower"
+    else:
+        verdict = "The scores differ, neither sample above the other"
+    share, (low, high) = k / len(new), binomial_interval(k, len(new))
     medians = float(np.median(old)), float(np.median(new))
-    numbers = (float(test.statistic), float(test.pvalue), *area[:3], *medians)
-    result = (len(old), len(new), *numbers, limit, *share)
-    return TwoSamples(*result, _sentence(TwoSamples(*result, "")))
+    per_cent = [f"{100 * x:.1f}" for x in (share, low, high)]
+    message = (
+        f"{verdict}: one of the {len(new)} other objects scores above one of the "
+        f"{len(old)} of the reference with probability {interval(*area[:3])}, "
+        f"Kolmogorov-Smirnov statistic {test.statistic:.3f}, p-value "
+        f"{test.pvalue:.2g}. Medians are {medians[1]:.4g} and {medians[0]:.4g}; "
+        f"{per_cent[0]} per cent ({per_cent[1]} to {per_cent[2]}) of the other objects "
+        f"lie above the reference's {LEVEL}th percentile, {limit:.4g}."
+    )
+    return TwoSamples(
+        *(len(old), len(new), float(test.statistic), float(test.pvalue)),
+        *(*area[:3], *medians, limit, share, low, high, message),
+    )
 
 
-def _thinned(
+def _one_each_system(
     scores: ArrayLike, groups: ArrayLike | None, name: str, seed: int
 ) -> np.ndarray:
-    scores = resampling.vector(scores, name)
+    scores = checked_scores(scores, name)
     if not len(scores):
         raise ValueError(f"`{name}` must hold at least one score. Received: none.")
     if groups is None:
         return scores
+    # The p-value assumes independent objects; a mean over a system would change the
+    # distribution that is compared.
     codes = resampling.system_codes(groups, len(scores), f"{name}_groups")
     return scores[resampling.one_per_system(codes, seed)]
-
-
-def _area(old: np.ndarray, new: np.ndarray, n_bootstrap: int, seed: int) -> AUC:
-    is_new = np.arange(len(old) + len(new)) >= len(old)
-    return auc(is_new, np.concatenate([old, new]), n_bootstrap, seed)
-
-
-def _sentence(found: TwoSamples) -> str:
-    if found.p_value >= _ALPHA:
-        verdict = "No difference of the scores is seen"
-    elif found.area_low > 0.5:
-        verdict = "The other scores are higher"
-    elif found.area_high < 0.5:
-        verdict = "The other scores are lower"
-    else:
-        verdict = "The scores differ, neither sample above the other"
-    percent = [
-        f"{100 * share:.1f}"
-        for share in (found.fraction_above, found.fraction_low, found.fraction_high)
-    ]
-    return (
-        f"{verdict}: one of the {found.n_other} other objects scores above one of the "
-        f"{found.n_reference} of the reference with probability {found.area:.3f} "
-        f"({found.area_low:.3f} to {found.area_high:.3f}), Kolmogorov-Smirnov "
-        f"statistic {found.statistic:.3f}, p-value {found.p_value:.2g}. Medians are "
-        f"{found.median_other:.4g} and {found.median_reference:.4g}; {percent[0]} per "
-        f"cent ({percent[1]} to {percent[2]}) of the other objects lie above the "
-        f"reference's {LEVEL}th percentile, {found.limit:.4g}."
-    )
 
 
 def by_property(
@@ -182,10 +172,9 @@ def by_property(
 ) -> Table:
     """Return how scores are distributed in bins of a property.
 
-    Figure 16 of Margalef-Bentabol et al. (2020) as a table. With
-    `reference_values` each bin is also held against the reference's objects of
-    the same bin: small galaxies that score high in both samples are no difference
-    between them.
+    Figure 16 of Margalef-Bentabol et al. (2020) as a table. With `reference_values`
+    each bin is also compared with the reference's objects of the same bin: if small
+    galaxies score high in both samples, this is no difference between them.
 
     Parameters
     ----------
@@ -202,10 +191,8 @@ def by_property(
         Scores of the reference, at least 20; their 95th percentile is the limit.
     reference_values : array_like of shape (m,), optional
         The same property of the reference's objects.
-    seed : int
-        Seed of the bootstrap.
-    n_bootstrap : int
-        Number of resamplings for the interval of each area.
+    seed, n_bootstrap : int
+        Random seed and number of the resamplings for the interval of each area.
 
     Returns
     -------
@@ -233,72 +220,73 @@ def by_property(
     >>> table["n", "median", "n_above"].as_array().tolist()
     [(2, 1.5, 0), (2, 6.0, 0)]
     """
-    scores = resampling.vector(scores, "scores")
-    found, counts = resampling.binned(values, bins, len(scores))
-    names, meta, rows = [*_NAMES], dict(counts), []
-    rows = [(*part[:4], *_quartiles(scores[part.members])) for part in found]
+    scores = checked_scores(scores, "scores")
+    bins_found, meta = resampling.binned(values, bins, len(scores))
+    inside = [scores[part.members] for part in bins_found]
+    limit, reference, beside = None, None, [None] * len(inside)
     if reference_scores is not None:
-        reference = resampling.vector(reference_scores, "reference_scores")
+        reference = checked_scores(reference_scores, "reference_scores")
         limit = Calibration(reference, (LEVEL,)).thresholds[LEVEL]
-        meta |= {"limit": limit, "reference_quartiles": _quartiles(reference)[1:]}
-        above = [_above(scores[part.members], limit) for part in found]
-        rows, names = _joined(rows, above), [*names, *_ABOVE]
+        meta |= {"limit": limit, "reference_quartiles": _quartiles(reference)}
     if reference_values is not None:
-        if reference_scores is None:
+        if reference is None:
             raise ValueError(
                 "`reference_values` need the scores of the same objects. "
                 "Received: `reference_scores` None."
             )
-        beside, lost = _beside(reference, reference_values, found)
-        areas = [
-            _area_or_nan(there, scores[part.members], n_bootstrap, seed)
-            for there, part in zip(beside, found, strict=True)
-        ]
-        quartiles = [_quartiles(there) for there in beside]
-        rows = _joined(rows, quartiles, areas)
-        names, meta = [*names, *_BESIDE, *_AREA], meta | lost
-    return Table(rows=rows, names=names, meta=meta)
+        beside, lost = _reference_bins(reference, reference_values, bins_found)
+        meta |= lost
+    rows = []
+    for part, here, there in zip(bins_found, inside, beside, strict=True):
+        n = len(here)
+        row = dict(zip(("bin", "low_edge", "high_edge", "value"), part, strict=False))
+        row["n"] = n
+        row |= zip(("q25", "median", "q75"), _quartiles(here), strict=True)
+        if limit is not None:
+            k = int((here > limit).sum())
+            row |= {"n_above": k, "fraction_above": k / n if n else float("nan")}
+            row["low"], row["high"] = binomial_interval(k, n)
+        if there is not None:
+            row["n_reference"] = len(there)
+            names = "q25_reference", "median_reference", "q75_reference"
+            row |= zip(names, _quartiles(there), strict=True)
+            # An empty sample has no area.
+            area = (float("nan"),) * 3
+            if n and len(there):
+                area = _area(there, here, n_bootstrap, seed)[:3]
+            row |= zip(("area", "area_low", "area_high"), area, strict=True)
+        rows.append(row)
+    return Table(rows=rows, meta=meta)
 
 
-def _joined(*parts: list[tuple]) -> list[tuple]:
-    return [sum(row, ()) for row in zip(*parts, strict=True)]
+def _area(old: np.ndarray, new: np.ndarray, n_bootstrap: int, seed: int) -> AUC:
+    # The other sample takes the place of the anomalous objects.
+    is_new = np.arange(len(old) + len(new)) >= len(old)
+    return auc(is_new, np.concatenate([old, new]), n_bootstrap, seed)
 
 
-def _quartiles(scores: np.ndarray) -> tuple[int, float, float, float]:
+def _quartiles(scores: np.ndarray) -> tuple[float, float, float]:
     if not len(scores):
-        return (0, *[float("nan")] * 3)
-    return (len(scores), *map(float, np.percentile(scores, _QUARTILES)))
+        return (float("nan"),) * 3
+    return tuple(map(float, np.percentile(scores, (25, 50, 75))))
 
 
-def _above(scores: np.ndarray, limit: float) -> tuple[int, float, float, float]:
-    n, k = len(scores), int((scores > limit).sum())
-    return k, k / n if n else float("nan"), *binomial_interval(k, n)
-
-
-def _beside(
+def _reference_bins(
     reference: np.ndarray, values: ArrayLike, bins: list[resampling.Bin]
 ) -> tuple[list[np.ndarray], dict[str, int]]:
-    # The reference's scores in the same bins, and how many lie in none.
+    """Return the reference's scores in the same bins, and how many are in none."""
+    # Bins of words have no edges.
     words = np.isnan(bins[0].low_edge)
     edges = [part.low_edge for part in bins] + [bins[-1].high_edge]
+    # All words of the reference, not the bins': it may lack some of them.
     own, counts = resampling.binned(
         values, None if words else edges, len(reference), "reference_values"
     )
     members = {part.name: part.members for part in own}
     nothing = np.zeros(len(reference), bool)
     masks = [members.get(part.name, nothing) for part in bins]
-    inside = int(np.any(masks, axis=0).sum())
-    lost = len(reference) - inside - counts["n_missing"]
-    scores = [reference[mask] for mask in masks]
-    return scores, {
-        "n_missing_reference": counts["n_missing"],
-        "n_outside_reference": lost,
-    }
-
-
-def _area_or_nan(
-    old: np.ndarray, new: np.ndarray, n_bootstrap: int, seed: int
-) -> tuple[float, float, float]:
-    if not len(old) or not len(new):
-        return (float("nan"),) * 3
-    return _area(old, new, n_bootstrap, seed)[:3]
+    # Words of the reference that make no bin are outside too.
+    n_missing = counts["n_missing"]
+    lost = len(reference) - int(np.any(masks, axis=0).sum()) - n_missing
+    meta = {"n_missing_reference": n_missing, "n_outside_reference": lost}
+    return [reference[mask] for mask in masks], meta

@@ -1,4 +1,4 @@
-"""Outliers among measured morphologies; public as names of `morphology`."""
+"""Outliers among measured morphologies, by k-means and by an isolation forest."""
 
 import numpy as np
 from astropy.table import Table
@@ -8,7 +8,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.preprocessing import StandardScaler
 
 from astroanomaly.morphology.statistics import FEATURES
-from astroanomaly.tables.objects import fill_missing
+from astroanomaly.tables.columns import numbers
 
 
 class KMeansOutliers(OutlierMixin, BaseEstimator):
@@ -18,26 +18,26 @@ class KMeansOutliers(OutlierMixin, BaseEstimator):
     of the training set, and k-means (MacQueen 1967) with two clusters divides the
     objects. The cluster with most of the training objects is the normal one.
 
-    Give `fit` the objects to judge as `others`. The source paper (Margalef-Bentabol
-    et al. 2020, section 4.1.2) measures "the two samples (training and test)",
-    applies k-means, and finds 99 per cent of the training sample in one cluster;
-    it does not say on what. Clustering both at once gives that: on 300 simulated
-    galaxies with a companion against 300 without, `normal_fraction_` is 0.99 and
-    the AUC 0.85. The training set alone falls into compact and extended galaxies
-    (0.52 to 0.56), and the AUC is 0.35 to 0.67. The price: a score depends on which
-    other objects are there, and anomalies are found only where there are many. Both
-    belong to the baseline.
+    Pass the objects to judge to `fit` as `others`. The source paper (Margalef-Bentabol
+    et al. 2020, section 4.1.2) measures "the two samples (training and test)", applies
+    k-means, and finds 99 per cent of the training sample in one cluster; it does not
+    say which objects were clustered. Clustering both samples reproduces this: on 300
+    simulated galaxies with a companion against 300 without, `normal_fraction_` is 0.99
+    and the AUC 0.85. The training set alone splits into compact and extended galaxies
+    (0.52 to 0.56), and the AUC is 0.35 to 0.67. In return, a score depends on the other
+    objects, and anomalies are found only if they are many: both are properties of the
+    paper's baseline.
 
-    k-means heeds squared distances: a few objects with a wild smoothness or
-    asymmetry can take a cluster for themselves. `normal_fraction_` close to 1 and
-    hardly an outlier among the others show it.
+    k-means uses squared distances, so a few objects with an extreme smoothness or
+    asymmetry can form a cluster alone. A sign of it is `normal_fraction_` close to 1
+    with hardly an outlier among the others.
 
     Parameters
     ----------
     n_init : int
-        Starts, of which the best is taken.
+        Random starts, of which the best is used.
     seed : int
-        Same seed, same clusters.
+        Random seed.
 
     Attributes
     ----------
@@ -46,12 +46,12 @@ class KMeansOutliers(OutlierMixin, BaseEstimator):
     kmeans_ : KMeans
         The two clusters.
     normal_cluster_ : int
-        Which of them is the normal one.
+        The normal one.
     normal_fraction_ : float
         Share of the measured training objects in it; the paper's is 0.99.
     neutral_score_ : float
-        What an object without measurement gets: the median of the training
-        objects' scores, at least 0, so that it is never an outlier.
+        Score of an object without measurement: the median of the training objects'
+        scores, at least 0, so that it is never an outlier.
 
     Examples
     --------
@@ -76,8 +76,8 @@ class KMeansOutliers(OutlierMixin, BaseEstimator):
         y : None
             Ignored; scikit-learn's convention.
         others : Table or ndarray of shape (n, 5), optional
-            Objects to judge, which take part in the clustering, but neither in
-            the standardization nor in the choice of the normal cluster.
+            Objects to judge. They are clustered too, but do not affect the
+            standardization or the choice of the normal cluster.
 
         Returns
         -------
@@ -90,25 +90,28 @@ class KMeansOutliers(OutlierMixin, BaseEstimator):
             If columns are missing, or fewer than two training objects are measured.
         """
         normal, _ = _measured(train, "train", at_least=2)
+        # Units of the normal objects: the others must not set their own scale.
         self.scaler_ = StandardScaler().fit(normal)
         points = [self.scaler_.transform(normal)]
-        if others is not None:
-            points.append(self._scaled(_measured(others, "others")[0]))
+        judged = None if others is None else _measured(others, "others")[0]
+        if judged is not None and len(judged):
+            points.append(self.scaler_.transform(judged))
         self.kmeans_ = KMeans(2, n_init=self.n_init, random_state=self.seed)
+        # The training objects come first.
         members = self.kmeans_.fit_predict(np.concatenate(points))[: len(normal)]
+        # k-means numbers clusters at random; most training objects are normal.
         self.normal_cluster_ = int(np.bincount(members, minlength=2).argmax())
         self.normal_fraction_ = float((members == self.normal_cluster_).mean())
+        # 0 at least, so that a missing measurement is never an outlier.
         self.neutral_score_ = max(float(np.median(self._margin(normal))), 0.0)
         return self
 
-    def _scaled(self, rows: np.ndarray) -> np.ndarray:
-        return self.scaler_.transform(rows) if len(rows) else rows
-
     def _margin(self, rows: np.ndarray) -> np.ndarray:
         """Return the distance to the other center minus that to the normal one."""
+        # scikit-learn refuses an empty array.
         if not len(rows):
             return np.zeros(0)
-        distance = self.kmeans_.transform(self._scaled(rows))
+        distance = self.kmeans_.transform(self.scaler_.transform(rows))
         normal = self.normal_cluster_
         return distance[:, 1 - normal] - distance[:, normal]
 
@@ -181,9 +184,9 @@ def baseline_scores(
     Returns
     -------
     dict of str to ndarray of shape (n,)
-        Scores in the order of `test`, higher = stranger, never NaN. An object
-        without measurement gets the median score of the training objects: what
-        cannot be measured is no evidence. ``test["measured"]`` tells which.
+        Scores in the order of `test`, higher = stranger, never NaN. An object without
+        measurement (see ``test["measured"]``) gets the median score of the training
+        objects, because a failed measurement is no evidence.
 
     Raises
     ------
@@ -197,37 +200,21 @@ def baseline_scores(
     >>> bool((baseline_scores(normal, odd)["kmeans"] > 0).all())
     True
     """
-    train, test = _features(train, "train"), _features(test, "test")
-    clusters = KMeansOutliers(seed=seed).fit(train, others=test if joint else None)
-    return {
-        "kmeans": -clusters.decision_function(test),
-        "morphology_forest": _forest(train, test, seed),
-    }
-
-
-def _forest(train, test, seed: int) -> np.ndarray:
     normal, _ = _measured(train, "train", at_least=2)
     rows, known = _measured(test, "test")
+    clusters = KMeansOutliers(seed=seed).fit(normal, others=rows if joint else None)
     forest = IsolationForest(random_state=seed).fit(normal)
-    scores = np.full(len(known), float(np.median(-forest.score_samples(normal))))
+    # Neutral for what has no measurement: the median of normal objects.
+    trees = np.full(len(known), float(np.median(-forest.score_samples(normal))))
     if len(rows):
-        scores[known] = -forest.score_samples(rows)
-    return scores
+        trees[known] = -forest.score_samples(rows)
+    kmeans = np.full(len(known), -clusters.neutral_score_)
+    kmeans[known] = -clusters.decision_function(rows)
+    return {"kmeans": kmeans, "morphology_forest": trees}
 
 
 def _measured(data, name: str, at_least: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return the five numbers of the measured rows, and which rows those are."""
-    values = _features(data, name)
-    known = np.isfinite(values).all(axis=1)
-    if known.sum() < at_least:
-        raise ValueError(
-            f"`{name}` must hold at least {at_least} measured objects. "
-            f"Received: {int(known.sum())} of {len(known)}."
-        )
-    return values[known], known
-
-
-def _features(data, name: str) -> np.ndarray:
     if isinstance(data, Table):
         missing = [column for column in FEATURES if column not in data.colnames]
         if missing:
@@ -235,12 +222,18 @@ def _features(data, name: str) -> np.ndarray:
                 f"`{name}` must have the columns {', '.join(FEATURES)}. "
                 f"Received no {', '.join(missing)}."
             )
-        data = fill_missing(data[list(FEATURES)])
-        return np.stack([np.asarray(data[c], np.float64) for c in FEATURES], axis=1)
-    values = np.asarray(data, dtype=np.float64)
+        values = np.stack([numbers(data, column) for column in FEATURES], axis=1)
+    else:
+        values = np.asarray(data, dtype=np.float64)
     if values.ndim != 2 or values.shape[1] != len(FEATURES):
         raise ValueError(
             f"`{name}` must be a Table or have shape (n, {len(FEATURES)}). "
             f"Received: shape {values.shape}."
         )
-    return values
+    known = np.isfinite(values).all(axis=1)
+    if known.sum() < at_least:
+        raise ValueError(
+            f"`{name}` must hold at least {at_least} measured objects. "
+            f"Received: {int(known.sum())} of {len(known)}."
+        )
+    return values[known], known

@@ -1,6 +1,6 @@
-"""One galaxy through statmorph: noise, segmentation, numbers, or a reason.
+"""Measure one galaxy with statmorph: noise, segmentation, numbers, or a reason.
 
-Kept apart from `morphology`, so that a worker process loads little else.
+A module of its own, so that a worker process loads little else.
 """
 
 import warnings
@@ -19,17 +19,23 @@ NUMBERS = {
     "rhalf": "rhalf_ellip",
     "snr_per_pixel": "sn_per_pixel",
 }
+# Detection as SExtractor's defaults (Bertin & Arnouts 1996), for objects of a few
+# pixels: Gaussian sigma in pixels, sky deviations, least number of pixels.
 SMOOTHING = 1.0
 N_SIGMA = 1.5
 MIN_PIXELS = 10
+# Distance in pixels from the center within which a source is the object.
 REACH = 3.0
+# Pixels around a source that are no sky, and the fewest pixels for a second estimate.
 SKY_DISTANCE = 4
 MIN_SKY = 100
+# `flag_sersic` without a fit, and statmorph's flag for no measurement.
 NO_FIT = -1
 CATASTROPHIC = 4
 
+# statmorph's value for a quantity that it could not measure.
 _MISSING = -99.0
-# What statmorph's asymmetry answers where there is no light to compare.
+# statmorph's asymmetry where there is no light to compare.
 _NO_ASYMMETRY = 100.0
 _SLOW = ("multimode", "intensity")
 _SERSIC = "amplitude rhalf n xc yc ellip theta chi2_dof aic bic"
@@ -37,19 +43,7 @@ _SERSIC = "amplitude rhalf n xc yc ellip theta chi2_dof aic bic"
 
 @dataclass(frozen=True)
 class Settings:
-    """What to measure and how.
-
-    Parameters
-    ----------
-    neighbors : str
-        ``"keep"`` or ``"mask"``.
-    sersic : bool
-        Whether to fit a Sersic profile.
-    psf : ndarray of shape (m, m), optional
-        Point-spread function for that fit.
-    gain : float, optional
-        Electrons per image unit.
-    """
+    """What to measure and how; see `measure`."""
 
     neighbors: str = "keep"
     sersic: bool = False
@@ -58,16 +52,16 @@ class Settings:
 
 
 class Unmeasurable(Exception):
-    """An object without a measurement; the text is the reason in a few words."""
+    """An object could not be measured; the text is the reason in a few words."""
 
 
 @lru_cache(maxsize=2)
 def _measurer(sersic: bool):
-    """Return statmorph's class without the quantities that nobody asked for.
+    """Return statmorph's class without the quantities that are not needed.
 
-    It computes every quantity when it is made. The multimode and intensity
-    statistics and the Sersic fit take a third of the time, feed no other number
-    and raise no `flag`, so a plain NaN stands in for them.
+    It computes every quantity when it is created. The multimode and intensity
+    statistics and the Sersic fit take a third of the time, do not affect any other
+    number or `flag`, and are replaced by NaN.
     """
     from statmorph import SourceMorphology
 
@@ -78,72 +72,43 @@ def _measurer(sersic: bool):
 
 
 def measure_batch(images: np.ndarray, settings: Settings) -> list[tuple]:
-    """Measure images of one band, without a warning or an error.
+    """Measure images (n, ny, nx) of one band, without a warning or an error.
 
-    Parameters
-    ----------
-    images : ndarray of shape (n, ny, nx)
-        Sky-subtracted; NaN and infinite pixels are masked.
-    settings : Settings
-        What to measure.
-
-    Returns
-    -------
-    list of tuple
-        For each image: the values of `NUMBERS`, NaN where there is none,
-        statmorph's `flag` and `flag_sersic`, and the reason, "" if measured.
+    Returns for each image the values of `NUMBERS`, NaN where there is none, statmorph's
+    `flag` and `flag_sersic`, and the reason, "" if measured.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return [_row(image, settings) for image in images]
-
-
-def _row(image: np.ndarray, settings: Settings) -> tuple:
-    try:
-        morphology = examine(image, settings)
-    except Unmeasurable as failure:
-        no_fit = CATASTROPHIC if settings.sersic else NO_FIT
-        return (*[np.nan] * len(NUMBERS), CATASTROPHIC, no_fit, str(failure))
-    values = {key: _number(morphology, name) for key, name in NUMBERS.items()}
-    missing = [name for name in FEATURES if not np.isfinite(values[name])]
-    reason = f"no finite {missing[0]}" if missing else ""
-    if missing:
-        values = dict.fromkeys(values, np.nan)
-    fitted = np.isfinite(values["sersic_n"])
-    if not settings.sersic:
-        flag_sersic = NO_FIT
-    else:
-        flag_sersic = int(morphology.flag_sersic) if fitted else CATASTROPHIC
-    return (*values.values(), int(morphology.flag), flag_sersic, reason)
-
-
-def _number(morphology, name: str) -> float:
-    """Return one quantity; statmorph's marks for "none" become NaN."""
-    value = float(morphology[name])
-    none = value == _MISSING or (name == "asymmetry" and value >= _NO_ASYMMETRY)
-    return np.nan if none or not np.isfinite(value) else value
+    rows = []
+    no_fit = CATASTROPHIC if settings.sersic else NO_FIT
+    for image in images:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                morphology = examine(image, settings)
+                found = {key: float(morphology[name]) for key, name in NUMBERS.items()}
+        except Unmeasurable as failure:
+            numbers = [np.nan] * len(NUMBERS)
+            rows.append((*numbers, CATASTROPHIC, no_fit, str(failure)))
+            continue
+        if found["asymmetry"] >= _NO_ASYMMETRY:
+            found["asymmetry"] = np.nan
+        none = [k for k, x in found.items() if x == _MISSING or not np.isfinite(x)]
+        found |= dict.fromkeys(none, np.nan)
+        missing = [name for name in FEATURES if np.isnan(found[name])]
+        if missing:
+            found = dict.fromkeys(found, np.nan)
+        # A fit that failed has no number, whatever flag statmorph left.
+        fitted = settings.sersic and np.isfinite(found["sersic_n"])
+        flag_sersic = int(morphology.flag_sersic) if fitted else no_fit
+        reason = f"no finite {missing[0]}" if missing else ""
+        rows.append((*found.values(), int(morphology.flag), flag_sersic, reason))
+    return rows
 
 
 def examine(image: np.ndarray, settings: Settings):
-    """Segment an image and hand it to statmorph.
+    """Segment a sky-subtracted image and return statmorph's measurements of it.
 
-    Parameters
-    ----------
-    image : ndarray of shape (ny, nx)
-        Sky-subtracted; NaN and infinite pixels are masked.
-    settings : Settings
-        What to measure.
-
-    Returns
-    -------
-    statmorph.SourceMorphology
-        All it measured.
-
-    Raises
-    ------
-    Unmeasurable
-        If there is no source at the center, if bad pixels touch it, or if
-        statmorph gives up.
+    Raises `Unmeasurable` if there is no source at the center, bad pixels touch it, or
+    statmorph fails.
     """
     bad = ~np.isfinite(image)
     if bad.all():
@@ -151,56 +116,35 @@ def examine(image: np.ndarray, settings: Settings):
     image = np.where(bad, 0.0, image).astype(np.float64)
     sky, sigma = sky_level(image, bad)
     segments = segment(image, bad, sky + N_SIGMA * sigma, settings.neighbors)
+    photons = 0.0 if settings.gain is None else np.maximum(image, 0.0) / settings.gain
     arguments = {
         "mask": bad if bad.any() else None,
         # statmorph's own estimate fails where the frame has no corner of pure sky.
-        "weightmap": _noise(image, sigma, settings.gain),
+        "weightmap": np.sqrt(sigma**2 + photons) * np.ones_like(image),
         "psf": settings.psf,
     }
-    try:
-        morphology = _run(image, segments, settings.sersic, arguments)
-    except Exception as error:
-        # Any image may be handed in, and statmorph asserts what it assumes.
-        raise Unmeasurable(f"statmorph failed ({type(error).__name__})") from error
+    # If the fit fails, the measurements that need no fit are still made.
+    for sersic in (True, False) if settings.sersic else (False,):
+        try:
+            morphology = _measurer(sersic)(image, segments, 1, **arguments)
+            break
+        except Exception as error:
+            # Any image may come, and statmorph asserts what it assumes.
+            failure = error
+    else:
+        name = type(failure).__name__
+        raise Unmeasurable(f"statmorph failed ({name})") from failure
     if morphology.flag == CATASTROPHIC:
         raise Unmeasurable("no positive flux")
     return morphology
 
 
-def _run(image, segments, sersic, arguments):
-    if sersic:
-        try:
-            return _measurer(True)(image, segments, 1, **arguments)
-        except Exception:
-            # A fit that breaks must not cost the measurements that need no fit.
-            return _measurer(False)(image, segments, 1, **arguments)
-    return _measurer(False)(image, segments, 1, **arguments)
-
-
-def _noise(image: np.ndarray, sigma: float, gain: float | None) -> np.ndarray:
-    """Return one standard deviation per pixel: sky, and photons if gain is known."""
-    source = 0.0 if gain is None else np.maximum(image, 0.0) / gain
-    return np.sqrt(sigma**2 + source) * np.ones_like(image)
-
-
 def sky_level(image: np.ndarray, bad: np.ndarray) -> tuple[float, float]:
     """Return median and standard deviation of the sky, clipped at 3 sigma.
 
-    Sources are found and left out with 4 pixels around them, and the sky is then
-    clipped again: the wings of a large galaxy raise the first estimate by 12 per
-    cent in the median of simulated 64x64 frames, the second by less than 1.
-
-    Parameters
-    ----------
-    image : ndarray of shape (ny, nx)
-        Pixels, 0 where bad.
-    bad : ndarray of bool of shape (ny, nx)
-        Which pixels to leave out.
-
-    Returns
-    -------
-    tuple of float
-        In image units.
+    Sources are masked with 4 pixels around them, and the sky is clipped again: the
+    wings of a large galaxy raise the first estimate by 12 per cent in the median of
+    simulated 64x64 frames, the second by less than 1.
     """
     from scipy import ndimage
 
@@ -231,42 +175,22 @@ def _sources(image: np.ndarray, bad: np.ndarray, threshold: float) -> np.ndarray
 def segment(
     image: np.ndarray, bad: np.ndarray, threshold: float, neighbors: str
 ) -> np.ndarray:
-    """Return the segmentation map for statmorph; the object has label 1.
+    """Return the segmentation map for statmorph: 1 is the object, 0 the sky.
 
-    Pixels of the image smoothed by a Gaussian of 1 pixel lie above the threshold
-    in groups of 10 or more, as SExtractor (Bertin & Arnouts 1996) finds them; the
-    group at the center, or the nearest within 3 pixels, is the object. Nothing
-    is deblended.
-
-    Parameters
-    ----------
-    image : ndarray of shape (ny, nx)
-        Pixels, 0 where bad.
-    bad : ndarray of bool of shape (ny, nx)
-        Which pixels are not to be used.
-    threshold : float
-        In image units.
-    neighbors : str
-        ``"keep"`` joins all groups to one object; ``"mask"`` gives the others
-        other labels, and statmorph then ignores their pixels.
-
-    Returns
-    -------
-    ndarray of int of shape (ny, nx)
-        0 is sky.
-
-    Raises
-    ------
-    Unmeasurable
-        If no group is near the center, or if bad pixels lie in it or touch it.
+    The group of pixels at the center, or the nearest within 3 pixels, is the object;
+    nothing is deblended. With `neighbors` "keep" all groups are one object; "mask"
+    gives the others the label 2, whose pixels statmorph ignores.
     """
     from scipy import ndimage
 
     labels = _sources(image, bad, threshold)
-    label = _central(labels) if labels.any() else 0
-    if not label:
+    y, x = np.nonzero(labels)
+    middle = (np.array(labels.shape) - 1) / 2
+    distance = np.hypot(y - middle[0], x - middle[1])
+    if not len(distance) or distance.min() > REACH:
         raise Unmeasurable("no source at the center")
-    source = labels == label
+    nearest = distance.argmin()
+    source = labels == labels[y[nearest], x[nearest]]
     # A hole in the middle of a galaxy is filled first, so that it counts.
     grown = ndimage.binary_dilation(ndimage.binary_fill_holes(source), iterations=2)
     if (grown & bad).any():
@@ -274,12 +198,3 @@ def segment(
     if neighbors == "keep":
         return (labels > 0).astype(np.int32)
     return np.where(source, 1, np.where(labels > 0, 2, 0)).astype(np.int32)
-
-
-def _central(labels: np.ndarray) -> int:
-    """Return the label nearest to the center, 0 if none is within reach."""
-    y, x = np.nonzero(labels)
-    middle = (np.array(labels.shape) - 1) / 2
-    distance = np.hypot(y - middle[0], x - middle[1])
-    nearest = distance.argmin()
-    return int(labels[y[nearest], x[nearest]]) if distance[nearest] <= REACH else 0

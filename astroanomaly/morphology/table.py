@@ -1,11 +1,4 @@
-"""Galaxy morphology without a model, and the outliers that it shows.
-
-Concentration, asymmetry and smoothness (CAS; Conselice 2003, ApJS 147, 1), Gini and
-M20 (Lotz, Primack & Madau 2004, AJ 128, 163) as statmorph measures them
-(Rodriguez-Gomez et al. 2019, MNRAS 483, 4140), and the baselines that a detector
-has to beat: k-means with two clusters, which the source paper used, and an
-isolation forest, on those five numbers.
-"""
+"""Measure the morphology of many objects: one row of a table for each."""
 
 import warnings
 from collections import Counter
@@ -14,33 +7,28 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.data.workers import ordered, worker_count
-from astroanomaly.morphology.outliers import KMeansOutliers, baseline_scores
+from astroanomaly.data.workers import worker_count
 from astroanomaly.morphology.statistics import (
-    FEATURES,
     NUMBERS,
     Settings,
     measure_batch,
 )
-from astroanomaly.utils.cores import usable_cores
 from astroanomaly.utils.optional import require
+from astroanomaly.utils.parallel import parallel, usable_cores
+from astroanomaly.utils.progress import progress_bar
 
-__all__ = [
-    "FEATURES",
-    "KMeansOutliers",
-    "MorphologyWarning",
-    "baseline_scores",
-    "measure",
-]
+__all__ = ["MorphologyWarning", "measure"]
 
+# Images in one task of a worker: about a second and a half of work.
 BATCH = 16
+# Starting processes takes about as long as measuring this many objects.
 _WORTH_WORKERS = 128
-_NEIGHBORS = ("keep", "mask")
+# A warning names the most frequent reasons only.
 _REASONS_NAMED = 3
 
 
 class MorphologyWarning(UserWarning):
-    """Some objects could not be measured; the message counts them."""
+    """Some objects could not be measured; the message gives how many and why."""
 
 
 def measure(
@@ -64,15 +52,15 @@ def measure(
 
     Other sources: statmorph ignores every pixel that has another label (they
     count as zero flux, and so do the pixels opposite to them in the asymmetry).
-    ``neighbors="mask"`` leaves it so: a companion counts only where it touches the
-    object. ``neighbors="keep"`` gives all sources in the frame one label, so that
-    a detached companion raises M20 and the asymmetry too; where the asymmetry's
-    center leaves the common centroid, statmorph starts again at the brightest pixel
-    and sets `flag` to 1. On 120 simulated galaxies with a companion
+    ``neighbors="mask"`` does this: a companion counts only where it touches the
+    object. ``neighbors="keep"`` gives all sources in the frame one label, so that a
+    detached companion raises M20 and the asymmetry too; if the asymmetry's center
+    leaves the common centroid, statmorph starts again at the brightest pixel and sets
+    `flag` to 1. On 120 simulated galaxies with a companion
     (`simulate.galaxies`, flux ratio 0.05 to 1, 64x64 pixels) against 60 without,
     k-means had an AUC of 0.85 on "keep" and 0.81 on "mask", an isolation forest
-    0.83 and 0.77. Hence the default; cut to one object, since in a wide frame
-    "keep" joins strangers. How the source paper treated neighbors is not known.
+    0.83 and 0.77. Hence the default. Cut out one object, because in a wide frame "keep"
+    joins unrelated ones. How the source paper treated neighbors is not known.
 
     Parameters
     ----------
@@ -90,10 +78,10 @@ def measure(
         Point-spread function, centered, for the Sersic fit; nothing else uses it.
     gain : float, optional
         Electrons per image unit, which adds the source's photon noise to the
-        noise of the sky in `snr_per_pixel` and the Sersic fit.
+        noise of the sky in `snr_per_pixel` and in the Sersic fit.
     n_workers : int, optional
-        Worker processes; by default one per core, none below 128 objects. The
-        results are the same bits for any number.
+        Worker processes; by default one per core, none below 128 objects. The results
+        are identical for any number.
     progress : bool
         Whether to show a progress bar.
 
@@ -106,11 +94,10 @@ def measure(
         both NaN without a fit), `ellipticity` (1 - b/a, from moments), `rhalf`
         (pixels, along the major axis, half of the light), `snr_per_pixel`, `flag`
         (statmorph's: 0 good, 1 suspect, 2 bad, 4 no measurement), `flag_sersic`
-        (the same; -1 where no fit was asked for), `measured`, `reason` (empty if
-        measured). An object that cannot be measured has NaN in every number
-        and a reason, and `flag` 4, or statmorph's where it lacks one number only.
-        Noise and a bad frame can give values far off in smoothness and asymmetry,
-        negative ones too: look at `flag`.
+        (the same; -1 without a fit), `measured`, `reason` (empty if measured). An
+        object that cannot be measured has NaN in every number, a reason, and `flag` 4,
+        or statmorph's if only one number is missing. Noise and a bad frame can give
+        extreme values of smoothness and asymmetry, also negative ones: check `flag`.
         ``meta`` holds the settings, `n_objects`, `n_measured`, `n_unmeasured`,
         `reasons` (counts) and `flags` (counts among the measured).
 
@@ -136,56 +123,79 @@ def measure(
     >>> round(float(table["concentration"][0]), 1)
     2.7
     """
+    # statmorph imports photutils itself, but its error names no extra.
     require("photutils", "morphology")
     statmorph = require("statmorph", "morphology")
-    channel = _channel(cutouts, band)
-    settings = Settings(
-        neighbors=_check_neighbors(neighbors),
-        sersic=bool(sersic),
-        psf=_check_psf(psf),
-        gain=_check_gain(gain),
-    )
+    if not isinstance(cutouts, Cutouts):
+        raise TypeError(
+            f"`cutouts` must be Cutouts. Received: {type(cutouts).__name__}."
+        )
+    bands = list(cutouts.bands)
+    band = bands[0] if band is None and len(bands) == 1 else band
+    if band not in bands:
+        raise ValueError(
+            f"`band` must be one of {', '.join(bands)}. Received: band={band!r}."
+        )
+    if neighbors not in ("keep", "mask"):
+        raise ValueError(
+            f'`neighbors` must be "keep" or "mask". Received: neighbors={neighbors!r}.'
+        )
+    if psf is not None:
+        psf = np.asarray(psf, dtype=np.float64)
+        if psf.ndim != 2 or not np.isfinite(psf).all() or not psf.sum() > 0:
+            raise ValueError(
+                "`psf` must be a finite image of shape (ny, nx) with a positive sum. "
+                f"Received: shape {psf.shape}, sum {psf.sum():.4g}."
+            )
+    if gain is not None and not (np.isscalar(gain) and 0 < gain < np.inf):
+        raise ValueError(
+            "`gain` must be a number of electrons per image unit above 0. "
+            f"Received: gain={gain!r}."
+        )
+    gain = None if gain is None else float(gain)
+    settings = Settings(neighbors, bool(sersic), psf, gain)
+    n, channel = len(cutouts), bands.index(band)
+    if n_workers is None and n >= _WORTH_WORKERS:
+        n_workers = usable_cores()
+    # A copy of one band: workers get no more pixels than they need.
     tasks = (
         (np.ascontiguousarray(cutouts.images[i : i + BATCH, :, :, channel]), settings)
-        for i in range(0, len(cutouts), BATCH)
+        for i in range(0, n, BATCH)
     )
-    results = ordered(measure_batch, tasks, _workers(n_workers, len(cutouts)))
-    rows = [row for batch in _shown(results, len(cutouts), progress) for row in batch]
-    table = _table(cutouts, rows)
+    rows = []
+    with progress_bar("Measuring", n, progress) as advance:
+        for batch in parallel(measure_batch, tasks, worker_count(n_workers, 1)):
+            rows += batch
+            advance(len(batch))
+    table = _table(cutouts.table["object_id"], rows)
     table.meta |= {
-        "band": cutouts.bands[channel],
+        "band": band,
         "neighbors": settings.neighbors,
         "sersic": settings.sersic,
         "statmorph": statmorph.__version__,
     }
-    _warn(table)
+    if n_unmeasured := table.meta["n_unmeasured"]:
+        reasons = list(table.meta["reasons"].items())
+        named = ", ".join(f"{reason} ({n})" for reason, n in reasons[:_REASONS_NAMED])
+        more = ", ..." if len(reasons) > _REASONS_NAMED else ""
+        warnings.warn(
+            f"{n_unmeasured} of {len(table)} objects could not be measured and are "
+            f"rows of NaN with `measured` False: {named}{more}.",
+            MorphologyWarning,
+            stacklevel=2,
+        )
     return table
 
 
-def _shown(results, n: int, progress: bool):
-    """Pass batches on, behind a progress bar if wanted."""
-    if not progress:
-        return results
-    from rich.progress import track
-
-    return track(results, "Measuring", total=-(-n // BATCH))
-
-
-def _workers(n_workers: int | None, n: int) -> int:
-    # Starting processes takes about as long as measuring this many objects.
-    if n_workers is None and n >= _WORTH_WORKERS:
-        return usable_cores()
-    return worker_count(n_workers, 1)
-
-
-def _table(cutouts: Cutouts, rows: list[tuple]) -> Table:
-    """Gather the measurements and count what is missing."""
+def _table(object_ids, rows: list[tuple]) -> Table:
+    """Return the measurements as a table that counts the missing ones."""
     names = [*NUMBERS, "flag", "flag_sersic", "reason"]
     columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
-    table = Table({"object_id": cutouts.table["object_id"]})
+    table = Table({"object_id": object_ids})
     for name in NUMBERS:
         table[name] = np.array(columns.get(name, ()), dtype=np.float64)
     for name in ("flag", "flag_sersic"):
+        # Types are set, as a table without rows has none to infer them from.
         table[name] = np.array(columns.get(name, ()), dtype=np.int16)
     reasons = np.array(columns.get("reason", ()), dtype=str)
     table["measured"], table["reason"] = reasons == "", reasons
@@ -201,62 +211,3 @@ def _table(cutouts: Cutouts, rows: list[tuple]) -> Table:
         "flags": dict(sorted(flags.items())),
     }
     return table
-
-
-def _warn(table: Table) -> None:
-    """Say once how many objects are without numbers, and why."""
-    if not table.meta["n_unmeasured"]:
-        return
-    reasons = list(table.meta["reasons"].items())
-    named = ", ".join(f"{reason} ({n})" for reason, n in reasons[:_REASONS_NAMED])
-    more = ", ..." if len(reasons) > _REASONS_NAMED else ""
-    warnings.warn(
-        f"{table.meta['n_unmeasured']} of {len(table)} objects could not be measured "
-        f"and are rows of NaN with `measured` False: {named}{more}.",
-        MorphologyWarning,
-        stacklevel=3,
-    )
-
-
-def _channel(cutouts: Cutouts, band: str | None) -> int:
-    if not isinstance(cutouts, Cutouts):
-        raise TypeError(
-            f"`cutouts` must be Cutouts. Received: {type(cutouts).__name__}."
-        )
-    bands = list(cutouts.bands)
-    if band is None and len(bands) == 1:
-        return 0
-    if band not in bands:
-        raise ValueError(
-            f"`band` must be one of {', '.join(bands)}. Received: band={band!r}."
-        )
-    return bands.index(band)
-
-
-def _check_neighbors(neighbors: str) -> str:
-    if neighbors not in _NEIGHBORS:
-        raise ValueError(
-            f'`neighbors` must be "keep" or "mask". Received: neighbors={neighbors!r}.'
-        )
-    return neighbors
-
-
-def _check_psf(psf) -> np.ndarray | None:
-    if psf is None:
-        return None
-    psf = np.asarray(psf, dtype=np.float64)
-    if psf.ndim != 2 or not np.isfinite(psf).all() or not psf.sum() > 0:
-        raise ValueError(
-            "`psf` must be a finite image of shape (ny, nx) with a positive sum. "
-            f"Received: shape {psf.shape}, sum {psf.sum():.4g}."
-        )
-    return psf
-
-
-def _check_gain(gain) -> float | None:
-    if gain is not None and not (np.isscalar(gain) and 0 < gain < np.inf):
-        raise ValueError(
-            "`gain` must be a number of electrons per image unit above 0. "
-            f"Received: gain={gain!r}."
-        )
-    return None if gain is None else float(gain)

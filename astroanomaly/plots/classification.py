@@ -5,7 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly.evaluation.classifier.counts import checked_sets, checked_threshold
+from astroanomaly.evaluation.classifier.metrics import (
+    checked_sets,
+    checked_threshold,
+)
 from astroanomaly.plots.finder_curves import (
     MARKERS,
     percent,

@@ -7,7 +7,10 @@ from matplotlib.ticker import PercentFormatter
 
 from astroanomaly import evaluation
 from astroanomaly.evaluation import classifier
-from astroanomaly.evaluation.classifier.counts import checked_sets, checked_threshold
+from astroanomaly.evaluation.classifier.metrics import (
+    checked_sets,
+    checked_threshold,
+)
 from astroanomaly.plots.style import CYCLE, GREY, LINES, new_axes, plain, styled
 
 MARKERS = "osD^vP*X"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from astroanomaly.data.labelled import class_weights, labelled_dataset
+from astroanomaly.data.batches import class_weights, labelled_dataset
 from astroanomaly.detector.lens import ClassifierDetector
 from astroanomaly.runs import builders
 from astroanomaly.runs.fitting import Fitting

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from astropy.table import Table, vstack
 
 from astroanomaly.tables.files import check_ending, read_table, write_table
 from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.progress import progress_bar
 
 __all__ = ["check_ending", "read_table", "score_survey", "write_table"]
 
@@ -82,7 +82,7 @@ def score_survey(
         )
     parts = Parts(out, _manifest(detector, cutouts, int(block)), resume)
     start = min(parts.n_finished * parts.block, len(cutouts))
-    with _bar(len(cutouts), start, progress) as advance:
+    with progress_bar("Scoring", len(cutouts), progress, start) as advance:
         rest, first = cutouts, start
         if hasattr(cutouts, "images"):
             rest, first = cutouts[start:], 0
@@ -112,14 +112,6 @@ def _write_skipped(out: Path, skipped: Table) -> None:
     file.unlink(missing_ok=True)
     if len(skipped):
         write_table(skipped, file)
-
-
-def _bar(total: int, start: int, progress: bool):
-    if not progress:
-        return nullcontext(lambda n, n_skipped: None)
-    from astroanomaly.utils.progress import scoring_bar
-
-    return scoring_bar(total, start)
 
 
 class Parts:

@@ -1,10 +1,9 @@
 """Ordered batches of a simulation in worker processes."""
 
-from collections import deque
 from collections.abc import Callable, Iterator
 
-from astroanomaly.utils.cores import usable_cores
-from astroanomaly.utils.progress import count_bar
+from astroanomaly.utils.parallel import parallel, usable_cores
+from astroanomaly.utils.progress import progress_bar
 
 BATCH = 64
 
@@ -61,39 +60,10 @@ def map_batches(
             f"`n_workers` must be at least 1. Received: n_workers={n_workers}."
         )
     spans = [(k, min(k + batch, n)) for k in range(0, n, batch)]
-    serial = n_workers == 1 or n < 2 * batch
-    return _results(function, recipe, spans, serial, n_workers, progress, label)
-
-
-def _results(function, recipe, spans, serial, n_workers, progress, label):
-    """Run the batches here or elsewhere, moving the bar."""
-    results = (
-        (function(recipe, *span) for span in spans)
-        if serial
-        else _parallel(function, recipe, spans, min(n_workers, len(spans)))
-    )
-    with count_bar(progress) as bar:
-        task = bar.add_task(label, total=spans[-1][1]) if bar else None
+    # Starting a process takes longer than one batch.
+    workers = 1 if n < 2 * batch else min(n_workers, len(spans))
+    results = parallel(function, ((recipe, *span) for span in spans), workers)
+    with progress_bar(label, n, progress) as advance:
         for (start, stop), result in zip(spans, results, strict=True):
-            if bar:
-                bar.advance(task, stop - start)
+            advance(stop - start)
             yield result
-
-
-def _parallel(function, recipe, spans, n_workers):
-    """Keep a few batches in flight, so that memory stays bounded."""
-    from joblib.externals.loky import get_reusable_executor
-
-    # The same settings as the reader's, so that both share one set of workers.
-    executor = get_reusable_executor(max_workers=n_workers, timeout=60)
-    waiting = deque()
-    try:
-        for span in spans:
-            waiting.append(executor.submit(function, recipe, *span))
-            if len(waiting) > 4 * n_workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()

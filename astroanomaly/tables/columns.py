@@ -1,20 +1,26 @@
-"""Read score tables safely: text, missing values, levels, rank, flags."""
+"""Read columns of a table: text, numbers, truth values, levels, rank, ids."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
-FLAG_WORDS = {
-    1: "NaN pixels filled",
-    2: "padded at an edge",
-    4: "clipped by the stretch",
-    8: "latent search did not converge",
-}
+from astroanomaly.tables.flags import flag_words as flag_words
+
 _LEVEL = re.compile(r"is_anomaly_(\d+(?:\.\d+)?)")
+# CSV files of several programs write truth values in these ways; case does not matter.
+_TRUTHS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), False),
+}
+# How missing text arrives: FITS has no mask for text, numpy and astropy print these.
+_NOTHING = ("", "nan", "--")
+# A message names only the first few objects of what may be thousands.
+_MAX_NAMED = 3
 
 
 def require(table, *names: str) -> None:
-    """Refuse a table that lacks a column, naming it and what is there."""
+    """Raise if a table lacks a column; the message lists the columns it has."""
     missing = [name for name in names if name not in table.colnames]
     if missing:
         raise ValueError(
@@ -22,11 +28,24 @@ def require(table, *names: str) -> None:
         )
 
 
+def words(column) -> np.ndarray:
+    """Return a column as stripped text; FITS bytes are decoded, masked is ""."""
+    values = np.ma.asarray(column)
+    if values.dtype.kind == "S":
+        text = np.char.decode(np.ma.getdata(values), "utf-8")
+    elif values.dtype.kind == "O":
+        found = [v.decode() if isinstance(v, bytes) else str(v) for v in values.data]
+        text = np.array(found, dtype=str)
+    else:
+        # CSV files give numbers where ids look like numbers.
+        text = np.ma.getdata(values).astype(str)
+    return np.where(np.ma.getmaskarray(values), "", np.char.strip(text))
+
+
 def texts(table, name: str = "object_id") -> list[str]:
-    """Return a column as plain strings, FITS bytes decoded, masked ones empty."""
+    """Return a column as plain strings, as :func:`words` does."""
     require(table, name)
-    values = np.ma.filled(np.ma.asarray(table[name]).astype(object), "")
-    return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+    return words(table[name]).tolist()
 
 
 def numbers(table, name: str) -> np.ndarray:
@@ -41,10 +60,58 @@ def numbers(table, name: str) -> np.ndarray:
         ) from None
 
 
+def is_missing(column) -> np.ndarray:
+    """Return where a column has no value: masked, NaN or an empty string."""
+    missing = np.ma.getmaskarray(np.ma.asarray(column)).copy()
+    kind = column.dtype.kind
+    if kind == "f":
+        missing |= np.isnan(np.ma.getdata(column))
+    elif kind in "SUO":
+        missing |= np.isin(words(column), _NOTHING)
+    return missing
+
+
+def as_bool(column, name: str) -> np.ndarray:
+    """Return truth values as bool, whatever file format they came through.
+
+    Parameters
+    ----------
+    column : Column or ndarray of shape (n,)
+        Booleans, the numbers 0 and 1, or true, t, yes, y, 1, 1.0 and false, f, no, n,
+        0, 0.0 as text in any case. A missing value gives False: the caller decides.
+    name : str
+        Subject of the message, such as "Column is_lens".
+
+    Returns
+    -------
+    ndarray of bool
+        True where the value is true.
+
+    Raises
+    ------
+    ValueError
+        If a value is anything else; the message gives its row (from 0).
+    """
+    if column.dtype.kind in "SUO":
+        text = np.char.lower(words(column))
+    else:
+        values = np.ma.getdata(column)
+        text = np.where(values == 1, "1", np.where(values == 0, "0", "other"))
+    true = np.isin(text, [word for word, truth in _TRUTHS.items() if truth])
+    known = true | np.isin(text, [w for w, truth in _TRUTHS.items() if not truth])
+    missing = is_missing(column)
+    if len(odd := np.flatnonzero(~known & ~missing)):
+        raise ValueError(
+            f"{name} must hold true and false (or 1 and 0). "
+            f"Received: {str(np.ma.getdata(column)[odd[0]])!r} in row {odd[0]}."
+        )
+    return true & ~missing
+
+
 def truths(table, name: str) -> np.ndarray:
-    """Return a column as bool; text such as "True" or "1" counts as true."""
-    words = np.char.lower(np.array(texts(table, name), dtype=str))
-    return np.isin(words, ["true", "1", "1.0", "t", "yes"])
+    """Return a column of truth values as bool, as :func:`as_bool` does."""
+    require(table, name)
+    return as_bool(table[name], f"Column {name!r}")
 
 
 def levels(table) -> list[str]:
@@ -74,28 +141,45 @@ def score_names(table) -> list[str]:
     return sorted(names, key=lambda name: name != "anomaly_score")
 
 
-def flag_words(flag: int) -> list[str]:
-    """Return what the bits of a flag mean, unknown bits by their value."""
-    flag, words = int(flag), []
-    for bit in (1 << k for k in range(flag.bit_length())):
-        if flag & bit:
-            words.append(FLAG_WORDS.get(bit, f"flag {bit}"))
-    return words
+def check_unique(object_ids: Sequence[str], what: str = "The cutouts") -> None:
+    """Raise if an object id occurs more than once in `what`."""
+    if len(set(object_ids)) == len(object_ids):
+        return
+    names, counts = np.unique(np.asarray(object_ids, str), return_counts=True)
+    twice = names[counts > 1]
+    shown = ", ".join(repr(str(name)) for name in twice[:_MAX_NAMED])
+    raise ValueError(
+        f"{what} must hold each object_id once. "
+        f"Received: {len(twice)} repeated, such as {shown}."
+    )
+
+
+def object_ids(table, name: str) -> np.ndarray:
+    """Return the object ids of a table as text, each once, or raise."""
+    if "object_id" not in table.colnames:
+        raise ValueError(
+            f"`{name}` needs a column object_id. Received: columns "
+            f"{', '.join(table.colnames) or 'none'}."
+        )
+    ids = words(table["object_id"])
+    check_unique(ids.tolist(), f"`{name}`")
+    return ids
+
+
+def rows_of_ids(wanted: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Return the row in `ids` of each wanted id, -1 where it is not there."""
+    if not len(ids):
+        return np.full(len(wanted), -1)
+    order = np.argsort(ids)
+    place = np.minimum(np.searchsorted(ids[order], wanted), len(ids) - 1)
+    return np.where(ids[order][place] == wanted, order[place], -1)
 
 
 def match(table, ids: list[str], what: str = "the table") -> np.ndarray:
-    """Return the row of each id.
-
-    Raises
-    ------
-    ValueError
-        If an id is not in the table or the table holds it twice.
-    """
+    """Return the row of each id; raise if one is absent or `table` holds one twice."""
     present = texts(table)
-    rows = {name: row for row, name in enumerate(present)}
-    if len(rows) < len(present):
-        raise ValueError(f"An object_id occurs twice in {what}.")
-    return lookup(rows, ids, what)
+    check_unique(present, what)
+    return lookup({name: row for row, name in enumerate(present)}, ids, what)
 
 
 def lookup(rows: dict[str, int], ids: list[str], what: str) -> np.ndarray:

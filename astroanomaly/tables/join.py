@@ -5,68 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from astropy.table import Column, MaskedColumn, Table
 
-_TRUTH = {"true": True, "false": False, "1": True, "0": False}
-
-
-def _words(column: Column) -> np.ndarray:
-    # FITS gives bytes, CSV gives numbers where ids look like numbers.
-    values = np.ma.getdata(column)
-    if values.dtype.kind == "S":
-        values = np.char.decode(values, "utf-8")
-    return np.char.strip(values.astype(str))
-
-
-def object_ids(table: Table, name: str) -> np.ndarray:
-    """Return the object ids of a table as strings, each once, or refuse it."""
-    if "object_id" not in table.colnames:
-        raise ValueError(
-            f"`{name}` needs a column object_id. Received: columns "
-            f"{', '.join(table.colnames) or 'none'}."
-        )
-    ids = _words(table["object_id"])
-    unique, counts = np.unique(ids, return_counts=True)
-    if (counts > 1).any():
-        raise ValueError(
-            f"`{name}` must hold each object_id once. Received: {(counts > 1).sum()} "
-            f"repeated, for example {str(unique[counts > 1][0])!r}."
-        )
-    return ids
-
-
-def match(wanted: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Return the row in `ids` of each wanted id, -1 where it is not there."""
-    if not len(ids):
-        return np.full(len(wanted), -1)
-    order = np.argsort(ids)
-    place = np.minimum(np.searchsorted(ids[order], wanted), len(ids) - 1)
-    return np.where(ids[order][place] == wanted, order[place], -1)
-
-
-def is_missing(column: Column) -> np.ndarray:
-    """Return where a column has no value: masked, NaN or an empty string."""
-    missing = np.ma.getmaskarray(np.ma.asarray(column)).copy()
-    kind = column.dtype.kind
-    if kind == "f":
-        missing |= np.isnan(np.ma.getdata(column))
-    elif kind in "SUO":
-        missing |= np.isin(_words(column), ("", "nan", "--"))
-    return missing
-
-
-def as_bool(column: Column, name: str) -> np.ndarray:
-    """Return a column of true and false, whatever file format it came through."""
-    if column.dtype.kind in "SUO":
-        words = np.char.lower(_words(column))
-    else:
-        numbers = np.ma.getdata(column)
-        words = np.where(numbers == 1, "1", np.where(numbers == 0, "0", "other"))
-    known = np.isin(words, list(_TRUTH)) | is_missing(column)
-    if not known.all():
-        raise ValueError(
-            f"Column {name} must hold true and false (or 1 and 0). "
-            f"Received: {str(np.ma.getdata(column)[~known][0])!r}."
-        )
-    return np.isin(words, [word for word, truth in _TRUTH.items() if truth])
+from astroanomaly.tables.columns import (
+    as_bool,
+    is_missing,
+    object_ids,
+    rows_of_ids,
+    words,
+)
 
 
 def join_labels(table: Table, labels: Table) -> tuple[Table, Table, list[str]]:
@@ -99,18 +44,21 @@ def join_labels(table: Table, labels: Table) -> tuple[Table, Table, list[str]]:
             "`labels` needs a column is_anomaly. Received: columns "
             f"{', '.join(labels.colnames)}."
         )
-    as_bool(labels["is_anomaly"], "is_anomaly")
+    as_bool(labels["is_anomaly"], "Column is_anomaly")
     # One order of objects, so that a table sorted otherwise gives the same bits.
     order = np.argsort(ids)
     table, ids = table[order], ids[order]
     labelled = ~is_missing(labels["is_anomaly"])
     labels, label_ids = labels[labelled], label_ids[labelled]
-    rows = match(ids, label_ids)
+    rows = rows_of_ids(ids, label_ids)
     found = rows >= 0
     if not found.any():
+        first, label = (
+            repr(str(some[0])) if len(some) else "none" for some in (ids, label_ids)
+        )
         raise ValueError(
             f"None of the {len(ids)} objects in `table` has a label. Received: ids "
-            f"such as {_example(ids)} in `table` and {_example(label_ids)} in `labels`."
+            f"such as {first} in `table` and {label} in `labels`."
         )
     notes = []
     if not found.all():
@@ -118,10 +66,6 @@ def join_labels(table: Table, labels: Table) -> tuple[Table, Table, list[str]]:
     if extra := len(label_ids) - int(found.sum()):
         notes.append(f"{extra} of {len(label_ids)} labels belong to no scored object.")
     return table[found], labels[rows[found]], notes
-
-
-def _example(ids: np.ndarray) -> str:
-    return repr(str(ids[0])) if len(ids) else "none"
 
 
 def baseline_columns(table: Table, baselines: Table) -> dict[str, np.ndarray]:
@@ -145,7 +89,7 @@ def baseline_columns(table: Table, baselines: Table) -> dict[str, np.ndarray]:
         If there is no object_id column or an evaluated object is not in it.
     """
     ids = object_ids(table, "table")
-    rows = match(ids, object_ids(baselines, "baselines"))
+    rows = rows_of_ids(ids, object_ids(baselines, "baselines"))
     if (rows < 0).any():
         raise ValueError(
             "`baselines` must hold every evaluated object. Received: none for "
@@ -190,44 +134,41 @@ def bin_masks(
         )
     if column.dtype.kind in "iuf":
         values = np.where(missing, np.nan, np.ma.getdata(column).astype(np.float64))
-        edges = _quartiles(values[basis]) if bins is None else _checked_edges(bins)
+        if bins is None:
+            edges = np.unique(np.nanquantile(values[basis], (0, 0.25, 0.5, 0.75, 1)))
+            # Equal values have one quartile: a bin that begins and ends there.
+            edges = edges if len(edges) > 1 else np.repeat(edges, 2)
+            return _numeric_bins(values, edges)
+        try:
+            edges = np.asarray(bins, dtype=np.float64)
+        except ValueError:
+            edges = np.empty(0)
+        if len(edges) < 2 or not (np.diff(edges) > 0).all():
+            raise ValueError(
+                "`bins` must be at least two rising edges. "
+                f"Received: {', '.join(str(edge) for edge in bins) or 'none'}."
+            )
         return _numeric_bins(values, edges)
-    words = _words(column)
-    present = sorted(set(words[~missing].tolist()))
+    categories = words(column)
+    present = sorted(set(categories[~missing].tolist()))
     names = present if bins is None else [str(name) for name in bins]
     if absent := [name for name in names if name not in present]:
         raise ValueError(
             f"Column {column.name} holds words, so `bins` must be some of "
             f"{', '.join(present)}. Received: {', '.join(absent)}."
         )
-    return {name: (words == name) & ~missing for name in names}
-
-
-def _quartiles(values: np.ndarray) -> np.ndarray:
-    edges = np.unique(np.nanquantile(values, (0, 0.25, 0.5, 0.75, 1)))
-    return edges if len(edges) > 1 else np.repeat(edges, 2)
-
-
-def _checked_edges(bins: Sequence) -> np.ndarray:
-    try:
-        edges = np.asarray(bins, dtype=np.float64)
-    except ValueError:
-        edges = np.empty(0)
-    if len(edges) < 2 or not (np.diff(edges) > 0).all():
-        raise ValueError(
-            "`bins` must be at least two rising edges. "
-            f"Received: {', '.join(str(edge) for edge in bins) or 'none'}."
-        )
-    return edges
+    return {name: (categories == name) & ~missing for name in names}
 
 
 def _numeric_bins(values: np.ndarray, edges: np.ndarray) -> dict[str, np.ndarray]:
     pairs = list(zip(edges[:-1], edges[1:], strict=True))
     names = [f"{low:.4g} to {high:.4g}" for low, high in pairs]
+    # Close edges look equal in four digits and would share a name.
     if len(set(names)) < len(names):
         names = [f"{float(low)} to {float(high)}" for low, high in pairs]
     masks = {}
     for name, (low, high) in zip(names, pairs, strict=True):
+        # Only the last bin holds its upper edge.
         below = values <= high if high == edges[-1] else values < high
         masks[name] = (values >= low) & below
     return masks

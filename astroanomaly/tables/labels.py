@@ -5,9 +5,63 @@ from pathlib import Path
 
 import numpy as np
 
-from astroanomaly.tables import join
+from astroanomaly.tables.columns import as_bool, is_missing, object_ids, rows_of_ids
 
+# A table of lenses may also hold `is_anomaly`, for other uses: `is_lens` is tried first.
 _COLUMNS = ("is_lens", "is_anomaly")
+
+
+def check_labels(
+    labels, name: str = "labels", n: int | None = None, both: bool = False
+) -> np.ndarray:
+    """Check a vector of labels or flags, true or false for each object.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n,)
+        Booleans, the numbers 0 and 1, or words such as "true", "no", "1"
+        (see :func:`as_bool <astroanomaly.tables.columns.as_bool>`).
+    name : str
+        What to call them in a message.
+    n : int, optional
+        How many there must be.
+    both : bool
+        Refuse labels that are all the same.
+
+    Returns
+    -------
+    ndarray of bool of shape (n,)
+        The labels.
+
+    Raises
+    ------
+    ValueError
+        If `labels` is not a vector or has another length, a label is missing (masked,
+        NaN or ""), neither true nor false, or all are the same and `both` is set.
+
+    Examples
+    --------
+    >>> check_labels([1, 0, 1]).tolist()
+    [True, False, True]
+    """
+    values = np.ma.asarray(labels)
+    if values.ndim != 1 or (n is not None and len(values) != n):
+        raise ValueError(
+            f"`{name}` must have shape ({'n' if n is None else n},), one per object. "
+            f"Received: shape {values.shape}."
+        )
+    if missing := int(is_missing(values).sum()):
+        raise ValueError(
+            f"`{name}` must be known for every object. "
+            f"Received: {missing} masked, NaN or empty among {len(values)}."
+        )
+    truth = as_bool(values, f"`{name}`")
+    if both and not 0 < truth.sum() < len(truth):
+        raise ValueError(
+            f"`{name}` must hold both classes, true and false (1 and 0). "
+            f"Received: {truth.sum()} true, {(~truth).sum()} false."
+        )
+    return truth
 
 
 @dataclass(frozen=True)
@@ -34,7 +88,7 @@ class Labels:
         Parameters
         ----------
         object_ids : sequence of str
-            The objects; labels of others are left aside.
+            The objects; labels of others are ignored.
         path : str or Path
             Where the objects come from, for messages.
 
@@ -49,7 +103,7 @@ class Labels:
             If an object has no label, or all have the same.
         """
         ids = np.asarray(object_ids)
-        rows = join.match(ids, self.object_ids)
+        rows = rows_of_ids(ids, self.object_ids)
         lost = rows < 0
         if lost.all():
             known = repr(str(self.object_ids[0])) if len(self.object_ids) else "none"
@@ -69,14 +123,14 @@ class Labels:
 
 
 def read_labels(labels) -> Labels:
-    """Read labels of lenses and of what is none.
+    """Read which objects are lenses and which are not.
 
     Parameters
     ----------
     labels : str, Path or Table
         A table, or a file of one (.ecsv, .fits, .csv, .parquet), with object_id and
-        is_lens or, without it, is_anomaly: true and false, or 1 and 0. A missing
-        value is no label.
+        is_lens or, without it, is_anomaly: true and false, or 1 and 0. An object
+        with a missing value has no label.
 
     Returns
     -------
@@ -96,15 +150,15 @@ def read_labels(labels) -> Labels:
         from astroanomaly.tables.files import read_table
 
         table, name = read_table(labels), str(labels)
-    ids = join.object_ids(table, name)
+    ids = object_ids(table, name)
     column = next((known for known in _COLUMNS if known in table.colnames), None)
     if column is None:
         raise ValueError(
             f"{name} must have a column is_lens (or is_anomaly). Received: columns "
             f"{', '.join(table.colnames)}."
         )
-    truth = join.as_bool(table[column], f"{column} of {name}")
-    known = ~join.is_missing(table[column])
+    truth = as_bool(table[column], f"Column {column} of {name}")
+    known = ~is_missing(table[column])
     _check_both(name, truth[known], "its objects")
     return Labels(name, ids[known], truth[known])
 
@@ -119,7 +173,7 @@ def _check_both(name: str, is_lens: np.ndarray, among: str) -> None:
 
 
 def check_same(old: list, new: np.ndarray, object_ids, folder, name: str) -> None:
-    """Refuse to resume a run with other labels than those that it was begun with.
+    """Raise if a run is resumed with labels that differ from those it began with.
 
     Parameters
     ----------

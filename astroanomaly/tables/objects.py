@@ -5,36 +5,24 @@ from collections.abc import Sequence
 import numpy as np
 from astropy.table import MaskedColumn, Table, vstack
 
-# Bits of the column `flag`.
-FLAG_NAN_FILLED = 1
-FLAG_PADDED = 2
-FLAG_CLIPPED = 4
-FLAG_NOT_CONVERGED = 8
-
-_MAX_NAMED = 3
-
 
 def _fill_column(column):
     if not isinstance(column, MaskedColumn):
         return column
-    kind = column.dtype.kind
-    if not np.any(column.mask):
+    kind, missing = column.dtype.kind, np.ma.getmaskarray(column)
+    if not missing.any():
         return column.filled()
     if kind in "fc":
         return column.filled(np.nan)
+    # Only floats have a value that means "missing".
     if kind in "iub":
         return column.astype(float).filled(np.nan)
     if kind in "US":
         return column.astype(str).filled("")
-    return _fill_arrays(column)
-
-
-def _fill_arrays(column):
-    """Return a column of arrays with empty ones where none is; others as they are."""
-    missing = np.ma.getmaskarray(column)
     present = np.ma.getdata(column)[~missing]
     if not all(isinstance(value, np.ndarray) for value in present):
         return column
+    # A column of arrays of several lengths: a missing one is empty.
     filled = column.filled(0)
     for row in np.flatnonzero(missing):
         filled[row] = np.zeros(0)
@@ -87,62 +75,21 @@ def stack_tables(tables: Sequence[Table]) -> Table:
     return fill_missing(vstack(list(tables), metadata_conflicts="silent"))
 
 
-def empty_skipped() -> Table:
-    """Return a table of skipped files without a row.
-
-    Returns
-    -------
-    Table
-        Columns `file` and `reason`.
-    """
-    return Table({"file": np.array([], dtype=str), "reason": np.array([], dtype=str)})
-
-
-def skipped_table(pairs: Sequence[tuple[str, str]]) -> Table:
+def skipped_table(pairs: Sequence[tuple[str, str]] = ()) -> Table:
     """Return the table of skipped files.
 
     Parameters
     ----------
     pairs : sequence of (str, str)
-        File and reason of each.
+        File and reason of each; none by default.
 
     Returns
     -------
     Table
         Columns `file` and `reason`.
     """
-    if not pairs:
-        return empty_skipped()
-    files, reasons = zip(*pairs, strict=True)
+    files, reasons = zip(*pairs, strict=True) if pairs else ((), ())
     return Table({"file": np.array(files, str), "reason": np.array(reasons, str)})
-
-
-def check_unique(object_ids: Sequence[str]) -> None:
-    """Refuse object ids that occur more than once.
-
-    Parameters
-    ----------
-    object_ids : sequence of str
-        The ids of one set of cutouts.
-
-    Raises
-    ------
-    ValueError
-        If an id occurs twice; the sentence names up to three of them.
-
-    Examples
-    --------
-    >>> check_unique(["a", "b"])
-    """
-    if len(set(object_ids)) == len(object_ids):
-        return
-    names, counts = np.unique(np.asarray(object_ids, str), return_counts=True)
-    twice = names[counts > 1]
-    shown = ", ".join(repr(str(name)) for name in twice[:_MAX_NAMED])
-    raise ValueError(
-        f"Each object_id must occur once. Received: {len(twice)} duplicate "
-        f"object_id value(s), such as {shown}."
-    )
 
 
 def standard_table(table: Table | None, n: int, bands: Sequence[str]) -> Table:
@@ -178,6 +125,7 @@ def standard_table(table: Table | None, n: int, bands: Sequence[str]) -> Table:
         raise ValueError(
             f"`table` must have one row per image, {n} rows. Received: {len(table)}."
         )
+    # Equal widths sort as numbers do; six digits hold a million objects.
     width = max(6, len(str(n)))
     first = {
         "object_id": np.array([f"{i:0{width}d}" for i in range(n)], dtype=str),

@@ -4,7 +4,7 @@ from astroanomaly.utils.files import atomic_dir, atomic_path, new_folder, restor
 from astroanomaly.utils.installed import versions
 from astroanomaly.utils.optional import require
 from astroanomaly.utils.parallel import process_count, shared_threads, usable_cores
-from astroanomaly.utils.progress import Stages, count_bar
+from astroanomaly.utils.progress import Stages, count_bar, progress_bar
 
 __all__ = [
     "Stages",
@@ -13,6 +13,7 @@ __all__ = [
     "count_bar",
     "new_folder",
     "process_count",
+    "progress_bar",
     "require",
     "restore_dir",
     "shared_threads",

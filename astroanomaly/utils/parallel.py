@@ -1,26 +1,113 @@
-"""Processes side by side: how many, what they share, and how they end."""
+"""Processes side by side: how many, what they share, how they run and end."""
 
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
-from astroanomaly.utils.cores import usable_cores
-
 _GIB = 2**30
+# TensorFlow reads its two at import; the first limits BLAS and OpenMP.
 _THREADS = (
     "OMP_NUM_THREADS",
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+# Idle processes hold memory; a second call within a minute finds them still running.
+_IDLE_SECONDS = 60
+
+
+def usable_cores() -> int:
+    """Return how many processor cores this process may use.
+
+    Returns
+    -------
+    int
+        At least 1; honors the limits that a batch system sets.
+
+    Examples
+    --------
+    >>> usable_cores() >= 1
+    True
+    """
+    try:
+        return max(1, len(os.sched_getaffinity(0)))
+    except AttributeError:
+        # macOS and Windows have no such call.
+        return os.cpu_count() or 1
+
+
+def parallel(function: Callable, tasks: Iterable[tuple], n_workers: int) -> Iterator:
+    """Yield ``function(*task)`` for each task, in the order of the tasks.
+
+    Parameters
+    ----------
+    function : callable
+        Importable by name, so that a worker process finds it.
+    tasks : iterable of tuple
+        The arguments; taken up as workers come free, so it may be endless.
+    n_workers : int
+        1 calls the function in this process. More use joblib's reusable processes,
+        which are started afresh and never forked from one that holds TensorFlow;
+        they need no ``if __name__ == "__main__"`` in a script. At most two tasks a
+        worker are under way, so memory does not grow with the number of tasks.
+
+    Yields
+    ------
+    object
+        The results. An error in a task is raised here.
+
+    Examples
+    --------
+    >>> list(parallel(pow, [(2, 3), (3, 2)], 1))
+    [8, 9]
+    """
+    if n_workers <= 1:
+        for task in tasks:
+            yield function(*task)
+        return
+    from joblib import Parallel, delayed
+
+    tasks, here = iter(tasks), os.getcwd()
+    running = following = iter(())
+    try:
+        # joblib computes ahead of a slow reader without end. Two short rounds, one
+        # being read and one being computed, bound what waits in memory.
+        while some := list(islice(tasks, n_workers)):
+            pool = Parallel(
+                n_workers,
+                return_as="generator",
+                pre_dispatch="all",
+                # joblib would join quick tasks into ever larger ones.
+                batch_size=1,
+                # Large arguments would become read-only files in shared memory.
+                max_nbytes=None,
+                idle_worker_timeout=_IDLE_SECONDS,
+            )
+            following = pool(delayed(_call_in)(here, function, task) for task in some)
+            yield from running
+            running = following
+        yield from running
+    finally:
+        # joblib stops all workers when results are left: read those under way.
+        for rest in (running, following):
+            with suppress(Exception):
+                deque(rest, maxlen=0)
+
+
+def _call_in(folder: str, function: Callable, task: tuple):
+    # A worker that is used again is still in the folder in which it was started.
+    os.chdir(folder)
+    return function(*task)
 
 
 def process_count(
     n_processes: int | None, memory_per_process: float, n_tasks: int
 ) -> int:
-    """Return how many processes to use; 1 means none beside this one.
+    """Return how many processes to use; 1 means this one alone.
 
     Parameters
     ----------
@@ -86,16 +173,17 @@ def available_memory() -> float:
 
 
 def end_with_parent() -> None:
-    """See to it that this process ends when its parent does.
+    """End this process when its parent ends.
 
-    A killed study must not leave trainings behind that write beside its resumption.
+    A killed study must not leave trainings behind that write into a resumed one.
     """
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
 
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        # Not sys.exit, which would end this thread alone.
+        os._exit(1)
 
-def _wait_for_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @contextmanager

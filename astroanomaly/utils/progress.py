@@ -1,34 +1,49 @@
 """Bars and stages on the terminal."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 
 def count_bar(show: bool, console=None):
-    """Return a bar with what is done, the time it took and the time left, or nothing.
+    """Return a bar with count, rate, times and skipped objects, or nothing.
 
     Parameters
     ----------
     show : bool
         Whether to show one.
     console : rich.console.Console, optional
-        Where to; standard error by default.
+        Where to; standard error by default, in a notebook its cell.
 
     Returns
     -------
     context manager
-        Gives a ``rich.progress.Progress``, or None.
+        Gives a ``rich.progress.Progress``, or None. Its tasks may have the fields
+        `first` (finished before) and `skipped`.
     """
     if not show:
         return nullcontext()
+    # rich takes a tenth of a second to load.
     from rich import progress
     from rich.console import Console
+    from rich.text import Text
+
+    class Rate(progress.ProgressColumn):
+        """Objects a second since the start of the bar, and how many were skipped."""
+
+        def render(self, task) -> Text:
+            done = task.completed - task.fields.get("first", 0)
+            rate = done / task.elapsed if task.elapsed else 0.0
+            # Fewer than one in ten seconds: the time left says more.
+            text = f"{rate:,.{0 if rate >= 10 else 1}f}/s" if rate >= 0.1 else ""
+            skipped = task.fields.get("skipped", 0)
+            return Text(f"{text} {skipped} skipped".strip() if skipped else text)
 
     return progress.Progress(
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
+        Rate(),
         progress.TimeElapsedColumn(),
         progress.TimeRemainingColumn(),
         console=console or Console(stderr=True),
@@ -36,52 +51,55 @@ def count_bar(show: bool, console=None):
 
 
 @contextmanager
-def scoring_bar(total: int, start: int = 0, console=None) -> Iterator:
-    """Show a bar with count, rate, time left and skipped objects.
+def progress_bar(
+    title: str, total: int, show: bool = True, start: int = 0, console=None
+) -> Iterator[Callable[..., None]]:
+    """Show a bar for one run through some objects.
+
+    Parameters
+    ----------
+    title : str
+        What is done.
+    total : int
+        Number of objects.
+    show : bool
+        False shows nothing.
+    start : int
+        Objects finished before, in a resumed run.
+    console : rich.console.Console, optional
+        As in :func:`count_bar`.
 
     Yields
     ------
     callable
-        Call it with the objects just done and how many of them were skipped.
+        ``advance(n, skipped=0)``: call it with the number of objects just done and
+        how many of them were skipped.
+
+    Examples
+    --------
+    >>> with progress_bar("Reading", 10, show=False) as advance:
+    ...     advance(10, skipped=1)
     """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    with count_bar(show, console) as bar:
+        if bar is None:
+            yield lambda n, skipped=0: None
+            return
+        task = bar.add_task(title, total=total, completed=start, first=start, skipped=0)
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-    )
-    done = skipped = 0
-    began = time.monotonic()
-    with Progress(*columns, console=console or Console(stderr=True)) as bar:
-        task = bar.add_task("Scoring", total=total, completed=start, note="")
-
-        def advance(n: int, n_skipped: int) -> None:
-            nonlocal done, skipped
-            done, skipped = done + n, skipped + n_skipped
-            note = f"{done / max(time.monotonic() - began, 1e-9):,.0f}/s"
-            note += f", {skipped} skipped" if skipped else ""
-            bar.update(task, completed=start + done, note=note)
+        def advance(n: int, skipped: int = 0) -> None:
+            lost = bar.tasks[0].fields["skipped"] + skipped
+            bar.update(task, advance=n, skipped=lost)
 
         yield advance
 
 
 class Stages:
-    """Announce stages, and keep how long each took.
+    """Announce stages and record how long each took.
 
     Parameters
     ----------
     n : int
-        How many stages come.
+        Number of stages.
     show : bool
         Print a line for each.
     console : rich.console.Console, optional

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import expit
 
 import astroanomaly as aa
-from astroanomaly.data.labelled import class_weights, labelled_dataset
+from astroanomaly.data import class_weights, labelled_dataset
 from astroanomaly.detector.image_model import TURNS, turned
 from astroanomaly.models.common.schedules import OneCycle
 from astroanomaly.runs.callbacks import Checkpoint, load_checkpoint, write_history

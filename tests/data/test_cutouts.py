@@ -71,7 +71,7 @@ def test_band_index():
 
 
 def test_duplicate_ids_are_refused(noise):
-    with pytest.raises(ValueError, match="must occur once.*1 duplicate .* 'a'"):
+    with pytest.raises(ValueError, match="object_id once.*1 repeated.*'a'"):
         Cutouts(noise(3, 8, 8), Table({"object_id": ["a", "a", "b"]}))
 
 

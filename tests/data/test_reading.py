@@ -198,7 +198,7 @@ def test_duplicate_object_id(folder):
     (folder / "g1.fits.gz").write_bytes(
         gzip.compress((folder / "g1.fits").read_bytes())
     )
-    with pytest.raises(ValueError, match="Each object_id must occur once.*'g1'"):
+    with pytest.raises(ValueError, match="must hold each object_id once.*'g1'"):
         read_cutouts(folder)
 
 

@@ -101,7 +101,7 @@ def test_progress_is_only_shown_when_asked(seven, capsys):
     read_cutouts(seven)
     assert capsys.readouterr().out == ""
     read_cutouts(seven, progress=True)
-    assert "7/7" in capsys.readouterr().out
+    assert "7/7" in capsys.readouterr().err
 
 
 def test_none_readable_names_different_reasons():

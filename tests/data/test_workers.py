@@ -1,13 +1,10 @@
-import itertools
-import os
-
 import numpy as np
 import pytest
 
 from astroanomaly.data.files import SINGLE, FileSource, Layout
 from astroanomaly.data.prepare import Settings
-from astroanomaly.data.workers import ordered, read_batch, worker_count
-from astroanomaly.utils.cores import usable_cores
+from astroanomaly.data.workers import read_batch, worker_count
+from astroanomaly.utils.parallel import parallel, usable_cores
 
 
 def test_a_bad_file_does_not_stop_a_batch(folder):
@@ -36,53 +33,11 @@ def test_worker_count():
         worker_count(0, 1)
 
 
-def test_order_in_this_process():
-    tasks = ((i, 2) for i in range(10))
-    assert list(ordered(pow, tasks, 1)) == [i**2 for i in range(10)]
-
-
-def test_order_and_bounded_reading_ahead_in_workers():
-    taken = itertools.count()
-    last = 0
-
-    def tasks():
-        nonlocal last
-        for i in range(30):
-            last = next(taken)
-            yield i, 2
-
-    results = ordered(pow, tasks(), 2)
-    assert next(results) == 0
-    assert last <= 4
-    assert list(results) == [i**2 for i in range(1, 30)]
-
-
-def test_workers_are_other_processes_without_tensorflow():
-    code = "'tensorflow' in __import__('sys').modules"
-    pids = set(ordered(os.getpid, [()] * 4, 2))
-    assert os.getpid() not in pids
-    assert list(ordered(eval, [(code,)], 2)) == [False]
-
-
-def test_an_error_in_a_worker_is_raised_here():
-    with pytest.raises(ZeroDivisionError):
-        list(ordered(divmod, [(1, 1), (1, 0)], 2))
-
-
 def test_images_are_equal_with_and_without_workers(folder):
     paths = [(f"{folder}/g{i}.fits",) for i in range(5)]
     source = FileSource(list("abcde"), paths, Layout(SINGLE, ("i",)))
     tasks = [(source.take([i]), Settings(), [0], i) for i in range(5)]
-    here = [batch.images for batch in ordered(read_batch, tasks, 1)]
-    there = list(ordered(read_batch, tasks, 2))
+    here = [batch.images for batch in parallel(read_batch, tasks, 1)]
+    there = list(parallel(read_batch, tasks, 2))
     np.testing.assert_array_equal(here, [batch.images for batch in there])
     assert [batch.rows for batch in there] == [[i] for i in range(5)]
-
-
-def test_workers_follow_a_change_of_folder(tmp_path, monkeypatch):
-    for name in ("one", "two"):
-        folder = tmp_path / name
-        folder.mkdir()
-        monkeypatch.chdir(folder)
-        found = list(ordered(os.path.abspath, [("x",)] * 4, 2))
-        assert found == [str(folder / "x")] * 4

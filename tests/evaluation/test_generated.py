@@ -6,6 +6,7 @@ from scipy.stats import ks_2samp, norm, wasserstein_distance
 
 from astroanomaly import Cutouts
 from astroanomaly.evaluation.generated import (
+    compare,
     pixel_histogram,
     power_spectrum,
     sample_distance,
@@ -230,24 +231,79 @@ def test_real_images_that_do_not_vary_give_no_unit():
         assert np.isnan(table[name]).all()
 
 
-def test_errors_name_the_argument():
-    images = white(20, 1)
-    with pytest.raises(ValueError, match=r"`real` must have shape .*\(20, 16\)"):
-        sample_distance(images[:, 0], images)
-    with pytest.raises(ValueError, match=r"8 pixels a side. Received: \(20, 16, 4, 1"):
-        sample_distance(images, images[:, :, :4])
-    with pytest.raises(ValueError, match=r"\(16, 16, 1\). Received: \(16, 12, 1\)"):
-        sample_distance(images, images[:, :, :12])
-    with pytest.raises(ValueError, match="least 20 images each. Received: 20 and 19"):
-        sample_distance(images, images[:19])
-    with pytest.raises(ValueError, match="`n_splits` at least 1. Received: -1 and 20"):
-        sample_distance(images, images, n_bootstrap=-1)
-    broken = images.copy()
-    broken[0, 0, :2] = np.nan, np.inf
-    for function in (summary_statistics, power_spectrum):
-        with pytest.raises(ValueError, match="`images` must hold finite .* 2 NaN or"):
-            function(broken)
-    with pytest.raises(ValueError, match="`generated` must hold finite pixels only"):
-        sample_distance(images, broken)
-    with pytest.raises(ValueError, match=r"`edges` must be two or more rising .*\[1.0"):
-        pixel_histogram(images, [1, 0])
+IMAGES = white(20, 1)
+BROKEN = np.where(np.arange(16) < 2, [[[np.nan]], *[[[0.0]]] * 19], IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "message"),
+    [
+        (sample_distance, (IMAGES[:, 0], IMAGES), r"`real` must have .*\(20, 16\)"),
+        (sample_distance, (IMAGES, IMAGES[:, :, :4]), r"Received: \(20, 16, 4, 1"),
+        (sample_distance, (IMAGES, IMAGES[:, :, :12]), r"Received: \(16, 12, 1\)"),
+        (sample_distance, (IMAGES, IMAGES[:19]), "at least 20 .* Received: 20 and 19"),
+        (sample_distance, (IMAGES, IMAGES, None, 0, -1), "Received: -1 and 20"),
+        (sample_distance, (IMAGES, BROKEN), "`generated` must hold finite pixels"),
+        (summary_statistics, (BROKEN,), "`images` must hold finite .* 32 NaN or"),
+        (power_spectrum, (BROKEN,), "`images` must hold finite .* 32 NaN or"),
+        (pixel_histogram, (IMAGES, [1, 0]), r"`edges` must be two or more .*\[1.0"),
+    ],
+)
+def test_errors_name_the_argument(function, args, message):
+    with pytest.raises(ValueError, match=message):
+        function(*args)
+
+
+# --- interval, floor and p-value of a distance -----------------------------------
+
+
+def normal(seed, n_real, n_generated, shift, repeats=99):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=n_real + n_generated)
+    values[n_real:] += shift
+    rows = np.split(np.arange(len(values)), [n_real])
+
+    def between(one, two):
+        return wasserstein_distance(values[one], values[two])
+
+    return compare(between, *rows, repeats, 10, seed)
+
+
+@pytest.mark.parametrize("shift", [0.05, 0.5])
+def test_intervals_hold_the_true_distance(shift):
+    found = [normal(seed, 60, 60, shift) for seed in range(60)]
+    held = np.mean([one.low <= shift <= one.high for one in found])
+    assert held >= 0.9
+    assert all(one.low <= one.distance <= one.high for one in found)
+
+
+def test_p_values_are_uniform_for_samples_of_one_distribution():
+    p_values = [normal(seed, 40, 30, 0.0).p_value for seed in range(100)]
+    for level in (0.1, 0.5):
+        # Three binomial standard deviations.
+        margin = 3 * np.sqrt(level * (1 - level) / 100)
+        assert np.mean(np.array(p_values) <= level) == pytest.approx(level, abs=margin)
+    assert normal(1, 40, 30, 3.0).p_value == 0.01
+
+
+def test_the_floor_is_of_halves_of_the_real_set():
+    sizes = []
+
+    def between(one, two):
+        assert not set(one) & set(two)
+        sizes.append((len(one), len(two)))
+        return float(len(two))
+
+    rows = np.arange(50), np.arange(50, 72)
+    found = compare(between, *rows, 0, 4, 1)
+    assert sizes == [(50, 22), *[(25, 22)] * 4]
+    assert (found.distance, found.floor) == (22, 22)
+    assert np.isnan([found.low, found.high, found.p_value]).all()
+    sizes.clear()
+    compare(between, np.arange(51), np.arange(51, 151), 0, 1, 1)
+    assert sizes[1] == (25, 25)
+
+
+def test_too_small_sets_have_no_distance():
+    assert np.isnan(normal(1, 40, 19, 0.0)).all()
+    assert np.isnan(compare(None, np.arange(40), np.arange(40), 9, 9, 1)).all()

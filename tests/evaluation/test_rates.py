@@ -117,25 +117,32 @@ def test_a_sample_of_independent_objects_among_clustered_ones():
     assert np.isnan(table["low_clustered"][1])
 
 
-def test_rates_refuse_what_they_cannot_count():
-    with pytest.raises(ValueError, match="`x: s` must not be NaN. Received: 1 NaN"):
-        detection_rates({"s": range(20)}, {"x": {"s": [np.nan]}}, (90,))
-    with pytest.raises(ValueError, match="`s` must not be NaN. Received: 1 NaN"):
-        detection_rates({"s": [1.0, np.nan]}, {"x": {"s": [1.0]}}, (50,))
-    with pytest.raises(ValueError, match="calibration scores or a fixed.*: t without"):
-        detection_rates({"s": range(20)}, {"x": {"t": [1.0]}}, (90,))
-    with pytest.raises(ValueError, match="each fixed threshold a score.*: t without"):
-        detection_rates({"s": range(9)}, {"x": {"s": [1.0]}}, (50,), fixed={"t": 0})
+@pytest.mark.parametrize(
+    ("calibration", "scores", "levels", "options", "message"),
+    [
+        (range(20), {"s": [np.nan]}, 90, {}, "`x: s` must not be NaN. Received: 1 NaN"),
+        ([1, np.nan], {"s": [1]}, 50, {}, "`s` must not be NaN. Received: 1 NaN"),
+        (range(20), {"t": [1]}, 90, {}, "`calibration_scores` or a `fixed` .*: t with"),
+        (range(9), {"s": [1]}, 50, {"fixed": {"t": 0}}, "fixed threshold a .*: t with"),
+        (range(9), {"s": [1]}, 50, {"groups": {"y": [1]}}, r"`groups` must .* \['y'\]"),
+        (
+            *(range(9), {"s": [1]}, 50, {"groups": {"x": [1, 2]}}),
+            r"`groups\['x'\]` must name the system of each",
+        ),
+        (range(9), {"s": [1]}, 99, {}, "Level 99 needs at least 100 calibration"),
+    ],
+)
+def test_rates_refuse_what_they_cannot_count(
+    calibration, scores, levels, options, message
+):
+    with pytest.raises(ValueError, match=message):
+        detection_rates({"s": calibration}, {"x": scores}, (levels,), **options)
+
+
+def test_scores_of_a_sample_have_one_length():
+    calibration, sample = {"s": range(9), "t": range(9)}, {"s": [1], "t": [1, 2]}
     with pytest.raises(ValueError, match="scores of the sample 'x' must have one len"):
-        detection_rates(
-            {"s": range(9), "t": range(9)}, {"x": {"s": [1], "t": [1, 2]}}, (50,)
-        )
-    with pytest.raises(ValueError, match=r"`groups` must name .* \['y'\] for the sam"):
-        detection_rates({"s": range(9)}, {"x": {"s": [1]}}, (50,), {"y": [1]})
-    with pytest.raises(ValueError, match=r"`groups\['x'\]` must name the system of e"):
-        detection_rates({"s": range(9)}, {"x": {"s": [1]}}, (50,), {"x": [1, 2]})
-    with pytest.raises(ValueError, match="Level 99 needs at least 100 calibration"):
-        detection_rates({"s": range(9)}, {"x": {"s": [1]}}, (99,))
+        detection_rates(calibration, {"x": sample}, (50,))
 
 
 def test_markdown_has_one_row_for_each_sample_and_score():

@@ -1,5 +1,7 @@
 """Whether two samples of scores differ, and along which property."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp, mannwhitneyu
@@ -142,22 +144,40 @@ def test_words_make_bins_and_missing_ones_are_counted():
     assert table.meta["n_outside_reference"] == 1
 
 
-def test_comparisons_refuse_what_they_cannot_compare():
-    with pytest.raises(ValueError, match="`reference` must not be NaN. Received: 1"):
-        two_samples([np.nan, 1.0], [1.0])
-    with pytest.raises(ValueError, match="`other` must hold at least one score. Rec"):
-        two_samples(np.arange(20), [])
-    with pytest.raises(ValueError, match="Level 95 needs at least 20 calibration"):
-        two_samples(np.arange(19), [1.0])
-    with pytest.raises(ValueError, match="`other_groups` must name the system of each"):
-        two_samples(np.arange(20), [1.0], other_groups=["a", "b"])
-    with pytest.raises(ValueError, match="`scores` must not be NaN"):
-        by_property([np.nan], [1.0], (0, 1))
-    with pytest.raises(ValueError, match="`values` must have one value for each of"):
-        by_property([1.0], [1.0, 2.0], (0, 1))
-    with pytest.raises(ValueError, match="`values` must not all be missing"):
-        by_property([1.0], [np.nan], (0, 1))
-    with pytest.raises(ValueError, match="`reference_values` need the scores of the"):
-        by_property([1.0], [1.0], (0, 1), reference_values=[1.0])
-    with pytest.raises(ValueError, match="`reference_values` must have one value for"):
-        by_property([1.0], [1.0], (0, 1), np.arange(20), [1.0])
+@pytest.mark.parametrize(
+    ("function", "args", "message"),
+    [
+        (
+            two_samples,
+            ([np.nan, 1.0], [1.0]),
+            "`reference` must not be NaN. Received: 1",
+        ),
+        (two_samples, (np.arange(20), []), "`other` must hold at least one score. Rec"),
+        (two_samples, (np.arange(19), [1.0]), "Level 95 needs at least 20 calibration"),
+        (
+            partial(two_samples, other_groups=["a", "b"]),
+            (np.arange(20), [1.0]),
+            "`other_groups` must name the system of each",
+        ),
+        (by_property, ([np.nan], [1.0], (0, 1)), "`scores` must not be NaN"),
+        (
+            by_property,
+            ([1], [1, 2], (0, 1)),
+            "`values` must have one value for each of",
+        ),
+        (by_property, ([1.0], [np.nan], (0, 1)), "`values` must not all be missing"),
+        (
+            partial(by_property, reference_values=[1.0]),
+            ([1.0], [1.0], (0, 1)),
+            "`reference_values` need the scores of the",
+        ),
+        (
+            by_property,
+            ([1.0], [1.0], (0, 1), np.arange(20), [1.0]),
+            "`reference_values` must have one value for",
+        ),
+    ],
+)
+def test_comparisons_refuse_what_they_cannot_compare(function, args, message):
+    with pytest.raises(ValueError, match=message):
+        function(*args)

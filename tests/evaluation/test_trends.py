@@ -1,17 +1,20 @@
 """Binned rates, and tests of trends that know about systems."""
 
+from functools import partial
 from itertools import permutations, product
 
 import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
 from scipy.stats import rankdata, spearmanr
+from sklearn.linear_model import LinearRegression
 
 from astroanomaly.evaluation import resampling
 from astroanomaly.evaluation.roc_auc import binomial_interval
 from astroanomaly.evaluation.trends import (
     Trend,
     binned_rates,
+    drivers,
     quantile_bins,
     trend,
     trends,
@@ -198,7 +201,7 @@ def test_same_seed_same_bits_in_any_chunks(monkeypatch):
     assert isinstance(one, Trend)
     assert one == trend(score, values, groups, 300, seed=1)
     assert one != trend(score, values, groups, 300, seed=2)
-    monkeypatch.setattr(resampling, "_CELLS", 1000)
+    monkeypatch.setattr(resampling, "CELLS", 1000)
     chunked = trend(score, values, groups, 300, seed=1)
     np.testing.assert_allclose((chunked.low, chunked.high), (one.low, one.high))
     assert chunked.p_value == pytest.approx(one.p_value, abs=0.1)
@@ -231,22 +234,126 @@ def test_one_score_without_a_name():
     assert table["score"].tolist() == ["score"]
 
 
-def test_trends_refuse_what_they_cannot_test():
-    with pytest.raises(ValueError, match="`score_or_flag` must not be NaN"):
-        trend([1.0, np.nan], [1.0, 2])
-    with pytest.raises(ValueError, match="`values` must have one value for each of"):
-        trend([1.0, 2], [1.0])
-    with pytest.raises(ValueError, match="`n_permutations` must be at least 1. Rec"):
-        trend([1.0, 2], [1.0, 2], n_permutations=0)
-    with pytest.raises(ValueError, match="`groups` must name the system of each"):
-        trend([1.0, 2], [1.0, 2], groups=["a"])
-    with pytest.raises(ValueError, match="`peak` must not be NaN"):
-        trends({"peak": [np.nan]}, {"x": [1.0]})
-    with pytest.raises(ValueError, match="`mass` must have one value for each"):
-        trends([1.0, 2], {"mass": [1.0]})
-    with pytest.raises(ValueError, match="at least 20 for each property. .*39 for 2"):
-        trends([1.0], {"x": [1.0], "y": [1.0]}, n_permutations=39)
-    with pytest.raises(ValueError, match="`flagged` must hold true and false"):
-        binned_rates([0.5], [1.0], (0, 1))
-    with pytest.raises(ValueError, match="`bins` must be at least two rising edges"):
-        binned_rates([1], [1.0], (1, 0))
+@pytest.mark.parametrize(
+    ("function", "args", "message"),
+    [
+        (trend, ([1.0, np.nan], [1.0, 2]), "`score_or_flag` must not be NaN"),
+        (trend, ([1.0, 2], [1.0]), "`values` must have one value for each of"),
+        (trend, ([1, 2], [1, 2], None, 0), "`n_permutations` must be at least 1. Rec"),
+        (trend, ([1.0, 2], [1.0, 2], ["a"]), "`groups` must name the system of each"),
+        (trends, ({"peak": [np.nan]}, {"x": [1.0]}), "`peak` must not be NaN"),
+        (trends, ([1.0, 2], {"mass": [1.0]}), "`mass` must have one value for each"),
+        (
+            partial(trends, n_permutations=39),
+            ([1.0], {"x": [1.0], "y": [1.0]}),
+            "`n_permutations` must be at least 20 for each property. .*39 for 2",
+        ),
+        (binned_rates, ([0.5], [1.0], (0, 1)), "`flagged` must hold true and .*0.5"),
+        (binned_rates, ([1], [1.0], (1, 0)), "`bins` must be at least two rising"),
+    ],
+)
+def test_trends_refuse_what_they_cannot_test(function, args, message):
+    with pytest.raises(ValueError, match=message):
+        function(*args)
+
+
+# --- drivers --------------------------------------------------------------------
+
+
+def galaxies(seed, n=300, per=1):
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(n), per)
+    mass = rng.normal(size=n)[groups]
+    size = mass + 0.7 * rng.normal(size=n)[groups]
+    ratio = rng.uniform(size=n * per)
+    score = np.exp(mass - ratio + rng.normal(size=n)[groups])
+    return score, {"size": size, "mass": mass, "axis_ratio": ratio}, groups
+
+
+def test_coefficients_equal_scikit_learn():
+    score, properties, _ = galaxies(1)
+    table = drivers(score, Table(properties), n_bootstrap=0)
+    ranks = {k: rankdata(v) for k, v in {"score": score, **properties}.items()}
+    z = {k: (v - v.mean()) / v.std() for k, v in ranks.items()}
+    inputs = np.stack([z[name] for name in properties], axis=1)
+    fit = LinearRegression().fit(inputs, z["score"])
+    theirs = dict(zip(properties, fit.coef_, strict=True))
+    for row in table:
+        assert row["coefficient"] == pytest.approx(theirs[row["property"]])
+        rho = spearmanr(score, properties[row["property"]]).statistic
+        assert row["rho"] == pytest.approx(rho)
+    assert table.meta["r_squared"] == pytest.approx(fit.score(inputs, z["score"]))
+    order = np.abs(table["coefficient"])
+    assert (np.diff(order) <= 0).all()
+    assert np.isnan(table["low"]).all()
+
+
+def test_inflation_equals_that_of_regressions_on_the_others():
+    score, properties, _ = galaxies(2)
+    table = drivers(score, properties, n_bootstrap=0)
+    ranks = {k: rankdata(v) for k, v in properties.items()}
+    for row in table:
+        others = [v for k, v in ranks.items() if k != row["property"]]
+        mine = ranks[row["property"]]
+        r2 = (
+            LinearRegression()
+            .fit(np.stack(others, 1), mine)
+            .score(np.stack(others, 1), mine)
+        )
+        assert row["vif"] == pytest.approx(1 / (1 - r2))
+
+
+def test_a_property_that_only_follows_another_drives_nothing():
+    score, properties, groups = galaxies(3, per=3)
+    table = drivers(score, properties, groups, seed=1)
+    found = {row["property"]: row for row in table}
+    assert found["size"]["rho_low"] > 0.2
+    assert found["size"]["low"] < 0 < found["size"]["high"]
+    assert found["mass"]["low"] > 0.3
+    assert found["axis_ratio"]["high"] < 0
+    assert (table.meta["n"], table.meta["n_groups"]) == (900, 300)
+
+
+def test_intervals_are_a_bootstrap_over_systems_written_out():
+    score, properties, groups = galaxies(4, n=80, per=3)
+    table = drivers(score, properties, groups, n_bootstrap=1500)
+    columns = np.stack([score, *properties.values()]).reshape(4, 80, 3)
+    rng, draws = np.random.default_rng(5), []
+    for _ in range(1500):
+        drawn = columns[:, rng.integers(80, size=80)].reshape(4, -1)
+        z = np.stack([rankdata(v) for v in drawn])
+        z = (z - z.mean(1)[:, None]) / z.std(1)[:, None]
+        draws.append(np.linalg.lstsq(z[1:].T, z[0], rcond=None)[0])
+    ends = dict(zip(properties, np.percentile(draws, (2.5, 97.5), 0).T, strict=True))
+    for row in table:
+        np.testing.assert_allclose(
+            (row["low"], row["high"]), ends[row["property"]], atol=0.035
+        )
+
+
+def test_objects_that_lack_a_property_are_left_out_and_counted():
+    score, properties, _ = galaxies(6)
+    whole = drivers(score[:250], {k: v[:250] for k, v in properties.items()}, seed=1)
+    properties["mass"][250:280] = np.nan
+    properties["size"][270:] = np.nan
+    found = drivers(score, properties, seed=1)
+    assert found.meta["n"] == 250
+    assert found.meta["n_missing"] == 50
+    np.testing.assert_allclose(found["low"], whole["low"])
+
+
+DUPLICATE = {"mass": galaxies(7)[1]["mass"], "light": 2 * galaxies(7)[1]["mass"]}
+
+
+@pytest.mark.parametrize(
+    ("scores", "properties", "message"),
+    [
+        (galaxies(7)[0], DUPLICATE, "`properties` must not follow from each other"),
+        (galaxies(7)[0], {"z": np.ones(300)}, "must vary. Received: only one .* z."),
+        ([1, 2, 3], {"a": [1, 3, 2], "b": [2, 1, 3]}, "2 `properties` need at .*: 3 "),
+        ([np.nan], {"x": [1.0]}, "`scores` must not be NaN"),
+    ],
+)
+def test_drivers_refuse_what_they_cannot_separate(scores, properties, message):
+    with pytest.raises(ValueError, match=message):
+        drivers(scores, properties)

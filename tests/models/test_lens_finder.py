@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from astroanomaly.data.labelled import labelled_dataset
+from astroanomaly.data.batches import labelled_dataset
 from astroanomaly.models.lens_finder.model import LensFinder
 from astroanomaly.runs.callbacks import Checkpoint, load_checkpoint
 from astroanomaly.runs.keep_best import KeepBest

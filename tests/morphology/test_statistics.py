@@ -42,7 +42,7 @@ def test_concentration_of_an_exponential_disc():
     assert found == pytest.approx(expected, abs=0.03)
 
 
-def test_concentration_of_a_de_vaucouleursprofile():
+def test_concentration_of_a_de_vaucouleurs_profile():
     image = galaxy(128, 4, 14.0, 30000, sigma=0.01)
     expected = _concentration(4, 14.0)
     assert expected > 4
@@ -143,7 +143,7 @@ def test_a_detached_companion_counts_or_is_masked():
 
 
 @pytest.mark.parametrize("effective", [2.0, 5.0, 8.0])
-def test_the_sky_is_measured_beside_thegalaxy(effective):
+def test_the_sky_is_measured_away_from_the_galaxy(effective):
     image = galaxy(64, 1, effective, 100)
     sky, sigma = sky_level(image, np.zeros(image.shape, bool))
     assert sigma == pytest.approx(SIGMA, rel=0.08)

@@ -187,11 +187,11 @@ def test_rates_without_negatives_or_published_numbers():
     [
         (plots.output_histogram, {}, "`outputs` must hold at least one set"),
         (plots.output_histogram, {"a": [0.1, 0.2]}, "must hold a pair"),
-        (plots.output_histogram, {"a": ([0.1], [2])}, "`a: labels` must hold 1"),
+        (plots.output_histogram, {"a": ([0.1], [2])}, "`a: labels` must hold "),
         (plots.output_histogram, {"a": ([1.1], None)}, "`a: probabilities` must lie"),
         (plots.roc_curves, {"a": REAL}, "Every set needs labels.*None for a"),
         (plots.purity_completeness, {"a": REAL}, "Every set needs labels"),
-        (plots.roc_curves, {"a": ([0.1, 0.2], [1, 1])}, "needs lenses and non-lenses"),
+        (plots.roc_curves, {"a": ([0.1, 0.2], [1, 1])}, "`a: labels` must hold both"),
     ],
 )
 def test_sets_that_cannot_be_drawn(draw, sets, message):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from astropy.table import MaskedColumn, Table
+from astropy.table import Column, MaskedColumn, Table
 
 from astroanomaly.tables import columns
 
@@ -22,10 +22,46 @@ def test_a_masked_number_is_nan():
         columns.numbers(table, "dec")
 
 
-def test_truth_survives_a_csv_file():
-    for values in ([True, False], ["True", "False"], [1, 0], [1.0, 0.0], ["yes", ""]):
-        truth = columns.truths(Table({"t": values}), "t")
-        np.testing.assert_array_equal(truth, [True, False])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [True, False],
+        [1, 0],
+        [1.0, 0.0],
+        ["True", "FALSE"],
+        ["1", "0"],
+        ["1.0", "0.0"],
+        ["Yes", "no"],
+        ["Y", "n"],
+        [b"true", b"F"],
+        ["t", ""],
+        [1.0, np.nan],
+        MaskedColumn([1, 1], mask=[False, True]),
+    ],
+)
+def test_truth_comes_in_many_forms(values):
+    truth = columns.truths(Table({"t": values}), "t")
+    assert truth.dtype == bool
+    assert truth.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [(["yes", "maybe"], "'maybe'"), ([0, 2], "'2'"), ([1.0, 0.5], "'0.5'")],
+)
+def test_what_is_not_clearly_a_truth_value_is_refused(values, found):
+    with pytest.raises(ValueError, match=f"'t' must hold .*Received: {found} in row 1"):
+        columns.truths(Table({"t": values}), "t")
+
+
+def test_missing_values():
+    assert columns.is_missing(Column([1.0, np.nan])).tolist() == [False, True]
+    assert columns.is_missing(Column(["a", ""])).tolist() == [False, True]
+    assert columns.is_missing(MaskedColumn([1, 2], mask=[1, 0])).tolist() == [
+        True,
+        False,
+    ]
+    assert columns.is_missing(Column([1, 2])).tolist() == [False, False]
 
 
 def test_levels_are_numbers_in_rising_order():
@@ -47,13 +83,10 @@ def test_score_names_begin_with_the_one_that_ranks():
     assert names == ["anomaly_score", "peak_score", "latent_norm"]
 
 
-def test_flag_bits_in_words():
-    assert columns.flag_words(0) == []
-    assert columns.flag_words(9) == [
-        "NaN pixels filled",
-        "latent search did not converge",
-    ]
-    assert columns.flag_words(64) == ["flag 64"]
+def test_ids_must_differ():
+    columns.check_unique(["a", "b"])
+    with pytest.raises(ValueError, match="each object_id once. Received: 2 .*'a', 'b'"):
+        columns.check_unique(["a", "b", "a", "c", "b"])
 
 
 def test_rows_are_matched_by_id():
@@ -62,5 +95,5 @@ def test_rows_are_matched_by_id():
     with pytest.raises(ValueError, match="'x' is not in the labels .1 of 2 wanted"):
         columns.match(table, ["a", "x"], "the labels")
     table["object_id"][1] = "a"
-    with pytest.raises(ValueError, match="object_id occurs twice in the labels"):
+    with pytest.raises(ValueError, match="the labels must hold each object_id once"):
         columns.match(table, ["a"], "the labels")

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from astropy.table import Column, MaskedColumn, Table
 
-from astroanomaly.tables import join
-from astroanomaly.tables.join import as_bool, baseline_columns, bin_masks, join_labels
+from astroanomaly.tables.join import baseline_columns, bin_masks, join_labels
 
 
 def masks(values, bins, basis=None):
@@ -73,32 +72,6 @@ def test_no_common_object():
     labels = labels[:0]
     with pytest.raises(ValueError, match="'17' in `table` and none in `labels`"):
         join_labels(Table({"object_id": ["17"]}), labels)
-
-
-@pytest.mark.parametrize(
-    "values",
-    [[True, False], [1, 0], [1.0, 0.0], ["True", "False"], ["1", "0"], [b"true", b"F"]],
-)
-def test_truth_comes_in_many_forms(values):
-    values = [b"false" if value == b"F" else value for value in values]
-    assert as_bool(Column(values), "x").tolist() == [True, False]
-
-
-@pytest.mark.parametrize(
-    ("values", "found"), [(["yes", "no"], "'yes'"), ([0, 2], "'2'")]
-)
-def test_other_truth_is_refused(values, found):
-    with pytest.raises(
-        ValueError, match=f"Column x must hold true .*Received: {found}"
-    ):
-        as_bool(Column(values), "x")
-
-
-def test_missing_values():
-    assert join.is_missing(Column([1.0, np.nan])).tolist() == [False, True]
-    assert join.is_missing(Column(["a", ""])).tolist() == [False, True]
-    assert join.is_missing(MaskedColumn([1, 2], mask=[1, 0])).tolist() == [True, False]
-    assert join.is_missing(Column([1, 2])).tolist() == [False, False]
 
 
 def test_baselines_follow_the_ids():

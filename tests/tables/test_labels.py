@@ -5,7 +5,7 @@ import pytest
 from astropy.table import MaskedColumn, Table
 
 from astroanomaly.tables.files import write_table
-from astroanomaly.tables.labels import check_same, read_labels
+from astroanomaly.tables.labels import check_labels, check_same, read_labels
 
 IDS = ["a", "b", "c", "d"]
 
@@ -55,7 +55,10 @@ def test_a_missing_value_is_no_label():
             "object_id, lens.$",
         ),
         ({"is_lens": [1, 0, 2, 0]}, "Column is_lens of labels must hold .*: '2'"),
-        ({"is_lens": list("ynyn")}, "Column is_lens of labels must hold .*: 'y'"),
+        (
+            {"is_lens": ["1", "0", "maybe", "0"]},
+            "labels must hold .*: 'maybe' in row 2",
+        ),
         (
             {"is_lens": [0, 0, 0, 0]},
             "^labels must label both lenses and non-lenses among its objects. "
@@ -110,3 +113,33 @@ def test_other_labels_than_the_runs_are_named():
         "now 1.$",
     ):
         check_same([1, 0, 1], np.array([1, 1, 0]), IDS, "run", "l.csv")
+
+
+def test_labels_of_any_kind_become_bool():
+    for labels in (
+        [False, True],
+        [0.0, 1.0],
+        np.ma.masked_array([0, 1]),
+        ["no", "yes"],
+    ):
+        found = check_labels(labels, n=2, both=True)
+        assert found.dtype == bool
+        assert found.tolist() == [False, True]
+    assert check_labels([1, 1]).tolist() == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        ([0, 1, 2], "`labels` must hold true and false .*Received: '2' in row 2"),
+        ([0, 1, np.nan], "`labels` must be known .*Received: 1 masked, NaN or empty"),
+        (["lens", "no", "no"], "`labels` must hold true .*Received: 'lens' in row 0"),
+        ([1, 1, 1], "`labels` must hold both classes.* Received: 3 true, 0 false"),
+        ([0, 1], r"`labels` must have shape \(3,\).* Received: shape \(2,\)"),
+        ([[0], [1], [1]], r"`labels` must have shape \(3,\).* shape \(3, 1\)"),
+        (np.ma.masked_array([0, 1, 1], [0, 0, 1]), "`labels` must be known .*: 1"),
+    ],
+)
+def test_bad_labels_are_named(labels, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        check_labels(labels, n=3, both=True)

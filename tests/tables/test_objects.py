@@ -1,9 +1,7 @@
 import numpy as np
-import pytest
 from astropy.table import Table
 
 from astroanomaly.tables.objects import (
-    check_unique,
     fill_missing,
     skipped_table,
     stack_tables,
@@ -66,12 +64,6 @@ def test_other_objects_stay_as_they_are():
 def test_skipped_table():
     assert len(skipped_table([])) == 0
     assert skipped_table([("a.fits", "why")])["reason"][0] == "why"
-
-
-def test_check_unique():
-    check_unique(["a", "b"])
-    with pytest.raises(ValueError, match="2 duplicate object_id.*'a', 'b'"):
-        check_unique(["a", "a", "b", "b", "c"])
 
 
 def test_standard_table_keeps_the_order_of_columns():

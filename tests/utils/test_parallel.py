@@ -1,5 +1,6 @@
 """How many processes, the memory there is for them, and what they share."""
 
+import itertools
 import multiprocessing
 import os
 import subprocess
@@ -9,52 +10,65 @@ from pathlib import Path
 
 import pytest
 
-from astroanomaly.utils import parallel
+from astroanomaly.utils import parallel as module
+from astroanomaly.utils.parallel import parallel
+
+
+def test_only_the_cores_of_this_process_count(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 5}, raising=False)
+    assert module.usable_cores() == 2
+
+
+@pytest.mark.parametrize(("known", "cores"), [(6, 6), (None, 1)])
+def test_without_that_knowledge_the_machines_count(monkeypatch, known, cores):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: known)
+    assert module.usable_cores() == cores
 
 
 def test_processes_by_cores_memory_and_tasks(monkeypatch):
-    monkeypatch.setattr(parallel, "usable_cores", lambda: 8)
-    monkeypatch.setattr(parallel, "available_memory", lambda: 10.0)
-    assert parallel.process_count(None, 3.0, 100) == 3
-    assert parallel.process_count(None, 1.0, 100) == 8
-    assert parallel.process_count(None, 11.0, 100) == 1
-    assert parallel.process_count(None, 3.0, 2) == 2
-    assert parallel.process_count(5, 3.0, 100) == 5
-    assert parallel.process_count(5, 3.0, 0) == 1
+    monkeypatch.setattr(module, "usable_cores", lambda: 8)
+    monkeypatch.setattr(module, "available_memory", lambda: 10.0)
+    assert module.process_count(None, 3.0, 100) == 3
+    assert module.process_count(None, 1.0, 100) == 8
+    assert module.process_count(None, 11.0, 100) == 1
+    assert module.process_count(None, 3.0, 2) == 2
+    assert module.process_count(5, 3.0, 100) == 5
+    assert module.process_count(5, 3.0, 0) == 1
 
 
 @pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="needs /proc")
 def test_memory_is_what_the_system_calls_available():
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    assert 0 < parallel.available_memory() < total
+    assert 0 < module.available_memory() < total
 
 
 def test_memory_without_proc_is_half_of_the_machine(monkeypatch):
     def missing(*args, **kwargs):
         raise FileNotFoundError
 
-    monkeypatch.setattr(parallel.Path, "read_text", missing)
+    monkeypatch.setattr(module.Path, "read_text", missing)
     pages = {"SC_PHYS_PAGES": 2**20, "SC_PAGE_SIZE": 4096}
     monkeypatch.setattr(os, "sysconf", pages.get)
-    assert parallel.available_memory() == 2.0
+    assert module.available_memory() == 2.0
     monkeypatch.delattr(os, "sysconf")
-    assert parallel.available_memory() == 0.0
+    assert module.available_memory() == 0.0
 
 
 def test_one_process_leaves_the_environment_alone(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    with parallel.shared_threads(1):
+    with module.shared_threads(1):
         assert os.environ["OMP_NUM_THREADS"] == "5"
 
 
 @pytest.mark.parametrize(("n", "memory"), [(0, 1.0), (None, 0.0)])
 def test_impossible_numbers_are_refused(n, memory):
     with pytest.raises(ValueError, match="must be a(t least 1|bove 0 GiB)"):
-        parallel.process_count(n, memory, 3)
+        module.process_count(n, memory, 3)
 
 
 def _outlive(path):
-    parallel.end_with_parent()
+    module.end_with_parent()
     for k in range(600):
         Path(path).write_text(str(k))
         time.sleep(0.05)
@@ -75,10 +89,60 @@ def test_a_process_ends_with_its_parent(tmp_path):
     here = Path(__file__).parent
     script = f"if __name__ == '__main__':\n    {code}"
     (tmp_path / "parent.py").write_text(script)
-    env = os.environ | {"PYTHONPATH": str(here)}
+    path_list = os.pathsep.join([str(here), str(here.parents[1])])
+    env = os.environ | {"PYTHONPATH": path_list}
     subprocess.run([sys.executable, tmp_path / "parent.py"], env=env, check=False)
     # What is under way when the parent dies may still be written.
     time.sleep(1)
     last = path.read_text()
     time.sleep(0.5)
     assert path.read_text() == last
+
+
+def test_order_in_this_process():
+    tasks = ((i, 2) for i in range(10))
+    assert list(parallel(pow, tasks, 1)) == [i**2 for i in range(10)]
+
+
+def test_order_and_bounded_reading_ahead_in_workers():
+    taken = itertools.count()
+    last = 0
+
+    def tasks():
+        nonlocal last
+        for i in range(30):
+            last = next(taken)
+            yield i, 2
+
+    results = parallel(pow, tasks(), 2)
+    assert next(results) == 0
+    assert last <= 4
+    assert list(results) == [i**2 for i in range(1, 30)]
+
+
+def test_workers_are_other_processes_without_tensorflow():
+    code = "'tensorflow' in __import__('sys').modules"
+    pids = set(parallel(os.getpid, [()] * 4, 2))
+    assert os.getpid() not in pids
+    assert list(parallel(eval, [(code,)], 2)) == [False]
+
+
+def test_an_error_in_a_worker_is_raised_here():
+    with pytest.raises(ZeroDivisionError):
+        list(parallel(divmod, [(1, 1), (1, 0)], 2))
+
+
+def test_workers_follow_a_change_of_folder(tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        found = list(parallel(os.path.abspath, [("x",)] * 4, 2))
+        assert found == [str(folder / "x")] * 4
+
+
+def test_a_reader_that_stops_leaves_workers_that_can_be_used_again():
+    found = parallel(pow, ((i, 2) for i in range(100)), 2)
+    assert next(found) == 0
+    found.close()
+    assert list(parallel(pow, [(2, 3)] * 3, 2)) == [8] * 3

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from astroanomaly.utils.progress import Stages, count_bar, scoring_bar
+from astroanomaly.utils.progress import Stages, count_bar, progress_bar
 
 
 def test_stages_are_announced_and_timed():
@@ -36,11 +36,18 @@ def test_a_bar_counts_what_is_done():
         assert bar is None
 
 
-def test_the_bar_counts_from_where_a_scoring_goes_on():
+def test_the_bar_counts_from_where_a_resumed_run_begins():
     text = io.StringIO()
-    with scoring_bar(100, start=40, console=Console(file=text, width=80)) as advance:
-        advance(30, 0)
-        advance(30, 3)
-    last = text.getvalue().strip().splitlines()[-1]
-    assert "100/100" in last
-    assert "3 skipped" in last
+    console = Console(file=text, width=120, force_terminal=True)
+    with progress_bar("Scoring", 100, start=40, console=console) as advance:
+        advance(30)
+        advance(30, skipped=3)
+    assert "100/100" in text.getvalue()
+    assert "/s" in text.getvalue()
+    assert "3 skipped" in text.getvalue()
+
+
+def test_a_bar_that_is_not_shown_is_silent(capsys):
+    with progress_bar("Reading", 2, show=False) as advance:
+        advance(2, skipped=1)
+    assert capsys.readouterr() == ("", "")

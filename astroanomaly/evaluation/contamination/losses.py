@@ -1,4 +1,4 @@
-"""What contamination costs: areas over seeds, losses, and losses compared."""
+"""The cost of contamination: AUC over seeds, its losses, and their differences."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,10 +7,14 @@ import numpy as np
 from astropy.table import Table
 from scipy.special import stdtrit
 
-from astroanomaly.evaluation.contamination.files import read_cells, score_columns
-from astroanomaly.evaluation.roc_auc import _areas, _interval
+from astroanomaly.evaluation.contamination.cells import read_cells, score_columns
+from astroanomaly.evaluation.roc_auc import bootstrap_areas, bootstrap_interval
 
 _NAN = float("nan")
+# Ends of an interval, as the table names them.
+_ENDS = ("low", "high")
+# Contaminations that differ by less are one: they pass through decimal text.
+_SAME = 1e-12
 
 
 class LossDifference(NamedTuple):
@@ -42,11 +46,11 @@ class LossDifference(NamedTuple):
 
 
 def summarize(table: Table) -> Table:
-    """Return the mean area over seeds with an honest interval.
+    """Return the mean area over seeds with its interval.
 
-    All seeds score the same test objects, so the chance in the choice of these
-    objects is common to them and does not shrink by averaging; that in training
-    and draw does. With h the mean distance from auc to low (or high) and s the
+    All seeds score the same test objects, so the error from the choice of these
+    objects is common to them and does not shrink by averaging; that from training and
+    draw does. With h the mean distance from auc to low (or high) and s the
     standard deviation over n seeds, low (or high) lies
     ``sqrt(h**2 + (t * s)**2 / n)`` from the mean, t the 97.5 per cent quantile of
     Student's distribution with n - 1 degrees of freedom, and inside [0, 1]. With
@@ -62,9 +66,9 @@ def summarize(table: Table) -> Table:
     Table
         One row per model, score and contamination, in the order in which they
         first occur: model, score, training_contamination, n_normal, n_anomalous,
-        n_seeds, auc, low, high (of the one seed where there is one), seed_spread
-        (standard deviation over seeds, NaN for one), seconds (mean). NaN low or
-        high stay NaN.
+        n_seeds, auc, low, high (those of the seed if there is only one), seed_spread
+        (standard deviation over seeds, NaN for one), seconds (mean). NaN low or high
+        stay NaN.
 
     Raises
     ------
@@ -86,11 +90,14 @@ def summarize(table: Table) -> Table:
     for key, rows in _groups(table, shared).items():
         _check_seeds(rows, key)
         areas = np.asarray(rows["auc"], float)
-        test = areas.mean() + _offset(rows, "low"), areas.mean() + _offset(rows, "high")
-        low, high = np.clip(_combined(areas, *test), 0, 1)
+        mean = areas.mean()
+        offsets = (np.mean(np.asarray(rows[end], float) - areas) for end in _ENDS)
+        low, high = _combined(areas, *(mean + float(offset) for offset in offsets))
         values = dict(zip(shared, key, strict=True))
         values |= {name: rows[name][0] for name in counts}
-        values |= {"n_seeds": len(rows), "auc": areas.mean(), "low": low, "high": high}
+        values |= {"n_seeds": len(rows), "auc": mean}
+        # An area lies in [0, 1]; the widened interval may not.
+        values["low"], values["high"] = np.clip((low, high), 0, 1)
         values["seed_spread"] = _spread(areas)
         values["seconds"] = np.mean(rows["seconds"])
         found.append(values)
@@ -108,23 +115,21 @@ def auc_loss(
     """Return the area that each model loses between two contaminations.
 
     The loss of a seed is its AUC at `from_` less that at `to`: test objects,
-    normal training objects and seed are the same. With the cells at hand the test
-    objects are resampled for both together (as `evaluation.auc_difference`) and
+    normal training objects and seed are the same. With the cells in `out` the test
+    objects are resampled for both together (as in `evaluation.auc_difference`) and
     for all seeds at once.
 
     Parameters
     ----------
     table : Table
-        As of `contamination_study`; the rows to look at.
+        As of `contamination_study`; the rows to use.
     from_, to : float
         Training contaminations.
     out : str or Path, optional
-        Folder of the study, for the intervals; without it they are NaN, since
-        those of single areas do not make that of a paired difference.
-    n_repeats : int
-        Bootstrap resamplings.
-    seed : int
-        Seed of the resampling.
+        Folder of the study, for the intervals; without it they are NaN, since the
+        intervals of two areas do not give that of their paired difference.
+    n_repeats, seed : int
+        Bootstrap resamplings and their random seed.
 
     Returns
     -------
@@ -156,8 +161,14 @@ def auc_loss(
     kept = None if out is None else _Scores(out)
     found, missing = [], []
     for key, rows in _groups(table, ("model", "score")).items():
-        ends = [_by_seed(rows, p, key) for p in (from_, to)]
+        ends = []
+        for p in (from_, to):
+            part = rows[np.isclose(rows["training_contamination"], p, atol=_SAME)]
+            _check_seeds(part, (*key, p))
+            areas = zip(part["seed"].tolist(), part["auc"].tolist(), strict=True)
+            ends.append(dict(areas))
         seeds = sorted(set(ends[0]) & set(ends[1]))
+        # No seed at both contaminations: reported, not an error, while a study runs.
         if not seeds:
             missing.append(f"{key[0]}, {key[1]}")
             continue
@@ -165,8 +176,10 @@ def auc_loss(
         losses, test = areas[0] - areas[1], (_NAN, _NAN)
         if kept is not None:
             pairs = [[kept.get(key, p, s) for p in (from_, to)] for s in seeds]
+            # From the scores, not the table: draws must be paired.
             losses, draws = _losses(kept.labels, pairs, n_repeats, seed)
-            test = _interval(draws.mean(axis=0))
+            # The mean over seeds, draw by draw, keeps the test objects common.
+            test = bootstrap_interval(draws.mean(axis=0))
         low, high = _combined(losses, *test)
         values = dict(zip(("model", "score"), key, strict=True))
         values |= {"n_seeds": len(seeds)}
@@ -178,7 +191,7 @@ def auc_loss(
         raise ValueError(
             "`from_` and `to` must be contaminations that some model has with one "
             f"seed. Received: {from_} and {to}; `table` has "
-            f"{_shares(table['training_contamination'])}."
+            f"{sorted({float(p) for p in table['training_contamination']})}."
         )
     meta = {"from": float(from_), "to": float(to), "missing": missing}
     return Table(found, meta=meta)
@@ -195,10 +208,9 @@ def loss_difference(
 ) -> LossDifference:
     """Return how much more area one model loses by contamination than another.
 
-    Every resampling draws the test objects once, for both models, both
-    contaminations and all seeds: what makes an object easy or hard for all of them
-    cancels. The chance of training is added from the spread over seeds, as in
-    `summarize`.
+    Every resampling draws the test objects once, for both models, both contaminations
+    and all seeds, so what makes an object easy or hard for all of them cancels. The
+    error from training is added from the spread over seeds, as in `summarize`.
 
     Parameters
     ----------
@@ -208,10 +220,8 @@ def loss_difference(
         Model and score.
     from_, to : float
         Training contaminations.
-    n_repeats : int
-        Bootstrap resamplings; 0 leaves the intervals NaN.
-    seed : int
-        Seed of the resampling.
+    n_repeats, seed : int
+        Bootstrap resamplings, 0 for no intervals (NaN), and their random seed.
 
     Returns
     -------
@@ -254,15 +264,16 @@ def loss_difference(
     ]
     losses, draws = _losses(kept.labels, pairs, n_repeats, seed)
     n = len(seeds)
+    # The first n pairs are those of `one`.
     differences, draws = losses[:n] - losses[n:], draws[:n] - draws[n:]
-    test = _interval(draws.mean(axis=0))
+    test = bootstrap_interval(draws.mean(axis=0))
     low, high = _combined(differences, *test)
     value, spread = float(differences.mean()), _spread(differences)
     return LossDifference(value, low, high, *test, n, spread)
 
 
 class _Scores:
-    # The scores in a study's folder, by model and score, contamination and seed.
+    """The scores in a study's folder, by model and score, contamination and seed."""
 
     def __init__(self, out: str | Path) -> None:
         self.out, cells = Path(out), read_cells(Path(out))
@@ -284,7 +295,7 @@ class _Scores:
                 f"A model and its score must be in {self.out}. Received: {key!r}; "
                 f"there are {sorted(self.kept)}."
             )
-        return {s for q, s in self.kept[tuple(key)] if np.isclose(q, p, atol=1e-12)}
+        return {s for q, s in self.kept[tuple(key)] if np.isclose(q, p, atol=_SAME)}
 
     def get(self, key: tuple[str, str], p: float, seed: int) -> np.ndarray:
         if seed not in self.seeds(key, p):
@@ -296,19 +307,21 @@ class _Scores:
         return next(
             values
             for (q, s), values in places
-            if s == seed and np.isclose(q, p, atol=1e-12)
+            if s == seed and np.isclose(q, p, atol=_SAME)
         )
 
 
 def _losses(labels, pairs, n_repeats, seed) -> tuple[np.ndarray, np.ndarray]:
-    # Losses (pairs,) and their draws (pairs, n_repeats), the same objects in each.
+    """Return losses (pairs,) and their draws (pairs, n_repeats), objects shared."""
+    # Pairs lie next to each other: from_, to, from_, to, ...
     columns = [scores for pair in pairs for scores in pair]
-    values, draws = _areas(labels, columns, n_repeats, seed)
+    values, draws = bootstrap_areas(labels, columns, n_repeats, seed)
     return values[::2] - values[1::2], draws[::2] - draws[1::2]
 
 
 def _combined(values: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    # The ends for other test objects, widened by what is not known of other seeds.
+    """Return ends for other test objects, widened by the error of the mean of seeds."""
+    # Student's t for the few seeds; independent errors add in quadrature.
     n, mean = len(values), values.mean()
     seeds = stdtrit(n - 1, 0.975) * _spread(values) / np.sqrt(n) if n > 1 else 0.0
     return (
@@ -319,10 +332,6 @@ def _combined(values: np.ndarray, low: float, high: float) -> tuple[float, float
 
 def _spread(values: np.ndarray) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else _NAN
-
-
-def _offset(rows: Table, end: str) -> float:
-    return float(np.mean(np.asarray(rows[end], float) - np.asarray(rows["auc"], float)))
 
 
 def _need(table: Table, columns: tuple[str, ...]) -> None:
@@ -349,13 +358,3 @@ def _check_seeds(rows: Table, key: tuple) -> None:
             "`table` must have one row per model, score, contamination and seed. "
             f"Received: seeds {seeds} of {', '.join(map(str, key))}."
         )
-
-
-def _by_seed(rows: Table, p: float, key: tuple) -> dict[int, float]:
-    rows = rows[np.isclose(rows["training_contamination"], p, atol=1e-12)]
-    _check_seeds(rows, (*key, p))
-    return dict(zip(rows["seed"].tolist(), rows["auc"].tolist(), strict=True))
-
-
-def _shares(column) -> list[float]:
-    return sorted({float(p) for p in column})

@@ -1,4 +1,4 @@
-"""The cells of a contamination study in this process or in several."""
+"""Run the cells of a contamination study in this process or in several."""
 
 import inspect
 import multiprocessing
@@ -9,85 +9,58 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 
-from astroanomaly.evaluation.contamination.cells import Study, run_cell
-from astroanomaly.evaluation.contamination.files import Cell
+from astroanomaly.evaluation.contamination.cells import Cell, Study, run_cell
 from astroanomaly.utils.parallel import end_with_parent
 
+# The system gives no reason why a process died; these are the likely ones.
 _DIED = (
     "its process ended abruptly: out of memory (give a smaller `n_processes`), or a "
     'script without `if __name__ == "__main__":` around the study'
 )
+# The study of a worker process, set once by `_begin`.
 _shared: list[Study] = []
 
 
 def check_importable(methods: Mapping[str, Callable]) -> None:
-    """Refuse methods that another process cannot find by their name.
-
-    Parameters
-    ----------
-    methods : mapping of callable
-        By name.
-
-    Raises
-    ------
-    ValueError
-        If one is a lambda, defined inside a function, or typed into an interactive
-        session.
-
-    Examples
-    --------
-    >>> check_importable({"power": partial(pow, 2)})
-    """
+    """Raise if another process cannot import a method by its name."""
     for name, method in methods.items():
         while isinstance(method, partial):
             method = method.func
         if inspect.ismethod(method):
             method = method.__self__
         owner = method if hasattr(method, "__qualname__") else type(method)
-        typed = owner.__module__ == "__main__" and not _has_file("__main__")
+        # What was typed into an interactive session is in no file.
+        typed = owner.__module__ == "__main__" and not has_main_file()
         if typed or "<" in owner.__qualname__:
             raise ValueError(
                 f"`methods` must be functions of a module, partials of them, or "
                 f"instances of a module's class when `n_processes` is above 1, so that "
-                f"another process can import them; give `n_processes=1` otherwise. "
+                f"another process can import them; use `n_processes=1` otherwise. "
                 f"Received: {name}, {owner.__qualname__} of {owner.__module__}."
             )
 
 
-def _has_file(module: str) -> bool:
-    return getattr(sys.modules.get(module), "__file__", None) is not None
+def has_main_file() -> bool:
+    """Return whether Python runs a script, which other processes can import."""
+    return getattr(sys.modules.get("__main__"), "__file__", None) is not None
 
 
 def run_cells(
     study: Study, cells: list[Cell], n_processes: int
 ) -> Iterator[tuple[Cell, tuple[str, ...], str | None]]:
-    """Run cells in their order and yield each as it ends.
+    """Run cells in their order; yield cell, models and error as each ends.
 
-    Parameters
-    ----------
-    study : Study
-        The study.
-    cells : list of Cell
-        Those to run.
-    n_processes : int
-        1 runs them here.
-
-    Yields
-    ------
-    tuple
-        The cell, its models and its error, as of `run_cell`.
+    Processes come from `concurrent.futures`, not joblib: it reports which process
+    died, so that one cell that is killed does not cost the others.
     """
-    if n_processes > 1:
-        yield from _parallel(study, deque(cells), n_processes)
+    if n_processes == 1:
+        for cell in cells:
+            yield cell, *run_cell(study, cell)
         return
-    for cell in cells:
-        yield cell, *run_cell(study, cell)
-
-
-def _parallel(study: Study, queue: deque, n_processes: int) -> Iterator[tuple]:
-    # No more cells under way than processes: when one process dies, and the pool
-    # with it, only these may have been its cell. Each then gets a process of its
-    # own, which tells the culprit from its neighbors.
+    # No more cells are under way than processes: if one process dies, and the pool
+    # with it, only these can be the cause. Each then gets its own process, which
+    # separates the culprit from its neighbors.
+    queue = deque(cells)
     while queue:
         pool, running = _pool(study, n_processes), {}
         try:
@@ -103,15 +76,11 @@ def _parallel(study: Study, queue: deque, n_processes: int) -> Iterator[tuple]:
         finally:
             pool.shutdown(cancel_futures=True)
         for cell in running.values():
-            yield cell, *_alone(study, cell)
-
-
-def _alone(study: Study, cell: Cell) -> tuple[tuple[str, ...], str | None]:
-    with _pool(study, 1) as pool:
-        try:
-            return pool.submit(_run_here, cell).result()
-        except BrokenProcessPool:
-            return (), _DIED
+            with _pool(study, 1) as alone:
+                try:
+                    yield cell, *alone.submit(_run_here, cell).result()
+                except BrokenProcessPool:
+                    yield cell, (), _DIED
 
 
 def _pool(study: Study, n_processes: int) -> ProcessPoolExecutor:
@@ -121,6 +90,7 @@ def _pool(study: Study, n_processes: int) -> ProcessPoolExecutor:
 
 
 def _begin(study: Study) -> None:
+    # Once for each process: a study holds all images, too much to send with each cell.
     _shared[:] = [study]
     end_with_parent()
 

@@ -8,17 +8,18 @@ import numpy as np
 
 from astroanomaly.data.cutouts import Cutouts, concatenate
 
-# What a detector may know of an object; every other column might tell the truth.
+# What a detector may know of an object: any other column might contain the truth.
 _KEPT = ("object_id", "file", "ra", "dec", "flag")
+# A message names the first few shared objects.
 _SHOWN = 3
 
 
 def n_contaminating(p: float, n_normal: int) -> int:
     """Return how many anomalous objects make a share `p` of a training set.
 
-    ``int(p * n_normal / (1 - p))`` (METHODS section 3, after Berg, Ahlberg &
-    Felsberg 2019, arXiv:1905.11034), free of the rounding that would make 299 of
-    the 300 objects of ``p = 0.1, n_normal = 2700``.
+    ``int(p * n_normal / (1 - p))`` (after Berg, Ahlberg & Felsberg 2019,
+    arXiv:1905.11034), without the rounding error that would make 299 of the 300
+    objects of ``p = 0.1, n_normal = 2700``.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ def n_contaminating(p: float, n_normal: int) -> int:
     Returns
     -------
     int
-        Anomalous objects to add; 0 where `p` is less than one object's share.
+        Anomalous objects to add; 0 if `p` is less than one object's share.
 
     Raises
     ------
@@ -47,29 +48,12 @@ def n_contaminating(p: float, n_normal: int) -> int:
         raise ValueError(f"`p`, a contamination, must lie in [0, 1). Received: {p}.")
     if n_normal < 1:
         raise ValueError(f"`n_normal` must be at least 1. Received: {n_normal}.")
+    # The factor lifts a product that rounding left just below a whole number.
     return math.floor(p * n_normal / (1 - p) * (1 + 1e-12))
 
 
 def stripped(cutouts: Cutouts) -> Cutouts:
-    """Return the same images without the columns that may tell the truth.
-
-    Parameters
-    ----------
-    cutouts : Cutouts
-        Any objects.
-
-    Returns
-    -------
-    Cutouts
-        With object_id, file, ra, dec and flag alone, and empty standard columns.
-
-    Examples
-    --------
-    >>> objects = Cutouts(np.zeros((1, 8, 8)))
-    >>> objects.table["is_anomaly"] = [True]
-    >>> "is_anomaly" in stripped(objects).table.colnames
-    False
-    """
+    """Return the same images without the columns that may contain the truth."""
     table = cutouts.table[list(_KEPT)]
     table.meta.clear()
     return Cutouts(cutouts.images, table, cutouts.bands, cutouts.pixel_scale)
@@ -95,8 +79,8 @@ def contaminate(normal: Cutouts, anomalous: Cutouts, p: float, seed: int) -> Cut
     Returns
     -------
     Cutouts
-        Normal and anomalous objects in a random order. Its table has object_id,
-        file, ra, dec and flag; columns that might tell which is which are gone.
+        Normal and anomalous objects in a random order. Its table has only object_id,
+        file, ra, dec and flag: other columns might contain the truth.
 
     Raises
     ------
@@ -114,11 +98,12 @@ def contaminate(normal: Cutouts, anomalous: Cutouts, p: float, seed: int) -> Cut
     """
     n = n_contaminating(p, len(normal))
     check_pool(len(normal), len(anomalous), (p,), "p")
+    # Two streams, so that a larger draw does not change the order.
     ordering, drawing = (
         np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(key,)))
         for key in range(2)
     )
-    # A fixed random key for every object keeps the order when others come in.
+    # A fixed random key for every object keeps the order when more are added.
     keys = ordering.random(len(normal) + len(anomalous))
     drawn = drawing.permutation(len(anomalous))[:n]
     keys = np.concatenate([keys[: len(normal)], keys[len(normal) + drawn]])
@@ -129,57 +114,19 @@ def contaminate(normal: Cutouts, anomalous: Cutouts, p: float, seed: int) -> Cut
 def check_pool(
     n_normal: int, n_pool: int, contaminations: Sequence[float], name: str
 ) -> None:
-    """Refuse contaminations that ask for more anomalous objects than exist.
-
-    Parameters
-    ----------
-    n_normal, n_pool : int
-        Normal objects, and anomalous ones to draw from.
-    contaminations : sequence of float
-        Each in [0, 1).
-    name : str
-        The argument they came by.
-
-    Raises
-    ------
-    ValueError
-        Naming each contamination and what it needs.
-
-    Examples
-    --------
-    >>> check_pool(90, 10, (0, 0.1), "contaminations")
-    """
+    """Raise if contaminations need more anomalous objects than there are."""
     needs = {p: n_contaminating(p, n_normal) for p in contaminations}
     short = {p: n for p, n in needs.items() if n > n_pool}
     if short:
         wanted = ", ".join(f"{n} at {p:g}" for p, n in short.items())
         raise ValueError(
-            f"`{name}` must ask for no more objects than `anomalous` holds: with "
+            f"`{name}` must not need more objects than `anomalous` holds: with "
             f"{n_normal} normal objects, {wanted}. Received: {n_pool}."
         )
 
 
 def check_sets(normal: Cutouts, anomalous: Cutouts, test: Cutouts) -> None:
-    """Refuse sets that share objects or have other images than the training set.
-
-    Parameters
-    ----------
-    normal, anomalous, test : Cutouts
-        The sets of a study.
-
-    Raises
-    ------
-    TypeError
-        If one is no `Cutouts`.
-    ValueError
-        If an object is in two of them, a set that is needed is empty, or image
-        shape or bands differ.
-
-    Examples
-    --------
-    >>> one, two, three = Cutouts(np.zeros((9, 8, 8))).chunks(3)
-    >>> check_sets(one, two, three)
-    """
+    """Raise if sets share objects, lack them, or differ in image shape or bands."""
     sets = {"normal": normal, "anomalous": anomalous, "test": test}
     for name, one in sets.items():
         if not isinstance(one, Cutouts):
@@ -201,76 +148,15 @@ def check_sets(normal: Cutouts, anomalous: Cutouts, test: Cutouts) -> None:
             )
 
 
-def check_labels(labels, n_test: int) -> np.ndarray:
-    """Return the truth about the test objects as booleans.
-
-    Parameters
-    ----------
-    labels : array_like of shape (n_test,)
-        True or 1 for anomalous objects.
-    n_test : int
-        Test objects.
-
-    Returns
-    -------
-    ndarray of shape (n_test,)
-        Booleans.
-
-    Raises
-    ------
-    ValueError
-        If there is not one label per object, one is not 0 or 1, or a kind misses.
-
-    Examples
-    --------
-    >>> check_labels([0, 1], 2).tolist()
-    [False, True]
-    """
-    labels = np.asarray(labels)
-    if labels.shape != (n_test,):
-        raise ValueError(
-            f"`labels` must hold one label for each of the {n_test} objects of `test`. "
-            f"Received: shape {labels.shape}."
-        )
-    if not np.isin(labels, (0, 1)).all():
-        raise ValueError(
-            "`labels` must hold True (anomalous) or False (normal). "
-            f"Received: {np.unique(labels)[:5].tolist()}."
-        )
-    labels = labels.astype(bool)
-    if labels.all() or not labels.any():
-        raise ValueError(
-            "`labels` must name normal and anomalous objects. Received: "
-            f"{int((~labels).sum())} normal, {int(labels.sum())} anomalous."
-        )
-    return labels
-
-
 def digest(cutouts: Cutouts, labels: np.ndarray | None = None) -> str:
-    """Return a short text that only the same ids, pixels and labels give again.
-
-    Parameters
-    ----------
-    cutouts : Cutouts
-        Objects; their order counts.
-    labels : ndarray of bool of shape (n,), optional
-        The truth about them.
-
-    Returns
-    -------
-    str
-        128 bits of BLAKE2b in hexadecimal digits.
-
-    Examples
-    --------
-    >>> len(digest(Cutouts(np.zeros((2, 8, 8)))))
-    32
-    """
+    """Return a hash of ids, pixels and labels: 128 bits of BLAKE2b, hexadecimal."""
     found = hashlib.blake2b(digest_size=16)
     found.update(repr((cutouts.images.shape, cutouts.bands)).encode())
     found.update(repr(cutouts.object_ids).encode())
+    # Image by image: memory-mapped sets need not fit in memory.
     for image in cutouts.images:
         found.update(np.ascontiguousarray(image).data)
+    # The truth belongs to the test set: other labels give other areas.
     if labels is not None:
         found.update(labels.tobytes())
     return found.hexdigest()

@@ -134,7 +134,7 @@ class LensFinder(EpochOrderMixin, keras.Model):
         class_weight : dict, optional
             Weights of non-lenses (0) and lenses (1) in the loss, in training and
             validation alike: what
-            :func:`~astroanomaly.data.labelled.class_weights` makes. Both 1 by
+            :func:`~astroanomaly.data.class_weights` makes. Both 1 by
             default. They are kept with the model.
         **kwargs
             Passed to :meth:`keras.Model.compile`, apart from loss and metrics.
@@ -178,7 +178,7 @@ class LensFinder(EpochOrderMixin, keras.Model):
         Parameters
         ----------
         x : tf.data.Dataset
-            What :func:`~astroanomaly.data.labelled.labelled_dataset` makes.
+            What :func:`~astroanomaly.data.labelled_dataset` makes.
         *args, **kwargs
             As for Keras.
         validation_data : tf.data.Dataset, optional

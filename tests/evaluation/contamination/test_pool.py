@@ -49,7 +49,7 @@ def _inner():
     [(lambda *_: {}, "<lambda>"), (_inner(), "<locals>"), (partial(_inner()), "local")],
 )
 def test_methods_that_cannot_be_imported_are_refused(tmp_path, method, name):
-    message = f"`n_processes` is above 1, .* give `n_processes=1` .* a, .*{name}"
+    message = f"`methods` must .* `n_processes` is above 1, .* Received: a, .*{name}"
     with pytest.raises(ValueError, match=message):
         contamination_study(
             {"a": method}, *sets(), (0, 0.1), out=tmp_path / "out", n_processes=2
@@ -60,7 +60,7 @@ def test_methods_that_cannot_be_imported_are_refused(tmp_path, method, name):
 def test_methods_of_an_interactive_session_are_refused(monkeypatch):
     monkeypatch.setattr(planted.template, "__module__", "__main__")
     pool.check_importable({"a": planted.template})  # A script has a file.
-    monkeypatch.setattr(pool, "_has_file", lambda module: False)
+    monkeypatch.setattr(pool, "has_main_file", lambda: False)
     with pytest.raises(ValueError, match="Received: a, template of __main__"):
         pool.check_importable({"a": planted.template})
 

@@ -1,26 +1,17 @@
-"""Probabilities that mean what they say: calibration and reliability."""
+"""Calibrated probabilities from the outputs of a classifier."""
 
 import warnings
 from collections.abc import Mapping
 
 import numpy as np
-from astropy.table import Table
 from numpy.typing import ArrayLike
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import brier_score_loss
 
-from astroanomaly.evaluation.classifier.counts import (
-    both_kinds,
-    checked_labels,
-    checked_pair,
-    checked_probabilities,
-    checked_share,
-    rate,
-    same_length,
-    with_odds,
-)
-from astroanomaly.evaluation.resampling import vector
+from astroanomaly.calibration.levels import checked_scores
+from astroanomaly.tables.labels import check_labels
+
+__all__ = ["ProbabilityCalibration"]
 
 _METHODS = ("sigmoid", "isotonic")
 _INPUTS = ("logit", "probability")
@@ -28,24 +19,48 @@ _INPUTS = ("logit", "probability")
 _EDGE = 2.0**-25
 
 
+def checked_probabilities(
+    probabilities: ArrayLike, name: str = "probabilities"
+) -> np.ndarray:
+    """Return probabilities as a float64 vector; raise if one is not in [0, 1]."""
+    values = checked_scores(probabilities, name)
+    outside = (values < 0) | (values > 1)
+    if outside.any():
+        raise ValueError(
+            f"`{name}` must lie between 0 and 1; logits are not probabilities. "
+            f"Received: {int(outside.sum())} outside among {len(values)}, from "
+            f"{values.min():.4g} to {values.max():.4g}."
+        )
+    return values
+
+
+def checked_share(share: float, name: str) -> float:
+    """Return a share; raise unless it lies strictly between 0 and 1."""
+    if not 0 < share < 1:
+        raise ValueError(
+            f"`{name}` must lie strictly between 0 and 1. Received: {share}."
+        )
+    return float(share)
+
+
 class ProbabilityCalibration:
     """Turn the outputs of a finder into calibrated probabilities.
 
-    Learned on a validation set: neither the training set, on which the outputs
-    are too sure, nor the test set. `sigmoid` is Platt's (1999): a logistic curve
-    of slope and intercept, with his targets (k + 1) / (k + 2) that keep it finite
-    where the classes do not overlap. `isotonic` is the best rising curve (Zadrozny
-    & Elkan 2002), linear between its knots and flat beyond them; it wants some
-    1,000 objects, ties probabilities, and may give exactly 0 and 1. Both are fitted
-    by scikit-learn and applied with numpy, so that plain numbers hold them.
+    Fit it on a validation set: not the training set, on which the outputs are too
+    confident, nor the test set. `sigmoid` is Platt's (1999): a logistic curve of slope
+    and intercept, with his targets (k + 1) / (k + 2) that keep it finite where the
+    classes do not overlap. `isotonic` is the best rising curve (Zadrozny & Elkan 2002),
+    linear between its knots and flat beyond them; it needs some 1,000 objects, gives
+    many objects the same probability, and may give exactly 0 and 1. Both are fitted
+    with scikit-learn and applied with numpy, so they can be saved as plain numbers.
 
     Parameters
     ----------
     method : {"sigmoid", "isotonic"}
         The curve.
     on : {"logit", "probability"}
-        What is handed in: logits, lens minus non-lens, or probabilities, which are
-        turned into logits first (those that rounded to 0 or 1 taken 2**-25 away).
+        The outputs: logits, lens minus non-lens, or probabilities, which are
+        converted to logits first (those that rounded to 0 or 1 taken 2**-25 away).
 
     Attributes
     ----------
@@ -54,12 +69,12 @@ class ProbabilityCalibration:
     knots_, values_ : ndarray of shape (k,)
         Of the isotonic curve: rising logits and their probabilities.
     n_, n_lenses_ : int
-        Objects and lenses that it was fitted on.
+        Objects and lenses used in the fit.
 
     Raises
     ------
     ValueError
-        If `method` or `on` is another word.
+        If `method` or `on` is not one of these.
 
     Examples
     --------
@@ -122,16 +137,32 @@ class ProbabilityCalibration:
             is NaN or infinite or all are one number, or a probability is outside
             [0, 1].
         """
-        truth, logits = checked_labels(labels), self._logits(outputs)
-        same_length(truth, logits, "outputs")
-        both_kinds(truth, "Calibration")
+        logits = self._logits(outputs)
+        truth = check_labels(labels, n=len(logits), both=True)
         if np.ptp(logits) == 0:
             raise ValueError(
                 "`outputs` must differ, or nothing can be learned from them. "
                 f"Received: {len(logits)} times {logits[0]:g}."
             )
         if self.method == "sigmoid":
-            self.slope_, self.intercept_ = _platt(truth, logits)
+            n_lenses, n_others = int(truth.sum()), int((~truth).sum())
+            # Platt's targets are shares, which LogisticRegression takes as weights of
+            # the same object in both classes.
+            target = np.where(
+                truth, (n_lenses + 1) / (n_lenses + 2), 1 / (n_others + 2)
+            )
+            # Scaled, as Newton's method needs; without a penalty the fit is the same.
+            scale = max(1.0, float(np.abs(logits).max()))
+            model = LogisticRegression(
+                C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=1000
+            )
+            model.fit(
+                np.tile(logits / scale, 2)[:, None],
+                np.repeat([1, 0], len(logits)),
+                sample_weight=np.concatenate([target, 1 - target]),
+            )
+            self.slope_ = float(model.coef_[0, 0] / scale)
+            self.intercept_ = float(model.intercept_[0])
         else:
             curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
             curve.fit(logits, truth.astype(np.float64))
@@ -141,7 +172,7 @@ class ProbabilityCalibration:
             warnings.warn(
                 "The lenses have lower outputs than the non-lenses on average "
                 f"({logits[truth].mean():.3g} against {logits[~truth].mean():.3g}): "
-                "this finder is worse than chance and calibration cannot mend it.",
+                "this finder is worse than chance, which calibration cannot repair.",
                 stacklevel=2,
             )
         return self
@@ -168,20 +199,25 @@ class ProbabilityCalibration:
         Raises
         ------
         ValueError
-            If nothing was fitted yet, an output is NaN or infinite, a probability
+            If it is not fitted, an output is NaN or infinite, a probability
             is outside [0, 1], or `lens_fraction` outside (0, 1).
         """
         self._require_fit()
         logits = self._logits(outputs)
         if self.method == "sigmoid":
-            found = _sigmoid(self.slope_ * logits + self.intercept_)
+            x = self.slope_ * logits + self.intercept_
+            # exp of a negative number alone: no overflow on either side.
+            small = np.exp(-np.abs(x))
+            found = np.where(x >= 0, 1.0, small) / (1.0 + small)
         else:
             found = np.interp(logits, self.knots_, self.values_)
         if lens_fraction is None:
             return found
         share = checked_share(lens_fraction, "lens_fraction")
         odds = (self.n_ - self.n_lenses_) / self.n_lenses_
-        return with_odds(found, share / (1 - share) * odds)
+        factor = share / (1 - share) * odds
+        # The share whose odds are `factor` times as high; 0 and 1 stay.
+        return factor * found / (1 - found + factor * found)
 
     def to_dict(self) -> dict:
         """Return plain numbers and lists that JSON can hold.
@@ -195,7 +231,7 @@ class ProbabilityCalibration:
         Raises
         ------
         ValueError
-            If nothing was fitted yet.
+            If it is not fitted.
         """
         self._require_fit()
         kept = {name: getattr(self, name) for name in ("method", "on")}
@@ -239,7 +275,7 @@ class ProbabilityCalibration:
         if new.method == "sigmoid":
             new.slope_, new.intercept_ = float(d["slope"]), float(d["intercept"])
             return new
-        new.knots_ = vector(d["knots"], "knots")
+        new.knots_ = checked_scores(d["knots"], "knots")
         new.values_ = checked_probabilities(d["values"], "values")
         if len(new.knots_) != len(new.values_) or (np.diff(new.knots_) <= 0).any():
             raise ValueError(
@@ -251,8 +287,8 @@ class ProbabilityCalibration:
     def _require_fit(self) -> None:
         if not hasattr(self, "n_"):
             raise ValueError(
-                "This calibration has learned nothing yet: call `fit` with the labels "
-                "and outputs of a validation set first."
+                "This calibration is not fitted: call `fit` with labels and outputs of "
+                "a validation set first."
             )
 
     def _logits(self, outputs: ArrayLike) -> np.ndarray:
@@ -260,112 +296,10 @@ class ProbabilityCalibration:
             values = checked_probabilities(outputs, "outputs")
             values = np.clip(values, _EDGE, 1 - _EDGE)
             return np.log(values) - np.log1p(-values)
-        values = vector(outputs, "outputs")
+        values = checked_scores(outputs, "outputs")
         if n_infinite := int(np.isinf(values).sum()):
             raise ValueError(
                 "`outputs` must be finite logits. "
                 f"Received: {n_infinite} infinite among {len(values)}."
             )
         return values
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    # exp of a negative number alone: no overflow on either side.
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0, small) / (1.0 + small)
-
-
-def _platt(truth: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
-    # Platt's targets are shares, which LogisticRegression takes as weights of the
-    # same object in both classes. Scaled for Newton's sake: no penalty sees it.
-    n_lenses, n_others = int(truth.sum()), int((~truth).sum())
-    target = np.where(truth, (n_lenses + 1) / (n_lenses + 2), 1 / (n_others + 2))
-    scale = max(1.0, float(np.abs(logits).max()))
-    model = LogisticRegression(
-        C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=1000
-    )
-    model.fit(
-        np.tile(logits / scale, 2)[:, None],
-        np.repeat([1, 0], len(logits)),
-        sample_weight=np.concatenate([target, 1 - target]),
-    )
-    return float(model.coef_[0, 0] / scale), float(model.intercept_[0])
-
-
-def reliability(
-    labels: ArrayLike,
-    probabilities: ArrayLike,
-    n_bins: int = 10,
-    spacing: str = "uniform",
-) -> Table:
-    """Return the share of lenses among objects of similar probability.
-
-    Parameters
-    ----------
-    labels : array_like of shape (n,)
-        1 or True for a lens, 0 or False for anything else.
-    probabilities : array_like of shape (n,)
-        Probability of a lens, 0 to 1.
-    n_bins : int
-        Number of bins, at least 2.
-    spacing : {"uniform", "quantile"}
-        Bins of one width over [0, 1], or of about one number of objects: the better
-        choice where nearly all outputs are close to 0 or 1.
-
-    Returns
-    -------
-    Table
-        One row for each bin with objects: start, stop (a bin holds its start, the
-        last one its stop too), n, n_lenses, mean_probability, lens_fraction, low,
-        high (Wilson, 95 per cent). meta: ``expected_calibration_error``, the mean
-        of ``|lens_fraction - mean_probability|`` over objects (Guo et al. 2017);
-        ``error_by_chance``, what it would be, by a normal approximation, for
-        probabilities that are right, as no finite sample gives 0;
-        ``brier_score``, the mean square error of the probabilities; ``n``.
-
-    Raises
-    ------
-    ValueError
-        If `n_bins` or `spacing` is wrong, or as `metrics_at`.
-
-    Examples
-    --------
-    >>> table = reliability([0, 0, 1, 1, 0, 1], [0.25] * 3 + [0.75] * 3, 2)
-    >>> table["n", "n_lenses", "mean_probability"].as_array().tolist()
-    [(3, 1, 0.25), (3, 2, 0.75)]
-    >>> round(table.meta["expected_calibration_error"], 4)
-    0.0833
-    """
-    truth, values = checked_pair(labels, probabilities, "Reliability")
-    if int(n_bins) != n_bins or n_bins < 2:
-        raise ValueError(
-            f"`n_bins` must be an integer of 2 or more. Received: {n_bins}."
-        )
-    if spacing not in ("uniform", "quantile"):
-        raise ValueError(
-            f"`spacing` must be uniform or quantile. Received: {spacing!r}."
-        )
-    edges = np.linspace(0, 1, int(n_bins) + 1)
-    if spacing == "quantile":
-        # Ties may leave fewer edges, equal probabilities alone a bin of no width.
-        edges = np.unique(np.quantile(values, edges))
-        edges = edges if len(edges) > 1 else np.repeat(edges, 2)
-    inner = np.searchsorted(edges[1:-1], values, side="right")
-    rows, errors, chances = [], 0.0, 0.0
-    for k in np.unique(inner):
-        mine = inner == k
-        n, lenses, mean = int(mine.sum()), int(truth[mine].sum()), values[mine].mean()
-        rows.append((edges[k], edges[k + 1], n, lenses, mean, *rate(lenses, n)))
-        errors += abs(lenses - n * mean)
-        # Mean of |x| for a normal x of the variance of n coins of these biases.
-        spread = (values[mine] * (1 - values[mine])).sum()
-        chances += np.sqrt(2 / np.pi * spread)
-    names = ("start", "stop", "n", "n_lenses", "mean_probability", "lens_fraction")
-    table = Table(rows=rows, names=(*names, "low", "high"))
-    table.meta = {
-        "expected_calibration_error": float(errors / len(values)),
-        "error_by_chance": float(chances / len(values)),
-        "brier_score": float(brier_score_loss(truth, values)),
-        "n": len(values),
-    }
-    return table

@@ -1,3 +1,5 @@
+"""Calibrated probabilities against scikit-learn and known answers."""
+
 import json
 
 import numpy as np
@@ -7,7 +9,8 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
-from astroanomaly.evaluation.classifier import ProbabilityCalibration, reliability
+from astroanomaly.calibration.probability import ProbabilityCalibration
+from astroanomaly.evaluation import classifier
 
 METHODS = ("sigmoid", "isotonic")
 
@@ -137,9 +140,9 @@ def test_a_finder_worse_than_chance_is_named():
 @pytest.mark.parametrize(
     ("labels", "outputs", "message"),
     [
-        ([1, 0], [1.0], "Received: 2 labels, 1 outputs"),
-        ([1, 1], [1.0, 2.0], "Calibration needs lenses and non-lenses in `labels`"),
-        ([1, 3], [1.0, 2.0], r"Received: \[3\]"),
+        ([1, 0], [1.0], r"`labels` must have shape \(1,\).* Received: shape \(2,\)"),
+        ([1, 1], [1.0, 2.0], "`labels` must hold both classes.* Received: 2 true, 0"),
+        ([1, 3], [1.0, 2.0], "`labels` must hold true and false .* Received: '3'"),
         ([1, 0], [np.nan, 2.0], "`outputs` must not be NaN"),
         ([1, 0], [np.inf, 2.0], "`outputs` must be finite logits. Received: 1 inf"),
         ([1, 0], [2.0, 2.0], "`outputs` must differ.*Received: 2 times 2"),
@@ -158,7 +161,7 @@ def test_what_is_not_a_calibration_is_refused():
     new = ProbabilityCalibration(on="probability")
     assert "not fitted" in repr(new)
     for ask in (lambda: new.apply([0.5]), new.to_dict):
-        with pytest.raises(ValueError, match="has learned nothing yet: call `fit`"):
+        with pytest.raises(ValueError, match="not fitted: call `fit`"):
             ask()
     with pytest.raises(ValueError, match="`outputs` must lie between 0 and 1"):
         new.fit([0, 1], [0.2, 1.2])
@@ -172,49 +175,5 @@ def test_what_is_not_a_calibration_is_refused():
         ProbabilityCalibration.from_dict(isotonic)
 
 
-# --- reliability ---------------------------------------------------------------
-
-
-def test_reliability_by_hand():
-    outputs = [0.1, 0.3, 0.3, 0.5, 0.9, 1.0]
-    labels = [0, 1, 0, 1, 1, 1]
-    table = reliability(labels, outputs, n_bins=2)
-    # 0.5 opens the second bin, 1 closes it.
-    assert table["n", "n_lenses"].as_array().tolist() == [(3, 1), (3, 3)]
-    np.testing.assert_allclose(table["mean_probability"], [0.7 / 3, 0.8])
-    np.testing.assert_allclose(table["lens_fraction"], [1 / 3, 1])
-    error = (abs(1 - 0.7) + abs(3 - 2.4)) / 6
-    assert table.meta["expected_calibration_error"] == pytest.approx(error)
-    brier = np.mean((np.array(outputs) - labels) ** 2)
-    assert table.meta["brier_score"] == pytest.approx(brier)
-    assert (table["low"] <= table["lens_fraction"]).all()
-    assert table["high"][1] == 1
-    # A bin without objects has no row.
-    assert len(reliability(labels, outputs, n_bins=10)) == 4
-
-
-def test_bins_of_equal_number_and_ties():
-    labels, logits, truth = drawn(200, 8)
-    table = reliability(labels, truth, n_bins=5, spacing="quantile")
-    assert table["n"].tolist() == [40] * 5
-    assert table["start"][0] == truth.min()
-    tied = reliability([0, 1, 1], [0.4] * 3, spacing="quantile")
-    assert tied["start", "stop", "n"].as_array().tolist() == [(0.4, 0.4, 3)]
-
-
-def test_error_by_chance_is_that_of_right_probabilities():
-    outputs = np.random.default_rng(9).random(500)
-    errors = []
-    for seed in range(200):
-        labels = np.random.default_rng(100 + seed).random(500) < outputs
-        meta = reliability(labels, outputs).meta
-        errors.append(meta["expected_calibration_error"])
-    assert np.mean(errors) == pytest.approx(meta["error_by_chance"], rel=0.05)
-
-
-def test_reliability_refuses_odd_bins():
-    for n_bins in (1, 2.5):
-        with pytest.raises(ValueError, match="`n_bins` must be an integer of 2 or"):
-            reliability([0, 1], [0.1, 0.2], n_bins)
-    with pytest.raises(ValueError, match="`spacing` must be uniform or quantile"):
-        reliability([0, 1], [0.1, 0.2], spacing="log")
+def test_the_classifier_room_offers_it():
+    assert classifier.ProbabilityCalibration is ProbabilityCalibration

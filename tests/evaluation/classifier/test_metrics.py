@@ -1,10 +1,12 @@
+"""Counts, rates, thresholds and reliability of a lens finder."""
+
 import numpy as np
 import pytest
 from scipy.stats import binom
 from sklearn import metrics
 
 from astroanomaly.evaluation import classifier as c
-from astroanomaly.evaluation.classifier.counts import difference, f1, purities, rate
+from astroanomaly.evaluation.classifier.metrics import difference, f1, purities, rate
 
 LABELS = [1, 1, 1, 1, 0, 0, 0, 0, 0, 0]
 OUTPUTS = [0.9, 0.8, 0.5, 0.1, 0.7, 0.5, 0.3, 0.2, 0.2, 0.0]
@@ -210,20 +212,20 @@ def test_purity_and_completeness_by_hand_and_by_sklearn():
 
 
 BAD = [
-    ([0, 1], [0.1], "must have one length. Received: 2 labels, 1 probabilities"),
-    ([0, 2], [0.1, 0.2], r"1 \(lens\) or 0 \(not a lens\). Received: \[2\]"),
-    (["no", "yes"], [0.1, 0.2], r"Received: \['no', 'yes'\]"),
-    ([[0, 1]], [0.1, 0.2], "`labels` must have one dimension"),
+    ([0, 1], [0.1], r"`labels` must have shape \(1,\).* Received: shape \(2,\)"),
+    ([0, 2], [0.1, 0.2], "`labels` must hold true and false .* Received: '2'"),
+    (["no", "maybe"], [0.1, 0.2], "`labels` must hold .* Received: 'maybe'"),
+    ([[0, 1]], [0.1, 0.2], r"`labels` must have shape .* Received: shape \(1, 2\)"),
     (
         np.ma.masked_array([0, 1, 1], [False, False, True]),
         [0.1, 0.2, 0.3],
-        "`labels` must be known for every object. Received: 1 masked among 3",
+        "`labels` must be known for every object. Received: 1 masked.* among 3",
     ),
     ([0, 1], [0.1, np.nan], "`probabilities` must not be NaN. Received: 1 NaN among 2"),
     ([0, 1], [-3.0, 7.0], "logits are not probabilities. Received: 2 outside among 2"),
     ([0, 1], [[0.1, 0.9]] * 2, "`probabilities` must have one dimension"),
-    ([1, 1], [0.1, 0.2], "Received: 2 lenses, 0 non-lenses"),
-    ([0, 0], [0.1, 0.2], "needs lenses and non-lenses in `labels`. Received: 0 lenses"),
+    ([1, 1], [0.1, 0.2], "`labels` must hold both classes.* Received: 2 true, 0"),
+    ([0, 0], [0.1, 0.2], "`labels` must hold both classes.* Received: 0 true, 2"),
 ]
 
 
@@ -246,3 +248,51 @@ def test_a_threshold_is_a_probability():
     for threshold in (-0.1, 1.1, np.nan):
         with pytest.raises(ValueError, match="`threshold` must lie between 0 and 1"):
             c.metrics_at(LABELS, OUTPUTS, threshold)
+
+
+# --- reliability ---------------------------------------------------------------
+
+
+def test_reliability_by_hand():
+    outputs = [0.1, 0.3, 0.3, 0.5, 0.9, 1.0]
+    labels = [0, 1, 0, 1, 1, 1]
+    table = c.reliability(labels, outputs, n_bins=2)
+    # 0.5 opens the second bin, 1 closes it.
+    assert table["n", "n_lenses"].as_array().tolist() == [(3, 1), (3, 3)]
+    np.testing.assert_allclose(table["mean_probability"], [0.7 / 3, 0.8])
+    np.testing.assert_allclose(table["lens_fraction"], [1 / 3, 1])
+    error = (abs(1 - 0.7) + abs(3 - 2.4)) / 6
+    assert table.meta["expected_calibration_error"] == pytest.approx(error)
+    brier = np.mean((np.array(outputs) - labels) ** 2)
+    assert table.meta["brier_score"] == pytest.approx(brier)
+    assert (table["low"] <= table["lens_fraction"]).all()
+    assert table["high"][1] == 1
+    # A bin without objects has no row.
+    assert len(c.reliability(labels, outputs, n_bins=10)) == 4
+
+
+def test_bins_of_equal_number_and_ties():
+    labels, outputs = drawn(200, 8)
+    table = c.reliability(labels, outputs, n_bins=5, spacing="quantile")
+    assert table["n"].tolist() == [40] * 5
+    assert table["start"][0] == outputs.min()
+    tied = c.reliability([0, 1, 1], [0.4] * 3, spacing="quantile")
+    assert tied["start", "stop", "n"].as_array().tolist() == [(0.4, 0.4, 3)]
+
+
+def test_error_by_chance_is_that_of_right_probabilities():
+    outputs = np.random.default_rng(9).random(500)
+    errors = []
+    for seed in range(200):
+        labels = np.random.default_rng(100 + seed).random(500) < outputs
+        meta = c.reliability(labels, outputs).meta
+        errors.append(meta["expected_calibration_error"])
+    assert np.mean(errors) == pytest.approx(meta["error_by_chance"], rel=0.05)
+
+
+def test_reliability_refuses_odd_bins():
+    for n_bins in (1, 2.5):
+        with pytest.raises(ValueError, match="`n_bins` must be an integer of 2 or"):
+            c.reliability([0, 1], [0.1, 0.2], n_bins)
+    with pytest.raises(ValueError, match="`spacing` must be uniform or quantile"):
+        c.reliability([0, 1], [0.1, 0.2], spacing="log")
