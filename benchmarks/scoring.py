@@ -62,7 +62,7 @@ def breakdown(detector, folder: Path, out: Path, n_workers) -> list[dict]:
     watch.seconds["open the folder and its catalog"] = time.perf_counter() - start
     chunks = stream.chunks
     stream.chunks = lambda *a, **k: watch.waited("wait for pixels", chunks(*a, **k))
-    images, generator = detector._images, detector.model.scoring_generator
+    images, generator = detector.images, detector.model.scoring_generator
     stages = [
         (images, "stretched", "stretch"),
         (detector.encoder, "search", "encode"),

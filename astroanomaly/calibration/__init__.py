@@ -13,6 +13,7 @@ All of it holds for objects like the calibration objects and for no others:
 `warn_if_shifted` compares the two sets of scores.
 """
 
+from astroanomaly.calibration.levels import check_levels
 from astroanomaly.calibration.thresholds import (
     Calibration,
     Comparison,
@@ -30,6 +31,7 @@ __all__ = [
     "ExtremeThreshold",
     "Tail",
     "benjamini_hochberg",
+    "check_levels",
     "compare",
     "required_size",
     "warn_if_shifted",

@@ -1,6 +1,7 @@
 """Levels in per cent, the sizes that they need, and checked scores."""
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -75,3 +76,43 @@ def required_size(level: float, tail: bool = False) -> int:
     if not tail:
         return math.ceil(size)
     return max(math.ceil(size / REACH), 10 * MIN_EXCESSES)
+
+
+def check_levels(levels: Sequence[float], n: int | None = None) -> tuple:
+    """Return levels in rising order, each once.
+
+    Parameters
+    ----------
+    levels : sequence of float
+        Levels in per cent.
+    n : int, optional
+        Number of calibration objects; by default any number will do.
+
+    Returns
+    -------
+    tuple of int or float
+        Whole levels as int.
+
+    Raises
+    ------
+    ValueError
+        If there is no level, or one lies outside (0, 100) or needs more than `n`
+        objects.
+
+    Examples
+    --------
+    >>> check_levels((95, 90.0), 100)
+    (90, 95)
+    """
+    levels = tuple(sorted({checked_level(level) for level in levels}))
+    if not levels:
+        raise ValueError("`levels` must name at least one level. Received: none.")
+    for level in levels:
+        if n is not None and n < (needed := required_size(level)):
+            raise ValueError(
+                f"Level {level} needs at least {needed} calibration objects, so that "
+                f"one of them lies beyond it. Received: {n}. Calibrate on "
+                "more objects, lower the level, or extrapolate: extreme_threshold "
+                f"needs {required_size(level, tail=True)} objects for this level."
+            )
+    return levels

@@ -9,9 +9,13 @@ from scipy.stats import ks_2samp
 
 from astroanomaly.calibration.levels import checked_scores
 
+# Percentile of the calibration scores below which ordinary objects are compared.
 BULK = 90
+# With less of the new scores in the bulk, it alone says too little.
 MIN_IN_BULK = 1 / 3
+# A statistic of 0.1 moves the 90th percentile visibly, one of 0.02 does not.
 VISIBLE = 0.1
+# Not by chance: one survey in a thousand warns without a reason.
 SIGNIFICANT = 0.001
 
 
@@ -102,33 +106,30 @@ def compare(calibration_scores: ArrayLike, scores: ArrayLike) -> Comparison:
     test = ks_2samp(old, new, method="asymp")
     statistic, p_value = float(test.statistic), float(test.pvalue)
     shifted = statistic > VISIBLE and p_value < SIGNIFICANT
-    result = (statistic, p_value, len(old), len(new), limit, bulk_only, fraction_above)
-    return Comparison(*result, shifted, _sentence(*result, shifted))
-
-
-def _sentence(
-    statistic: float,
-    p_value: float,
-    n_old: int,
-    n_new: int,
-    limit: float,
-    bulk_only: bool,
-    fraction_above: float,
-    shifted: bool,
-) -> str:
     verdict = "a visibly different" if shifted else "no visibly different"
     which = "at or below" if bulk_only else "on both sides of"
-    advice = (
-        " Thresholds and p-values hold only for objects like the calibration "
-        "objects: calibrate again on normal objects of this survey."
-    )
-    return (
+    message = (
         f"The new scores come from {verdict} distribution than the calibration "
         f"scores: two-sample Kolmogorov-Smirnov statistic {statistic:.3f}, p-value "
-        f"{p_value:.2g}, for {n_old} calibration and {n_new} new scores {which} the "
-        f"calibration scores' {BULK}th percentile ({limit:.4g}); "
+        f"{p_value:.2g}, for {len(old)} calibration and {len(new)} new scores {which} "
+        f"the calibration scores' {BULK}th percentile ({limit:.4g}); "
         f"{100 * fraction_above:.1f} per cent of the new scores lie above it."
-        + (advice if shifted else "")
+    )
+    if shifted:
+        message += (
+            " Thresholds and p-values hold only for objects like the calibration "
+            "objects: calibrate again on normal objects of this survey."
+        )
+    return Comparison(
+        statistic,
+        p_value,
+        len(old),
+        len(new),
+        limit,
+        bulk_only,
+        fraction_above,
+        shifted,
+        message,
     )
 
 

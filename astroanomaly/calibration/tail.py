@@ -16,8 +16,11 @@ from scipy.stats import chi2
 
 from astroanomaly.utils.distributions import distributions
 
+# Fewer excesses leave the shape free to be anything.
 MIN_EXCESSES = 20
+# Beyond ten times the sample the interval says next to nothing.
 REACH = 10
+# Below -0.5 maximum likelihood is irregular, above 1 there is no mean.
 _SHAPES = (-0.5, 1.0)
 
 

@@ -1,17 +1,4 @@
-"""From the scores of normal objects to thresholds, p-values and selections.
-
-A detector is calibrated on objects known to be ordinary. What their scores say
-about a new score, in rising order of what is asked:
-
-* a percentile threshold, the paper's cut: the score that contains 90, 95 or 99
-  per cent of the normal objects, with an interval for the sample's size;
-* a conformal p-value, valid for any sample size and any score, and from it a
-  selection at a chosen false-discovery rate;
-* a threshold beyond the sample, extrapolated by a generalised Pareto tail.
-
-All of it holds for objects like the calibration objects and for no others:
-`warn_if_shifted` compares the two sets of scores.
-"""
+"""Thresholds, p-values and selections from the scores of ordinary objects."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,9 +6,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from astropy.table import Table
 from numpy.typing import ArrayLike
-from scipy.stats import binom
+from scipy.stats import binom, false_discovery_control
 
 from astroanomaly.calibration.levels import (
+    check_levels,
     checked_level,
     checked_scores,
     exact_fraction,
@@ -96,15 +84,13 @@ class Calibration:
                 "`scores` must hold at least one score and only finite ones. "
                 f"Received: {len(self.scores)} scores, {n_infinite} infinite."
             )
-        self.levels = tuple(sorted({checked_level(level) for level in levels}))
-        if not self.levels:
-            raise ValueError("`levels` must name at least one level. Received: none.")
+        self.levels = check_levels(levels, None if extrapolate else len(self))
         self.thresholds = {}
         for level in self.levels:
             beyond = len(self) < required_size(level)
             self.thresholds[level] = (
                 self.extreme_threshold(level).threshold
-                if extrapolate and beyond
+                if beyond
                 else self._percentile(level)
             )
 
@@ -118,14 +104,7 @@ class Calibration:
         return f"Calibration(n={len(self)}, thresholds={{{cuts}}})"
 
     def _percentile(self, level: int | float) -> float:
-        needed = required_size(level)
-        if len(self) < needed:
-            raise ValueError(
-                f"Level {level} needs at least {needed} calibration objects, so that "
-                f"one of them lies beyond it. Received: {len(self)}. Calibrate on "
-                "more objects, lower the level, or extrapolate: extreme_threshold "
-                f"needs {required_size(level, tail=True)} objects for this level."
-            )
+        check_levels((level,), len(self))
         return float(self.scores[math.ceil(len(self) * exact_fraction(level)) - 1])
 
     def p_values(self, scores: ArrayLike) -> np.ndarray:
@@ -376,7 +355,7 @@ def benjamini_hochberg(p_values: ArrayLike, false_discovery_rate: float) -> np.n
     Raises
     ------
     ValueError
-        If a p-value is NaN or the rate is outside (0, 1).
+        If a p-value is NaN or outside [0, 1], or the rate is outside (0, 1).
 
     Examples
     --------
@@ -389,7 +368,5 @@ def benjamini_hochberg(p_values: ArrayLike, false_discovery_rate: float) -> np.n
             "`false_discovery_rate` must lie between 0 and 1. "
             f"Received: {false_discovery_rate}."
         )
-    ordered = np.sort(p_values)
-    m = len(ordered)
-    passed = ordered <= np.arange(1, m + 1) * false_discovery_rate / max(m, 1)
-    return p_values <= ordered[passed].max(initial=-np.inf)
+    adjusted = false_discovery_control(p_values, method="bh")
+    return adjusted <= false_discovery_rate

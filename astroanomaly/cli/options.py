@@ -1,5 +1,7 @@
 """Options and arguments that several verbs of the command line share."""
 
+import functools
+import inspect
 from pathlib import Path
 from typing import Annotated
 
@@ -62,7 +64,9 @@ CalibrationLabels = Annotated[
     Path | None,
     typer.Option("--labels", help=f"{LENS_LABELS} calibrates probabilities too."),
 ]
-Seed = Annotated[int, typer.Option(help="Same seed, same bits.")]
+Seed = Annotated[
+    int, typer.Option(help="Random seed; the same seed gives identical results.")
+]
 By = Annotated[str | None, typer.Option(help="Column that divides the objects.")]
 Bins = Annotated[
     list[str] | None, typer.Option(help="Rising edges, or words, of that column.")
@@ -97,8 +101,116 @@ Mergers = Annotated[
     ),
 ]
 
+ExplainedCutout = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="CUTOUT",
+        help=f"{CUTOUTS_HELP} Not needed, and not read, with --from-noise.",
+    ),
+]
+Figure = Annotated[Path, typer.Option(help="The picture: .png, .pdf or .svg.")]
+ExplainedMethod = Annotated[
+    str,
+    typer.Option(
+        help="occlusion: what hiding each part does; of a lens finder also dream "
+        "(toward lens and toward non-lens) and gradcam."
+    ),
+]
+ObjectId = Annotated[
+    str | None, typer.Option(help="Which object, where CUTOUT holds several.")
+]
+MaskSize = Annotated[
+    int | None, typer.Option(help="occlusion: side of the square, pixels; 4.")
+]
+Stride = Annotated[
+    int | None,
+    typer.Option(
+        help="occlusion: step of the square, pixels; its side, which takes seconds. "
+        "1 gives the finest map, 16 times slower."
+    ),
+]
+PerBand = Annotated[
+    bool, typer.Option("--per-band", help="occlusion: hide one band at a time.")
+]
+Logit = Annotated[
+    bool,
+    typer.Option(
+        "--logit", help="occlusion: the logit, where P(lens) is close to 0 or 1."
+    ),
+]
+Steps = Annotated[
+    int | None, typer.Option(help="dream: steps along the gradient; 100.")
+]
+FromNoise = Annotated[
+    bool, typer.Option("--from-noise", help="dream: start from noise.")
+]
+ExplainedSeed = Annotated[int | None, typer.Option(help="dream: seed of the noise; 0.")]
+
+# The options of the reader, by the name of its argument.
+READING = {
+    "catalog": Catalog,
+    "bands": Bands,
+    "band_pattern": BandPattern,
+    "pixel_scale": PixelScale,
+    "input_pixel_scale": InputPixelScale,
+}
+# How images are prepared: a run keeps it for all that it scores later.
+PREPARING = {"edge": Edge, "nan": Nan, "mask_extension": MaskExtension}
+
 # After these options several values may follow, as in --levels 90 95 99.
 _SEVERAL = ("--levels", "--bins", "--bands", "--flux-ratio", "--magnitude")
+
+
+def reads(preparing: bool = False, parallel: bool = True):
+    """Give a verb the options of the reader, which it gets as `reading`.
+
+    Parameters
+    ----------
+    preparing : bool, optional
+        Add those that say how images are prepared.
+    parallel : bool, optional
+        Add ``--workers``.
+
+    Returns
+    -------
+    callable
+        A decorator of the verb.
+
+    Examples
+    --------
+    >>> @reads(parallel=False)
+    ... def show(run: Run, reading: dict):
+    ...     return sorted(reading)
+    >>> show(run=Path("run"), catalog=None)
+    ['catalog']
+    """
+    options = READING | (PREPARING if preparing else {})
+    if parallel:
+        options = options | {"workers": Workers}
+
+    def decorate(verb):
+        @functools.wraps(verb)
+        def call(**given):
+            reading = {name: given.pop(name) for name in options if name in given}
+            if "workers" in reading:
+                reading["n_workers"] = reading.pop("workers")
+            return verb(**given, reading=reading)
+
+        # Typer reads the signature and the annotations to find the options.
+        own = dict(inspect.signature(verb).parameters)
+        del own["reading"]
+        for name, annotation in options.items():
+            own[name] = inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=annotation,
+            )
+        call.__signature__ = inspect.Signature(list(own.values()))
+        call.__annotations__ = {name: p.annotation for name, p in own.items()}
+        return call
+
+    return decorate
 
 
 def numbers(words: list[str] | None) -> list | None:
@@ -156,17 +268,10 @@ def repeat_options(arguments: list[str]) -> list[str]:
     for k, word in enumerate(arguments):
         if word in _SEVERAL:
             option = word
-        elif word.startswith("-") and not _is_number(word):
+        elif word.startswith("-") and numbers([word]) == [word]:
+            # A negative number is a value and no option.
             option = None
         elif option is not None and arguments[k - 1] != option:
             repeated.append(option)
         repeated.append(word)
     return repeated
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True

@@ -89,27 +89,23 @@ def _table(title: str, names, rows):
 
 
 def show_run(run) -> None:
-    """Tell what a training left and what comes next."""
+    """Show the folder of a training and the next command."""
     console = _console()
     console.print(
         f"Trained on bands {', '.join(run.bands)}: {run.folder}", markup=False
     )
     following = f"calibrate {run.folder} CUTOUTS"
     if run.classifies:
-        kept, n = _kept_epoch(run.folder / "history.csv")
+        history = run.folder / "history.csv"
+        with history.open(newline="", encoding="utf-8") as file:
+            epochs = list(csv.DictReader(file))
+        kept = min(epochs, key=lambda row: float(row["val_loss"]))
         console.print(
-            f"Kept epoch {kept['epoch']} of {n}: validation loss "
+            f"Kept epoch {kept['epoch']} of {len(epochs)}: validation loss "
             f"{float(kept['val_loss']):.4g}, accuracy {float(kept['val_accuracy']):.3f}"
         )
         following = f"score {run.folder} CUTOUTS --out TABLE"
     console.print(f"Next: astroanomaly {following}", markup=False)
-
-
-def _kept_epoch(history) -> tuple[dict, int]:
-    """Return the epoch of the lowest validation loss, and how many there were."""
-    with history.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return min(rows, key=lambda row: float(row["val_loss"])), len(rows)
 
 
 def show_calibration(detector) -> None:
@@ -142,16 +138,17 @@ def show_scores(table, out, n: int = 10) -> None:
     console = _console()
     flags = [name for name in table.colnames if name.startswith("is_anomaly_")]
     likely = "p_lens" in table.colnames
-    rows = [
-        (
-            row["object_id"],
-            f"{row['anomaly_score']:.5g}",
-            *(_lens_cells(row) if likely else ()),
-            f"{row['p_value']:.3g}",
-            max((f.rpartition("_")[2] for f in flags if row[f]), key=float, default=""),
-        )
-        for row in table[:n]
-    ]
+    calibrated = "p_lens_calibrated" in table.colnames
+    rows = []
+    for row in table[:n]:
+        lens = ()
+        if likely:
+            learned = f"{row['p_lens_calibrated']:.4f}" if calibrated else "-"
+            call = "yes" if row["is_lens"] else "no"
+            lens = (f"{row['p_lens']:.4f}", learned, call)
+        passed = (f.rpartition("_")[2] for f in flags if row[f])
+        level, score = max(passed, key=float, default=""), f"{row['anomaly_score']:.5g}"
+        rows.append((row["object_id"], score, *lens, f"{row['p_value']:.3g}", level))
     names = ["object_id", "anomaly_score", "p_value", "above level"]
     if likely:
         names[2:] = ["p_lens", "calibrated", "is_lens", "p_value", "level"]
@@ -169,15 +166,6 @@ def show_scores(table, out, n: int = 10) -> None:
     listed = f", listed in {out}.skipped.ecsv" if skipped else ""
     console.print(f"skipped: {skipped}{listed}", markup=False)
     console.print(f"Scores written to {out}.", markup=False)
-
-
-def _lens_cells(row) -> tuple[str, str, str]:
-    calibrated = "p_lens_calibrated" in row.colnames
-    return (
-        f"{row['p_lens']:.4f}",
-        f"{row['p_lens_calibrated']:.4f}" if calibrated else "-",
-        "yes" if row["is_lens"] else "no",
-    )
 
 
 def show_evaluation(found) -> None:

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from astroanomaly import __version__
-from astroanomaly.cli import explain, simulate, terminal
 from astroanomaly.cli import options as opt
+from astroanomaly.cli import simulate, terminal
 
 app = typer.Typer(
     name="astroanomaly",
@@ -24,6 +24,7 @@ app.add_typer(simulate.app, name="simulate")
 
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError, FloatingPointError)
 _DEBUG = "ASTROANOMALY_DEBUG"
+# As shells do: 128 and the number of SIGINT.
 _INTERRUPTED = 130
 
 
@@ -72,6 +73,7 @@ def inspect(path: opt.Cutouts) -> None:
 
 
 @app.command()
+@opt.reads(preparing=True)
 def train(
     cutouts: opt.Cutouts,
     out: Annotated[Path, typer.Option(help="The run folder to make.")],
@@ -79,24 +81,17 @@ def train(
         Path | None, typer.Option(help="TOML file of settings; see config.toml.")
     ] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels; 64.")] = None,
-    bands: opt.Bands = None,
     model: opt.Model = None,
     labels: opt.TrainingLabels = None,
     epochs: Annotated[
         int | None, typer.Option(help="Of the model, not of an encoder; 100.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same bits; 0.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed; 0.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out.")
+        bool, typer.Option("--resume", help="Resume the run in --out.")
     ] = False,
-    catalog: opt.Catalog = None,
-    band_pattern: opt.BandPattern = None,
-    pixel_scale: opt.PixelScale = None,
-    input_pixel_scale: opt.InputPixelScale = None,
-    edge: opt.Edge = None,
-    nan: opt.Nan = None,
-    mask_extension: opt.MaskExtension = None,
-    workers: opt.Workers = None,
+    *,
+    reading: dict,
 ) -> None:
     """Train a detector on cutouts of ordinary objects, or a lens finder on labels."""
     terminal.load_tensorflow()
@@ -107,26 +102,19 @@ def train(
         out,
         config,
         size=size,
-        bands=bands,
         model=model,
         labels=labels,
         epochs=epochs,
         seed=seed,
         resume=resume,
         progress=True,
-        catalog=catalog,
-        n_workers=workers,
-        band_pattern=band_pattern,
-        pixel_scale=pixel_scale,
-        input_pixel_scale=input_pixel_scale,
-        edge=edge,
-        nan=nan,
-        mask_extension=mask_extension,
+        **reading,
     )
     terminal.show_run(run)
 
 
 @app.command()
+@opt.reads()
 def calibrate(
     run: opt.Run,
     cutouts: opt.Cutouts,
@@ -136,14 +124,10 @@ def calibrate(
     ] = None,
     method: opt.Method = None,
     labels: opt.CalibrationLabels = None,
-    catalog: opt.Catalog = None,
-    bands: opt.Bands = None,
-    band_pattern: opt.BandPattern = None,
-    pixel_scale: opt.PixelScale = None,
-    input_pixel_scale: opt.InputPixelScale = None,
-    workers: opt.Workers = None,
+    *,
+    reading: dict,
 ) -> None:
-    """Set thresholds from ordinary objects, best ones that were not trained on."""
+    """Set thresholds from ordinary objects, preferably not used in training."""
     terminal.load_tensorflow()
     from astroanomaly import runs
 
@@ -153,18 +137,14 @@ def calibrate(
         levels or (90, 95, 99),
         method,
         labels,
-        catalog=catalog,
-        bands=bands,
-        band_pattern=band_pattern,
-        pixel_scale=pixel_scale,
-        input_pixel_scale=input_pixel_scale,
-        n_workers=workers,
+        **reading,
         progress=True,
     )
     terminal.show_calibration(calibrated.detector)
 
 
 @app.command()
+@opt.reads()
 def score(
     run: opt.Run,
     cutouts: opt.Cutouts,
@@ -176,12 +156,8 @@ def score(
         bool, typer.Option("--resume", help="Keep the blocks of a broken scoring.")
     ] = False,
     block: Annotated[int, typer.Option(help="Objects per block.")] = 512,
-    catalog: opt.Catalog = None,
-    bands: opt.Bands = None,
-    band_pattern: opt.BandPattern = None,
-    pixel_scale: opt.PixelScale = None,
-    input_pixel_scale: opt.InputPixelScale = None,
-    workers: opt.Workers = None,
+    *,
+    reading: dict,
 ) -> None:
     """Score cutouts into a table, strangest first."""
     from astroanomaly.runs import survey
@@ -192,15 +168,7 @@ def score(
 
     opened = runs.load_run(run)
     detector = opened.use(method)
-    stream = opened.read(
-        cutouts,
-        catalog=catalog,
-        bands=bands,
-        band_pattern=band_pattern,
-        pixel_scale=pixel_scale,
-        input_pixel_scale=input_pixel_scale,
-        n_workers=workers,
-    )
+    stream = opened.read(cutouts, **reading)
     table = survey.score_survey(
         detector, stream, out, block=block, resume=resume, progress=True
     )
@@ -237,6 +205,7 @@ def evaluate(
 
 
 @app.command()
+@opt.reads()
 def report(
     run: opt.Run,
     table: opt.Table,
@@ -249,12 +218,8 @@ def report(
     bins: opt.Bins = None,
     n: Annotated[int, typer.Option("--n", help="Objects with pictures.")] = 60,
     title: Annotated[str | None, typer.Option(help="The heading.")] = None,
-    catalog: opt.Catalog = None,
-    bands: opt.Bands = None,
-    band_pattern: opt.BandPattern = None,
-    pixel_scale: opt.PixelScale = None,
-    input_pixel_scale: opt.InputPixelScale = None,
-    workers: opt.Workers = None,
+    *,
+    reading: dict,
 ) -> None:
     """Write one self-contained HTML page of the strangest objects."""
     from astroanomaly.runs import survey
@@ -268,15 +233,7 @@ def report(
     opened = runs.load_run(run)
     if scores.meta.get("latent") in ("encoder", "refine", "mapping"):
         opened.detector.use(scores.meta["latent"])
-    stream = opened.read(
-        cutouts,
-        catalog=catalog,
-        bands=bands,
-        band_pattern=band_pattern,
-        pixel_scale=pixel_scale,
-        input_pixel_scale=input_pixel_scale,
-        n_workers=workers,
-    )
+    stream = opened.read(cutouts, **reading)
     found = None
     if truth is not None:
         found = evaluation.evaluate(scores, truth, by=by, bins=opt.numbers(bins))
@@ -294,7 +251,47 @@ def report(
     typer.echo(f"Report written to {written}.")
 
 
-app.command()(explain.explain)
+@app.command()
+@opt.reads(parallel=False)
+def explain(
+    run: opt.Run,
+    out: opt.Figure,
+    cutout: opt.ExplainedCutout = None,
+    method: opt.ExplainedMethod = "occlusion",
+    object_id: opt.ObjectId = None,
+    mask_size: opt.MaskSize = None,
+    stride: opt.Stride = None,
+    per_band: opt.PerBand = False,
+    logit: opt.Logit = False,
+    steps: opt.Steps = None,
+    from_noise: opt.FromNoise = False,
+    seed: opt.ExplainedSeed = None,
+    *,
+    reading: dict,
+) -> None:
+    """Draw what a run sees in one object: what decides, or what it would rather see."""
+    from astroanomaly.runs import explanations
+
+    explanations.check_request(method, out)
+    hiding = {"mask_size": mask_size, "stride": stride}
+    hiding |= {"per_band": per_band, "logit": logit}
+    dreaming = {"steps": steps, "from_noise": from_noise, "seed": seed}
+    others = {"occlusion": dreaming, "dream": hiding, "gradcam": hiding | dreaming}
+    typed = {f"--{k.replace('_', '-')}": v for k, v in others[method].items()}
+    opt.refuse(f"--method {method}", typed)
+    given = hiding | dreaming
+    terminal.load_tensorflow()
+    found = explanations.explain(
+        run,
+        cutout,
+        out,
+        method,
+        object_id=object_id,
+        **{k: v for k, v in given.items() if v is not None},
+        progress=True,
+        **reading,
+    )
+    typer.echo(f"{found.summary}. Picture written to {found.path}.")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -324,31 +321,26 @@ def main(argv: list[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)
         warnings.showwarning = terminal.show_warning
+        # typer brings click's exceptions with it or imports them, by its version; the
+        # base of all is known in both.
+        wrong_usage, any_click = typer.BadParameter.__mro__[1:3]
         try:
-            return _run(arguments)
+            status = app(arguments, prog_name="astroanomaly", standalone_mode=False)
+        except (KeyboardInterrupt, typer.Abort):
+            status = _INTERRUPTED
+        except wrong_usage as error:
+            if type(error).__name__ == "NoArgsIsHelpError":
+                typer.echo(error.format_message())
+                return 2
+            context = getattr(error, "ctx", None)
+            path = context.command_path if context is not None else "astroanomaly"
+            return terminal.fail(f"{terminal.usage(error)} See `{path} --help`.")
+        except any_click as error:
+            return terminal.fail(error.format_message())
         except _USER_ERRORS as error:
             if debug:
                 raise
             return terminal.fail(terminal.sentence(error))
-
-
-def _run(arguments: list[str]) -> int:
-    # typer brings click's exceptions with it or imports them, by its version; the
-    # base of all is known in both.
-    wrong_usage, any_click = typer.BadParameter.__mro__[1:3]
-    try:
-        status = app(arguments, prog_name="astroanomaly", standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort):
-        status = _INTERRUPTED
-    except wrong_usage as error:
-        if type(error).__name__ == "NoArgsIsHelpError":
-            typer.echo(error.format_message())
-            return 2
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context is not None else "astroanomaly"
-        return terminal.fail(f"{terminal.usage(error)} See `{path} --help`.")
-    except any_click as error:
-        return terminal.fail(error.format_message())
     if status == _INTERRUPTED:
         return terminal.fail("Interrupted.", _INTERRUPTED)
     return int(status or 0)

@@ -1,22 +1,23 @@
 """The detector: a model of ordinary images, a stretch, and a calibration."""
 
+import json
 from pathlib import Path
 
+import keras
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly.calibration import Calibration
-from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.detector import files
-from astroanomaly.detector.base import Detector
-from astroanomaly.detector.files import load_detector
-from astroanomaly.detector.image_model import ImageModel
-from astroanomaly.detector.table import ScoreTable, measure, require
+from astroanomaly.calibration import Calibration, check_levels
+from astroanomaly.data.cutouts import FLAG_NOT_CONVERGED, Cutouts
+from astroanomaly.detector.base import Detector, load_networks, plain, require
+from astroanomaly.detector.image_model import SEARCHES, ImageModel
 from astroanomaly.latent.objective import check_weight
 from astroanomaly.scores import residual
 from astroanomaly.scores.modes import ResidualModes
 
-__all__ = ["AnomalyDetector", "load_detector"]
+# Objects that the noise is measured on, at most: more of them move no curve.
+_NOISE_SAMPLE = 2000
+_ARGUMENTS = ("score", "w", "smoothing", "n_modes", "views", "seed", "level")
 
 
 class AnomalyDetector(Detector):
@@ -57,6 +58,13 @@ class AnomalyDetector(Detector):
     level : float, optional
         Level, in per cent, of :meth:`predict` and :meth:`decision_function`.
 
+    Attributes
+    ----------
+    noises : dict of str to ResidualNoise
+        The residual noise of each latent method.
+    mode_sets : dict of str to ResidualModes
+        The residual modes of each latent method.
+
     Raises
     ------
     ValueError
@@ -90,37 +98,43 @@ class AnomalyDetector(Detector):
     ):
         if score not in residual.SCORES:
             raise ValueError(
-                f"`score` must be one of {', '.join(residual.SCORES)}. Received: {score}"
+                f"`score` must be one of {', '.join(residual.SCORES)}. "
+                f"Received: {score}"
             )
-        self._images = ImageModel(
-            model, stretch, latent, check_weight(w), int(seed), views
-        )
+        seed = int(seed)
+        self.images = ImageModel(model, stretch, latent, check_weight(w), seed, views)
+        if self.latent is None and not hasattr(model, "reconstruct"):
+            raise ValueError(
+                f"`latent` must say how {type(model).__name__} finds the latent "
+                'vector of an image: an Encoder, a Refine, a Mapping or "mapping". '
+                "Received: None"
+            )
         self.score_name, self.w, self.level = score, float(w), level
-        self.smoothing, self.seed = float(smoothing), int(seed)
+        self.smoothing, self.seed = float(smoothing), seed
         self.n_modes = ResidualModes(n_modes).n_modes
-        self._noise: dict[str, residual.ResidualNoise] = {}
-        self._modes: dict[str, ResidualModes] = {}
-        self._calibrations: dict[str, Calibration] = {}
+        self.noises: dict[str, residual.ResidualNoise] = {}
+        self.mode_sets: dict[str, ResidualModes] = {}
+        self.calibrations: dict[str, Calibration] = {}
 
     @property
     def encoder(self):
         """The trained encoder, if there is one."""
-        return self._images.encoder
-
-    @property
-    def latent(self):
-        """The latent search in use; None when the model needs none."""
-        return self._images.search
-
-    @property
-    def method(self) -> str:
-        """Name of the latent search in use; "model" when the model needs none."""
-        return self._images.method
+        return self.images.encoder
 
     @property
     def views(self) -> int:
         """Turned and mirrored views of an image that are reconstructed."""
-        return self._images.views
+        return self.images.views
+
+    @property
+    def noise(self) -> residual.ResidualNoise | None:
+        """The residual noise of the method in use, None before it is measured."""
+        return self.noises.get(self.method)
+
+    @property
+    def modes(self) -> ResidualModes | None:
+        """The residual modes of the method in use, None before they are measured."""
+        return self.mode_sets.get(self.method)
 
     def use(self, method) -> "AnomalyDetector":
         """Choose another latent method; each keeps its own calibration.
@@ -140,18 +154,8 @@ class AnomalyDetector(Detector):
         ValueError
             If the name is unknown or the method needs an encoder.
         """
-        self._images.use(method)
+        self.images.use(method)
         return self
-
-    @property
-    def calibration(self) -> Calibration | None:
-        """The calibration of the method in use, None before :meth:`calibrate`."""
-        return self._calibrations.get(self.method)
-
-    @property
-    def noise(self) -> residual.ResidualNoise | None:
-        """The residual noise of the method in use, None before it is measured."""
-        return self._noise.get(self.method)
 
     def measure_noise(self, cutouts: Cutouts) -> "AnomalyDetector":
         """Measure the noise and the modes of the residuals of ordinary objects.
@@ -176,33 +180,66 @@ class AnomalyDetector(Detector):
         """
         require(cutouts, 1, "measure the residual noise")
         rng = np.random.default_rng(self.seed)
-        if len(cutouts) > 2000:
-            cutouts = cutouts[np.sort(rng.permutation(len(cutouts))[:2000])]
-        images = self._images.stretched(cutouts)
-        drawn = self._images.reconstruct(images)[0]
+        if len(cutouts) > _NOISE_SAMPLE:
+            cutouts = cutouts[np.sort(rng.permutation(len(cutouts))[:_NOISE_SAMPLE])]
+        images = self.images.stretched(cutouts)
+        drawn = self.images.reconstruct(images)[0]
         noise = residual.ResidualNoise(self.smoothing).fit(images, drawn)
-        self._noise[self.method] = noise
+        self.noises[self.method] = noise
         if len(images) >= ResidualModes.LEAST:
             modes = ResidualModes(self.n_modes).fit(noise.weighted(images, drawn))
-            self._modes[self.method] = modes
+            self.mode_sets[self.method] = modes
         return self
 
-    def _check_measured(self) -> None:
+    def score_block(self, cutouts: Cutouts) -> Table:
+        """Score cutouts in their own order, without calibration.
+
+        Parameters
+        ----------
+        cutouts : Cutouts
+            At least one object.
+
+        Returns
+        -------
+        Table
+            `object_id`, `file`, `ra`, `dec`, every score and `flag`.
+
+        Raises
+        ------
+        ValueError
+            If the noise, or the modes of an orthogonal score, are not measured.
+        """
         if self.noise is None:
             raise ValueError(
                 "the detector has not measured its residual noise for the method "
                 f"{self.method!r}: call `calibrate` (or `measure_noise`) first."
             )
-        if self.score_name == "orthogonal" and self.method not in self._modes:
+        if self.score_name == "orthogonal" and self.modes is None:
             raise ValueError(
                 'the score "orthogonal" needs at least '
                 f"{ResidualModes.LEAST} objects to measure the residual modes on: call "
                 "`measure_noise` with more ordinary objects."
             )
-
-    def _measured(self, cutouts: Cutouts) -> Table:
-        parts = (self._images, self.noise, self._modes.get(self.method))
-        return measure(*parts, cutouts, self.score_name, self.w)
+        images = self.images.stretched(cutouts)
+        drawn, z, converged = self.images.reconstruct(images)
+        features = self.images.features(images), self.images.features(drawn)
+        absolute = residual.residual_score(images, drawn)
+        feature = residual.feature_score(*features)
+        scores = {
+            "residual_score": absolute,
+            "feature_score": feature,
+            "total_score": residual.total_score(absolute, feature, self.w),
+            **self.noise.scores(images, drawn, self.modes),
+            "mse_score": residual.mse_score(images, drawn),
+        }
+        if self.score_name == "wasserstein":
+            # It sorts all pixels, so only those who rank by it pay for it.
+            scores["wasserstein_score"] = residual.wasserstein_score(images, drawn)
+        scores["latent_norm"] = np.full(len(images), np.nan)
+        if z is not None:
+            scores["latent_norm"] = np.linalg.norm(z.astype(np.float64), axis=1)
+        columns = {"anomaly_score": scores[f"{self.score_name}_score"], **scores}
+        return self._table(cutouts, columns, FLAG_NOT_CONVERGED * ~converged)
 
     def calibrate(self, cutouts, levels=(90, 95, 99)) -> "AnomalyDetector":
         """Set thresholds from the scores of ordinary objects.
@@ -210,7 +247,7 @@ class AnomalyDetector(Detector):
         Parameters
         ----------
         cutouts : Cutouts or CutoutStream
-            Ordinary objects, best ones that the model was not trained on.
+            Ordinary objects, preferably not used in training.
         levels : sequence of float, optional
             Levels in per cent; the threshold of a level contains that share of
             the scores.
@@ -229,80 +266,23 @@ class AnomalyDetector(Detector):
         -----
         If the residual noise was not measured before, a random fifth of the
         objects measures it and the others set the thresholds, so that p-values
-        stay valid: no object has a part in the yardstick of its own score.
+        stay valid: no object helps to set the noise that its own score divides by.
         """
         require(cutouts, 2, "calibrate")
         n_noise = 0 if self.noise is not None else max(len(cutouts) // 5, 1)
-        # Wrong levels are refused here, before anything slow happens.
-        Calibration(np.arange(len(cutouts) - n_noise), levels)
+        # Before anything slow happens.
+        check_levels(levels, len(cutouts) - n_noise)
         if n_noise:
             cutouts = cutouts.read() if hasattr(cutouts, "read") else cutouts
             order = np.random.default_rng(self.seed).permutation(len(cutouts))
             self.measure_noise(cutouts[np.sort(order[:n_noise])])
             cutouts = cutouts[np.sort(order[n_noise:])]
-        rows, _ = self._raw_scores(cutouts)
-        self._calibrations[self.method] = Calibration(rows["anomaly_score"], levels)
+        rows, _ = self._rows(cutouts)
+        self.calibrations[self.method] = Calibration(rows["anomaly_score"], levels)
         return self
 
-    def score(self, cutouts) -> ScoreTable:
-        """Score cutouts and rank them.
-
-        Parameters
-        ----------
-        cutouts : Cutouts or CutoutStream
-            What to score; the bands are picked by name.
-
-        Returns
-        -------
-        ScoreTable
-            One row per object, strangest first: every score, the p-value, a
-            boolean per level, the flags, and in `meta` how it was made. Objects
-            that cannot be read are left out and counted in `meta`.
-
-        Raises
-        ------
-        ValueError
-            Before :meth:`calibrate`, or for other bands or sizes than the
-            model was trained on.
-
-        Warns
-        -----
-        UserWarning
-            If these scores and the calibration's differ visibly as a whole.
-        """
-        self._calibrated()
-        rows, n_skipped = self._raw_scores(cutouts)
-        return self.finish(rows, n_skipped)
-
-    def _calibrated(self) -> Calibration:
-        if self.calibration is None:
-            known = ", ".join(self._calibrations) or "none"
-            raise ValueError(
-                f"the detector is not calibrated for the method {self.method!r} "
-                f"(calibrated: {known}): call `calibrate` with ordinary objects first."
-            )
-        return self.calibration
-
-    def finish(self, rows: Table, n_skipped: int = 0) -> ScoreTable:
-        """Calibrate and rank raw scores.
-
-        Parameters
-        ----------
-        rows : Table
-            What :meth:`score_blocks` yields, stacked.
-        n_skipped : int, optional
-            Objects that could not be read.
-
-        Returns
-        -------
-        ScoreTable
-            As :meth:`score`.
-        """
-        self._calibrated()
-        return self._ranked(rows, n_skipped)
-
     def explain(self, cutouts: Cutouts) -> dict[str, np.ndarray]:
-        """Give what the scores were made from.
+        """Return the images that the scores were made from.
 
         Parameters
         ----------
@@ -316,8 +296,8 @@ class AnomalyDetector(Detector):
             their difference; `significance`, the smoothed residual in units of
             its noise (once that is measured).
         """
-        images = self._images.stretched(cutouts)
-        reconstructed = self._images.reconstruct(images)[0]
+        images = self.images.stretched(cutouts)
+        reconstructed = self.images.reconstruct(images)[0]
         parts = {
             "original": images,
             "reconstruction": reconstructed,
@@ -327,26 +307,80 @@ class AnomalyDetector(Detector):
             parts["significance"] = self.noise.significance(images, reconstructed)
         return parts
 
-    def settings(self) -> dict:
-        """Tell how scores are made, in plain values that JSON and FITS can hold.
+    def _own_settings(self) -> dict:
+        return {
+            "latent_config": plain(self.latent and self.latent.get_config()),
+            "score": self.score_name,
+            "w": self.w,
+            "smoothing": self.smoothing,
+            "n_modes": self.n_modes,
+            "views": self.views,
+        }
 
-        Returns
-        -------
-        dict
-            Model, stretch, latent method, score, bands, calibration, versions.
-        """
-        return files.record(self)
+    def _state(self) -> dict:
+        search = None
+        if self.latent not in (None, self.encoder):
+            search = self.latent.get_config()
+            if self.method == "mapping":
+                search["encoder"] = self.latent.encoder is not None
+        arguments = {
+            name: getattr(self, name) for name in _ARGUMENTS if name != "score"
+        }
+        return {
+            "score": self.score_name,
+            **arguments,
+            "method": self.method,
+            "search": search,
+            "noise": {k: v.get_config() for k, v in self.noises.items()},
+            "calibrations": {k: v.to_dict() for k, v in self.calibrations.items()},
+        }
 
-    def save(self, path: str | Path) -> None:
-        """Write the detector as a folder of .keras and .json files.
+    def _save_more(self, folder: Path) -> None:
+        if self.encoder is not None:
+            self.encoder.save(folder / "encoder.keras")
+        for method, found in self.mode_sets.items():
+            text = json.dumps(found.to_dict())
+            (folder / f"modes_{method}.json").write_text(text)
+
+    @classmethod
+    def from_folder(cls, path: Path, state: dict) -> "AnomalyDetector":
+        """Make the detector of a folder; see :func:`load_detector`.
 
         Parameters
         ----------
-        path : str or Path
-            Folder to make; one that exists is replaced as a whole.
+        path : Path
+            Folder that :meth:`save` wrote.
+        state : dict
+            Its ``detector.json``.
+
+        Returns
+        -------
+        AnomalyDetector
+            It scores as the one that was saved.
         """
-        arguments = {"score": self.score_name, "w": self.w, "level": self.level}
-        arguments |= {"smoothing": self.smoothing, "seed": self.seed}
-        arguments |= {"views": self.views, "n_modes": self.n_modes}
-        measured = (self._noise, self._modes, self._calibrations)
-        files.write(path, self._images, arguments, *measured)
+        model, stretch = load_networks(path)
+        encoder = None
+        if (path / "encoder.keras").is_file():
+            encoder = keras.saving.load_model(path / "encoder.keras").attach(model)
+        method, config = state["method"], state["search"]
+        search = None if method == "model" else encoder
+        if config is not None and method == "mapping":
+            config["encoder"] = encoder if config["encoder"] else None
+            search = SEARCHES[method](model, **config)
+        elif config is not None and method != "model":
+            search = SEARCHES[method](encoder, **config)
+        # A detector written before an argument existed had its default.
+        arguments = {name: state[name] for name in _ARGUMENTS if name in state}
+        detector = cls(model, stretch, search, **arguments)
+        # Also where the search in use does without it.
+        detector.images.encoder = encoder
+        for name, kept in state["noise"].items():
+            detector.noises[name] = residual.ResidualNoise(**kept)
+            file = path / f"modes_{name}.json"
+            # Older versions measured no modes.
+            if file.is_file():
+                kept = json.loads(file.read_text())
+                detector.mode_sets[name] = ResidualModes.from_dict(kept)
+        for name, kept in state["calibrations"].items():
+            detector.calibrations[name] = Calibration.from_dict(kept)
+        return detector

@@ -1,9 +1,11 @@
-"""A trained model with its stretch and its latent search, chunk by chunk."""
+"""The model of a detector with its stretch and its latent search."""
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from astroanomaly import latent
-from astroanomaly.detector.stretched_model import StretchedModel
+from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.latent.objective import in_chunks
 
 # The square's symmetries: quarter turns, and whether mirrored. Any first few of
@@ -16,41 +18,54 @@ SEARCHES = {
 }
 
 
-class ImageModel(StretchedModel):
-    """Cutouts in; stretched images, reconstructions and features out.
+class ImageModel:
+    """Turn cutouts into stretched images, reconstructions, features and logits.
+
+    Images pass in chunks of one fixed size, the last one padded, so that the result
+    for an image does not depend on its neighbors.
 
     Parameters
     ----------
-    model, stretch
-        As for the detector.
-    search : Encoder, Refine, Mapping, str or None
-        How a GAN finds z.
-    w : float
+    model : keras.Model
+        Trained model with `image_shape`.
+    stretch : Stretch
+        The adapted stretch that it was trained with.
+    search : Encoder, Refine, Mapping or str, optional
+        How a GAN finds z; None for a model that needs no search.
+    w : float, optional
         Weight of the feature term of a search that is made here by its name.
-    seed : int
+    seed : int, optional
         Seed of such a search.
-    views : int
+    views : int, optional
         Turned and mirrored views of an image that are reconstructed and averaged.
+    encoder : Encoder, optional
+        Trained encoder; by default that of the search.
+
+    Raises
+    ------
+    ValueError
+        If the stretch is not adapted, or `search` or `views` does not suit.
     """
 
-    def __init__(self, model, stretch, search, w: float, seed: int, views: int):
+    def __init__(
+        self, model, stretch, search=None, w=0.1, seed=0, views=1, encoder=None
+    ):
         if views not in range(1, len(TURNS) + 1):
             raise ValueError(
                 f"`views` must be an integer from 1 to {len(TURNS)}. Received: {views}"
             )
-        super().__init__(model, stretch)
+        if not stretch.adapted:
+            raise ValueError(
+                "`stretch` must be adapted to the training images first: call "
+                "`stretch.adapt(train)`."
+            )
+        self.model, self.stretch = model, stretch
         self.views, self.w, self.seed = int(views), w, seed
-        self.encoder = getattr(search, "encoder", None)
+        self.encoder = encoder or getattr(search, "encoder", None)
         if isinstance(search, latent.Encoder):
             self.encoder = search
-        self.search = None
+        self._traced: dict = {}
         self.use(search)
-        if self.search is None and not hasattr(model, "reconstruct"):
-            raise ValueError(
-                f"`latent` must say how {type(model).__name__} finds the latent "
-                'vector of an image: an Encoder, a Refine, a Mapping or "mapping". '
-                "Received: None"
-            )
 
     def use(self, search) -> None:
         """Choose a latent search, by itself or by its name."""
@@ -82,29 +97,69 @@ class ImageModel(StretchedModel):
         """Name of the search in use; "model" when the model needs none."""
         return "model" if self.search is None else self.search.name_in_tables
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape (ny, nx, n_bands) of the images that the model takes."""
+        return tuple(self.model.image_shape)
+
+    def select_bands(self, cutouts: Cutouts) -> Cutouts:
+        """Pick the bands of the training by name."""
+        bands = self.stretch.bands
+        if bands is None or cutouts.bands == tuple(bands):
+            return cutouts
+        return cutouts.select_bands(bands)
+
+    def stretched(self, cutouts: Cutouts) -> np.ndarray:
+        """Pick the bands by name, check the shape, stretch."""
+        cutouts = self.select_bands(cutouts)
+        if cutouts.image_shape != self.image_shape:
+            raise ValueError(
+                f"`cutouts` must have images of shape {self.image_shape}, as the "
+                f"model was trained on. Received: {cutouts.image_shape}; read them "
+                f"with size={self.image_shape[0]}."
+            )
+        return in_chunks(self.stretch, cutouts.images)
+
+    def of_images(self, name: str, images: np.ndarray) -> np.ndarray:
+        """Apply a method of the model to stretched images."""
+        method = getattr(self.model, name)
+        if isinstance(self.model, keras.Model):
+            # Eager calls cost several times more than a graph. A model that grows
+            # needs another graph for each of its levels.
+            key = name, getattr(self.model, "level", None)
+            if key not in self._traced:
+                self._traced[key] = tf.function(method)
+            method = self._traced[key]
+        return in_chunks(method, images)
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Compute the features of stretched images."""
+        return self.of_images("features", images)
+
     def reconstruct(self, images: np.ndarray):
-        """Give reconstructions, z (or None) and convergence of stretched images.
+        """Return reconstructions, z (or None) and convergence of stretched images.
 
         A reconstruction is the mean over the views, turned back; z is that of the
         image as it is.
         """
-        drawn, z, converged = self._reconstruct(images)
+        drawn, z, converged = self._one_view(images)
         for turn in TURNS[1 : self.views]:
-            other, _, settled = self._reconstruct(turned(images, *turn))
+            other, _, settled = self._one_view(turned(images, *turn))
             drawn = drawn + turned_back(other, *turn)
             converged = converged & settled
+        # float32 keeps the type of the images.
         return drawn / np.float32(self.views), z, converged
 
-    def _reconstruct(self, images: np.ndarray):
-        if self.search is None:
-            z, converged = None, np.ones(len(images), bool)
-            if hasattr(self.model, "encode") and hasattr(self.model, "decode"):
-                z = self.of_images("encode", images)
-                return self.of_images("decode", z), z, converged
-            return in_chunks(self.model.reconstruct, images), z, converged
-        z, converged = self.search.search(images)
-        draw = self.model.scoring_generator.predict_on_batch
-        return in_chunks(draw, z), z, converged
+    def _one_view(self, images: np.ndarray):
+        if self.search is not None:
+            z, converged = self.search.search(images)
+            draw = self.model.scoring_generator.predict_on_batch
+            return in_chunks(draw, z), z, converged
+        converged = np.ones(len(images), bool)
+        if hasattr(self.model, "encode") and hasattr(self.model, "decode"):
+            z = self.of_images("encode", images)
+            return self.of_images("decode", z), z, converged
+        return in_chunks(self.model.reconstruct, images), None, converged
 
 
 def turned(images: np.ndarray, quarters: int, mirrored: int) -> np.ndarray:
@@ -114,6 +169,6 @@ def turned(images: np.ndarray, quarters: int, mirrored: int) -> np.ndarray:
 
 
 def turned_back(images: np.ndarray, quarters: int, mirrored: int) -> np.ndarray:
-    """Undo what `turned` does."""
+    """Undo `turned`."""
     images = images[:, ::-1] if mirrored else images
     return np.rot90(images, -quarters, axes=(1, 2))

@@ -6,21 +6,19 @@ import numpy as np
 from astropy.table import Table
 from scipy.special import expit
 
-from astroanomaly.calibration import Calibration
+from astroanomaly.calibration import Calibration, check_levels
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.detector import files
-from astroanomaly.detector.base import Detector
-from astroanomaly.detector.stretched_model import StretchedModel
-from astroanomaly.detector.table import ScoreTable, require, rows_of
+from astroanomaly.detector.base import Detector, ScoreTable, load_networks, require
+from astroanomaly.detector.image_model import ImageModel
 from astroanomaly.evaluation.classifier import ProbabilityCalibration
 from astroanomaly.tables.labels import check_labels
 
-# Columns that every score table has, and of which a classifier has none.
+# Columns of every score table that a classifier has no values for.
 _NONE = ("residual_score", "feature_score", "peak_score", "latent_norm")
 
 
 class ClassifierDetector(Detector):
-    """Score cutouts by how much a classifier takes them for lenses.
+    """Score cutouts with a classifier of lenses.
 
     The `anomaly_score` is the classifier's logit, lens minus non-lens: it ranks on
     where P(lens) has rounded to 1. Scoring needs no calibration, as the classifier
@@ -38,8 +36,6 @@ class ClassifierDetector(Detector):
 
     Attributes
     ----------
-    calibration : Calibration or None
-        Scores of ordinary objects; None before :meth:`calibrate`.
     probability_calibration : ProbabilityCalibration or None
         From logits to probabilities; None before :meth:`calibrate_probability`.
 
@@ -61,10 +57,8 @@ class ClassifierDetector(Detector):
     ([0.5, 0.5], [True, True])
     """
 
-    # What a detector tells of itself: the score that ranks, and that there is no
-    # latent search.
-    score_name, method, latent = "logit", "model", None
-    needs_calibration = False
+    kind = "classifier"
+    score_name = "logit"
 
     def __init__(self, model, stretch, level: float = 95):
         if not hasattr(model, "logit") or not hasattr(model, "threshold"):
@@ -72,10 +66,15 @@ class ClassifierDetector(Detector):
                 "`model` must be a classifier such as LensFinder, with `logit` and "
                 f"`threshold`. Received: {type(model).__name__}"
             )
-        self._images = StretchedModel(model, stretch)
+        self.images = ImageModel(model, stretch)
         self.level = level
-        self.calibration: Calibration | None = None
+        self.calibrations: dict[str, Calibration] = {}
         self.probability_calibration: ProbabilityCalibration | None = None
+
+    @property
+    def seed(self) -> int:
+        """The seed of the classifier."""
+        return self.model.seed
 
     @property
     def threshold(self) -> float:
@@ -125,8 +124,7 @@ class ClassifierDetector(Detector):
         Parameters
         ----------
         cutouts : Cutouts or CutoutStream
-            Ordinary objects, no lenses, best ones that the classifier was not
-            trained on.
+            Ordinary objects, no lenses, preferably not used in training.
         levels : sequence of float, optional
             Levels in per cent; the threshold of a level contains that share of
             the scores.
@@ -142,9 +140,9 @@ class ClassifierDetector(Detector):
             If a level is outside (0, 100) or needs more objects than there are.
         """
         require(cutouts, 2, "calibrate")
-        # Wrong levels are refused here, before anything slow happens.
-        Calibration(np.arange(len(cutouts)), levels)
-        self.calibration = Calibration(self._logits(cutouts), levels)
+        # Before anything slow happens.
+        check_levels(levels, len(cutouts))
+        self.calibrations[self.method] = Calibration(self._logits(cutouts), levels)
         return self
 
     def calibrate_probability(
@@ -179,11 +177,29 @@ class ClassifierDetector(Detector):
         return self
 
     def _logits(self, cutouts) -> np.ndarray:
-        return np.asarray(self._raw_scores(cutouts)[0]["anomaly_score"])
+        return np.asarray(self._rows(cutouts)[0]["anomaly_score"])
 
-    def _measured(self, cutouts: Cutouts) -> Table:
-        images = self._images.stretched(cutouts)
-        logits = self._images.of_images("logit", images).astype(np.float64)
+    def score_block(self, cutouts: Cutouts) -> Table:
+        """Score cutouts in their own order, without calibration.
+
+        Parameters
+        ----------
+        cutouts : Cutouts
+            At least one object.
+
+        Returns
+        -------
+        Table
+            `object_id`, `file`, `ra`, `dec`, the logit as `anomaly_score`, the scores
+            that a classifier does not have as NaN, and `flag`.
+
+        Raises
+        ------
+        ValueError
+            If a pixel is not finite.
+        """
+        images = self.images.stretched(cutouts)
+        logits = self.images.of_images("logit", images).astype(np.float64)
         if not (finite := np.isfinite(logits)).all():
             raise ValueError(
                 "`cutouts` must have finite pixels: fill NaN when reading. Received: "
@@ -191,48 +207,15 @@ class ClassifierDetector(Detector):
                 f"first of them {cutouts.object_ids[int(np.argmin(finite))]!r}."
             )
         columns = {"anomaly_score": logits, **dict.fromkeys(_NONE, np.nan)}
-        return rows_of(self._images, cutouts, columns)
+        return self._table(cutouts, columns)
 
-    def score(self, cutouts) -> ScoreTable:
-        """Score cutouts and rank them.
-
-        Parameters
-        ----------
-        cutouts : Cutouts or CutoutStream
-            What to score; the bands are picked by name.
-
-        Returns
-        -------
-        ScoreTable
-            One row per object, the likeliest lens first: `anomaly_score` (the
-            logit), `p_lens`, `p_lens_calibrated` (once probabilities are calibrated),
-            `is_lens` (`p_lens` at or above the threshold), `p_value` (NaN before
-            :meth:`calibrate`), a boolean per level, the flags; the scores that a
-            classifier does not have are NaN. Objects that cannot be read are left out
-            and counted in `meta`.
-
-        Raises
-        ------
-        ValueError
-            For other bands or sizes than the classifier was trained on, or pixels
-            that are not finite.
-
-        Warns
-        -----
-        UserWarning
-            If there is a calibration, and its scores and these differ visibly as a
-            whole.
-        """
-        rows, n_skipped = self._raw_scores(cutouts)
-        return self.finish(rows, n_skipped)
-
-    def finish(self, rows: Table, n_skipped: int = 0) -> ScoreTable:
-        """Add probabilities to logits, calibrate and rank them.
+    def rank(self, rows: Table, n_skipped: int = 0) -> ScoreTable:
+        """Add probabilities to logits, and rank as every detector.
 
         Parameters
         ----------
         rows : Table
-            What :meth:`score_blocks` yields, stacked.
+            The rows of :meth:`score_blocks`, stacked.
         n_skipped : int, optional
             Objects that could not be read.
 
@@ -247,10 +230,10 @@ class ClassifierDetector(Detector):
         if self.probability_calibration is not None:
             rows["p_lens_calibrated"] = self.probability_calibration.apply(logits)
         rows["is_lens"] = rows["p_lens"] >= self.threshold
-        return self._ranked(rows, n_skipped)
+        return super().rank(rows, n_skipped)
 
     def explain(self, cutouts: Cutouts) -> dict[str, np.ndarray]:
-        """Give the images as the classifier sees them; it reconstructs nothing.
+        """Return the images as the classifier sees them; it reconstructs nothing.
 
         Parameters
         ----------
@@ -263,25 +246,50 @@ class ClassifierDetector(Detector):
             `original`, stretched to [0, 1]. What decides in them: see
             :mod:`astroanomaly.interpret`.
         """
-        return {"original": self._images.stretched(cutouts)}
+        return {"original": self.images.stretched(cutouts)}
 
-    def settings(self) -> dict:
-        """Tell how scores are made, in plain values that JSON and FITS can hold.
+    def _own_settings(self) -> dict:
+        learned = self.probability_calibration
+        known = {} if learned is None else learned.to_dict()
+        kept = [key for key in ("method", "n", "n_lenses") if key in known]
+        return {
+            "score": self.score_name,
+            "threshold": self.threshold,
+            "probability_calibration": {key: known[key] for key in kept},
+        }
 
-        Returns
-        -------
-        dict
-            Model, stretch, score, threshold, bands, calibrations, seed, versions.
-        """
-        return files.classifier_record(self)
+    def _state(self) -> dict:
+        # The threshold is kept with the classifier.
+        learned = {
+            "calibration": self.calibration,
+            "probability_calibration": self.probability_calibration,
+        }
+        return {
+            "kind": self.kind,
+            "level": self.level,
+            **{k: None if v is None else v.to_dict() for k, v in learned.items()},
+        }
 
-    def save(self, path: str | Path) -> None:
-        """Write the detector as a folder of .keras and .json files.
+    @classmethod
+    def from_folder(cls, path: Path, state: dict) -> "ClassifierDetector":
+        """Make the detector of a folder; see :func:`load_detector`.
 
         Parameters
         ----------
-        path : str or Path
-            Folder to make; one that exists is replaced as a whole. The threshold is
-            kept with the classifier.
+        path : Path
+            Folder that :meth:`save` wrote.
+        state : dict
+            Its ``detector.json``.
+
+        Returns
+        -------
+        ClassifierDetector
+            It scores as the one that was saved.
         """
-        files.write_classifier(path, self)
+        detector = cls(*load_networks(path), level=state["level"])
+        if (kept := state["calibration"]) is not None:
+            detector.calibrations[detector.method] = Calibration.from_dict(kept)
+        if (kept := state["probability_calibration"]) is not None:
+            learned = ProbabilityCalibration.from_dict(kept)
+            detector.probability_calibration = learned
+        return detector

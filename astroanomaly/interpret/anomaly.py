@@ -46,7 +46,7 @@ def anomaly_output(detector, score: str | None = None, *, stretched: bool = Fals
         raise ValueError(
             f"`score` must be one of {', '.join(scoring.SCORES)}. Received: {score}"
         )
-    modes = detector._modes.get(detector.method)
+    modes = detector.modes
     if score in _NEEDS_NOISE and detector.noise is None:
         raise ValueError(
             f"the score {score!r} needs the residual noise, which the detector has not "
@@ -74,7 +74,7 @@ def anomaly_output(detector, score: str | None = None, *, stretched: bool = Fals
 
 
 def _scores(detector, score, modes, images) -> np.ndarray:
-    drawn = detector._images.reconstruct(images)[0]
+    drawn = detector.images.reconstruct(images)[0]
     if score in _NEEDS_NOISE:
         modes = modes if score == "orthogonal" else None
         return detector.noise.scores(images, drawn, modes)[f"{score}_score"]
@@ -83,7 +83,7 @@ def _scores(detector, score, modes, images) -> np.ndarray:
     residual = scoring.residual_score(images, drawn)
     if score == "residual":
         return residual
-    features = detector._images.features
+    features = detector.images.features
     feature = scoring.feature_score(features(images), features(drawn))
     if score == "feature":
         return feature

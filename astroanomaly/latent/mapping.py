@@ -150,6 +150,7 @@ class Mapping:
         rng = np.random.default_rng(self.seed)
         d = self.gan.latent_dim
         noise = rng.standard_normal(d).astype(self.dtype)
+        # Glorot & Bengio 2010, for layers of d inputs and d outputs.
         limit = np.sqrt(6 / (d + d))
         weights = []
         for _ in range(self.n_layers):
@@ -173,6 +174,7 @@ class Mapping:
         if not self.decay:
             return rate
         done = tf.cast(step - 1, self.dtype) / self.max_iterations
+        # Five steps let Adam's running means settle before the full rate.
         warm_up = tf.minimum(tf.cast(step, self.dtype) / 5, 1)
         # Past the end (a last block that is not full) the rate stays at zero.
         return rate * warm_up * 0.5 * (1 + tf.cos(np.pi * tf.minimum(done, 1)))

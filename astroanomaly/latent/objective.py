@@ -8,6 +8,8 @@ and ``L_crit = sum |f(x) - f(G(z))|`` over the critic's last convolution.
 import numpy as np
 from keras import ops
 
+# The scores of saved runs depend on it to the last bit: sums in a convolution follow
+# the number of images.
 CHUNK = 32
 
 

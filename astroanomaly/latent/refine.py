@@ -90,6 +90,7 @@ class Refine:
             best_loss = tf.where(better, loss, best_loss)
             best_z = tf.where(better[:, None], z, best_z)
             gradient = tape.gradient(loss, z)
+            # The full rate for half of the steps, then in a line to 0.
             left = 1 - tf.cast(step - 1, z.dtype) / self.n_steps
             rate = self.learning_rate * tf.minimum(2 * left, 1)
             z, mean, square = adam_step(

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from astroanomaly.utils.files import atomic_path
 
 _MEMBER = "training.json"
+# Losses that fit beside the bar in 80 columns.
 _SHOWN = 2
 
 
@@ -51,13 +53,9 @@ def save_checkpoint(
         # A .keras file is a zip archive, and Keras ignores members it does not know.
         with zipfile.ZipFile(partial, "a") as archive:
             archive.writestr(_MEMBER, json.dumps(state))
-        _to_disk(partial)
-
-
-def _to_disk(path: Path) -> None:
-    # Without it a power cut can leave a renamed file whose content never arrived.
-    with open(path, "rb+") as file:
-        os.fsync(file.fileno())
+        # Without it a power cut can leave a renamed file whose content never arrived.
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
 
 
 def load_checkpoint(path: str | Path) -> tuple[keras.Model, int, list[dict]]:
@@ -134,6 +132,95 @@ class Checkpoint(keras.callbacks.Callback):
         save_checkpoint(self.path, self.model, epoch + 1, self.rows)
         if self.on_saved is not None:
             self.on_saved(self.rows)
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Keep the model of the epoch with the lowest validation loss in a file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A .keras file, written by :func:`save_checkpoint`: it appears whole or not at
+        all, and holds the epoch and its losses with the model.
+
+    Attributes
+    ----------
+    best : float
+        The lowest `val_loss` so far; infinity before the first.
+    best_epoch : int or None
+        Its epoch, counted from 1.
+
+    Notes
+    -----
+    A training that goes on (``initial_epoch`` above 0) takes up what the file says,
+    so that it ends with the epoch that an unbroken training would have kept; one
+    that starts anew begins from nothing. Of equal losses the first is kept, and a
+    NaN never is. Place it before :class:`Checkpoint`: if the machine stops between the
+    two, the epoch is trained once more.
+
+    Examples
+    --------
+    >>> keep = KeepBest("run/best.keras")
+    >>> keep.best, keep.best_epoch
+    (inf, None)
+    """
+
+    def __init__(self, path: str | Path):
+        super().__init__()
+        self.path = Path(path)
+        self.on_train_begin()
+
+    def on_train_begin(self, logs=None):
+        """Wait for the first epoch, whose number shows whether a training goes on."""
+        self.best, self.best_epoch, self._begun = math.inf, None, False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Take up what the file says, once, where a training goes on."""
+        if not self._begun and epoch > 0 and self.path.exists():
+            _, self.best_epoch, rows = load_checkpoint(self.path)
+            self.best = rows[-1]["val_loss"]
+        self._begun = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Write the file if the epoch is the best so far.
+
+        Parameters
+        ----------
+        epoch : int
+            Counted from 0.
+        logs : dict
+            Losses of the epoch.
+
+        Raises
+        ------
+        ValueError
+            If there is no validation loss.
+        """
+        losses = {name: float(value) for name, value in (logs or {}).items()}
+        if "val_loss" not in losses:
+            raise ValueError(
+                "`validation_data` must be given to fit, or there is no best epoch. "
+                f"Received: {', '.join(losses) or 'no losses'}"
+            )
+        if losses["val_loss"] < self.best:
+            self.best, self.best_epoch = losses["val_loss"], epoch + 1
+            row = {"epoch": epoch + 1, **losses}
+            save_checkpoint(self.path, self.model, epoch + 1, [row])
+
+    def load(self) -> keras.Model:
+        """Load the model of the best epoch.
+
+        Returns
+        -------
+        keras.Model
+            Compiled, as it was at the end of that epoch.
+
+        Raises
+        ------
+        OSError
+            If no epoch has been kept.
+        """
+        return load_checkpoint(self.path)[0]
 
 
 class SampleGrid(keras.callbacks.Callback):
@@ -267,7 +354,11 @@ class TrainingProgress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Show the losses of the epoch."""
         done = (epoch - self._first + 1) * self._steps
-        shown = sorted((logs or {}).items(), key=_losses_first)[:_SHOWN]
+        # The total loss before its terms, losses before other metrics.
+        shown = sorted(
+            (logs or {}).items(),
+            key=lambda item: (item[0] != "loss", not item[0].endswith("_loss")),
+        )[:_SHOWN]
         losses = ", ".join(
             f"{name.removesuffix('_loss')} {float(value):.4g}" for name, value in shown
         )
@@ -282,11 +373,6 @@ class TrainingProgress(keras.callbacks.Callback):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-
-
-def _losses_first(item) -> tuple[bool, bool]:
-    name = item[0]
-    return name != "loss", not name.endswith("_loss")
 
 
 def write_history(path: str | Path, *trainings: Sequence[Mapping]) -> None:

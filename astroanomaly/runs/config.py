@@ -1,12 +1,27 @@
-"""Settings of a training: defaults, a user's file over them, and the record."""
+"""Settings of a training: defaults, a user's file over them, and the record.
 
-import math
+The defaults of [model], [encoder] and [detector] are those of the classes, the others
+are here or in the recipe of the model. Keras is imported only to look them up.
+"""
+
+import inspect
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from typing import get_args, get_type_hints
 
+import tomli_w
+
+TABLES = ("data", "stretch", "model", "training", "encoder", "detector")
+STRETCHES = {"linear": "Linear", "sqrt": "Sqrt", "log": "Log", "asinh": "Asinh"}
+SCHEDULES = ("one_cycle", "constant")
+_DEFAULT = "wgan_gp"
 _NUMBER = (int, float)
 _NAMES = (list, tuple)
+# Tables of the record that are no settings.
+_RECORD = ("run", "versions")
+_AT_LEAST_ONE = ("epochs", "batch_size", "size", "sample_grid")
 
 # Of each setting: its default and the types that it may have. A default of None
 # is left out of the record.
@@ -20,6 +35,7 @@ _DATA = {
     "nan": ("fill", str),
     "mask_extension": (None, str),
 }
+# Here and not from a signature: the settings of all stretches are in one table.
 _STRETCH = {
     "name": ("asinh", str),
     "percentiles": ([0.0, 100.0], _NAMES),
@@ -28,170 +44,85 @@ _STRETCH = {
     "a": (None, _NUMBER),
     "softening": (None, _NUMBER),
 }
-_ENCODER = {
-    "epochs": (50, int),
-    "learning_rate": (1e-3, _NUMBER),
-    "feature_weight": (1.0, _NUMBER),
-    "latent_weight": (0.0, _NUMBER),
-    "width": (None, int),
-    "kernel_size": (None, int),
-}
-_DETECTOR = {
-    "score": ("peak", str),
-    "w": (0.1, _NUMBER),
-    "smoothing": (2.0, _NUMBER),
-    "n_modes": (None, int),
-    "views": (1, int),
-    "level": (95, _NUMBER),
-}
+# Arguments that are no settings of their table, as the run itself passes them.
+_PASSED = ("self", "image_shape", "latent_dim", "gan", "model", "stretch", "latent")
 
 
-def _training(batch_size: int, learning_rate: float | None, **own) -> dict:
-    """Return a model's training settings, its own after the learning rate."""
-    return {
-        "epochs": (100, int),
-        "batch_size": (batch_size, int),
-        "learning_rate": (learning_rate, _NUMBER),
-        **own,
-        "augment": (False, bool),
-        "seed": (0, int),
-        "sample_grid": (16, int),
-    }
+def recipes() -> dict:
+    """Return how each model is trained, by name."""
+    from astroanomaly.models.recipes import RECIPES
+
+    return RECIPES
 
 
-def _gan(width: int, batch_size: int, beta_1: float) -> dict:
-    return {
-        "model": {
-            "latent_dim": (128, int),
-            "width": (width, int),
-            "kernel_size": (5, int),
-            "n_critic": (5, int),
-            "gradient_penalty_weight": (10.0, _NUMBER),
-            "ema": (None, _NUMBER),
-        },
-        "training": _training(
-            batch_size, 1e-4, beta_1=(beta_1, _NUMBER), beta_2=(0.9, _NUMBER)
-        ),
-        "encoder": _ENCODER,
-    }
+def _signature(made, passed=_PASSED, **defaults) -> dict:
+    """Return the settings that a class takes: of each its default and its types."""
+    hints = get_type_hints(made.__init__)
+    found = {}
+    for name, parameter in inspect.signature(made.__init__).parameters.items():
+        if name in (*passed, "seed") or parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        # Of `float | None` the first; what has no hint is a number or one per level.
+        hint = hints.get(name)
+        kind = next(iter(get_args(hint)), hint)
+        types = {None: (int, *_NAMES), float: _NUMBER}.get(kind, kind)
+        found[name] = (defaults.get(name, parameter.default), types)
+    return found
 
 
-_IMAGES = (None, (int, *_NAMES))
-_STACK = {"latent_dim": (1000, int), "weight_decay": (1e-5, _NUMBER)}
-_ONE_CYCLE = ("one_cycle", str)
-_FINDER = {
-    "epochs": (100, int),
-    "batch_size": (500, int),
-    "learning_rate": (3e-4, _NUMBER),
-    "validation_fraction": (0.1, _NUMBER),
-    "class_weight": (True, bool),
-    "augment": (True, bool),
-    "seed": (0, int),
-}
-# By the name of a model, the tables that are its own; of [stretch] the defaults. A
-# model without [encoder] reconstructs by itself, unless it is a classifier.
-MODELS = {
-    "wgan_gp": _gan(width=32, batch_size=64, beta_1=0.0),
-    "hsc": _gan(width=64, batch_size=32, beta_1=0.5),
-    "progressive": {
-        "model": {
-            "latent_dim": (64, int),
-            "latent": ("gaussian", str),
-            "coupling": ("encoder_only", str),
-            "n_clusters": (10, int),
-            "fmap_base": (512, int),
-            "fmap_max": (64, int),
-            "fade_images": _IMAGES,
-            "stable_images": _IMAGES,
-            "encoder_weight": (1.0, _NUMBER),
-            "gradient_penalty_weight": (10.0, _NUMBER),
-            "drift": (1e-3, _NUMBER),
-            "ema": (0.999, _NUMBER),
-        },
-        "training": _training(32, 1e-3, beta_1=(0.0, _NUMBER), beta_2=(0.99, _NUMBER)),
-    },
-    "rbm": {
-        "model": {"n_hidden": (1000, int), "weight_scale": (0.01, _NUMBER)},
-        "training": _training(100, None),
-    },
-    "dcae": {"model": _STACK, "training": _training(100, 2e-3, schedule=_ONE_CYCLE)},
-    "cvae": {
-        "model": _STACK,
-        "training": _training(
-            100,
-            2e-3,
-            schedule=_ONE_CYCLE,
-            kl_start=(None, int),
-            kl_ramp=(None, int),
-            beta_max=(1.0, _NUMBER),
-        ),
-    },
-    "aae": {
-        "model": {"latent_dim": (1000, int), "prior_scale": (5.0, _NUMBER)},
-        "training": _training(
-            100,
-            1e-3,
-            critic_learning_rate=(1e-3, _NUMBER),
-            adversarial_learning_rate=(1e-4, _NUMBER),
-        ),
-    },
-    "lens_finder": {
-        "stretch": {"name": ("linear", str), "per_image": (True, bool)},
-        "model": {
-            "network": (None, str),
-            "dropout": (0.2, _NUMBER),
-            "threshold": (0.5, _NUMBER),
-        },
-        "training": _FINDER,
-        "detector": {"level": (95, _NUMBER)},
-    },
-}
-_CLASSIFIERS = ("lens_finder",)
-# The smallest images, in pixels a side, for the larger of the finder's networks.
-_OU200 = 116
-STRETCHES = {"linear": "Linear", "sqrt": "Sqrt", "log": "Log", "asinh": "Asinh"}
-SCHEDULES = ("one_cycle", "constant")
-_DEFAULT = "wgan_gp"
-_RECORD = ("run", "versions")
-_AT_LEAST_ONE = ("epochs", "batch_size", "size", "sample_grid")
-# The published share of the epochs before the KL term counts, and again of its rise:
-# 100 of 500 (Alexander et al. 2020).
-_KL_SHARE = 5
-
-
+@cache
 def schema(model: str) -> dict:
     """Return every setting of a model, table by table: its default and its types."""
-    own = MODELS[model]
+    from astroanomaly.detector import AnomalyDetector, ClassifierDetector
+    from astroanomaly.latent import Encoder
+
+    recipe = recipes()[model]
+    training = {
+        "epochs": (100, int),
+        "batch_size": (recipe.batch_size, int),
+        "learning_rate": (recipe.learning_rate, _NUMBER),
+        **recipe.training,
+        "augment": (recipe.augment, bool),
+        "seed": (0, int),
+    }
+    stretch = {
+        k: (recipe.stretch.get(k, v), types) for k, (v, types) in _STRETCH.items()
+    }
+    own = _signature(recipe.model, ("self", "image_shape"), **recipe.defaults)
     tables = {
         "data": _DATA,
-        "stretch": _STRETCH | own.get("stretch", {}),
-        "model": {"name": (model, str), **own["model"]},
-        "training": own["training"],
-        "encoder": own.get("encoder"),
-        "detector": own.get("detector", _DETECTOR),
+        "stretch": stretch,
+        "model": {"name": (model, str), **own},
+        "training": training,
     }
-    return {table: keys for table, keys in tables.items() if keys is not None}
+    if recipe.needs_encoder:
+        epochs = {"epochs": (50, int), "learning_rate": (1e-3, _NUMBER)}
+        tables["encoder"] = {**epochs, **_signature(Encoder)}
+    if recipe.needs_labels:
+        tables["detector"] = _signature(ClassifierDetector)
+    else:
+        training["sample_grid"] = (16, int)
+        # Left out of the record, as runs had no such setting at first.
+        tables["detector"] = _signature(AnomalyDetector, n_modes=None)
+    return tables
 
 
-SCHEMA = schema(_DEFAULT)
-
-
-def _known(table: str) -> dict:
-    """Return the settings that a table may hold for one model or another."""
-    found: dict = {}
-    for model in MODELS:
-        found |= schema(model).get(table, {})
-    return found
+def __getattr__(name):
+    """Look up `SCHEMA`, the settings of the default model, on first use."""
+    if name == "SCHEMA":
+        return schema(_DEFAULT)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def classifies(model: str) -> bool:
     """Tell whether a model learns from labels."""
-    return model in _CLASSIFIERS
+    return recipes()[model].needs_labels
 
 
 def reconstructs(model: str) -> bool:
     """Tell whether a model reconstructs by itself, without a search for z."""
-    return "encoder" not in MODELS[model] and not classifies(model)
+    recipe = recipes()[model]
+    return not (recipe.needs_encoder or recipe.needs_labels)
 
 
 def read_config(config: str | Path | Mapping | None) -> dict:
@@ -211,45 +142,37 @@ def read_config(config: str | Path | Mapping | None) -> dict:
             config = tomllib.loads(Path(config).read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{name} must be a TOML file. Received: {error}") from None
-    found = {table: dict(keys) for table, keys in _tables(config, name).items()}
+    found = {table: keys for table, keys in config.items() if table not in _RECORD}
     for table, keys in found.items():
-        for key, value in keys.items():
-            _check(name, table, key, value)
-    return found
-
-
-def _tables(config: Mapping, name: str) -> dict:
-    tables = {key: value for key, value in config.items() if key not in _RECORD}
-    for key, value in tables.items():
-        if key not in SCHEMA or not isinstance(value, Mapping):
+        if table not in TABLES or not isinstance(keys, Mapping):
             raise ValueError(
-                f"{name} must hold the tables {', '.join(SCHEMA)}. Received: {key}"
+                f"{name} must hold the tables {', '.join(TABLES)}. Received: {table}"
             )
-    return tables
+        known: dict = {}
+        for model in recipes():
+            known |= schema(model).get(table, {})
+        for key, value in keys.items():
+            if key not in known:
+                raise ValueError(
+                    f"{name} has the unknown key {key} in [{table}]; known are "
+                    f"{', '.join(known)}."
+                )
+            _check_value(name, f"[{table}] {key}", value, known[key][1])
+    return {table: dict(keys) for table, keys in found.items()}
 
 
-def _check(name: str, table: str, key: str, value) -> None:
-    known = _known(table)
-    if key not in known:
-        raise ValueError(
-            f"{name} has the unknown key {key} in [{table}]; known are "
-            f"{', '.join(known)}."
-        )
-    types = known[key][1]
+def _check_value(name: str, key: str, value, types) -> None:
+    # True is an int in Python, but not in a file of settings.
     if isinstance(value, bool) is not (types is bool) or not isinstance(value, types):
         names = types if isinstance(types, tuple) else (types,)
         words = " or ".join(dict.fromkeys(t.__name__ for t in names if t is not tuple))
-        raise ValueError(
-            f"{name} must give [{table}] {key} as {words}. Received: {value!r}"
-        )
-    if key in _AT_LEAST_ONE and value < 1:
-        raise ValueError(
-            f"{name} must give [{table}] {key} of at least 1. Received: {value}"
-        )
+        raise ValueError(f"{name} must give {key} as {words}. Received: {value!r}")
+    if key.split()[1] in _AT_LEAST_ONE and value < 1:
+        raise ValueError(f"{name} must give {key} of at least 1. Received: {value}")
 
 
 def merge(*layers: Mapping) -> dict:
-    """Lay settings over one another, later ones on top; None counts for nothing."""
+    """Merge settings; later ones win, None is ignored."""
     chosen: dict = {}
     for layer in layers:
         for table, keys in layer.items():
@@ -259,7 +182,7 @@ def merge(*layers: Mapping) -> dict:
 
 
 def resolve(*layers: Mapping) -> dict:
-    """Lay settings over the defaults of their model, later ones on top.
+    """Merge settings with the defaults of their model; later ones win.
 
     Raises
     ------
@@ -269,7 +192,7 @@ def resolve(*layers: Mapping) -> dict:
     """
     chosen = merge(*layers)
     model = chosen.get("model", {}).get("name", _DEFAULT)
-    _check_name("model", model, MODELS)
+    _check_name("model", model, recipes())
     _refuse_alien(model, chosen)
     settings = {}
     for table, keys in schema(model).items():
@@ -277,23 +200,11 @@ def resolve(*layers: Mapping) -> dict:
         values |= chosen.get(table, {})
         settings[table] = {k: _plain(v) for k, v in values.items() if v is not None}
     _check_name("stretch", settings["stretch"]["name"], STRETCHES)
-    training = settings["training"]
-    if "schedule" in training:
-        _check_name("schedule", training["schedule"], SCHEDULES)
-    if "beta_max" in training:
-        settings["training"] = _with_annealing(training)
-    if "validation_fraction" in training:
-        _check_fraction(training["validation_fraction"])
-        network = "ou200" if settings["data"]["size"] >= _OU200 else "ou66"
-        settings["model"].setdefault("network", network)
+    if "schedule" in settings["training"]:
+        _check_name("schedule", settings["training"]["schedule"], SCHEDULES)
+    if recipes()[model].complete:
+        recipes()[model].complete(settings)
     return settings
-
-
-def _check_fraction(fraction: float) -> None:
-    if not 0 < fraction < 1:
-        raise ValueError(
-            f"`validation_fraction` must lie between 0 and 1. Received: {fraction}"
-        )
 
 
 def _check_name(kind: str, word: str, known) -> None:
@@ -322,24 +233,6 @@ def _refuse_alien(model: str, chosen: Mapping) -> None:
     )
 
 
-def _with_annealing(training: dict) -> dict:
-    """Fill in when the KL term begins to count, as a share of the epochs."""
-    epochs, full = training["epochs"], dict(training)
-    fifth = epochs // _KL_SHARE
-    for key, default, least in (("kl_start", fifth, 0), ("kl_ramp", max(fifth, 1), 1)):
-        full.setdefault(key, default)
-        if full[key] < least:
-            raise ValueError(
-                f"`{key}` must be at least {least} epochs. Received: {full[key]}"
-            )
-    if full["kl_start"] >= epochs:
-        raise ValueError(
-            f"`kl_start` must be below the {epochs} epochs of the training, or the KL "
-            f"term never counts. Received: {full['kl_start']}"
-        )
-    return full
-
-
 def _plain(value):
     return list(value) if isinstance(value, tuple) else value
 
@@ -347,7 +240,7 @@ def _plain(value):
 def differences(old: Mapping, new: Mapping) -> list[str]:
     """Name the settings in which two runs differ, with both values."""
     found = []
-    for table in SCHEMA:
+    for table in TABLES:
         one, other = old.get(table, {}), new.get(table, {})
         for key in dict.fromkeys([*one, *other]):
             if one.get(key) != other.get(key):
@@ -358,26 +251,58 @@ def differences(old: Mapping, new: Mapping) -> list[str]:
 
 def dumps(tables: Mapping) -> str:
     """Write flat tables of plain values as TOML; None is left out."""
-    parts = []
-    for table, keys in tables.items():
-        lines = [f"{k} = {_value(v)}" for k, v in keys.items() if v is not None]
-        parts.append("\n".join([f"[{table}]", *lines]))
-    return "\n\n".join(parts) + "\n"
+    return tomli_w.dumps(
+        {
+            table: {k: v for k, v in keys.items() if v is not None}
+            for table, keys in tables.items()
+        }
+    )
 
 
-def _value(value) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, _NAMES):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    if isinstance(value, int):
-        return str(int(value))
-    if isinstance(value, float):
-        return repr(float(value)) if math.isfinite(value) else f"{value:f}"
-    return _text(str(value))
+def check_method(settings: dict, method: str | None) -> None:
+    """Refuse a latent method for a model that needs none.
+
+    Parameters
+    ----------
+    settings : dict
+        Settings of a run.
+    method : str or None
+        The method that was asked for; None for none.
+
+    Raises
+    ------
+    ValueError
+        If there is a method and the model takes none.
+    """
+    name = settings["model"]["name"]
+    finder = classifies(name)
+    if method is not None and (finder or reconstructs(name)):
+        why = "is a classifier" if finder else "reconstructs by itself"
+        raise ValueError(
+            f"The model {name} {why} and needs no latent search: "
+            f"leave `method` (--method) out. Received: {method}"
+        )
 
 
-def _text(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    safe = (c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped)
-    return '"' + "".join(safe) + '"'
+def check_labels(settings: dict, labels) -> None:
+    """Refuse labels for a model that learns from ordinary objects alone.
+
+    Parameters
+    ----------
+    settings : dict
+        Settings of a run.
+    labels : str, Path, Table or None
+        The labels that were given; None for none.
+
+    Raises
+    ------
+    ValueError
+        If there are labels and the model takes none.
+    """
+    name = settings["model"]["name"]
+    if labels is not None and not classifies(name):
+        given = "a table" if hasattr(labels, "colnames") else labels
+        raise ValueError(
+            f"The model {name} learns from ordinary objects and takes no labels: "
+            f"leave `labels` (--labels) out. Received: {given}"
+        )

@@ -13,7 +13,9 @@ from astroanomaly.utils.installed import versions
 from astroanomaly.utils.progress import Stages
 
 LEVELS = (90, 95, 99)
+# Of companion to galaxy: minor mergers begin at 1:10.
 FLUX_RATIO = (0.1, 1.0)
+# 1:4 parts minor from major mergers.
 BINS = (0.1, 0.25, 0.5, 1.0)
 _SUMMARY, _MARK = "summary.json", "quickstart.json"
 _N_STAGES = 6
@@ -157,8 +159,21 @@ def quickstart(
     >>> result = quickstart("quickstart", scale="smoke")
     >>> sentence = result.evaluation.winner
     """
-    settings = _settings(scale)
-    folder = _new_folder(Path(out))
+    if not isinstance(scale, Settings) and scale not in SCALES:
+        raise ValueError(
+            f"`scale` must be one of {', '.join(SCALES)}. Received: {scale}"
+        )
+    settings = scale if isinstance(scale, Settings) else SCALES[scale]
+    folder = Path(out)
+    if folder.is_dir() and any(folder.iterdir()):
+        what = "files already"
+        if (folder / _MARK).is_file():
+            what = "an earlier quickstart"
+        raise ValueError(
+            f"{folder} must be a new folder. Received: one that holds {what}; choose "
+            "another by `out` (--out)."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
     stages = Stages(_N_STAGES, progress)
     megabytes = settings.n * (settings.size**2 * 4 + 5760) / 1e6 + 30
     stages.say(
@@ -175,29 +190,6 @@ def quickstart(
     return Result(folder, table, evaluation, chain.run.detector, stages.seconds)
 
 
-def _settings(scale) -> Settings:
-    if isinstance(scale, Settings):
-        return scale
-    if scale not in SCALES:
-        raise ValueError(
-            f"`scale` must be one of {', '.join(SCALES)}. Received: {scale}"
-        )
-    return SCALES[scale]
-
-
-def _new_folder(folder: Path) -> Path:
-    if folder.is_dir() and any(folder.iterdir()):
-        what = "files already"
-        if (folder / _MARK).is_file():
-            what = "an earlier quickstart"
-        raise ValueError(
-            f"{folder} must be a new folder. Received: one that holds {what}; choose "
-            "another by `out` (--out)."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 class _Chain:
     """The steps of a quickstart, each the call that a user would make."""
 
@@ -208,11 +200,15 @@ class _Chain:
 
     def simulate(self) -> None:
         """Simulate and write the three sets, each with random numbers of its own."""
+        from astroanomaly import simulate
+        from astroanomaly.data.cutouts import concatenate
         from astroanomaly.data.write import write_cutouts
 
         sets = self.settings
         with self.stages.stage(f"Simulating {sets.n} galaxies, writing FITS"):
-            self._mark()
+            record = {"seed": self.seed, "settings": asdict(self.settings)}
+            with atomic_path(self.folder / _MARK) as partial:
+                partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
             seeds = np.random.SeedSequence(self.seed).generate_state(4)
             plan = {
                 "train": [("train", sets.n_train, 0.0)],
@@ -224,31 +220,23 @@ class _Chain:
             }
             seeds = iter(seeds.tolist())
             for name, parts in plan.items():
-                drawn = [self._galaxies(*part, seed=next(seeds)) for part in parts]
-                write_cutouts(
-                    self.cutouts / name, _join(drawn), n_workers=self.n_workers
-                )
-
-    def _mark(self) -> None:
-        record = {"seed": self.seed, "settings": asdict(self.settings)}
-        with atomic_path(self.folder / _MARK) as partial:
-            partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
-
-    def _galaxies(self, prefix: str, n: int, fraction: float, seed: int):
-        from astroanomaly import simulate
-
-        drawn = simulate.galaxies(
-            n,
-            instrument=self.settings.instrument,
-            size=self.settings.size,
-            companion_fraction=fraction,
-            flux_ratio=FLUX_RATIO,
-            seed=seed,
-            n_workers=self.n_workers,
-            progress=self.progress,
-        )
-        drawn.table["object_id"] = [f"{prefix}_{i:05d}" for i in range(n)]
-        return drawn
+                drawn = []
+                for prefix, n, fraction in parts:
+                    galaxies = simulate.galaxies(
+                        n,
+                        instrument=sets.instrument,
+                        size=sets.size,
+                        companion_fraction=fraction,
+                        flux_ratio=FLUX_RATIO,
+                        seed=next(seeds),
+                        n_workers=self.n_workers,
+                        progress=self.progress,
+                    )
+                    ids = [f"{prefix}_{i:05d}" for i in range(n)]
+                    galaxies.table["object_id"] = ids
+                    drawn.append(galaxies)
+                cutouts = drawn[0] if len(drawn) == 1 else concatenate(drawn)
+                write_cutouts(self.cutouts / name, cutouts, n_workers=self.n_workers)
 
     def train(self) -> None:
         """Train, then calibrate on galaxies that the training did not see."""
@@ -296,7 +284,7 @@ class _Chain:
         from astroanomaly import evaluation
         from astroanomaly.runs.training import stretched
 
-        with self.stages.stage("Evaluating beside the baselines"):
+        with self.stages.stage("Evaluating with the baselines"):
             train = self.run.read(self.cutouts / "train", n_workers=self.n_workers)
             stretch = self.run.detector.stretch
             self.baselines = evaluation.baseline_scores(
@@ -323,21 +311,19 @@ class _Chain:
             for name, figure in self._figures(table, found):
                 with atomic_path(self.folder / "figures" / f"{name}.png") as partial:
                     figure.savefig(partial)
+            labelled = table.copy()
+            rows = _rows(self.test.object_ids, table["object_id"])
+            truth = np.asarray(self.test.table["is_anomaly"], bool)
+            labelled["is_anomaly"] = truth[rows]
             report.write(
                 self.folder / "report.html",
                 self.run.detector,
                 self.test,
-                self._labelled(table),
+                labelled,
                 evaluation=found,
                 history=self.folder / "run" / "history.csv",
                 title="Quickstart: galaxies with companions",
             )
-
-    def _labelled(self, table):
-        labelled = table.copy()
-        rows = _rows(self.test.object_ids, table["object_id"])
-        labelled["is_anomaly"] = np.asarray(self.test.table["is_anomaly"], bool)[rows]
-        return labelled
 
     def _figures(self, table, found):
         from astroanomaly import plots
@@ -384,9 +370,3 @@ class _Chain:
 def _rows(ids, wanted) -> list[int]:
     place = {str(name): row for row, name in enumerate(ids)}
     return [place[str(name)] for name in wanted]
-
-
-def _join(parts: list):
-    from astroanomaly.data.cutouts import concatenate
-
-    return parts[0] if len(parts) == 1 else concatenate(parts)

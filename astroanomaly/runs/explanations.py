@@ -8,6 +8,8 @@ read, and keeps the figure.
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.data.stream import none_readable
 from astroanomaly.runs.run import load_run
@@ -164,10 +166,8 @@ def explain(
         one = None
         if not (method == "dream" and from_noise):
             one = _one_object(run, detector, cutouts, object_id, reading)
-        from astroanomaly.runs import looks
-
         with count_bar(progress) as bar:
-            look = looks.Look(detector, one, logit, bar)
+            look = Look(detector, one, logit, bar)
             value, result, figure = getattr(look, method)(**given[method])
         figure.savefig(partial, dpi=150)
     summary = look.summary(value)
@@ -177,7 +177,7 @@ def explain(
 
 
 def check_request(method: str, out: str | Path) -> Path:
-    """See that there is such a method and that a figure may end so.
+    """Check the method and the ending of the figure.
 
     Parameters
     ----------
@@ -211,11 +211,9 @@ def check_request(method: str, out: str | Path) -> Path:
 
 
 def _detector(run, method: str, logit: bool):
-    """Give the detector of a run, and see that it can be looked at so."""
-    from astroanomaly.detector.lens import ClassifierDetector
-
+    """Return the detector of a run; raise if it cannot be looked into so."""
     detector = getattr(run, "detector", run)
-    if isinstance(detector, ClassifierDetector):
+    if not detector.needs_calibration:
         return detector
     if method != "occlusion":
         raise ValueError(
@@ -247,7 +245,17 @@ def _one_object(run, detector, cutouts, object_id, reading) -> Cutouts:
                 f"know how to read files. Received: {type(cutouts).__name__}"
             )
         cutouts = run.read(cutouts, n_workers=1, **reading)
-    row = _row_of(object_id, [str(name) for name in cutouts.object_ids], where)
+    ids = [str(name) for name in cutouts.object_ids]
+    row = 0
+    if object_id is not None or len(ids) != 1:
+        if str(object_id) not in ids or object_id is None:
+            shown = ", ".join(ids[:_SHOWN]) + ", ..." * (len(ids) > _SHOWN)
+            raise ValueError(
+                f"`object_id` (--object-id) must name one of the {len(ids)} objects of "
+                f"{where} ({shown}). Received: "
+                f"{'none' if object_id is None else object_id}"
+            )
+        row = ids.index(str(object_id))
     if hasattr(cutouts, "images"):
         one = cutouts[row : row + 1]
     else:
@@ -257,13 +265,112 @@ def _one_object(run, detector, cutouts, object_id, reading) -> Cutouts:
     return one if detector.bands is None else one.select_bands(detector.bands)
 
 
-def _row_of(object_id, ids: list[str], where: str) -> int:
-    if object_id is None and len(ids) == 1:
-        return 0
-    if object_id is not None and str(object_id) in ids:
-        return ids.index(str(object_id))
-    shown = ", ".join(ids[:_SHOWN]) + ", ..." * (len(ids) > _SHOWN)
-    raise ValueError(
-        f"`object_id` (--object-id) must name one of the {len(ids)} objects of {where}"
-        f" ({shown}). Received: {'none' if object_id is None else object_id}"
-    )
+class Look:
+    """What a detector sees in one object, or in noise.
+
+    Parameters
+    ----------
+    detector : ClassifierDetector or AnomalyDetector
+        A detector that can be looked into so.
+    one : Cutouts or None
+        One object with the detector's bands; None for noise.
+    logit : bool
+        Look at a finder's logit and not at P(lens).
+    bar : rich.progress.Progress or None
+        Shows what is done.
+    """
+
+    def __init__(self, detector, one, logit: bool = False, bar=None):
+        self.detector, self.one, self.bar = detector, one, bar
+        self.finder = not detector.needs_calibration
+        self.logit, self.limits = logit, None
+        self.output_name = "logit" if logit else f"{detector.score_name} score"
+        if self.finder and not logit:
+            self.output_name, self.limits = "P(lens)", (0, 1)
+        self.object_id = "" if one is None else str(one.object_ids[0])
+
+    def summary(self, value: float) -> str:
+        """Return the object and its output in words."""
+        from astroanomaly.plots.pictures import number
+
+        name = self.object_id or "noise"
+        return f"{name}: {self.output_name} {number(value, self.limits)}"
+
+    def occlusion(self, mask_size: int, stride: int | None, per_band: bool):
+        """Return the unmasked output, the map and its figure."""
+        from astroanomaly import interpret, plots
+        from astroanomaly.plots.interpret import ANOMALY_LABELS, LENS_LABELS
+
+        if self.finder:
+            model, image = self.detector.model, self._stretched()
+            output = model.logit if self.logit else model.probability
+        else:
+            output = interpret.anomaly_output(self.detector)
+            image = self.one.images[0]
+        result = interpret.occlusion_map(
+            output,
+            image,
+            mask_size,
+            mask_size if stride is None else stride,
+            bands="each" if per_band else None,
+            band_names=self.one.bands,
+            progress=self._progress("Occlusion"),
+        )
+        figure = plots.occlusion(
+            self.one,
+            result,
+            output_label=self.output_name,
+            labels=LENS_LABELS if self.finder else ANOMALY_LABELS,
+            limits=self.limits,
+            title=self.summary(result.output),
+        )
+        return result.output, result, figure
+
+    def dream(self, steps: int, from_noise: bool, seed: int):
+        """Return the output of the first image, both dreams and their figure."""
+        from astroanomaly import interpret, plots
+
+        non_lens, lens = (
+            interpret.deep_dream(
+                self.detector.model.probability,
+                None if from_noise else self._stretched(),
+                target,
+                steps,
+                seed=seed,
+                shape=self.detector.image_shape,
+                progress=self._progress(f"Toward {target}"),
+            )
+            for target in ("non-lens", "lens")
+        )
+        first = f"noise of seed {seed}" if from_noise else self.object_id
+        figure = plots.dreams(
+            non_lens,
+            lens.start,
+            lens,
+            names=("toward non-lens", first, "toward lens"),
+            whole=from_noise,
+            limits=self.limits,
+            band_names=self.detector.bands,
+            pixel_scale=None if from_noise else self.one.pixel_scale,
+        )
+        return float(lens.history[0]), (non_lens, lens), figure
+
+    def gradcam(self):
+        """Return P(lens), the heat and the guided heat, and their figure."""
+        from astroanomaly import interpret, plots
+
+        model, image = self.detector.model, self._stretched()
+        heat = interpret.grad_cam(model, image, pooled=False)
+        guided = interpret.guided_grad_cam(model, image, pooled=False)
+        value = float(self.detector.probability(self.one)[0])
+        figure = plots.grad_cam(self.one, heat, guided, title=self.summary(value))
+        return value, (heat, guided), figure
+
+    def _stretched(self) -> np.ndarray:
+        return self.detector.explain(self.one)["original"][0]
+
+    def _progress(self, title: str):
+        if self.bar is None:
+            return None
+        task = self.bar.add_task(title, total=None)
+        return lambda done, total: self.bar.update(task, completed=done, total=total)

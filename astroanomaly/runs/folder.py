@@ -10,6 +10,7 @@ from astroanomaly.runs import config
 from astroanomaly.utils.files import atomic_path
 from astroanomaly.utils.installed import versions
 
+# Of the folder; one that this version cannot read has another.
 FORMAT = 1
 _CONFIG, _OBJECTS = "config.toml", "training_objects.json"
 
@@ -17,7 +18,10 @@ _CONFIG, _OBJECTS = "config.toml", "training_objects.json"
 def begin(folder: Path, settings: dict, record: dict) -> None:
     """Write what a run is made with, once nothing speaks against it."""
     if not (folder / _CONFIG).is_file():
-        _write_config(folder, settings)
+        made = {"run": {"format": FORMAT, "astroanomaly": __version__}}
+        with atomic_path(folder / _CONFIG) as partial:
+            text = config.dumps({**settings, **made, "versions": versions()})
+            partial.write_text(text, encoding="utf-8")
     if not (folder / _OBJECTS).is_file():
         with atomic_path(folder / _OBJECTS) as partial:
             partial.write_text(json.dumps(record), encoding="utf-8")
@@ -37,28 +41,17 @@ def holds_files(folder: Path) -> bool:
     return folder.is_dir() and any(p.name[0] != "." for p in folder.iterdir())
 
 
-def _write_config(folder: Path, settings: dict) -> None:
-    record = {"run": {"format": FORMAT, "astroanomaly": __version__}}
-    with atomic_path(folder / _CONFIG) as partial:
-        text = config.dumps({**settings, **record, "versions": versions()})
-        partial.write_text(text, encoding="utf-8")
-
-
-def _not_a_run(folder: Path) -> ValueError:
-    what = f"a folder without {_CONFIG}" if folder.is_dir() else "no such folder"
-    if folder.is_file():
-        what = "a file"
-    return ValueError(
-        f"{folder} must be a run folder, as `astroanomaly train` makes it. "
-        f"Received: {what}."
-    )
-
-
 def read_config(folder: Path) -> dict:
     """Return the settings of a run, or refuse what is none of this version."""
     file = folder / _CONFIG
     if not file.is_file():
-        raise _not_a_run(folder)
+        what = f"a folder without {_CONFIG}" if folder.is_dir() else "no such folder"
+        if folder.is_file():
+            what = "a file"
+        raise ValueError(
+            f"{folder} must be a run folder, as `astroanomaly train` makes it. "
+            f"Received: {what}."
+        )
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -71,7 +64,7 @@ def read_config(folder: Path) -> dict:
             f"{record.get('astroanomaly', 'of an unknown version')}; train again or "
             "use that version."
         )
-    return {key: tables[key] for key in config.SCHEMA if key in tables}
+    return {key: tables[key] for key in config.TABLES if key in tables}
 
 
 def finished(folder: Path) -> bool:
@@ -83,3 +76,43 @@ def read_objects(folder: Path) -> dict | None:
     """Return the record of the training objects, None where there is none yet."""
     file = folder / _OBJECTS
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def settle(folder: Path, chosen: dict, given: dict, resume: bool) -> dict:
+    """Return the settings of a run that is new or goes on.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    chosen, given : dict
+        A file's settings, and those given as arguments, which go before them.
+    resume : bool
+        Go on with a run that is there.
+
+    Returns
+    -------
+    dict
+        Resolved settings.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds something already, or its run has other settings.
+    """
+    holds = holds_files(folder)
+    if holds and not resume:
+        raise ValueError(
+            f"{folder} must be a new folder. Received: one that holds files already; "
+            "go on with its run by `resume` (--resume), or choose another."
+        )
+    if not holds:
+        return config.resolve(chosen, given)
+    old = read_config(folder)
+    # Before the check of a model's own keys, which another model would fail first.
+    if found := config.differences(old, config.merge(old, chosen, given)):
+        raise ValueError(
+            f"{folder} must be resumed with its own settings. "
+            f"Received: {'; '.join(found)}."
+        )
+    return config.resolve(old)

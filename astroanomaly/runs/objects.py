@@ -57,7 +57,15 @@ class TrainingObjects:
             )
         reading |= settings["data"]
         self.cutouts = read_cutouts(path, stream=True, **reading).read()
-        self.record = _record(path, self.cutouts)
+        skipped = self.cutouts.skipped
+        self.record = {
+            "cutouts": os.fspath(path),
+            "bands": list(self.cutouts.bands),
+            "n": len(self.cutouts),
+            "object_id": self.cutouts.object_ids,
+            "pixels": pixel_hashes(self.cutouts),
+            "skipped": {k: [str(v) for v in skipped[k]] for k in skipped.colnames},
+        }
         if old and any(old[key] != self.record[key] for key in ("pixels", "bands")):
             raise ValueError(
                 f"{folder} must be resumed with the cutouts it was begun with: "
@@ -66,29 +74,14 @@ class TrainingObjects:
             )
         self.labels = None
         if finder:
-            self.labels = self._labels(given, old.get("labels"), folder, path)
+            if given is None:
+                self.labels = np.array(old["labels"], np.int32)
+            else:
+                ids = self.cutouts.object_ids
+                self.labels = given.of(ids, path)
+                if old.get("labels") is not None:
+                    check_same(old["labels"], self.labels, ids, folder, given.name)
             self.record["labels"] = self.labels.tolist()
-
-    def _labels(self, given, old, folder, path) -> np.ndarray:
-        if given is None:
-            return np.array(old, np.int32)
-        ids = self.cutouts.object_ids
-        found = given.of(ids, path)
-        if old is not None:
-            check_same(old, found, ids, folder, given.name)
-        return found
-
-
-def _record(path, cutouts) -> dict:
-    skipped = cutouts.skipped
-    return {
-        "cutouts": os.fspath(path),
-        "bands": list(cutouts.bands),
-        "n": len(cutouts),
-        "object_id": cutouts.object_ids,
-        "pixels": pixel_hashes(cutouts),
-        "skipped": {name: [str(v) for v in skipped[name]] for name in skipped.colnames},
-    }
 
 
 def pixel_hashes(cutouts) -> list[str]:

@@ -10,7 +10,6 @@ from astropy.table import Table
 
 from astroanomaly.runs import config as _config
 from astroanomaly.runs import folder as _folder
-from astroanomaly.runs import settings as _settings
 from astroanomaly.runs.objects import TrainingObjects, pixel_hashes
 from astroanomaly.tables.labels import read_labels
 from astroanomaly.utils.files import new_folder
@@ -40,9 +39,9 @@ def train(
     A GAN is trained first, then its encoder; the other models of ordinary objects
     reconstruct by themselves and have none. A lens finder learns from lenses and
     others with labels instead, and the epoch with the lowest validation loss is kept.
-    After every epoch a checkpoint replaces the last one as
-    a whole, so that a run that was killed at any moment goes on with ``resume=True``
-    and ends with the bits of one never interrupted.
+    After every epoch a checkpoint replaces the last one as a whole. To resume an
+    interrupted run, repeat the call with ``resume=True``; the result is identical to
+    that of an uninterrupted one.
 
     Parameters
     ----------
@@ -113,30 +112,25 @@ def train(
     }
     given = _config.read_config(_config.merge(given))
     folder = Path(out)
-    settings = _settings.settle(folder, _config.read_config(config), given, resume)
-    _settings.check_labels(settings, labels)
+    settings = _folder.settle(folder, _config.read_config(config), given, resume)
+    _config.check_labels(settings, labels)
     if _folder.finished(folder):
         return load_run(folder)
     options = {"catalog": catalog, "n_workers": n_workers, "progress": progress}
     # Before the reading, which may take long: is this a place to write to?
     with new_folder(folder):
         objects = TrainingObjects(folder, settings, cutouts, labels, **options)
-        training = _prepared(folder, settings, objects, progress)
+        from astroanomaly.runs.training import FinderTraining, Training
+
+        if objects.labels is None:
+            training = Training(folder, settings, objects.cutouts, progress)
+        else:
+            parts = (objects.cutouts, objects.labels)
+            training = FinderTraining(folder, settings, *parts, progress)
         _folder.sweep(folder)
         _folder.begin(folder, settings, objects.record)
     training.run()
     return load_run(folder)
-
-
-def _prepared(folder: Path, settings: dict, objects: TrainingObjects, progress: bool):
-    if objects.labels is not None:
-        from astroanomaly.runs.finder_training import FinderTraining
-
-        parts = (objects.cutouts, objects.labels)
-        return FinderTraining(folder, settings, *parts, progress)
-    from astroanomaly.runs.training import Training
-
-    return Training(folder, settings, objects.cutouts, progress)
 
 
 @dataclass(frozen=True)
@@ -170,7 +164,7 @@ class Run:
     @cached_property
     def detector(self):
         """The detector, read from the folder when it is first used."""
-        from astroanomaly.detector.files import load_detector
+        from astroanomaly.detector import load_detector
 
         return load_detector(self.folder / "detector")
 
@@ -192,7 +186,7 @@ class Run:
         ValueError
             If the method is unknown, or the run's model needs none.
         """
-        _settings.check_method(self.settings, method)
+        _config.check_method(self.settings, method)
         return self.detector if method is None else self.detector.use(method)
 
     def read(self, path: str | Path, **options):
@@ -300,7 +294,7 @@ def calibrate(
     run : str or Path
         The run folder.
     cutouts : str or Path
-        Ordinary objects, best ones that the model was not trained on.
+        Ordinary objects, preferably not used in training.
     levels : sequence of float, optional
         Levels in per cent.
     method : {"encoder", "refine", "mapping"}, optional
@@ -333,18 +327,25 @@ def calibrate(
     --------
     >>> run = calibrate("run", "held_out/", levels=(90, 95, 99))
     """
-    from astroanomaly.calibration import required_size
+    from astroanomaly.calibration import check_levels
 
     opened = load_run(run)
-    _settings.check_labels(opened.settings, labels)
-    for level in levels:
-        required_size(level)  # Refuses levels outside (0, 100) before it reads.
+    _config.check_labels(opened.settings, labels)
+    check_levels(levels)  # Before the reading, which may take long.
     known = None if labels is None else read_labels(labels)
     default = opened.detector.latent
     detector = opened.use(method)
     used = detector.latent
     objects = opened.read(cutouts, **reading).read()
-    _warn_if_trained_on(opened, objects, cutouts)
+    seen = set(_folder.read_objects(opened.folder)["pixels"])
+    if n_seen := sum(key in seen for key in pixel_hashes(objects)):
+        warnings.warn(
+            f"the model was trained on {n_seen} of the {len(objects)} calibration "
+            f"objects of {cutouts}: their scores are lower than those of new objects, "
+            "so more than the stated share of ordinary objects will be flagged.",
+            UserWarning,
+            stacklevel=2,
+        )
     if known is None:
         detector.calibrate(objects, levels=levels)
     else:
@@ -358,16 +359,3 @@ def calibrate(
     if used is not default:
         detector.use(used)
     return opened
-
-
-def _warn_if_trained_on(run: Run, objects, path) -> None:
-    seen = set(_folder.read_objects(run.folder)["pixels"])
-    known = sum(key in seen for key in pixel_hashes(objects))
-    if known:
-        warnings.warn(
-            f"the model was trained on {known} of the {len(objects)} calibration "
-            f"objects of {path}: their scores are lower than those of new objects, so "
-            "more than the stated share of ordinary objects will be flagged.",
-            UserWarning,
-            stacklevel=3,
-        )

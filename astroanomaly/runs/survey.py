@@ -14,6 +14,7 @@ from astroanomaly.utils.progress import progress_bar
 
 __all__ = ["check_ending", "read_table", "score_survey", "write_table"]
 
+# As the detector's: a break costs the scores of so many objects.
 BLOCK = 512
 _MANIFEST = "manifest.json"
 # Before the names of the columns, which may be anything.
@@ -28,7 +29,7 @@ def score_survey(
     resume: bool = False,
     progress: bool = False,
 ) -> Table:
-    """Score cutouts into a table file, in constant memory, and go on after a break.
+    """Score cutouts into a table file, in constant memory, and resume after a break.
 
     Every finished block is written to the folder ``OUT.parts`` beside the table, as
     a whole or not at all. When all are there the table is made, and the folder goes.
@@ -80,7 +81,14 @@ def score_survey(
             f"the detector is not calibrated for the method {detector.method!r}: call "
             f"`astroanomaly calibrate RUN CUTOUTS{method}` with ordinary objects first."
         )
-    parts = Parts(out, _manifest(detector, cutouts, int(block)), resume)
+    manifest = {
+        "format": 1,
+        "cutouts": cutouts_digest(cutouts),
+        "detector": detector_digest(detector),
+        "method": detector.method,
+        "block": int(block),
+    }
+    parts = Parts(out, manifest, resume)
     start = min(parts.n_finished * parts.block, len(cutouts))
     with progress_bar("Scoring", len(cutouts), progress, start) as advance:
         rest, first = cutouts, start
@@ -92,26 +100,21 @@ def score_survey(
             start += parts.block
     rows, skipped = parts.read()
     if rows is None:
+        first = "none"
+        if len(skipped):
+            first = f"{skipped['file'][0]}: {skipped['reason'][0]}"
         raise ValueError(
             f"None of the {len(cutouts)} objects could be read, so there is no score "
-            f"to write to {out}. Received: {_first_reason(skipped)}."
+            f"to write to {out}. Received: {first}."
         )
-    table = detector.finish(rows, len(skipped))
-    _write_skipped(out, skipped)
+    table = detector.rank(rows, len(skipped))
+    listed = out.with_name(f"{out.name}.skipped.ecsv")
+    listed.unlink(missing_ok=True)
+    if len(skipped):
+        write_table(skipped, listed)
     write_table(table, out)
     parts.remove()
     return table
-
-
-def _first_reason(skipped: Table) -> str:
-    return f"{skipped['file'][0]}: {skipped['reason'][0]}" if len(skipped) else "none"
-
-
-def _write_skipped(out: Path, skipped: Table) -> None:
-    file = out.with_name(f"{out.name}.skipped.ecsv")
-    file.unlink(missing_ok=True)
-    if len(skipped):
-        write_table(skipped, file)
 
 
 class Parts:
@@ -144,25 +147,23 @@ class Parts:
         self.block, self.n_finished = manifest["block"], 0
         file = self.folder / _MANIFEST
         if file.is_file():
-            self._check(json.loads(file.read_text(encoding="utf-8")), manifest, resume)
+            old = json.loads(file.read_text(encoding="utf-8"))
+            if not resume:
+                raise ValueError(
+                    f"{self.folder} holds the blocks of a scoring that was broken off; "
+                    "finish it by `resume` (--resume), or remove that folder."
+                )
+            if changed := [key for key in manifest if old.get(key) != manifest[key]]:
+                raise ValueError(
+                    f"{self.folder} holds blocks of another scoring, which cannot be "
+                    f"resumed. Received: another {' and another '.join(changed)}; "
+                    "repeat the first command, or remove that folder."
+                )
             while self._file(self.n_finished).is_file():
                 self.n_finished += 1
             return
         with atomic_path(file) as partial:
             partial.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-
-    def _check(self, old: dict, new: dict, resume: bool) -> None:
-        if not resume:
-            raise ValueError(
-                f"{self.folder} holds the blocks of a scoring that was broken off; "
-                "finish it by `resume` (--resume), or remove that folder."
-            )
-        if changed := [key for key in new if old.get(key) != new[key]]:
-            raise ValueError(
-                f"{self.folder} holds blocks of another scoring, which cannot be "
-                f"resumed. Received: another {' and another '.join(changed)}; repeat "
-                "the first command, or remove that folder."
-            )
 
     def _file(self, k: int) -> Path:
         return self.folder / f"{k:06d}.npz"
@@ -207,17 +208,8 @@ def _array(column) -> np.ndarray:
     return values.astype(str) if values.dtype.kind == "O" else values
 
 
-def _manifest(detector, cutouts, block: int) -> dict:
-    return {
-        "format": 1,
-        "cutouts": _cutouts_digest(cutouts),
-        "detector": _detector_digest(detector),
-        "method": detector.method,
-        "block": block,
-    }
-
-
-def _cutouts_digest(cutouts) -> str:
+def cutouts_digest(cutouts) -> str:
+    """Return a text that changes with the cutouts or their order."""
     if hasattr(cutouts, "fingerprint"):
         return cutouts.fingerprint()
     digest = hashlib.sha256(repr((cutouts.bands, cutouts.object_ids)).encode())
@@ -226,7 +218,7 @@ def _cutouts_digest(cutouts) -> str:
     return digest.hexdigest()
 
 
-def _detector_digest(detector) -> str:
+def detector_digest(detector) -> str:
     """Return a text that changes with anything that a score depends on."""
     settings = {k: v for k, v in detector.settings().items() if k != "versions"}
     known = [settings]

@@ -1,15 +1,209 @@
-"""The trainings of a run, each able to go on from its checkpoint."""
+"""The trainings of a run: models from settings, each resumed from its checkpoint."""
 
 from pathlib import Path
 
+import keras
 import numpy as np
+from sklearn.model_selection import train_test_split
 
-from astroanomaly import stretches
-from astroanomaly.data.batches import dataset
-from astroanomaly.detector import AnomalyDetector
-from astroanomaly.runs import builders, callbacks, config
-from astroanomaly.runs.fitting import Fitting
+from astroanomaly import plots, stretches
+from astroanomaly.data.batches import class_weights, dataset, labelled_dataset
+from astroanomaly.detector import AnomalyDetector, ClassifierDetector
+from astroanomaly.latent import Encoder
+from astroanomaly.models import OneCycle
+from astroanomaly.runs import callbacks
+from astroanomaly.runs.config import STRETCHES, recipes, reconstructs
 from astroanomaly.utils.files import atomic_path
+
+
+def build_model(settings: dict, image_shape, n_steps: int, **compiling) -> keras.Model:
+    """Make the model that the settings name, compiled.
+
+    Parameters
+    ----------
+    settings : dict
+        Resolved settings.
+    image_shape : tuple of int
+        (ny, nx, n_bands).
+    n_steps : int
+        Steps of the whole training, over which a schedule runs.
+    **compiling
+        Further arguments of the model's ``compile``.
+
+    Returns
+    -------
+    keras.Model
+        Ready to be trained.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range.
+    """
+    chosen, training = dict(settings["model"]), settings["training"]
+    recipe = recipes()[chosen.pop("name")]
+    if recipe.spread:
+        chosen = recipe.spread(image_shape, n_steps * training["batch_size"]) | chosen
+    model = recipe.model(image_shape, seed=training["seed"], **chosen)
+    if recipe.check:
+        recipe.check(model, n_steps, training)
+    rate = training.get("learning_rate")
+    if training.get("schedule") == "one_cycle":
+        # A cycle has a first step and a last one.
+        rate = OneCycle(rate, max(n_steps, 2))
+    model.compile(**recipe.optimizers(rate, training), **compiling)
+    return model
+
+
+def build_encoder(settings: dict, gan) -> Encoder:
+    """Make the encoder of a GAN, compiled.
+
+    Parameters
+    ----------
+    settings : dict
+        Resolved settings.
+    gan : WGANGP
+        The GAN.
+
+    Returns
+    -------
+    Encoder
+        Ready to be trained.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range.
+    """
+    chosen = dict(settings["encoder"])
+    chosen.pop("epochs")
+    rate = chosen.pop("learning_rate")
+    encoder = Encoder(gan, seed=settings["training"]["seed"], **chosen)
+    encoder.compile(keras.optimizers.Adam(rate))
+    return encoder
+
+
+def build_callbacks(settings: dict) -> list:
+    """Make the callbacks that the model itself needs.
+
+    Parameters
+    ----------
+    settings : dict
+        Resolved settings.
+
+    Returns
+    -------
+    list of keras.callbacks.Callback
+        The annealing of a KL term, or nothing.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range.
+    """
+    make = recipes()[settings["model"]["name"]].callbacks
+    return [] if make is None else make(settings["training"])
+
+
+_TITLES = {"encoder": "Encoder", "lens_finder": "Lens finder"}
+
+
+class Fitting:
+    """Fit the models of a run one after the other, each from its checkpoint on.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder; its checkpoints, if any, are taken up.
+    settings : dict
+        Resolved settings.
+    progress : bool
+        Show bars.
+
+    Attributes
+    ----------
+    rows : dict of list of dict
+        By the name of a model, the losses of its finished epochs.
+    """
+
+    def __init__(self, folder: Path, settings: dict, progress: bool):
+        self.folder, self.settings, self.progress = folder, settings, progress
+        self.seed = settings["training"]["seed"]
+        self.rows: dict[str, list[dict]] = {}
+
+    def loaded(self, name: str):
+        """Load a model from its checkpoint; None where there is none."""
+        self.rows[name] = []
+        file = self.checkpoint(name)
+        if not file.is_file():
+            return None
+        model, _, self.rows[name] = callbacks.load_checkpoint(file)
+        return model
+
+    def checkpoint(self, name: str) -> Path:
+        """Return the file of a model's checkpoint."""
+        return self.folder / "checkpoint" / f"{name}.keras"
+
+    def fit(self, name: str, model, epochs: int, batches, **options) -> None:
+        """Train one model from its last finished epoch on.
+
+        Parameters
+        ----------
+        name : str
+            Its name in `rows` and of its checkpoint.
+        model : keras.Model
+            As :meth:`loaded` gave it, or new.
+        epochs : int
+            Epochs of the whole training.
+        batches : callable
+            Makes the data set.
+        **options
+            Further arguments of the model's ``fit``.
+        """
+        done = len(self.rows[name])
+        if done >= epochs:
+            return
+        watchers = self.watchers(name)
+        try:
+            model.fit(
+                batches(),
+                epochs=epochs,
+                initial_epoch=done,
+                verbose=0,
+                callbacks=watchers,
+                **options,
+            )
+        finally:
+            for watcher in watchers:
+                getattr(watcher, "close", lambda: None)()
+
+    def watchers(self, name: str) -> list:
+        """Return the callbacks of the training of a model."""
+
+        def saved(all_rows):
+            self.rows[name] = all_rows
+            callbacks.write_history(self.folder / "history.csv", *self.rows.values())
+
+        # Last, so that all that belongs to an epoch is there once it counts as done.
+        checkpoint = callbacks.Checkpoint(
+            self.checkpoint(name), self.rows[name], on_saved=saved
+        )
+        watchers = [*self._before_checkpoint(name), checkpoint]
+        if self.progress:
+            title = _TITLES.get(name, name.upper())
+            watchers.append(callbacks.TrainingProgress(f"{title}, epoch"))
+        return watchers
+
+    def _before_checkpoint(self, name: str) -> list:
+        """Return the callbacks whose work belongs to an epoch of a model."""
+        return []
+
+    def draw_curves(self) -> None:
+        """Write the history of all models, and draw it."""
+        history = self.folder / "history.csv"
+        callbacks.write_history(history, *self.rows.values())
+        with atomic_path(self.folder / "figures" / "training_curves.png") as partial:
+            plots.training_curves(history).savefig(partial)
 
 
 class Training(Fitting):
@@ -46,14 +240,17 @@ class Training(Fitting):
         self.cutouts = cutouts
         self.stretch = make_stretch(settings["stretch"]).adapt(cutouts)
         name = settings["model"]["name"]
-        alone = config.reconstructs(name)
+        alone = reconstructs(name)
         # The file of a checkpoint: "gan.keras", "dcae.keras", ...
         self.name = name if alone else "gan"
-        self.model = self.loaded(self.name) or builders.build_model(
+        self.model = self.loaded(self.name) or build_model(
             settings, cutouts.image_shape, self._n_steps()
         )
-        self.annealing = builders.build_callbacks(settings)
-        self.encoder = None if alone else self._attached_encoder()
+        self.annealing = build_callbacks(settings)
+        self.encoder = None
+        if not alone:
+            self.encoder = self.loaded("encoder") or build_encoder(settings, self.model)
+            self.encoder.attach(self.model)
         self.detector = AnomalyDetector(
             self.model,
             self.stretch,
@@ -61,12 +258,6 @@ class Training(Fitting):
             seed=self.seed,
             **settings["detector"],
         )
-
-    def _attached_encoder(self):
-        encoder = self.loaded("encoder")
-        if encoder is None:
-            encoder = builders.build_encoder(self.settings, self.model)
-        return encoder.attach(self.model)
 
     def run(self) -> AnomalyDetector:
         """Train, or go on, and write the finished detector last."""
@@ -97,16 +288,141 @@ class Training(Fitting):
         return self.settings["training"]["epochs"] * int(self._batches().cardinality())
 
     def _before_checkpoint(self, name: str) -> list:
-        return [] if name == "encoder" else [*self.annealing, self._grid()]
-
-    def _grid(self):
-        """Return what draws after each epoch: samples, or else reconstructions."""
+        if name == "encoder":
+            return []
         folder, n = self.folder / "figures", self.settings["training"]["sample_grid"]
         if hasattr(self.model, "generate"):
-            return callbacks.SampleGrid(folder, n, self.seed)
-        return callbacks.ReconstructionGrid(
-            folder, stretched(self.stretch, self.cutouts[:n])
+            grid = callbacks.SampleGrid(folder, n, self.seed)
+        else:
+            images = stretched(self.stretch, self.cutouts[:n])
+            grid = callbacks.ReconstructionGrid(folder, images)
+        return [*self.annealing, grid]
+
+
+class FinderTraining(Fitting):
+    """Train a classifier, and write what a run folder holds.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder; its checkpoint, if any, is taken up.
+    settings : dict
+        Resolved settings.
+    cutouts : Cutouts
+        Images for training and validation.
+    labels : ndarray of shape (n,)
+        1 for a lens, 0 for anything else, in the cutouts' order.
+    progress : bool
+        Show a bar.
+
+    Attributes
+    ----------
+    model : LensFinder
+        The classifier, as its last epoch left it.
+    train, validation : ndarray of int
+        Rows of the cutouts.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range, or a part lacks a class. Nothing is written
+        before.
+    """
+
+    def __init__(self, folder: Path, settings: dict, cutouts, labels, progress: bool):
+        super().__init__(folder, settings, progress)
+        self.cutouts, self.labels = cutouts, labels
+        self.name = settings["model"]["name"]
+        training = settings["training"]
+        self.train, self.validation = parts(
+            labels, training["validation_fraction"], self.seed
         )
+        self.stretch = make_stretch(settings["stretch"])
+        # Its range comes from the training images alone; per image there is none.
+        seen = self.train[:1] if self.stretch.per_image else self.train
+        self.stretch.adapt(cutouts[seen])
+        weights = None
+        if training["class_weight"]:
+            weights = class_weights(labels[self.train])
+        self.model = self.loaded(self.name) or build_model(
+            settings, cutouts.image_shape, n_steps=0, class_weight=weights
+        )
+        self.keep = callbacks.KeepBest(self.checkpoint(f"{self.name}_best"))
+
+    def run(self) -> ClassifierDetector:
+        """Train, or go on, and write the detector of the best epoch last."""
+        self.fit(
+            self.name,
+            self.model,
+            self.settings["training"]["epochs"],
+            self.batches,
+            validation_data=self.batches(self.validation, shuffle=False),
+        )
+        best = self.keep.load()
+        with atomic_path(self.folder / "model.keras") as partial:
+            best.save(partial)
+        self.draw_curves()
+        detector = ClassifierDetector(best, self.stretch, **self.settings["detector"])
+        detector.save(self.folder / "detector")
+        return detector
+
+    def batches(self, rows=None, shuffle: bool = True):
+        """Return batches of some rows, by default shuffled ones of the training."""
+        training = self.settings["training"]
+        return labelled_dataset(
+            self.cutouts,
+            self.labels,
+            self.stretch,
+            training["batch_size"],
+            seed=self.seed,
+            rows=self.train if rows is None else rows,
+            # The validation sees each image as it is, and in one order.
+            augment=training["augment"] and shuffle,
+            shuffle=shuffle,
+        )
+
+    def _before_checkpoint(self, name: str) -> list:
+        return [self.keep]
+
+
+def parts(labels, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divide objects into those to train on and those to validate with.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+        0 or 1; both parts hold about the same share of each.
+    fraction : float
+        Share for the validation.
+    seed : int
+        Same seed, same parts.
+
+    Returns
+    -------
+    train, validation : ndarray of int
+        Rising row numbers.
+
+    Raises
+    ------
+    ValueError
+        If a part would lack one of the classes.
+    """
+    rows = np.arange(len(labels))
+    try:
+        found = train_test_split(
+            rows, test_size=fraction, random_state=seed, stratify=labels
+        )
+    except ValueError:
+        # Fewer objects than classes in a part, or one object of a class.
+        found = []
+    if not found or any(len(np.unique(labels[part])) < 2 for part in found):
+        n_lenses = int(np.sum(labels))
+        raise ValueError(
+            f"`validation_fraction` {fraction:g} must leave lenses and non-lenses both "
+            "for training and for validation. Received: "
+            f"{n_lenses} lenses, {len(labels) - n_lenses} non-lenses."
+        )
+    return np.sort(found[0]), np.sort(found[1])
 
 
 def make_stretch(chosen: dict) -> stretches.Stretch:
@@ -123,11 +439,11 @@ def make_stretch(chosen: dict) -> stretches.Stretch:
     if alien := [key for key in ("a", "softening") if key in chosen and key not in own]:
         raise ValueError(f"The stretch {name} has no setting {alien[0]}.")
     # A name of its own keeps Keras from counting up one, run after run.
-    return getattr(stretches, config.STRETCHES[name])(name=name, **chosen)
+    return getattr(stretches, STRETCHES[name])(name=name, **chosen)
 
 
 def stretched(stretch, cutouts, out: np.ndarray | None = None) -> np.ndarray:
-    """Stretch cutouts chunk by chunk, which needs little memory beside the result.
+    """Stretch cutouts chunk by chunk, which needs little memory besides the result.
 
     The result is `out` where that is given; it may be the cutouts' own images.
     """

@@ -138,7 +138,11 @@ class ResidualModes:
         return {
             "n_modes": self.n_modes,
             "shape": list(self.modes.shape),
-            **{name: _text(array) for name, array in arrays.items()},
+            # Text of a third more bytes, where JSON numbers would take thrice as many.
+            **{
+                name: base64.b64encode(array.astype("<f4").tobytes()).decode("ascii")
+                for name, array in arrays.items()
+            },
         }
 
     @classmethod
@@ -147,10 +151,6 @@ class ResidualModes:
         shape = tuple(state["shape"])
         mean = _array(state["mean"]).reshape(shape[1:])
         return cls(state["n_modes"], mean, _array(state["modes"]).reshape(shape))
-
-
-def _text(array: np.ndarray) -> str:
-    return base64.b64encode(array.astype("<f4").tobytes()).decode("ascii")
 
 
 def _array(text: str) -> np.ndarray:

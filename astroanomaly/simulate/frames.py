@@ -8,6 +8,12 @@ from astroanomaly.simulate.cameras.noise import correlated_noise, noise_power
 from astroanomaly.simulate.galaxies import masses, population, profiles
 
 
+def draw_batch(draw, recipe, start, stop):
+    """Return the frames and rows of truth that `draw` makes of a span of numbers."""
+    pairs = [draw(recipe, i) for i in range(start, stop)]
+    return np.stack([image for image, _ in pairs]), [row for _, row in pairs]
+
+
 def draw_primary(rng, mass_rng, limits, camera, probability=None):
     """Draw a galaxy with redshift and mass, until one is kept.
 
@@ -176,13 +182,6 @@ def gather(batches, n, size, camera):
     for stamps, truth in batches:
         images[len(rows) : len(rows) + len(truth), :, :, 0] = stamps
         rows += truth
-    bands, scale = (camera.band,), camera.pixel_scale
-    table = _truth_table(rows, camera)
-    return Cutouts(images, table, bands=bands, pixel_scale=scale)
-
-
-def _truth_table(rows, camera):
-    """Say how pixels become magnitudes, and in which units the truth is."""
     table = Table(rows=rows, names=list(rows[0]))
     table[f"unit_{camera.band}"] = camera.unit
     table[f"zero_point_{camera.band}"] = camera.zero_point
@@ -191,4 +190,4 @@ def _truth_table(rows, camera):
     for name in ("separation", "half_light_radius"):
         table[name].unit = "arcsec"
     table["stellar_mass"].unit = "solMass"
-    return table
+    return Cutouts(images, table, bands=(camera.band,), pixel_scale=camera.pixel_scale)

@@ -13,13 +13,37 @@ import numpy as np
 from keras import ops
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.stretches.checks import check_sigmas, finite_of, per_band, pixels_of
 from astroanomaly.stretches.sky import image_sky, sky_noise
 from astroanomaly.utils.files import atomic_path
 
 _PACKAGE = "astroanomaly"
-# Images that percentiles and the sky's noise are taken from, at most.
+# Images that percentiles and the sky's noise are taken from, at most: 4096 of 64 x 64
+# pixels hold 17 million values a band, whose percentiles no more images move.
 SAMPLE = 4096
+
+
+def per_band(values) -> tuple[float, ...] | None:
+    """Return one number or several as a tuple of floats; None as None."""
+    if values is None:
+        return None
+    return tuple(float(v) for v in np.atleast_1d(np.asarray(values, np.float64)))
+
+
+def pixels_of(images) -> np.ndarray:
+    """Return the pixels of cutouts or of an array.
+
+    Raises
+    ------
+    ValueError
+        If there is no image, or the shape is not (n, ny, nx, n_bands).
+    """
+    pixels = images.images if isinstance(images, Cutouts) else np.asarray(images)
+    if pixels.ndim != 4 or len(pixels) == 0:
+        raise ValueError(
+            "`images` must have shape (n, ny, nx, n_bands) with n >= 1. "
+            f"Received: shape {pixels.shape}"
+        )
+    return pixels
 
 
 class Stretch(keras.layers.Layer):
@@ -80,7 +104,14 @@ class Stretch(keras.layers.Layer):
         self.vmin, self.vmax = per_band(vmin), per_band(vmax)
         self.percentiles = (float(low), float(high))
         self.per_image = bool(per_image)
-        self.sigmas = check_sigmas(sigmas, self.per_image)
+        self.sigmas = per_band(sigmas)
+        if sigmas is not None and not (
+            self.per_image and len(self.sigmas) == 2 and self.sigmas[0] < self.sigmas[1]
+        ):
+            raise ValueError(
+                "`sigmas` must be two rising numbers, and `per_image` True. "
+                f"Received: sigmas={sigmas}, per_image={self.per_image}"
+            )
         self.bands = None if bands is None else tuple(str(b) for b in bands)
         self._check_range()
 
@@ -124,24 +155,30 @@ class Stretch(keras.layers.Layer):
         # Evenly spaced images stand for very many; the extremes come from all.
         sample = pixels[:: -(-len(pixels) // SAMPLE)]
         if not self.per_image:
-            ranges = [
-                self._range_of(pixels[..., b], sample[..., b], b)
-                for b in range(pixels.shape[-1])
-            ]
+            extremes = {0.0: np.nanmin, 100.0: np.nanmax}
+            ranges = []
+            for b in range(pixels.shape[-1]):
+                finite = sample[..., b][np.isfinite(sample[..., b])]
+                if finite.size == 0 or finite.min() == finite.max():
+                    raise ValueError(
+                        "`images` must hold different finite values in every band; "
+                        f"band {b} holds "
+                        f"{f'only {finite[0]}' if finite.size else 'none'}."
+                    )
+                ranges.append(
+                    [
+                        extremes[q](pixels[..., b])
+                        if q in extremes
+                        else np.percentile(finite, q)
+                        for q in self.percentiles
+                    ]
+                )
             self.vmin, self.vmax = (
                 per_band(ends) for ends in zip(*ranges, strict=True)
             )
             self._check_range()
         self._adapt_curve(sample)
         return self
-
-    def _range_of(self, pixels, sample, band: int) -> list[float]:
-        finite = finite_of(sample, band)
-        extremes = {0.0: np.nanmin, 100.0: np.nanmax}
-        return [
-            extremes[q](pixels) if q in extremes else np.percentile(finite, q)
-            for q in self.percentiles
-        ]
 
     def _adapt_curve(self, pixels: np.ndarray) -> None:
         """Learn the curve's own parameter; most curves have none to learn."""
@@ -170,6 +207,7 @@ class Stretch(keras.layers.Layer):
         """Return the lower end of the range and its span, float32."""
         low, high = self._ends(images)
         if self.per_image:
+            # An image of one value becomes 0 everywhere, not NaN.
             return low, ops.maximum(high - low, 1e-30)
         return low.astype("float32"), (high - low).astype("float32")
 

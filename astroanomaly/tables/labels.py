@@ -7,7 +7,7 @@ import numpy as np
 
 from astroanomaly.tables.columns import as_bool, is_missing, object_ids, rows_of_ids
 
-# A table of lenses may also hold `is_anomaly`, for other uses: `is_lens` is tried first.
+# A table of lenses may also hold `is_anomaly`, so `is_lens` is tried first.
 _COLUMNS = ("is_lens", "is_anomaly")
 
 

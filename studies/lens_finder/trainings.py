@@ -16,8 +16,12 @@ import astroanomaly as aa
 from astroanomaly.data import class_weights, labelled_dataset
 from astroanomaly.detector.image_model import TURNS, turned
 from astroanomaly.models.common.schedules import OneCycle
-from astroanomaly.runs.callbacks import Checkpoint, load_checkpoint, write_history
-from astroanomaly.runs.keep_best import KeepBest
+from astroanomaly.runs.callbacks import (
+    Checkpoint,
+    KeepBest,
+    load_checkpoint,
+    write_history,
+)
 from astroanomaly.runs.training import stretched
 from astroanomaly.utils.files import atomic_path
 from astroanomaly.utils.parallel import end_with_parent, process_count, shared_threads

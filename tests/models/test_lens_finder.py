@@ -9,8 +9,7 @@ import tensorflow as tf
 
 from astroanomaly.data.batches import labelled_dataset
 from astroanomaly.models.lens_finder.model import LensFinder
-from astroanomaly.runs.callbacks import Checkpoint, load_checkpoint
-from astroanomaly.runs.keep_best import KeepBest
+from astroanomaly.runs.callbacks import Checkpoint, KeepBest, load_checkpoint
 
 SIZE = 58
 EPOCHS = 4

@@ -4,7 +4,8 @@ import pytest
 from astroanomaly import models
 from astroanomaly.models import WGANGP
 from astroanomaly.models.common.schedules import OneCycle
-from astroanomaly.runs import builders, config
+from astroanomaly.runs import config
+from astroanomaly.runs import training as builders
 
 SHAPE = (32, 32, 1)
 
@@ -169,6 +170,5 @@ def test_settings_out_of_range_are_refused_by_name(name, model, sentence):
 
 def test_a_session_that_only_loads_a_run_knows_every_model():
     """Keras finds a saved class only if `models` itself imports it."""
-    classes = {found.__name__ for found in builders._CLASSES.values()}
+    classes = {recipe.model.__name__ for recipe in config.recipes().values()}
     assert classes | {"OneCycle"} <= set(models.__all__)
-    assert set(builders._CLASSES) == set(config.MODELS)

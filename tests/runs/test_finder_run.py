@@ -16,7 +16,7 @@ from astroanomaly.detector.lens import ClassifierDetector
 from astroanomaly.models import LensFinder
 from astroanomaly.runs import survey
 from astroanomaly.runs.callbacks import load_checkpoint
-from astroanomaly.runs.finder_training import FinderTraining
+from astroanomaly.runs.training import FinderTraining
 
 CONFIG = """
 [model]
@@ -138,8 +138,8 @@ class Stop(keras.callbacks.Callback):
 def broken(work):
     out = work / "broken"
     with pytest.MonkeyPatch.context() as patch:
-        plain = FinderTraining._watchers
-        patch.setattr(FinderTraining, "_watchers", lambda *a: [*plain(*a), Stop()])
+        plain = FinderTraining.watchers
+        patch.setattr(FinderTraining, "watchers", lambda *a: [*plain(*a), Stop()])
         with pytest.raises(KeyboardInterrupt):
             _train(work, out)
     return out

@@ -6,7 +6,7 @@ from rings import rings
 
 from astroanomaly.models import LensFinder
 from astroanomaly.runs import config
-from astroanomaly.runs.finder_training import FinderTraining, parts
+from astroanomaly.runs.training import FinderTraining, parts
 from astroanomaly.stretches import Asinh, Linear
 
 TOYS = rings(24, 1)
@@ -78,11 +78,11 @@ def test_classes_may_count_as_they_are(tmp_path):
 
 def test_validation_images_come_once_as_they_are(tmp_path):
     training = FinderTraining(tmp_path, _settings(), TOYS, LABELS, progress=False)
-    ((images, labels),) = list(training._held_out())
+    ((images, labels),) = list(training.batches(training.validation, shuffle=False))
     expected = training.stretch(TOYS.images[training.validation])
     np.testing.assert_array_equal(images, expected)
     np.testing.assert_array_equal(labels, LABELS[training.validation])
-    ((images, labels),) = list(training._batches())
+    ((images, labels),) = list(training.batches())
     assert (len(images), int(labels.numpy().sum())) == (
         21,
         LABELS[training.train].sum(),

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from astroanomaly.runs.fitting import Fitting
+from astroanomaly.runs.training import Fitting
 
 SETTINGS = {"training": {"seed": 0}}
 X = np.linspace(-1, 1, 8, dtype=np.float32)[:, None]
@@ -98,4 +98,4 @@ def test_a_bar_is_closed_when_a_training_breaks_off(tmp_path):
 def test_a_bar_says_what_is_trained(tmp_path, name, title):
     fitting = Fitting(tmp_path, SETTINGS, progress=True)
     fitting.loaded(name)
-    assert fitting._watchers(name)[-1].title == title
+    assert fitting.watchers(name)[-1].title == title

@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from astroanomaly.runs.callbacks import load_checkpoint
-from astroanomaly.runs.keep_best import KeepBest
+from astroanomaly.runs.callbacks import KeepBest, load_checkpoint
 
 
 def one_weight():

@@ -44,10 +44,10 @@ class Kill(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
-def watchers(self, name, plain=training.Training._watchers):
+def watchers(self, name, plain=training.Training.watchers):
     return [*plain(self, name), Kill()]
 
-training.Training._watchers = watchers
+training.Training.watchers = watchers
 runs.train(sys.argv[1], sys.argv[2], sys.argv[3], seed=5)
 """
 
@@ -185,8 +185,8 @@ def test_every_model_goes_on_to_the_bit(folder, tmp_path, model):
     whole = runs.train(folder / "train.npy", tmp_path / "whole", _tiny(model), seed=5)
     out = tmp_path / "broken"
     with pytest.MonkeyPatch.context() as patch:
-        plain = training.Training._watchers
-        patch.setattr(training.Training, "_watchers", lambda *a: [*plain(*a), Stop()])
+        plain = training.Training.watchers
+        patch.setattr(training.Training, "watchers", lambda *a: [*plain(*a), Stop()])
         with pytest.raises(KeyboardInterrupt):
             runs.train(folder / "train.npy", out, _tiny(model), seed=5)
     assert not (out / "model.keras").exists()

@@ -1,8 +1,9 @@
+import tomllib
+
 import pytest
 from astropy.table import Table
 
 from astroanomaly.runs import config, folder
-from astroanomaly.runs import settings as _settings
 
 # As astroanomaly 0.1.0 wrote it when it knew GANs alone.
 OLD = """[data]
@@ -63,7 +64,7 @@ def old(tmp_path):
 
 
 def test_a_new_run_takes_the_defaults_and_what_is_given(tmp_path):
-    found = _settings.settle(
+    found = folder.settle(
         tmp_path / "run",
         {"model": {"name": "rbm"}},
         {"training": {"epochs": 3}},
@@ -75,14 +76,14 @@ def test_a_new_run_takes_the_defaults_and_what_is_given(tmp_path):
 
 
 def test_the_record_of_an_earlier_version_goes_on_as_it_is(old):
-    found = _settings.settle(old, {}, {"training": {"seed": 5}}, resume=True)
+    found = folder.settle(old, {}, {"training": {"seed": 5}}, resume=True)
     assert found == folder.read_config(old)
-    assert config.dumps(found) == OLD.partition("\n[run]")[0]
+    assert found == tomllib.loads(OLD.partition("\n[run]")[0])
 
 
 def test_a_folder_in_use_is_refused(old):
     with pytest.raises(ValueError, match=r"must be a new folder.*by `resume`"):
-        _settings.settle(old, {}, {}, resume=False)
+        folder.settle(old, {}, {}, resume=False)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_a_folder_in_use_is_refused(old):
 )
 def test_a_resume_with_other_settings_names_them(old, given, sentence):
     with pytest.raises(ValueError, match=f"own settings. Received: {sentence}"):
-        _settings.settle(old, given, {}, resume=True)
+        folder.settle(old, given, {}, resume=True)
 
 
 def test_a_model_that_reconstructs_takes_no_latent_method():
@@ -105,9 +106,9 @@ def test_a_model_that_reconstructs_takes_no_latent_method():
         match="^The model dcae reconstructs by itself and needs no latent search: "
         r"leave `method` \(--method\) out. Received: encoder$",
     ):
-        _settings.check_method(settings, "encoder")
-    _settings.check_method(settings, None)
-    _settings.check_method(config.resolve(), "mapping")
+        config.check_method(settings, "encoder")
+    config.check_method(settings, None)
+    config.check_method(config.resolve(), "mapping")
 
 
 def test_a_finder_takes_no_latent_method():
@@ -117,18 +118,18 @@ def test_a_finder_takes_no_latent_method():
         match="^The model lens_finder is a classifier and needs no latent search: "
         r"leave `method` \(--method\) out. Received: mapping$",
     ):
-        _settings.check_method(settings, "mapping")
-    _settings.check_method(settings, None)
+        config.check_method(settings, "mapping")
+    config.check_method(settings, None)
 
 
 def test_only_a_finder_takes_labels():
     finder = config.resolve({"model": {"name": "lens_finder"}})
-    _settings.check_labels(finder, "labels.csv")
-    _settings.check_labels(config.resolve(), None)
+    config.check_labels(finder, "labels.csv")
+    config.check_labels(config.resolve(), None)
     for labels, shown in (("labels.csv", "labels.csv"), (Table(), "a table")):
         with pytest.raises(
             ValueError,
             match="^The model wgan_gp learns from ordinary objects and takes no "
             rf"labels: leave `labels` \(--labels\) out. Received: {shown}$",
         ):
-            _settings.check_labels(config.resolve(), labels)
+            config.check_labels(config.resolve(), labels)

@@ -1,10 +1,11 @@
-"""What a stretch is told: what passes as it is, and what is refused."""
+"""Arguments and images of a stretch: what passes and what is refused."""
 
 import numpy as np
 import pytest
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.stretches import checks
+from astroanomaly.stretches import Linear
+from astroanomaly.stretches import stretch as checks
 
 
 @pytest.mark.parametrize(
@@ -18,8 +19,8 @@ def test_numbers_become_a_tuple_that_a_file_can_hold(values, expected):
 
 
 def test_a_range_in_sigmas_passes():
-    assert checks.check_sigmas(None, per_image=False) is None
-    assert checks.check_sigmas([-5, 1000], per_image=True) == (-5.0, 1000.0)
+    assert Linear(vmin=0, vmax=1).sigmas is None
+    assert Linear(sigmas=[-5, 1000], per_image=True).sigmas == (-5.0, 1000.0)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_a_range_in_sigmas_passes():
 )
 def test_other_ranges_are_refused(sigmas, per_image):
     with pytest.raises(ValueError, match="`sigmas` must be two rising numbers, and"):
-        checks.check_sigmas(sigmas, per_image)
+        Linear(sigmas=sigmas, per_image=per_image)
 
 
 def test_pixels_are_not_copied():
@@ -49,10 +50,14 @@ def test_other_shapes_are_refused(shape):
         checks.pixels_of(np.zeros(shape))
 
 
-def test_finite_pixels_of_a_band():
-    pixels = np.array([1.0, np.nan, 3.0, np.inf])
-    assert checks.finite_of(pixels, 0).tolist() == [1.0, 3.0]
-    with pytest.raises(ValueError, match="band 1 holds none"):
-        checks.finite_of(pixels[1::2], 1)
-    with pytest.raises(ValueError, match=r"band 2 holds only 1\.0"):
-        checks.finite_of(pixels[:2], 2)
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [([np.nan, np.inf], "band 1 holds none"), ([2.0, 2.0], r"band 1 holds only 2\.0")],
+)
+def test_a_band_needs_different_finite_pixels(values, sentence):
+    images = np.zeros((1, 1, 2, 2))
+    images[0, 0, :, 0] = 1, 3
+    assert Linear().adapt(images[..., :1]).vmin == (1.0,)
+    images[0, 0, :, 1] = values
+    with pytest.raises(ValueError, match=sentence):
+        Linear().adapt(images)

@@ -62,7 +62,7 @@ class LensFinder(EpochOrderMixin, keras.Model):
     150 epochs, a cross-entropy with class weights that is also the validation's,
     and of all epochs the one with the lowest validation loss. As there, a training
     takes ``compile(class_weight=class_weights(labels))`` and
-    :class:`~astroanomaly.runs.keep_best.KeepBest`.
+    :class:`~astroanomaly.runs.callbacks.KeepBest`.
 
     Ours: the dropout's masks are a function of (seed, step, layer), so that a
     training that was stopped and went on drops what an unbroken one would have; and

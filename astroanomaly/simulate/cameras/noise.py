@@ -43,33 +43,27 @@ def noise_power(instrument: Instrument, shape: tuple[int, int]) -> np.ndarray:
     1.0
     """
     if instrument.correlation == "cosmos":
-        power = _cosmos_power(instrument, shape)
+        galsim = require("galsim")
+        noise = galsim.getCOSMOSNoise(rng=galsim.BaseDeviate(1))
+        ny, nx = shape
+        # One pixel of COSMOS, 0.03", is one pixel here.
+        image = galsim.ImageD(nx, ny, scale=0.03)
+        noise.drawImage(image, scale=0.03)
+        power = np.maximum(np.fft.fft2(np.fft.ifftshift(image.array)).real, 0)
     elif instrument.correlation == "drizzle":
         r = instrument.drop_scale * instrument.native_pixel_scale
-        axes = [_drizzle_power(length, r / instrument.pixel_scale) for length in shape]
+        r = r / instrument.pixel_scale
+        # Sampling in pixels folds higher frequencies back; beyond 20 aliases the
+        # sinc functions have nothing left.
+        aliases = np.arange(-20, 21)
+        grids = [np.fft.fftfreq(length)[:, None] + aliases for length in shape]
+        axes = [((np.sinc(r * k) * np.sinc(k)) ** 2).sum(axis=1) for k in grids]
         power = np.outer(*axes)
     else:
         power = np.ones(shape)
     power = power / power.mean()
     power.flags.writeable = False
     return power
-
-
-def _drizzle_power(length, r, aliases=20):
-    """Power along one axis; sampling in pixels folds high frequencies back."""
-    f = np.fft.fftfreq(length)[:, None] + np.arange(-aliases, aliases + 1)
-    return ((np.sinc(r * f) * np.sinc(f)) ** 2).sum(axis=1)
-
-
-def _cosmos_power(instrument, shape):
-    """Transform GalSim's correlation function on a periodic frame."""
-    galsim = require("galsim")
-    noise = galsim.getCOSMOSNoise(rng=galsim.BaseDeviate(1))
-    ny, nx = shape
-    # One pixel of COSMOS, 0.03", is one pixel here.
-    image = galsim.ImageD(nx, ny, scale=0.03)
-    noise.drawImage(image, scale=0.03)
-    return np.maximum(np.fft.fft2(np.fft.ifftshift(image.array)).real, 0)
 
 
 def correlated_noise(

@@ -158,8 +158,16 @@ class Sky:
                 "`patches` must be squares of varying sky. "
                 f"Received: shape {patches.shape}, variance {power.mean()}."
             )
-        turned = _mean_of_orientations(power)
-        symmetric = _difference(power, turned) < TOLERANCE
+        # The mean over the turns and reflections of a square. The field is real, so a
+        # spectrum has the turn by 180 degrees already.
+        mirrored = np.roll(power[:, ::-1], 1, axis=1)
+        turned = (power + mirrored + power.T + mirrored.T) / 4
+        # Compare correlations, not spectra: out to two pixels they hold what drizzling
+        # leaves, and are far less noisy than single frequencies.
+        spectra = np.stack([power / power.mean(), turned / turned.mean()])
+        change = np.abs(np.diff(np.fft.ifft2(spectra).real, axis=0))[0]
+        near = np.arange(-2, 3)
+        symmetric = change[np.ix_(near, near)].max() < TOLERANCE
         power = turned if symmetric else power
         power[0, 0] = (power[0, 1] + power[1, 0] + power[0, -1] + power[-1, 0]) / 4
         return cls(patches, power / power.mean(), bool(symmetric))
@@ -230,18 +238,3 @@ class Sky:
             )
         source = poisson_noise(model, instrument, self.power, rng)
         return model + self.draw(rng) + source
-
-
-def _mean_of_orientations(power):
-    """Average a spectrum over the turns and reflections of a square."""
-    # The field is real, so a spectrum has the turn by 180 degrees already.
-    mirrored = np.roll(power[:, ::-1], 1, axis=1)
-    return (power + mirrored + power.T + mirrored.T) / 4
-
-
-def _difference(power, other, lag=2):
-    """Return the largest difference of two correlations out to a few pixels."""
-    spectra = np.stack([power / power.mean(), other / other.mean()])
-    correlations = np.fft.ifft2(spectra).real
-    near = np.arange(-lag, lag + 1)
-    return np.abs(np.diff(correlations, axis=0))[0][np.ix_(near, near)].max()

@@ -1,6 +1,7 @@
 """Galaxies, isolated or with a companion, as a survey would see them."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -16,7 +17,13 @@ from astroanomaly.simulate.checks import (
     check_noise,
     check_ratio,
 )
-from astroanomaly.simulate.frames import draw_primary, expose, gather, truth_row
+from astroanomaly.simulate.frames import (
+    draw_batch,
+    draw_primary,
+    expose,
+    gather,
+    truth_row,
+)
 from astroanomaly.simulate.galaxies import masses, population
 from astroanomaly.utils.optional import require
 
@@ -138,14 +145,10 @@ def galaxies(
         seed=check_count("seed", seed, 0),
     )
     n = check_count("n", n, 1)
-    batches = map_batches(_draw_batch, recipe, n, n_workers, progress, "Simulating")
+    batches = map_batches(
+        partial(draw_batch, _draw_object), recipe, n, n_workers, progress, "Simulating"
+    )
     return gather(batches, n, recipe.size, camera)
-
-
-def _draw_batch(recipe, start, stop):
-    """Draw objects start to stop - 1."""
-    pairs = [_draw_object(recipe, i) for i in range(start, stop)]
-    return np.stack([image for image, _ in pairs]), [row for _, row in pairs]
 
 
 def _draw_object(recipe, index):

@@ -39,7 +39,7 @@ def _cosmology():
 
 
 def _magnitude_of_pivot(structure, wavelength):
-    """Magnitude of 10**10.5 solar masses on the grid of redshifts."""
+    """Return the magnitude of 10**10.5 solar masses on the grid of redshifts."""
     z, modulus, _, _ = _cosmology()
     kind = _kind(structure)
     constant, slope = _COLOR[kind]
@@ -129,7 +129,8 @@ def draw_mass(
     """
     z, _, kpc, volume = _cosmology()
     scatter = rng.normal(0, SCATTER)
-    log_mass = 10.5 + 0.4 * (_magnitude_of_pivot(structure, wavelength) - mag + scatter)
+    pivot = _magnitude_of_pivot(structure, wavelength)
+    log_mass = 10.5 + 0.4 * (pivot - mag + scatter)
     x = 10 ** (log_mass - _KNEE)
     schechter = x ** (_FAINT_SLOPE + 1) * np.exp(-x) * (1 + z) ** -1.5
     mean = half_light_radius_kpc(10**log_mass, z, structure)

@@ -159,9 +159,47 @@ def draw_galaxy(rng: np.random.Generator, mag: float) -> Galaxy:
         "position_angle": float(rng.uniform(0, 180)),
         "structure": str(kind),
     }
-    parts = {"smooth": _smooth, "spiral": _spiral, "clumpy": _clumpy}[kind](rng)
+    if kind == "smooth":  # One Sersic profile, round to flattened.
+        parts = {
+            "n": float(np.clip(rng.normal(3.6, 1.0), 1.5, 6.0)),
+            "bulge_to_total": 1.0,
+            "axis_ratio": float(np.clip(rng.normal(0.75, 0.15), 0.35, 1.0)),
+        }
+    elif kind == "spiral":  # In a third of them a bar; knots along the arms.
+        parts = {
+            "n": float(np.clip(rng.normal(2.5, 1.0), 1.0, 4.0)),
+            "bulge_to_total": float(np.clip(rng.beta(1.6, 5.5), 0.0, 0.6)),
+            "axis_ratio": _inclination(rng),
+            "n_arms": int(rng.choice([2, 3, 4], p=[0.7, 0.15, 0.15])),
+            "pitch": float(rng.uniform(12, 35)),
+            "contrast": float(rng.uniform(0.5, 1.0)),
+            "bar": float(rng.uniform(0.1, 0.25) * (rng.uniform() < 0.35)),
+            "knots": float(rng.uniform(0.1, 0.4)),
+            "n_knots": int(rng.integers(10, 30)),
+            "lopsided": float(rng.uniform(0, 0.15)),
+        }
+    else:  # Little or no bulge, knots anywhere, often lopsided.
+        parts = {
+            "n": float(np.clip(rng.normal(1.5, 0.5), 1.0, 3.0)),
+            "bulge_to_total": float(rng.uniform(0.02, 0.15) * (rng.uniform() < 0.5)),
+            "axis_ratio": _inclination(rng),
+            "knots": float(rng.uniform(0.15, 0.45)),
+            "n_knots": int(rng.integers(10, 30)),
+            "lopsided": float(rng.uniform(0, 0.3)),
+        }
     seed = int(rng.integers(1, 2**31))
-    return _finish(common | parts, seed)
+    values = {"n_arms": 0, "pitch": 0.0, "contrast": 0.0, "bar": 0.0, "knots": 0.0}
+    values |= {"n_knots": 0, "lopsided": 0.0} | common | parts
+    # GalSim builds a table per Sersic index: steps of 0.1 keep them few.
+    values["n"] = round(values["n"], 1) if values["bulge_to_total"] > 0 else 1.0
+    radius, fraction = values["half_light_radius"], values["bulge_to_total"]
+    if fraction == 1:
+        bulge, disc = radius, 0.0
+    else:
+        disc = radius / composite_radius(fraction, values["n"], 0.3)
+        bulge = 0.3 * disc if fraction else 0.0
+        disc /= half_light_in_scale_lengths()
+    return Galaxy(**values, bulge_radius=bulge, disc_scale=disc, structure_seed=seed)
 
 
 def without_structure(galaxy: Galaxy) -> Galaxy:
@@ -190,64 +228,10 @@ def without_structure(galaxy: Galaxy) -> Galaxy:
     )
 
 
-def _smooth(rng):
-    """Early type: one Sersic profile, round to flattened."""
-    return {
-        "n": float(np.clip(rng.normal(3.6, 1.0), 1.5, 6.0)),
-        "bulge_to_total": 1.0,
-        "axis_ratio": float(np.clip(rng.normal(0.75, 0.15), 0.35, 1.0)),
-    }
-
-
-def _spiral(rng):
-    """Disc with arms, in a third of them a bar, knots along the arms."""
-    return {
-        "n": float(np.clip(rng.normal(2.5, 1.0), 1.0, 4.0)),
-        "bulge_to_total": float(np.clip(rng.beta(1.6, 5.5), 0.0, 0.6)),
-        "axis_ratio": _inclination(rng),
-        "n_arms": int(rng.choice([2, 3, 4], p=[0.7, 0.15, 0.15])),
-        "pitch": float(rng.uniform(12, 35)),
-        "contrast": float(rng.uniform(0.5, 1.0)),
-        "bar": float(rng.uniform(0.1, 0.25) * (rng.uniform() < 0.35)),
-        "knots": float(rng.uniform(0.1, 0.4)),
-        "n_knots": int(rng.integers(10, 30)),
-        "lopsided": float(rng.uniform(0, 0.15)),
-    }
-
-
-def _clumpy(rng):
-    """Late type: little or no bulge, knots anywhere, often lopsided."""
-    return {
-        "n": float(np.clip(rng.normal(1.5, 0.5), 1.0, 3.0)),
-        "bulge_to_total": float(rng.uniform(0.02, 0.15) * (rng.uniform() < 0.5)),
-        "axis_ratio": _inclination(rng),
-        "knots": float(rng.uniform(0.15, 0.45)),
-        "n_knots": int(rng.integers(10, 30)),
-        "lopsided": float(rng.uniform(0, 0.3)),
-    }
-
-
 def _inclination(rng, thickness=0.2):
     """Axis ratio of an oblate disc seen from a random direction."""
     cosine = rng.uniform(0, 1)
     return float(np.sqrt(cosine**2 * (1 - thickness**2) + thickness**2))
-
-
-def _finish(values, seed):
-    """Fill what a kind leaves out and split the size between the parts."""
-    empty = {"n_arms": 0, "pitch": 0.0, "contrast": 0.0, "bar": 0.0, "knots": 0.0}
-    empty |= {"n_knots": 0, "lopsided": 0.0}
-    values = empty | values
-    # GalSim builds a table per Sersic index: steps of 0.1 keep them few.
-    values["n"] = round(values["n"], 1) if values["bulge_to_total"] > 0 else 1.0
-    radius, fraction = values["half_light_radius"], values["bulge_to_total"]
-    if fraction == 1:
-        bulge, disc = radius, 0.0
-    else:
-        disc = radius / composite_radius(fraction, values["n"], 0.3)
-        bulge = 0.3 * disc if fraction else 0.0
-        disc /= half_light_in_scale_lengths()
-    return Galaxy(**values, bulge_radius=bulge, disc_scale=disc, structure_seed=seed)
 
 
 def half_light_in_scale_lengths() -> float:

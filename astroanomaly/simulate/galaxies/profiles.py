@@ -229,7 +229,18 @@ def _blobs(offsets, flux, sigma, pixel, length):
     total = 0
     for width in np.unique(sigma):
         chosen = sigma == width
-        grid = _deposit(offsets[chosen] / pixel, flux[chosen], length)
+        places = offsets[chosen] / pixel
+        lower = np.floor(places).astype(int)
+        part = places - lower
+        grid = np.zeros(length * length)
+        for dx, dy in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            weight = np.abs(1 - dx - part[:, 0]) * np.abs(1 - dy - part[:, 1])
+            # Blobs far outside fold back, as in any discrete transform.
+            column, row = (lower + (dx, dy)).T % length
+            grid += np.bincount(
+                row * length + column, flux[chosen] * weight, length * length
+            )
+        grid = grid.reshape(length, length)
         # Four pixels share a blob, which widens it by pixel^2 / 6 in the mean.
         variance = max(width**2 - pixel**2 / 6, 0.0)
         total = total + np.fft.rfft2(grid) * np.exp(-0.5 * variance * k2)
@@ -243,16 +254,3 @@ def _squared_frequencies(length, pixel):
     k2 = k[:, None] ** 2 + k[: length // 2 + 1] ** 2
     k2.flags.writeable = False
     return k2
-
-
-def _deposit(places, flux, length):
-    """Share each blob among the four pixels about it; far ones fold back."""
-    lower = np.floor(places).astype(int)
-    part = places - lower
-    grid = np.zeros(length * length)
-    for dx in (0, 1):
-        for dy in (0, 1):
-            weight = np.abs(1 - dx - part[:, 0]) * np.abs(1 - dy - part[:, 1])
-            column, row = (lower + (dx, dy)).T % length
-            grid += np.bincount(row * length + column, flux * weight, length * length)
-    return grid.reshape(length, length)

@@ -60,40 +60,29 @@ def disc_image(
     r = np.hypot(xx, yy)
     phi = np.arctan2(yy, xx)
     phase, side = rng.uniform(0, 2 * np.pi, 2)
-    disc = np.exp(-r) * _edge(r)
+    # The light falls smoothly to zero between five and six scale lengths.
+    edge = np.clip(EXTENT - r, 0, 1)
+    disc = np.exp(-r) * (edge * edge * (3 - 2 * edge))
     if n_arms:
-        disc *= _arms(r, phi, n_arms, pitch, contrast, phase)
+        wind = np.log(np.maximum(r, 0.05)) / np.tan(np.radians(pitch))
+        psi = n_arms * (phi - phase - wind)
+        # exp(kappa cos(psi)) / I0(kappa), a von Mises profile of kappa = 2.
+        profile = np.exp(2.0 * (np.cos(psi) - 1)) / i0e(2.0)
+        # No arms in the middle, where they would wind without end.
+        weight = contrast * (1 - np.exp(-((r / 0.7) ** 2)))
+        disc *= 1 - weight + weight * profile
     if lopsided:
         disc *= 1 + lopsided * np.cos(phi - side) * np.minimum(r / 2, 1)
     image = (1 - bar - knots) * disc / disc.sum()
     if bar:
-        image += bar * _bar(xx, yy, phase)
+        # A boxy bar, 1.1 by 0.3 scale lengths, where the arms begin.
+        along = xx * np.cos(phase) + yy * np.sin(phase)
+        across = yy * np.cos(phase) - xx * np.sin(phase)
+        light = np.exp(-0.5 * ((along / 1.1) ** 4 + (across / 0.3) ** 2))
+        image += bar * (light / light.sum())
     if knots:
         image += knots * _knots(rng, x, n_knots, n_arms, pitch, phase)
     return image
-
-
-def _edge(r):
-    """Let the light fall to zero between five and six scale lengths."""
-    t = np.clip(EXTENT - r, 0, 1)
-    return t * t * (3 - 2 * t)
-
-
-def _arms(r, phi, n_arms, pitch, contrast, phase, kappa=2.0):
-    """Modulate by exp(kappa cos(m psi)) / I0(kappa), beyond the centre."""
-    wind = np.log(np.maximum(r, 0.05)) / np.tan(np.radians(pitch))
-    psi = n_arms * (phi - phase - wind)
-    profile = np.exp(kappa * (np.cos(psi) - 1)) / i0e(kappa)
-    weight = contrast * (1 - np.exp(-((r / 0.7) ** 2)))
-    return 1 - weight + weight * profile
-
-
-def _bar(xx, yy, angle, length=1.1, width=0.3):
-    """Return a boxy bar of unit flux."""
-    along = xx * np.cos(angle) + yy * np.sin(angle)
-    across = yy * np.cos(angle) - xx * np.sin(angle)
-    bar = np.exp(-0.5 * ((along / length) ** 4 + (across / width) ** 2))
-    return bar / bar.sum()
 
 
 def _knots(rng, x, n_knots, n_arms, pitch, phase):

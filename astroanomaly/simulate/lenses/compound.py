@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.simulate.batches import map_batches
 from astroanomaly.simulate.checks import check_count
-from astroanomaly.simulate.frames import place
+from astroanomaly.simulate.frames import draw_batch, place
 from astroanomaly.simulate.galaxies import population
 from astroanomaly.simulate.lenses.ray_tracing import Deflector
 from astroanomaly.simulate.survey import objects, scenes
-from astroanomaly.simulate.survey import stars as _stars
 from astroanomaly.simulate.survey.frames import (
     View,
     add_lensed,
@@ -21,6 +21,7 @@ from astroanomaly.simulate.survey.frames import (
     gather_view,
     label,
 )
+from astroanomaly.simulate.survey.stars import DENSITY
 
 # Offsets of the second deflector and of the source, in Einstein radii of the first.
 OFFSETS = {"arcs": (0.35, 0.8), "rings": (0.0, 0.12)}
@@ -45,7 +46,7 @@ def compound(
     size: int = 200,
     upsample: bool = True,
     noise: bool = True,
-    star_density: float = _stars.DENSITY,
+    star_density: float = DENSITY,
     seed: int = 0,
     n_workers: int | None = None,
     progress: bool = False,
@@ -106,15 +107,15 @@ def compound(
         )
     n = check_count("n", n, 1)
     batches = map_batches(
-        _draw_batch, _Recipe(view, kind), n, n_workers, progress, "Simulating", _BATCH
+        partial(draw_batch, _draw_object),
+        _Recipe(view, kind),
+        n,
+        n_workers,
+        progress,
+        "Simulating",
+        _BATCH,
     )
     return gather_view(batches, n, view)
-
-
-def _draw_batch(recipe, start, stop):
-    """Draw objects start to stop - 1."""
-    pairs = [_draw_object(recipe, i) for i in range(start, stop)]
-    return np.stack([image for image, _ in pairs]), [row for _, row in pairs]
 
 
 def _draw_object(recipe, index):

@@ -11,6 +11,8 @@ import numpy as np
 from astropy import constants
 from astropy.cosmology import FlatLambdaCDM
 
+# Not lenstronomy's LensCosmo: its distances agree to the last digit, but its rounded
+# constants make the critical density, and with it every mass, differ by 3e-4.
 COSMOLOGY = FlatLambdaCDM(H0=70.0, Om0=0.3)
 # c^2 / (4 pi G), solar masses per Mpc.
 _MASS_PER_LENGTH = float(

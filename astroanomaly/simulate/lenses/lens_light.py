@@ -122,14 +122,21 @@ def draw(lens: Lens, camera, size: int) -> tuple[np.ndarray, np.ndarray, bool]:
     axis = (np.arange(side) - (side - 1) / 2) * step
     alpha_x, alpha_y = lens.deflection(*np.meshgrid(axis, axis, sparse=True))
     x, y = np.meshgrid(axis, axis)
-    arcs, reached = _source_light(lens.source, x - alpha_x, y - alpha_y, camera)
+    source, light = lens.source, lens.light
+    peak = camera.flux(source["brightness"])
+    names = ("radius", "n", "e1", "e2", "x", "y")
+    shape = [source[name] for name in names]
+    arcs = _sersic(x - alpha_x, y - alpha_y, peak, *shape)
+    # At the half-light ellipse the profile is what `brightness` says.
+    reached = arcs >= peak
     cut = slice(margin * factor, side - margin * factor)
     in_frame = bool(reached[cut, cut].any())
     kernel = _kernel(camera, step)
     seen = [_expose(arcs, kernel, cut, factor, camera)]
     seen.append(seen[0])
-    if lens.light is not None:
-        glow = _lens_light(lens.light, x, y, camera)
+    if light is not None:
+        peak = camera.flux(light["brightness"])
+        glow = _sersic(x, y, peak, light["radius"], light["n"], 0.0, 0.0, 0.0, 0.0)
         seen[0] = seen[1] + _expose(glow, kernel, cut, factor, camera)
     return seen[0], seen[1], in_frame
 
@@ -161,28 +168,6 @@ def _kernel(camera, step):
     psf = instruments.point_spread_function(camera)
     image = psf.drawImage(nx=side, ny=side, scale=step, method="no_pixel").array
     return image.astype(float) / image.sum(dtype=float)
-
-
-def _source_light(source, x, y, camera):
-    """Return the source's surface brightness, and where its half-light ellipse is."""
-    light = _sersic(
-        x,
-        y,
-        camera.flux(source["brightness"]),
-        source["radius"],
-        source["n"],
-        source["e1"],
-        source["e2"],
-        source["x"],
-        source["y"],
-    )
-    # At the half-light ellipse the profile is what `brightness` says.
-    return light, light >= camera.flux(source["brightness"])
-
-
-def _lens_light(light, x, y, camera):
-    flux = camera.flux(light["brightness"])
-    return _sersic(x, y, flux, light["radius"], light["n"], 0.0, 0.0, 0.0, 0.0)
 
 
 def _sersic(x, y, brightness, radius, n, e1, e2, center_x, center_y):

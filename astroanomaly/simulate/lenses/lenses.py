@@ -1,6 +1,7 @@
 """Strong gravitational lenses with and without dark-matter substructure."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from astropy.table import Table
@@ -10,7 +11,7 @@ from astroanomaly.simulate.batches import map_batches
 from astroanomaly.simulate.cameras import instruments
 from astroanomaly.simulate.cameras.sky import Sky
 from astroanomaly.simulate.checks import MIN_SIZE, check_count, check_noise
-from astroanomaly.simulate.frames import add_noise, place, signal_to_noise
+from astroanomaly.simulate.frames import add_noise, draw_batch, place, signal_to_noise
 from astroanomaly.simulate.lenses import cosmology, lens_light, settings
 from astroanomaly.simulate.lenses.lens_light import Lens
 from astroanomaly.simulate.lenses.substructure import Clumps, Subhalos, Vortex
@@ -133,9 +134,17 @@ def lenses(
     chosen = settings.lens_setting(setting, redshifts)
     camera = instruments.get(chosen.camera if instrument is None else instrument)
     size = check_count("size", chosen.size if size is None else size, MIN_SIZE)
+    if not (substructure is None or isinstance(substructure, (Subhalos, Vortex))):
+        if substructure not in SUBSTRUCTURE:
+            raise ValueError(
+                f"`substructure` must be one of {', '.join(SUBSTRUCTURE)}, a Subhalos "
+                f"or a Vortex. Received: substructure={substructure!r}."
+            )
+        models = {"none": None, "subhalos": chosen.subhalos, "vortex": chosen.vortex}
+        substructure = models[substructure]
     recipe = _Recipe(
         setting=chosen,
-        substructure=_chosen_substructure(substructure, chosen),
+        substructure=substructure,
         camera=camera,
         size=size,
         noise=check_noise(noise, size),
@@ -143,27 +152,31 @@ def lenses(
     )
     n = check_count("n", n, 1)
     batches = map_batches(
-        _draw_batch, recipe, n, n_workers, progress, "Simulating", _BATCH
+        partial(draw_batch, _draw_object),
+        recipe,
+        n,
+        n_workers,
+        progress,
+        "Simulating",
+        _BATCH,
     )
-    return _gather(batches, n, size, camera)
-
-
-def _chosen_substructure(value, setting):
-    """Return a model of substructure, or None for a smooth lens."""
-    if value is None or isinstance(value, (Subhalos, Vortex)):
-        return value
-    if value not in SUBSTRUCTURE:
-        raise ValueError(
-            f"`substructure` must be one of {', '.join(SUBSTRUCTURE)}, a Subhalos or a "
-            f"Vortex. Received: substructure={value!r}."
-        )
-    return {"none": None, "subhalos": setting.subhalos, "vortex": setting.vortex}[value]
-
-
-def _draw_batch(recipe, start, stop):
-    """Draw lenses start to stop - 1."""
-    pairs = [_draw_object(recipe, i) for i in range(start, stop)]
-    return np.stack([image for image, _ in pairs]), [row for _, row in pairs]
+    images, rows = np.empty((n, size, size, 1), dtype=np.float32), []
+    for stamps, truth in batches:
+        images[len(rows) : len(rows) + len(truth), :, :, 0] = stamps
+        rows += truth
+    table = Table()
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        if name.startswith("clump_"):
+            # Lenses differ in their number of clumps: an array in each row.
+            values, arrays = np.empty(len(rows), dtype=object), values
+            values[:] = [np.asarray(array, dtype=float) for array in arrays]
+        table[name] = values
+    for name, unit in _UNITS.items():
+        table[name].unit = unit
+    table[f"unit_{camera.band}"] = camera.unit
+    table[f"zero_point_{camera.band}"] = camera.zero_point
+    return Cutouts(images, table, bands=(camera.band,), pixel_scale=camera.pixel_scale)
 
 
 def _draw_object(recipe, index):
@@ -175,8 +188,17 @@ def _draw_object(recipe, index):
     smooth = _draw_lens(rngs[0], recipe.setting)
     lens, sector = smooth, "none"
     if recipe.substructure is not None:
-        lens = _with_substructure(rngs[1], smooth, recipe.substructure)
-        sector = recipe.substructure.sector
+        substructure, sector = recipe.substructure, recipe.substructure.sector
+        dispersion = cosmology.velocity_dispersion(
+            smooth.theta_E, smooth.z_lens, smooth.z_source
+        )
+        clumps = substructure.draw(rngs[1], smooth.mass, smooth.z_lens, dispersion)
+        theta_E = smooth.theta_E
+        if not substructure.added:
+            # A lens's mass inside a fixed radius goes as theta_E^(slope - 1).
+            left = max(1 - float(clumps.mass.sum()) / smooth.mass, 0.0)
+            theta_E *= left ** (1 / (smooth.slope - 1))
+        lens = replace(smooth, theta_E=theta_E, clumps=clumps)
     camera = recipe.camera
     model, arcs, in_frame = lens_light.draw(lens, camera, recipe.size)
     row = {"object_id": f"lens_{recipe.seed}_{index:06d}", "file": "", **place(index)}
@@ -231,18 +253,6 @@ def _polar(size, degrees):
     return float(size * np.cos(twice)), float(size * np.sin(twice))
 
 
-def _with_substructure(rng, lens, substructure):
-    """Add substructure to a lens."""
-    dispersion = cosmology.velocity_dispersion(lens.theta_E, lens.z_lens, lens.z_source)
-    clumps = substructure.draw(rng, lens.mass, lens.z_lens, dispersion)
-    theta_E = lens.theta_E
-    if not substructure.added:
-        # A lens's mass inside a fixed radius goes as theta_E^(slope - 1).
-        left = max(1 - float(clumps.mass.sum()) / lens.mass, 0.0)
-        theta_E *= left ** (1 / (lens.slope - 1))
-    return replace(lens, theta_E=theta_E, clumps=clumps)
-
-
 def _truth(lens: Lens, clumps: Clumps) -> dict:
     """Return the columns of a lens's parameters."""
     redshifts = (lens.z_lens, lens.z_source)
@@ -256,24 +266,3 @@ def _truth(lens: Lens, clumps: Clumps) -> dict:
     row |= {f"lens_{name}": value for name, value in light.items()}
     row |= {"n_clumps": len(clumps.mass), "substructure_mass": float(clumps.mass.sum())}
     return row | {"clump_mass": clumps.mass, "clump_x": clumps.x, "clump_y": clumps.y}
-
-
-def _gather(batches, n, size, camera):
-    """Gather batches of frames and of rows of truth."""
-    images, rows = np.empty((n, size, size, 1), dtype=np.float32), []
-    for stamps, truth in batches:
-        images[len(rows) : len(rows) + len(truth), :, :, 0] = stamps
-        rows += truth
-    table = Table()
-    for name in rows[0]:
-        values = [row[name] for row in rows]
-        if name.startswith("clump_"):
-            # One array per lens, of its own length.
-            values, arrays = np.empty(len(rows), dtype=object), values
-            values[:] = [np.asarray(array, dtype=float) for array in arrays]
-        table[name] = values
-    for name, unit in _UNITS.items():
-        table[name].unit = unit
-    table[f"unit_{camera.band}"] = camera.unit
-    table[f"zero_point_{camera.band}"] = camera.zero_point
-    return Cutouts(images, table, bands=(camera.band,), pixel_scale=camera.pixel_scale)

@@ -132,7 +132,14 @@ def trace(deflectors, z_source, x, y, stops=()):
     from lenstronomy.LensModel.lens_model import LensModel
 
     shape, x, y = np.shape(x), np.ravel(x), np.ravel(y)
-    names, keywords, redshifts = _lenstronomy(deflectors)
+    names, keywords, redshifts = [], [], []
+    for one in deflectors:
+        names += ["SIE", "SHEAR"]
+        sphere = {"theta_E": one.theta_E, "e1": one.e1, "e2": one.e2}
+        keywords.append(sphere | {"center_x": one.x, "center_y": one.y})
+        shear = {"gamma1": one.gamma1, "gamma2": one.gamma2}
+        keywords.append(shear | {"ra_0": one.x, "dec_0": one.y})
+        redshifts += [one.z, one.z]
     if len(deflectors) == 1 and not stops:
         model = LensModel(names)
         places = [model.ray_shooting(x, y, keywords)]
@@ -147,33 +154,17 @@ def trace(deflectors, z_source, x, y, stops=()):
                 cosmo=cosmology.COSMOLOGY,
                 multi_plane=True,
             )
-        places = _planes(model.lens_model, keywords, x, y, [*stops, z_source])
+        # Rays go from plane to plane; at each stop their angles are kept.
+        state = (np.zeros(len(x)), np.zeros(len(x)), x, y)
+        before, places = 0.0, []
+        for z in [*stops, z_source]:
+            state = model.lens_model.ray_shooting_partial_comoving(
+                *state, before, z, keywords
+            )
+            distance = _comoving(z)
+            places.append((state[0] / distance, state[1] / distance))
+            before = z
     return [(bx.reshape(shape), by.reshape(shape)) for bx, by in places]
-
-
-def _lenstronomy(deflectors):
-    """Return lenstronomy's names, arguments and redshifts."""
-    names, keywords, redshifts = [], [], []
-    for one in deflectors:
-        names += ["SIE", "SHEAR"]
-        sphere = {"theta_E": one.theta_E, "e1": one.e1, "e2": one.e2}
-        keywords.append(sphere | {"center_x": one.x, "center_y": one.y})
-        shear = {"gamma1": one.gamma1, "gamma2": one.gamma2}
-        keywords.append(shear | {"ra_0": one.x, "dec_0": one.y})
-        redshifts += [one.z, one.z]
-    return names, keywords, redshifts
-
-
-def _planes(model, keywords, x, y, stops):
-    """Follow rays from plane to plane; give the angles at each stop."""
-    state = (np.zeros(len(x)), np.zeros(len(x)), x, y)
-    before, places = 0.0, []
-    for z in stops:
-        state = model.ray_shooting_partial_comoving(*state, before, z, keywords)
-        distance = _comoving(z)
-        places.append((state[0] / distance, state[1] / distance))
-        before = z
-    return places
 
 
 @lru_cache(maxsize=4096)
@@ -209,7 +200,14 @@ def count_images(source, x, y, step):
     reach = (2 * source.radius + 10 * step) ** 2
     near = (x - source.x) ** 2 + (y - source.y) ** 2 < reach
     rows, columns = np.nonzero(near[:-1, :-1])
-    ax, ay = (_triangles(values, rows, columns) for values in (x, y))
+    # Both triangles of each cell: corners of shape (3, 2 n).
+    corners = []
+    for values in (x, y):
+        one, other = values[rows, columns + 1], values[rows + 1, columns]
+        low, high = values[rows, columns], values[rows + 1, columns + 1]
+        lower, upper = np.stack([low, one, other]), np.stack([high, other, one])
+        corners.append(np.hstack([lower, upper]))
+    ax, ay = corners
     area = _cross(ax[1] - ax[0], ay[1] - ay[0], ax[2] - ax[0], ay[2] - ay[0])
     bright = (np.abs(area) * _FAINTEST_IMAGE <= step**2) & (area != 0)
     ax, ay, area = ax[:, bright], ay[:, bright], area[bright]
@@ -217,13 +215,6 @@ def count_images(source, x, y, step):
     nudge = step * np.array([[1.37e-4], [0.71e-4]])
     points = zip(*(np.array(source.outline()) + nudge), strict=True)
     return max(_holds(ax, ay, area, *point) for point in points)
-
-
-def _triangles(values, rows, columns):
-    """Return the corners of both triangles of each cell, shape (3, 2 n)."""
-    one, other = values[rows, columns + 1], values[rows + 1, columns]
-    near, far = values[rows, columns], values[rows + 1, columns + 1]
-    return np.hstack([np.stack([near, one, other]), np.stack([far, other, one])])
 
 
 def _cross(ax, ay, bx, by):

@@ -152,9 +152,25 @@ def _draw_views(recipe, index):
         for k in range(4)
     ]
     camera = recipe.instrument
-    pair, redshift, mass = _draw_pair(rngs[0], rngs[3], recipe)
-    moments = _draw_moments(rngs[1], recipe)
-    tails = _tails(pair, moments)
+    primary, redshift, mass = draw_primary(
+        rngs[0], rngs[3], recipe.magnitude, camera, masses.merging_probability
+    )
+    ratio = float(np.exp(rngs[0].uniform(*np.log(recipe.flux_ratio))))
+    secondary = population.draw_galaxy(rngs[0], primary.mag - 2.5 * np.log10(ratio))
+    pair = pairs.draw_pair(rngs[0], primary, secondary, ratio)
+    # Normalised times, one in each of equal intervals before and after.
+    before, after = recipe.n_before, recipe.n_after
+    moments = [(k + rngs[1].uniform()) / before - 1 for k in range(before)]
+    moments += [(k + rngs[1].uniform()) / after for k in range(after)]
+    moments = [float(t) for t in moments]
+    # For each moment, rest and displacement of both galaxies' particles.
+    clocks, sides = [pair.orbit.clock(t) for t in moments], []
+    for k, spin in enumerate(pair.spins):
+        rest, moved = tides.displacements(
+            pair.orbit, clocks, spin, pair.plane, of_companion=k == 1
+        )
+        sides.append([(rest, part) for part in moved])
+    tails = list(zip(*sides, strict=True))
     system = f"mrg_{recipe.seed}_{index:05d}"
     flux = camera.flux(pair.primary.mag)
     for step, moment in enumerate(moments):
@@ -178,35 +194,6 @@ def _draw_views(recipe, index):
                 bodies, camera, recipe.size, recipe.noise, rngs[2], debris
             )
             yield image, row
-
-
-def _draw_pair(rng, mass_rng, recipe):
-    """Draw two galaxies at one redshift."""
-    primary, redshift, mass = draw_primary(
-        rng, mass_rng, recipe.magnitude, recipe.instrument, masses.merging_probability
-    )
-    ratio = float(np.exp(rng.uniform(*np.log(recipe.flux_ratio))))
-    secondary = population.draw_galaxy(rng, primary.mag - 2.5 * np.log10(ratio))
-    return pairs.draw_pair(rng, primary, secondary, ratio), redshift, mass
-
-
-def _draw_moments(rng, recipe):
-    """Draw normalised times, one in each of equal intervals."""
-    before = [(k + rng.uniform()) / recipe.n_before - 1 for k in range(recipe.n_before)]
-    after = [(k + rng.uniform()) / recipe.n_after for k in range(recipe.n_after)]
-    return [float(t) for t in (*before, *after)]
-
-
-def _tails(pair, moments):
-    """Return, for each moment, rest and displacement of both galaxies' particles."""
-    clocks = [pair.orbit.clock(t) for t in moments]
-    sides = []
-    for k, spin in enumerate(pair.spins):
-        rest, moved = tides.displacements(
-            pair.orbit, clocks, spin, pair.plane, of_companion=k == 1
-        )
-        sides.append([(rest, part) for part in moved])
-    return list(zip(*sides, strict=True))
 
 
 def _companion(seen, moment, recipe):

@@ -222,7 +222,12 @@ def scene(pair: Pair, moment: float, tails: list, axes: np.ndarray) -> Scene:
     companion = scale * (axes @ pair.nucleus)[:2] * np.exp(-moment / pair.fading)
     dwarfs = _dwarfs(pair, tails, axes, moment)
     bodies = _remnant(pair, views, moment, companion)
-    bodies = [*_dimmed(bodies, dwarfs, pair.primary.mag), *dwarfs]
+    # The first body gives the dwarfs their light: they are made of its gas.
+    (first_body, *at), *others = bodies
+    mag = pair.primary.mag
+    light = sum(10 ** (-0.4 * (dwarf.mag - mag)) for dwarf, _, _ in dwarfs)
+    dimmed = float(first_body.mag - 2.5 * np.log10(1 - light))
+    bodies = [(replace(first_body, mag=dimmed), *at), *others, *dwarfs]
     tail, left = second[0], np.exp(-moment)
     share = TAIL * left * pair.flux_ratio / max(tail[1].sum(), 1e-6)
     moved = [_shifted(blobs, (0.0, 0.0), left) for blobs in first]
@@ -249,14 +254,6 @@ def _dwarfs(pair, tails, axes, moment):
                 (body, *(pair.primary.half_light_radius * (axes @ place)[:2]))
             )
     return bodies
-
-
-def _dimmed(bodies, dwarfs, mag):
-    """Take the dwarfs' light from the first body, whose gas they are made of."""
-    first, x, y = bodies[0]
-    light = sum(10 ** (-0.4 * (dwarf.mag - mag)) for dwarf, _, _ in dwarfs)
-    dimmed = replace(first, mag=float(first.mag - 2.5 * np.log10(1 - light)))
-    return [(dimmed, x, y), *bodies[1:]]
 
 
 def _settled(primary, ratio, moment):
@@ -302,27 +299,24 @@ def _remnant(pair, views, moment, companion):
         core = _spheroid(views[1], nucleus, min(0.25 * radius, 0.12), 2.0)
         bodies.append((core, *companion))
     settled = np.exp(0.5 * moment / pair.fading)
-    envelope = _envelope(views[1], 1 - tail - nucleus, 1.2 * radius, moment)
+    # The secondary's scattered stars: smooth, or with knots from its gas.
+    galaxy, share, wide = views[1], 1 - tail - nucleus, 1.2 * radius
+    if galaxy.bulge_to_total == 1:
+        envelope = _spheroid(galaxy, share, wide, 1.0)
+    else:
+        envelope = replace(
+            _disturbed(galaxy, np.exp(-0.7 * moment)),
+            mag=float(galaxy.mag - 2.5 * np.log10(share)),
+            bulge_to_total=0.0,
+            bulge_radius=0.0,
+            half_light_radius=float(wide),
+            disc_scale=float(wide / half_light_in_scale_lengths()),
+            n_arms=0,
+            bar=0.0,
+            axis_ratio=max(galaxy.axis_ratio, 0.5),
+        )
     bodies.append((envelope, *(-settled * companion)))
     return bodies
-
-
-def _envelope(galaxy, share, radius, moment):
-    """Return the secondary's scattered stars: smooth, or with knots from its gas."""
-    if galaxy.bulge_to_total == 1:
-        return _spheroid(galaxy, share, radius, 1.0)
-    disc = _disturbed(galaxy, np.exp(-0.7 * moment))
-    return replace(
-        disc,
-        mag=float(galaxy.mag - 2.5 * np.log10(share)),
-        bulge_to_total=0.0,
-        bulge_radius=0.0,
-        half_light_radius=float(radius),
-        disc_scale=float(radius / half_light_in_scale_lengths()),
-        n_arms=0,
-        bar=0.0,
-        axis_ratio=max(galaxy.axis_ratio, 0.5),
-    )
 
 
 def _spheroid(galaxy, share, radius, n):

@@ -324,10 +324,11 @@ def _leapfrog(x, v, track, step, own, other):
     precision is far below the error of the steps.
     """
     falls = halo_acceleration(track, *other)
-    x, v, track, falls = (
-        part.astype(np.float32)
-        for part in (x, v, *(_columns(part) for part in (track, falls)))
+    # (n, m, 3) to (n, 3, m, 1, 1), the layout of the particles.
+    track, falls = (
+        np.moveaxis(part, -1, 1)[..., None, None] for part in (track, falls)
     )
+    x, v, track, falls = (part.astype(np.float32) for part in (x, v, track, falls))
     step = step.astype(np.float32)[:, None, None]
     gain, work, square = (np.empty_like(x) for _ in range(3))
     for k, (perturber, fall) in enumerate(zip(track, falls, strict=True)):
@@ -341,11 +342,6 @@ def _leapfrog(x, v, track, step, own, other):
         gain *= step if k else 0.5 * step
         v += gain
     return x.astype(float)
-
-
-def _columns(track):
-    """Turn a track of shape (n, m, 3) into (n, 3, m, 1, 1), to meet particles."""
-    return np.moveaxis(track, -1, 1)[..., None, None]
 
 
 def _pull(offset, mass, scale, square, out):

@@ -9,7 +9,7 @@ from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.simulate.checks import check_count
 from astroanomaly.simulate.lenses.ray_tracing import count_images, trace
 from astroanomaly.simulate.survey import objects, scenes
-from astroanomaly.simulate.survey import stars as _stars
+from astroanomaly.simulate.survey.stars import draw_stars
 from astroanomaly.utils.optional import require
 
 MIN_SIZE = 32
@@ -108,7 +108,7 @@ class View:
         galaxies = objects.draw_field(around, self.half)
         for galaxy, *where in galaxies:
             canvas.add_galaxy(galaxy, *where)
-        points = _stars.draw_stars(stars, self.half, self.star_density)
+        points = draw_stars(stars, self.half, self.star_density)
         for star in points:
             canvas.add_star(*star)
         return len(galaxies), len(points)
@@ -204,7 +204,13 @@ def add_lensed(canvas, center, deflectors, sources, stops):
         For each source: where it is drawn, its lensed light per cell in units of its
         unlensed flux, that light's sum, and the number of its images.
     """
-    window = canvas.window(*center, _reach_of(deflectors, sources))
+    # How far from the middle images can lie: each deflector moves them by its
+    # Einstein radius, flattened ones by up to 1.3 of it, and shear stretches all.
+    strength = sum(one.theta_E * 1.3 + np.hypot(one.x, one.y) for one in deflectors)
+    far = max(np.hypot(s.x, s.y) + _SOURCE_REACH * s.radius for s, _ in sources)
+    shear = sum(np.hypot(one.gamma1, one.gamma2) for one in deflectors)
+    reach = (strength + far) / (1 - min(shear, 0.5))
+    window = canvas.window(*center, reach)
     radius = min(source.radius for source, _ in sources)
     fine = int(np.ceil(scenes.STEP * _RAYS_PER_RADIUS / radius))
     fine = int(np.clip(fine, 2, _MOST_RAYS))
@@ -219,14 +225,6 @@ def add_lensed(canvas, center, deflectors, sources, stops):
         n = count_images(source, bx[::thin, ::thin], by[::thin, ::thin], step * thin)
         found.append((window, light, float(light.sum()), n))
     return found
-
-
-def _reach_of(deflectors, sources):
-    """Return how far from the middle images can lie, arcsec."""
-    strength = sum(one.theta_E * 1.3 + np.hypot(one.x, one.y) for one in deflectors)
-    far = max(np.hypot(s.x, s.y) + _SOURCE_REACH * s.radius for s, _ in sources)
-    shear = sum(np.hypot(one.gamma1, one.gamma2) for one in deflectors)
-    return (strength + far) / (1 - min(shear, 0.5))
 
 
 def count_pixels(light, flux, window, canvas):

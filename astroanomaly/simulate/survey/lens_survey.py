@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.simulate.batches import map_batches
 from astroanomaly.simulate.checks import check_count
-from astroanomaly.simulate.frames import place
+from astroanomaly.simulate.frames import draw_batch, place
 from astroanomaly.simulate.galaxies import population
 from astroanomaly.simulate.survey import objects, scenes
-from astroanomaly.simulate.survey import stars as _stars
 from astroanomaly.simulate.survey.frames import (
     View,
     add_lensed,
@@ -20,6 +20,7 @@ from astroanomaly.simulate.survey.frames import (
     gather_view,
     label,
 )
+from astroanomaly.simulate.survey.stars import DENSITY
 
 BANDS = ("VIS", "Y", "J", "H")
 NEGATIVES = {
@@ -54,7 +55,7 @@ def lens_survey(
     size: int = 200,
     upsample: bool = True,
     noise: bool = True,
-    star_density: float = _stars.DENSITY,
+    star_density: float = DENSITY,
     seed: int = 0,
     n_workers: int | None = None,
     progress: bool = False,
@@ -131,22 +132,6 @@ def lens_survey(
     (2, 64, 64, 4)
     """
     view = check_view(bands, size, upsample, noise, seed, star_density)
-    kinds, shares = _check_negatives(negatives)
-    if not 0 <= lens_fraction <= 1:
-        raise ValueError(
-            "`lens_fraction` must lie in [0, 1]. "
-            f"Received: lens_fraction={lens_fraction}."
-        )
-    recipe = _Recipe(view, float(lens_fraction), kinds, shares)
-    n = check_count("n", n, 1)
-    batches = map_batches(
-        _draw_batch, recipe, n, n_workers, progress, "Simulating", _BATCH
-    )
-    return gather_view(batches, n, view)
-
-
-def _check_negatives(negatives):
-    """Return the kinds and their shares."""
     negatives = NEGATIVES if negatives is None else negatives
     unknown = sorted(set(negatives) - set(KINDS))
     if unknown:
@@ -154,19 +139,29 @@ def _check_negatives(negatives):
             f"`negatives` must name kinds among {', '.join(KINDS)}. "
             f"Received: {', '.join(map(str, unknown))}."
         )
-    shares = [float(share) for share in negatives.values()]
+    shares = tuple(float(share) for share in negatives.values())
     if not all(share >= 0 for share in shares) or abs(sum(shares) - 1) > 1e-6:
         raise ValueError(
             "`negatives` must have shares of at least 0 that add up to 1. "
             f"Received: {dict(negatives)}."
         )
-    return tuple(negatives), tuple(shares)
-
-
-def _draw_batch(recipe, start, stop):
-    """Draw objects start to stop - 1."""
-    pairs = [_draw_object(recipe, i) for i in range(start, stop)]
-    return np.stack([image for image, _ in pairs]), [row for _, row in pairs]
+    if not 0 <= lens_fraction <= 1:
+        raise ValueError(
+            "`lens_fraction` must lie in [0, 1]. "
+            f"Received: lens_fraction={lens_fraction}."
+        )
+    recipe = _Recipe(view, float(lens_fraction), tuple(negatives), shares)
+    n = check_count("n", n, 1)
+    batches = map_batches(
+        partial(draw_batch, _draw_object),
+        recipe,
+        n,
+        n_workers,
+        progress,
+        "Simulating",
+        _BATCH,
+    )
+    return gather_view(batches, n, view)
 
 
 def _draw_object(recipe, index):
@@ -248,18 +243,6 @@ def _main(galaxy, z):
     }
 
 
-def _elliptical(rng, canvas, center):
-    """Draw a lens without its source."""
-    system = objects.draw_system(rng)
-    return _add_elliptical(rng, canvas, center, system, _GROUP_SHARE)
-
-
-def _group(rng, canvas, center):
-    """Draw an elliptical that has neighbors."""
-    system = objects.draw_system(rng)
-    return _add_elliptical(rng, canvas, center, system, 1.0)
-
-
 def _chance_alignment(rng, canvas, center):
     """Draw an elliptical and blue galaxies that it does not lens."""
     system = objects.draw_system(rng)
@@ -291,17 +274,17 @@ def _ring_galaxy(rng, canvas, center):
     return _main(bulge, z) | {"lens_mag": mag}
 
 
-def _empty(rng, canvas, center):
-    """Draw nothing but the field."""
-    return {"center_x": np.nan, "center_y": np.nan}
+def _unlensed(rng, canvas, center, share=_GROUP_SHARE):
+    """Draw a lens without its source, with neighbors in a share of the cases."""
+    return _add_elliptical(rng, canvas, center, objects.draw_system(rng), share)
 
 
 _DRAW = {
     "lens": _lens,
-    "elliptical": _elliptical,
-    "group": _group,
+    "elliptical": _unlensed,
+    "group": partial(_unlensed, share=1.0),
     "chance_alignment": _chance_alignment,
     "spiral": _spiral,
     "ring_galaxy": _ring_galaxy,
-    "empty": _empty,
+    "empty": lambda *_: {"center_x": np.nan, "center_y": np.nan},
 }

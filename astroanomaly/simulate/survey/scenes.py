@@ -71,8 +71,9 @@ class Canvas:
 
     def inside(self, window):
         """Return the part of a window that the canvas holds; None if there is none."""
-        whole = slice(0, self.side)
-        parts = tuple(_overlap(part, whole) for part in window)
+        parts = tuple(
+            slice(max(part.start, 0), min(part.stop, self.side)) for part in window
+        )
         return parts if all(part.start < part.stop for part in parts) else None
 
     def axes(self, window, fine=1):
@@ -173,7 +174,12 @@ class Canvas:
         rim = min(rim, start // binned * binned)
         cut = slice(start - rim, start + n * cells + rim)
         light = sum_blocks(sky[cut, cut], binned)
-        light = _blur(light, camera, STEP * binned)
+        # Convolve with the PSF; what leaves on one side ends in the other's margin.
+        length = fft.next_fast_len(len(light), real=True)
+        spectrum = fft.rfft2(light, (length, length))
+        spectrum *= _transfer(camera, STEP * binned, length)
+        blurred = fft.irfft2(spectrum, (length, length))
+        light = blurred[: len(light), : len(light)]
         inner = slice(rim // binned, rim // binned + n * cells // binned)
         return sum_blocks(light[inner, inner], cells // binned)
 
@@ -248,10 +254,6 @@ def _sample(profile, middle, window, fine):
     return sum_blocks(image.array, fine)
 
 
-def _overlap(one, other):
-    return slice(max(one.start, other.start), min(one.stop, other.stop))
-
-
 def within(part, window):
     """Return where a part of a window lies in it."""
     return tuple(
@@ -266,14 +268,6 @@ def sum_blocks(image, factor):
         return image
     ny, nx = image.shape[0] // factor, image.shape[1] // factor
     return image.reshape(ny, factor, nx, factor).sum(axis=(1, 3))
-
-
-def _blur(light, camera, step):
-    """Convolve with the PSF; what leaves on one side ends in the other's margin."""
-    length = fft.next_fast_len(len(light), real=True)
-    spectrum = fft.rfft2(light, (length, length))
-    spectrum *= _transfer(camera, step, length)
-    return fft.irfft2(spectrum, (length, length))[: len(light), : len(light)]
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,40 @@
+"""How a run trains a lens finder."""
+
+from keras.optimizers import Adam
+
+from astroanomaly.models.common.recipe import Recipe
+from astroanomaly.models.lens_finder.model import LensFinder
+from astroanomaly.models.lens_finder.networks import smallest_size
+
+
+def _optimizers(rate, training) -> dict:
+    return {"optimizer": Adam(rate)}
+
+
+def _complete(settings: dict) -> None:
+    """Check the share for the validation; choose the network by the images' size."""
+    fraction = settings["training"]["validation_fraction"]
+    if not 0 < fraction < 1:
+        raise ValueError(
+            f"`validation_fraction` must lie between 0 and 1. Received: {fraction}"
+        )
+    large = settings["data"]["size"] >= smallest_size("ou200")
+    settings["model"].setdefault("network", "ou200" if large else "ou66")
+
+
+FINDER = Recipe(
+    LensFinder,
+    500,
+    3e-4,
+    _optimizers,
+    defaults={"network": None},
+    training={
+        "validation_fraction": (0.1, (int, float)),
+        "class_weight": (True, bool),
+    },
+    # Every image and band by itself, as published.
+    stretch={"name": "linear", "per_image": True},
+    augment=True,
+    needs_labels=True,
+    complete=_complete,
+)

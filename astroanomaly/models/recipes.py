@@ -1,0 +1,21 @@
+"""The models that a run can train, by name.
+
+A new model needs its folder, with a recipe, and one line here.
+"""
+
+from astroanomaly.models.autoencoders import recipe as autoencoders
+from astroanomaly.models.lens_finder.recipe import FINDER
+from astroanomaly.models.progressive.recipe import PROGRESSIVE
+from astroanomaly.models.rbm.recipe import MACHINE
+from astroanomaly.models.wgan_gp.recipe import HSC, WGAN_GP
+
+RECIPES = {
+    "wgan_gp": WGAN_GP,
+    "hsc": HSC,
+    "progressive": PROGRESSIVE,
+    "rbm": MACHINE,
+    "dcae": autoencoders.CONVOLUTIONAL,
+    "cvae": autoencoders.VARIATIONAL,
+    "aae": autoencoders.ADVERSARIAL,
+    "lens_finder": FINDER,
+}

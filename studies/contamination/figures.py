@@ -1,0 +1,184 @@
+"""Figures of the contamination study."""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+from matplotlib.figure import Figure
+
+from astroanomaly import plots
+from astroanomaly.plots import style
+from studies.contamination.names import (
+    AFTER,
+    BASELINES,
+    CLEAN,
+    DATA,
+    DIRTY,
+    GAN,
+    MAIN,
+    NAMES,
+    REFINED,
+    SIMULTANEOUS,
+    coupling_name,
+    own_score,
+    percent,
+    short_name,
+)
+from studies.contamination.results import own_rows, rows
+from studies.study import Missing
+
+# At most ten lines in a panel can be told apart.
+GANS = (*MAIN, AFTER, "wgan_gp", "pca")
+OTHERS = ("dcae", "cvae", "aae", *REFINED, *BASELINES)
+COUPLINGS = (*SIMULTANEOUS, AFTER)
+LOOKS = {
+    "yes": (style.BLUE, "o", "loses less"),
+    "no": (style.ORANGE, "s", "loses more"),
+    "cannot tell": (style.INK, "D", "cannot tell"),
+    "nothing to lose": (style.GREY, "X", "not above 0.5 without contamination"),
+}
+SHOWN = 8  # generated images of a level
+
+
+def figures(out: Path, found: dict[str, Table]) -> dict:
+    """Return functions that draw the figures of a run, from `results.measured`."""
+    drawn = {"claim": lambda: claim(found["claim"])}
+    for data in DATA:
+        areas, losses = (
+            rows(found["areas"], data=data),
+            rows(found["losses"], data=data),
+        )
+        place, apart = out / data / "samples", rows(found["samples"], data=data)
+        drawn |= {
+            f"curves_gans_{data}": lambda a=areas: curves(a, GANS),
+            f"curves_others_{data}": lambda a=areas: curves(a, OTHERS),
+            f"couplings_{data}": lambda a=areas: couplings(a),
+            f"losses_{data}": lambda t=losses: bars(t),
+            f"samples_{data}": lambda p=place: samples(p),
+            f"statistics_{data}": lambda p=place, t=apart: statistics(p, t),
+        }
+    return drawn
+
+
+def for_plots(table: Table, name: str) -> Table:
+    """Return a table with the names of columns that the package's plots read."""
+    table = table.copy()
+    table.rename_columns([f"{name}_low", f"{name}_high"], ["low", "high"])
+    return table
+
+
+def curves(areas: Table, models) -> Figure:
+    """Show the AUC of models against contamination, each by the score of the rule."""
+    there = [
+        m for m in models if m in set(own_rows(areas)["model"] if len(areas) else ())
+    ]
+    if not there:
+        raise Missing("this run has none of the models")
+    return plots.contamination_curves(
+        for_plots(own_rows(areas), "auc"),
+        {model: own_score(model) for model in there},
+        labels={model: short_name(model) for model in there},
+        baselines=BASELINES,
+    )
+
+
+def couplings(areas: Table) -> Figure:
+    """Show couplings, latents and the encoder trained afterwards at 0 and 10 %."""
+    own = rows(areas, score=GAN)
+    ends = [rows(own, training_contamination=p) for p in (CLEAN, DIRTY)]
+    there = [m for m in COUPLINGS if all(len(rows(end, model=m)) for end in ends)]
+    if not there:
+        raise Missing("no progressive GAN has both ends")
+    keep = np.isin(areas["training_contamination"], (CLEAN, DIRTY))
+    return plots.contamination_curves(
+        for_plots(areas[keep], "auc"),
+        dict.fromkeys(there, GAN),
+        highlight=[model for model in there if model != AFTER] or None,
+        labels={model: coupling_name(model) for model in there},
+        baselines=(),
+    )
+
+
+def bars(losses: Table) -> Figure:
+    """Show what each model loses from 0 to 10 %, simultaneous encoders in color."""
+    if not len(losses):
+        raise Missing("no model has both ends")
+    losses = for_plots(own_rows(losses), "loss")
+    losses.meta = {"from": CLEAN, "to": DIRTY}
+    models = list(map(str, losses["model"]))
+    return plots.auc_loss(
+        losses,
+        highlight=[model for model in models if model in COUPLINGS],
+        labels={model: short_name(model) for model in models},
+        baselines=BASELINES,
+    )
+
+
+@style.styled
+def claim(table: Table) -> Figure:
+    """Show how much less simultaneous encoders lose, a panel for each data set."""
+    table = rows(table, score=GAN)
+    if not len(table):
+        raise Missing("no seed has the GAN with both encoders at both ends")
+    models = [name for name in NAMES if name in set(table["model"])]
+    sets = [data for data in DATA if data in set(table["data"])]
+    figure = style.new_figure(12.0, 0.5 * len(models) + 2.3)
+    panels = figure.subplots(1, len(sets), squeeze=False, sharex=True, sharey=True)[0]
+    handles = {}
+    for axes, data in zip(panels, sets, strict=True):
+        for row in rows(table, data=data):
+            color, marker, label = LOOKS[str(row["answer"])]
+            value, low, high = (
+                row[f"difference{end}"] for end in ("", "_low", "_high")
+            )
+            handles[label] = axes.errorbar(
+                [value],
+                [models.index(str(row["model"]))],
+                # A bootstrap interval may miss the value by rounding.
+                xerr=[[max(value - low, 0)], [max(high - value, 0)]],
+                ls="",
+                color=color,
+                marker=marker,
+                ms=8,
+                lw=2.2,
+                label=label,
+            )
+        axes.axvline(0.0, color=style.INK, lw=1.2)
+        axes.grid(axis="x", color=style.PALE, lw=0.5)
+        axes.set_title(data)
+    panels[0].set_yticks(range(len(models)), map(coupling_name, models))
+    panels[0].set_ylim(len(models) - 0.4, -0.6)
+    figure.supxlabel(
+        "AUC lost by the encoder trained afterwards, less that of the simultaneous "
+        f"one, {percent(CLEAN)} to {percent(DIRTY)}",
+        fontsize=13,
+    )
+    names = [label for *_, label in LOOKS.values() if label in handles]
+    places = {"loc": "outside upper center", "ncols": 4}
+    figure.legend([handles[name] for name in names], names, **places)
+    return figure
+
+
+def levels(folder: Path) -> dict[int, np.ndarray]:
+    """Return generated images by the side of their level, the smallest first."""
+    paths = folder.glob("level_*.npy")
+    found = {int(path.stem.removeprefix("level_")): path for path in paths}
+    return {side: np.load(found[side]) for side in sorted(found)}
+
+
+def samples(folder: Path) -> Figure:
+    """Show generated images at the end of each level, and real ones."""
+    found, path = levels(folder), folder / "real.npy"
+    if not found:
+        raise Missing("this run kept no samples")
+    real = np.load(path) if path.is_file() else None
+    return plots.samples_by_level(found, real, n=SHOWN)
+
+
+def statistics(folder: Path, table: Table) -> Figure:
+    """Show statistics of real images and of those of the last level."""
+    if not len(table):
+        raise Missing("this run has no samples to compare")
+    *_, generated = levels(folder).values()
+    found = for_plots(table, "distance")
+    return plots.sample_statistics(np.load(folder / "real.npy"), generated, found)
