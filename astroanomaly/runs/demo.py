@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from astroanomaly import runs
+from astroanomaly.runs.run import calibrate, train
 from astroanomaly.utils.files import atomic_path
 from astroanomaly.utils.installed import versions
 from astroanomaly.utils.progress import Stages
@@ -246,7 +246,7 @@ class _Chain:
             for name in ("model", "training", "encoder", "stretch", "detector")
         }
         with self.stages.stage("Reading the training set, training GAN and encoder"):
-            runs.train(
+            train(
                 self.cutouts / "train",
                 self.folder / "run",
                 config,
@@ -256,7 +256,7 @@ class _Chain:
                 n_workers=self.n_workers,
             )
         with self.stages.stage(f"Calibrating on {sets.n_calibration} other galaxies"):
-            self.run = runs.calibrate(
+            self.run = calibrate(
                 self.folder / "run",
                 self.cutouts / "calibration",
                 LEVELS,
