@@ -10,6 +10,7 @@ from astroanomaly.runs.survey import score_survey
 # These import Keras, which the command line does without until it trains.
 _CALLBACKS = (
     "Checkpoint",
+    "KeepBest",
     "ReconstructionGrid",
     "SampleGrid",
     "TrainingProgress",
@@ -20,6 +21,7 @@ _CALLBACKS = (
 
 __all__ = [
     "Checkpoint",
+    "KeepBest",
     "ReconstructionGrid",
     "Run",
     "SampleGrid",
