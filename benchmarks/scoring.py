@@ -69,8 +69,8 @@ def breakdown(detector, folder: Path, out: Path, n_workers) -> list[dict]:
         (generator, "predict_on_batch", "draw"),
         (images, "features", "features"),
         (detector.noise, "peak", "peak score"),
-        (images, "count_clipped", "count clipped pixels"),
-        (detector, "finish", "calibrate and rank"),
+        (detector.stretch, "count_clipped", "count clipped pixels"),
+        (detector, "rank", "calibrate and rank"),
         (survey.Parts, "add", "write finished blocks"),
         (survey, "write_table", "write the table"),
     ]
