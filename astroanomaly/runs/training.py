@@ -132,7 +132,7 @@ class Fitting:
         self.rows: dict[str, list[dict]] = {}
 
     def loaded(self, name: str):
-        """Load a model from its checkpoint; None where there is none."""
+        """Load a model from its checkpoint; return None if no checkpoint exists."""
         self.rows[name] = []
         file = self.checkpoint(name)
         if not file.is_file():
@@ -438,7 +438,7 @@ def make_stretch(chosen: dict) -> stretches.Stretch:
     own = {"asinh": ("a", "softening"), "log": ("a",)}.get(name, ())
     if alien := [key for key in ("a", "softening") if key in chosen and key not in own]:
         raise ValueError(f"The stretch {name} has no setting {alien[0]}.")
-    # A name of its own keeps Keras from counting up one, run after run.
+    # A fixed name keeps Keras from counting up one, run after run.
     return getattr(stretches, STRETCHES[name])(name=name, **chosen)
 
 

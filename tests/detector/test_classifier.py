@@ -278,7 +278,7 @@ LABELS = [0, 1] * 20 + [0]
         ),
         (
             lambda d: d.calibrate_probability(TEST, np.zeros(41)),
-            "`labels`",
+            "`labels` must hold both classes.*Received: 0 true, 41 false",
         ),
         (
             lambda d: d.calibrate_probability(TEST, LABELS, method="linear"),
