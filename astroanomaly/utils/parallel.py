@@ -122,9 +122,12 @@ def parallel(function: Callable, tasks: Iterable[tuple], n_workers: int) -> Iter
                 idle_worker_timeout=_IDLE_SECONDS,
             )
             following = pool(delayed(_call_in)(here, function, task) for task in some)
-            yield from running
+            # `yield from` would close joblib's generator before the rest is read.
+            for result in running:  # noqa: UP028
+                yield result
             running = following
-        yield from running
+        for result in running:  # noqa: UP028
+            yield result
     finally:
         # joblib stops all workers when results are left: read those under way.
         for rest in (running, following):
