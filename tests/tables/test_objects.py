@@ -49,9 +49,8 @@ def mixins():
     motion = {"pm_ra_cosdec": [1, 2] * u.mas / u.yr, "pm_dec": [3, 4] * u.mas / u.yr}
     table = QTable({"object_id": ["a", "b"], "mag": [20.5, 21.5] * u.mag})
     table["place"] = SkyCoord([10, 20], [1, 2], unit="deg", frame="galactic")
-    table["star"] = SkyCoord(
-        *([10, 20], [1, 2]), unit="deg", distance=[5, 6] * u.pc, **motion
-    )
+    angles = ([10, 20] * u.deg, [1, 2] * u.deg)
+    table["star"] = SkyCoord(*angles, distance=[5, 6] * u.pc, **motion)
     table["time"] = Time([2459000.5, 2459001.5], format="jd")
     table["flux"] = np.arange(16).reshape(2, 8)
     return table
