@@ -3,6 +3,7 @@
 import math
 import re
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 from astropy.io.fits import Header
@@ -38,15 +39,25 @@ class PlainHeader:
         self._text = text = text.decode("latin-1")
         # Backwards: of a keyword that occurs twice the first card counts.
         last = len(text) // _CARD * _CARD - _CARD
-        self._places = {text[i : i + 8]: i for i in range(last, -1, -_CARD)}
+        self._places = {text[i : i + 8].rstrip(): i for i in range(last, -1, -_CARD)}
 
     def __contains__(self, key: str) -> bool:
         """Return whether the header has a keyword."""
-        return f"{key:<8}" in self._places
+        return key in self._places
+
+    def keys(self):
+        """Return the keywords, each once."""
+        return self._places.keys()
+
+    def cards(self) -> Iterator[tuple[str, str]]:
+        """Iterate over keyword and text of all cards, 80 characters each."""
+        for i in range(0, len(self._text), _CARD):
+            card = self._text[i : i + _CARD]
+            yield card[:8].rstrip(), card.ljust(_CARD)
 
     def get(self, key: str, default=None):
         """Return a keyword's value; `default` where there is none to be read."""
-        place = self._places.get(f"{key:<8}")
+        place = self._places.get(key)
         if place is None or self._text[place + 8] != "=":
             return default
         value = _value(self._text[place + 9 : place + _CARD])
@@ -65,7 +76,7 @@ class PlainHeader:
             return default
         value = self.get(key)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            place = self._places[f"{key:<8}"]
+            place = self._places[key]
             card = " ".join(self._text[place : place + _CARD].split())
             raise BadCutout(f"has a header card that must be a number: {card!r}")
         return value

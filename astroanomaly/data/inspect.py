@@ -40,8 +40,6 @@ class Inspection:
         Pixel scale in arcsec, to 4 digits, to the number of bands.
     bands : tuple of str
         The names that the reader would give.
-    n_read : int
-        Of the files opened, those with an image that can be read.
     bad : Table
         Columns `file` and `reason` of the files that cannot be read.
     suggestion : str

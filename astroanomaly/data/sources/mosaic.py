@@ -161,6 +161,7 @@ class MosaicSource:
 
     def probe(self, row: int, options: ReadOptions):
         """Return the shape and the pixel scale to come; see `Source`."""
+        self._overlap(row, self._images(options)[0][1].shape)
         scales = [
             headers.pixel_scale(header_of(image))
             for _, image, _ in self._images(options)
