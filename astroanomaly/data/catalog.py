@@ -1,5 +1,6 @@
 """Catalogs: reading them, joining them to cutouts."""
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -206,12 +207,22 @@ def join(
         given = catalog["object_id"].tolist()
         # A row without an id leaves the object its own.
         ids = [given[r] or i if r >= 0 else i for r, i in zip(rows, ids, strict=True)]
-    columns = Table(catalog, copy=False)
-    sky = sky_columns(catalog)
-    for name, angles in zip(("ra", "dec"), sky or (), strict=False):
-        for other in [n for n in columns.colnames if n.lower() == name and n != name]:
-            columns.remove_column(other)
-        columns[name] = angles
+    elif unnamed := np.flatnonzero(text_of(catalog[by]) == "").tolist():
+        warnings.warn(
+            f"The catalog must hold {by} in every row. Received: none in row "
+            f"{unnamed[0]} (from 0), {len(unnamed)} of {len(catalog)} rows, which are "
+            "not used.",
+            stacklevel=2,
+        )
+    columns, sky = Table(catalog, copy=False), sky_columns(catalog)
+    for name in [n for n in columns.colnames if n.lower() in ("ra", "dec")]:
+        if sky is None:
+            # Words, or one without the other: kept, but no position.
+            columns.rename_column(name, f"catalog_{name.lower()}")
+        else:
+            columns.remove_column(name)
+    if sky is not None:
+        columns["ra"], columns["dec"] = sky
     columns = take_rows(columns, rows)
     if by not in ("file", "object_id") and "object_id" in columns.colnames:
         columns.rename_column("object_id", "catalog_object_id")

@@ -116,7 +116,11 @@ def column_of_cells(name: str, cells: list[str], comma: bool = False) -> MaskedC
     elif all(map(_INTEGER.fullmatch, present)):
         whole = [int(cell) for cell in present]
         # numpy alone would make floats of some, and above 64 bits objects.
-        kinds = [k for k in (np.int64, np.uint64) if np.iinfo(k).min <= min(whole) <= max(whole) <= np.iinfo(k).max]
+        kinds = [
+            k
+            for k in (np.int64, np.uint64)
+            if np.iinfo(k).min <= min(whole) <= max(whole) <= np.iinfo(k).max
+        ]
         values = np.array(whole, kinds[0]) if kinds else None
     elif all(map(_FLOAT.fullmatch, decimal)):
         if not any(map(_ZEROS_FIRST.fullmatch, present)):

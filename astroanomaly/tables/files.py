@@ -30,6 +30,8 @@ _ESCAPED = "AA_TEXT"
 _ODD = {
     ".fits": re.compile(r"[^ -~]| $"),
     ".ecsv": re.compile(r"^[\s#]|\s$|[^\S \u00a0]"),
+    # VOTable characters have two bytes.
+    ".vot": re.compile(r"[^\0-\uffff]"),
 }
 # Tables of older versions have these escapes, without a word in `meta`.
 _OLD_ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")

@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits, votable
+from astropy.io import fits
 from astropy.table import MaskedColumn, Table, vstack
 
 from astroanomaly.tables.columns import ID_NAMES, find_columns
@@ -51,6 +51,8 @@ def write_fits(table: Table, path: Path) -> None:
 
 def read_votable(path: Path) -> Table:
     """Return the first table of a VOTable."""
+    from astropy.io import votable
+
     file = votable.parse(str(path))
     # Archives number their columns in ID; the name is what people call them.
     table = file.get_first_table().to_table(use_names_over_ids=True)
@@ -61,6 +63,8 @@ def read_votable(path: Path) -> Table:
 
 def write_votable(table: Table, path: Path) -> None:
     """Write a VOTable in binary, since in XML cells lose the blanks at their ends."""
+    from astropy.io import votable
+
     meta = table.meta.pop(META)
     with warnings.catch_warnings():
         # XML has no umlaut in the ID of a column; its name keeps it.

@@ -171,11 +171,13 @@ def sky_columns(catalog: Table) -> tuple[np.ndarray, np.ndarray] | None:
             column.dtype.kind not in "fiuSUO" or column.ndim > 1 for column in (ra, dec)
         ):
             continue
+        numbers = ra.dtype.kind in "fiu"
         ra, dec = degrees(ra, hours=True), degrees(dec)
-        if np.isfinite(ra).any() or len(ra) == 0:
+        # Text of which nothing is an angle is not a position.
+        if numbers or np.isfinite(ra).any():
             # Catalogs write -99 and -999 for an unknown position.
-            known = (np.abs(dec) <= 90.0) & np.isfinite(ra)
-            return np.where(known, ra, np.nan), np.where(known, dec, np.nan)
+            beyond = np.abs(dec) > 90.0
+            return np.where(beyond, np.nan, ra), np.where(beyond, np.nan, dec)
     coords = [n for n in catalog.colnames if isinstance(catalog[n], SkyCoord)]
     coords.sort(key=lambda n: plain_name(n) not in _COORD_NAMES)
     if not coords:

