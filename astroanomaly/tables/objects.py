@@ -149,7 +149,8 @@ def stack_tables(tables: Sequence[Table]) -> Table:
     Returns
     -------
     Table
-        All rows, all columns; what is missing as `take_rows` fills it.
+        All rows, all columns; what is missing as `take_rows` fills it. A SkyCoord has
+        the frame of the first table.
 
     Examples
     --------
@@ -172,6 +173,11 @@ def stack_tables(tables: Sequence[Table]) -> Table:
             if name not in table.colnames and len(table):
                 none = np.full(len(table), -1)
                 table[name] = take_rows(held[[name]], none)[name]
+            elif isinstance(held[name], SkyCoord) and len(table):
+                frame = held[name].frame
+                # Only where they differ: a transformation costs the last bits.
+                if not table[name].is_equivalent_frame(frame):
+                    table[name] = table[name].transform_to(frame)
     return fill_missing(vstack(tables, metadata_conflicts="silent"))
 
 

@@ -99,7 +99,8 @@ def degrees(column, hours: bool = False) -> np.ndarray:
     unit, name = _angle_unit(column), getattr(column, "name", None)
     scale = 1.0
     if unit is not None and unit.is_equivalent(u.deg):
-        scale = unit.to(u.deg)
+        # astropy's own factor of an hour angle is 15 to the last bit but one.
+        scale = 15.0 if unit == u.hourangle else unit.to(u.deg)
     elif unit is not None and hours and unit.is_equivalent(u.hour):
         scale, unit = 15.0 * unit.to(u.hour), u.hourangle
     elif unit is not None:
@@ -110,7 +111,10 @@ def degrees(column, hours: bool = False) -> np.ndarray:
         return np.ma.filled(np.ma.asarray(column).astype(float), np.nan) * scale
     text = words(column)
     values, odd = np.full(text.shape, np.nan), []
-    sexagesimal = unit or (u.hourangle if hours else u.deg)
+    if unit is None:
+        unit, circle = (u.hourangle, 15.0) if hours else (u.deg, 1.0)
+    else:
+        circle = scale
     for row, word in enumerate(text.tolist()):
         if word.lower() in _NOTHING:
             continue
@@ -118,7 +122,7 @@ def degrees(column, hours: bool = False) -> np.ndarray:
             values[row] = float(word) * scale
         except ValueError:
             try:
-                values[row] = Angle(word, sexagesimal).deg
+                values[row] = Angle(word, unit).value * circle
             except (ValueError, TypeError, u.UnitsError):
                 odd.append(row)
     if odd:

@@ -2,11 +2,15 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
+from astropy.io import fits
 from astropy.table import MaskedColumn, QTable, Table
 from astropy.time import Time
 
 from astroanomaly.data.catalog import join, match_rows, read_catalog
-from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.data.cutouts import Cutouts, concatenate
+from astroanomaly.data.reading import read_cutouts
+from astroanomaly.data.write import write_cutouts
+from astroanomaly.tables.files import ENDINGS, write_table
 
 
 @pytest.mark.parametrize("ending", ["ecsv", "csv", "fits", "vot", "dat"])
@@ -135,6 +139,50 @@ def test_what_a_catalog_holds_besides_is_joined():
     assert columns["t"].mask.tolist() == [False, True]
     assert columns["flux"][0].tolist() == list(range(8, 16))
     assert np.isnan(columns["flux"][1]).all()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_odd_ids_join_through_every_format(tmp_path, ending):
+    ids = [
+        "007",
+        "S\u00e9yfert",
+        "nan",
+        "--",
+        "True",
+        "1e5",
+        "101.0",
+        "=1+1",
+        "#x",
+        "a b",
+    ]
+    write_table(
+        Table({"object_id": ids, "mag": np.arange(10.0)}), tmp_path / f"k{ending}"
+    )
+    columns, found = join(read_catalog(tmp_path / f"k{ending}"), ids[::-1], ids[::-1])
+    assert found == ids[::-1]
+    assert columns["mag"].tolist() == list(range(9, -1, -1))
+
+
+def test_a_catalog_of_everything_goes_round(tmp_path):
+    images = np.random.default_rng(0).normal(5, 1, (3, 24, 24)).astype("f4")
+    images[1, 3, 3] = np.nan
+    for name, image in zip("abc", images, strict=True):
+        fits.PrimaryHDU(image).writeto(tmp_path / f"{name}.fits")
+    table = QTable({"id": ["a", "b"], "ra": [10, 11] * u.h, "dec": [1, 2] * u.deg})
+    table["flag"], table["coord"] = [128, 64], SkyCoord([1, 2], [3, 4], unit="deg")
+    table["time"], table["flux"] = Time([1.0, 2.0], format="jd"), np.ones((2, 8))
+    found = read_cutouts(tmp_path, catalog=table)
+    joined = concatenate([found[1:], found[:1]])
+    write_cutouts(tmp_path / "out", joined)
+    again = read_cutouts(tmp_path / "out").table
+    for one in (joined.table, again):
+        assert one["object_id"].tolist() == ["b", "c", "a"]
+        assert one["flag"].tolist() == [1, 0, 0]
+        np.testing.assert_array_equal(one["catalog_flag"], [64, np.nan, 128])
+        np.testing.assert_array_equal(one["ra"], [165, np.nan, 150])
+        np.testing.assert_array_equal(one["coord"].dec.deg, [4, np.nan, 3])
+        assert one["time"].mask.tolist() == [False, True, False]
+        assert np.isnan(one["flux"]).sum(axis=1).tolist() == [0, 8, 0]
 
 
 def test_other_objects_are_no_catalog():

@@ -83,6 +83,13 @@ def test_tables_with_and_without_mixins_are_stacked(tmp_path):
         np.testing.assert_array_equal(again["place"].l.deg, both["place"].l.deg)
 
 
+def test_coordinates_of_two_frames_are_stacked_in_the_first():
+    m31 = SkyCoord([10.68] * u.deg, [41.27] * u.deg)
+    both = stack_tables([Table({"c": m31.galactic}), Table({"c": m31})])["c"]
+    assert both.frame.name == "galactic"
+    np.testing.assert_allclose(both.icrs.ra.deg, 10.68, rtol=1e-12)
+
+
 def arrays(*lengths):
     column = np.empty(len(lengths), dtype=object)
     column[:] = [np.arange(float(n)) for n in lengths]
