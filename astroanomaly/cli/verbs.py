@@ -54,13 +54,16 @@ def quickstart(
         bool, typer.Option("--smoke", help="A minute's run: does everything work?")
     ] = False,
     workers: opt.Workers = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Resume the quickstart in --out.")
+    ] = False,
 ) -> None:
     """Run the whole chain on a simulated survey written as real FITS."""
     terminal.load_tensorflow()
     from astroanomaly.runs.demo import quickstart as run
 
     scale = "smoke" if smoke else "standard"
-    result = run(out, seed, scale, progress=True, n_workers=workers)
+    result = run(out, seed, scale, progress=True, n_workers=workers, resume=resume)
     terminal.show_quickstart(result)
 
 
