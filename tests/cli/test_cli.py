@@ -320,7 +320,12 @@ def test_unknown_names(capsys, work, tmp_path):
 @pytest.mark.parametrize(
     ("model", "config", "words", "sentence"),
     [
-        ("vae", "", [], "`model` must be one of wgan_gp, hsc, progressive, pca, rbm, dcae,"),
+        (
+            "vae",
+            "",
+            [],
+            "`model` must be one of wgan_gp, hsc, progressive, pca, rbm, dcae,",
+        ),
         ("dcae", "", ["--epochs", "0"], "[training] epochs of at least 1. Received: 0"),
         (
             "aae",
