@@ -7,6 +7,7 @@ _NEEDED_BY = {
     "morphology": "Morphology needs",
     "survey": "Parquet tables need",
     "io": "Reading through fitsio needs",
+    "export": "Coverage maps and SAMP need",
 }
 
 
@@ -18,8 +19,8 @@ def require(name: str, extra: str = "sim"):
     name : str
         Module name, such as ``"galsim"`` or ``"pyarrow.parquet"``.
     extra : str
-        The extra that installs it: ``"sim"``, ``"morphology"``, ``"survey"`` or
-        ``"io"``.
+        The extra that installs it: ``"sim"``, ``"morphology"``, ``"survey"``,
+        ``"io"`` or ``"export"``.
 
     Returns
     -------

@@ -23,6 +23,7 @@ def test_present_package_is_returned():
         ("galsim", "sim"),
         ("pyarrow.parquet", "survey"),
         ("fitsio", "io"),
+        ("pyvo.samp", "export"),
     ],
 )
 def test_the_extra_of_the_source_tree_is_named(monkeypatch, module, extra):
