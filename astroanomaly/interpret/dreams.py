@@ -156,25 +156,9 @@ def deep_dream(
 def noise(shape, seed: int) -> np.ndarray:
     """Draw an image of weak uniform noise around one half.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Its shape, three numbers or, for several images, four.
-    seed : int
-        Seed; the same seed gives the same image.
+    `shape`: its shape, three numbers or, for several images, four. Returns: values from
+    0.4 to 0.6, float32.
 
-    Returns
-    -------
-    ndarray of that shape
-        Values from 0.4 to 0.6, float32.
-
-    Raises
-    ------
-    ValueError
-        If the shape is no image's.
-
-    Examples
-    --------
     >>> noise((8, 8, 3), seed=1).shape
     (8, 8, 3)
     """

@@ -351,21 +351,8 @@ def fill_levels(fill, image: np.ndarray) -> np.ndarray:
 def hidden_bands(bands, n_bands: int, names) -> tuple[np.ndarray, list | None]:
     """Return which bands each map hides, and the names of the maps.
 
-    Parameters
-    ----------
-    bands : None, "each", int, str or sequence of them
-        As :func:`astroanomaly.interpret.occlusion_map` takes it.
-    n_bands : int
-        Bands of the image.
-    names : sequence of str or None
-        Their names.
-
-    Returns
-    -------
-    hidden : ndarray of shape (n_maps, n_bands)
-        True where the map hides the band.
-    labels : list of str or None
-        Names of the maps; None for a single map, which is not stacked.
+    `hidden` (n_maps, n_bands): true where the map hides the band. `labels`: names of
+    the maps; None for a single map, which is not stacked.
     """
     if names is not None and len(names) != n_bands:
         raise ValueError(

@@ -25,20 +25,7 @@ LENGTHS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
 
 
 def select(cutouts, ids: list[str]):
-    """Return the cutouts with these ids, in the order of the ids.
-
-    Parameters
-    ----------
-    cutouts : Cutouts or CutoutStream
-        A stream is read once from its start, until all ids were met.
-    ids : list of str
-        The objects wanted.
-
-    Raises
-    ------
-    ValueError
-        If an id is not among the cutouts.
-    """
+    """Return the cutouts with these ids, in the order of the ids."""
     if hasattr(cutouts, "images"):
         return cutouts[columns.match(cutouts.table, ids, "the cutouts")]
     from astroanomaly.data.cutouts import concatenate
@@ -65,17 +52,10 @@ def select(cutouts, ids: list[str]):
 def picture(image: np.ndarray) -> np.ndarray:
     """Return linear pixels as a picture with faint light lifted.
 
-    Parameters
-    ----------
-    image : ndarray of shape (ny, nx, n_bands)
-        Linear pixel values in any unit. NaN pixels are shown as sky.
-
-    Returns
-    -------
-    ndarray of shape (ny, nx) or (ny, nx, 3)
-        Three bands give a colour picture after Lupton et al. (2004), first
-        band blue and last band red; else the mean of the bands, asinh
-        stretched, within [0, 1].
+    `image` (ny, nx, n_bands): linear pixel values in any unit. NaN pixels are shown as
+    sky. Returns (ny, nx): three bands give a colour picture after Lupton et al. (2004),
+    first band blue and last band red; else the mean of the bands, asinh stretched,
+    within [0, 1].
     """
     image = np.asarray(image, np.float64)
     known = np.isfinite(image)
@@ -103,15 +83,9 @@ def stretched_pictures(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return two images of one object as pictures on one common scale.
 
-    Parameters
-    ----------
-    original, reconstruction : ndarray of shape (ny, nx, n_bands)
-        Already stretched, as the detector sees them.
-
-    Returns
-    -------
-    tuple of two ndarray of shape (ny, nx) or (ny, nx, 3)
-        Within [0, 1]; the original's own range sets black and white.
+    `original`, `reconstruction` (ny, nx, n_bands): already stretched, as the detector
+    sees them. Returns (ny, nx): within [0, 1]; the original's own range sets black and
+    white.
     """
     first, second = common_scale(np.stack([original, reconstruction]), n_reference=1)
     return first, second
@@ -120,18 +94,9 @@ def stretched_pictures(
 def common_scale(images: np.ndarray, n_reference: int | None = None) -> np.ndarray:
     """Return stretched images as pictures on one scale.
 
-    Parameters
-    ----------
-    images : ndarray of shape (n, ny, nx, n_bands)
-        NaN pixels are taken as 0.
-    n_reference : int, optional
-        The first images, all by default, whose 0.5th and 99.9th percentile set
-        black and white.
-
-    Returns
-    -------
-    ndarray of shape (n, ny, nx) or (n, ny, nx, 3)
-        Within [0, 1].
+    `images` (n, ny, nx, n_bands): NaN pixels are taken as 0; `n_reference`: the first
+    images, all by default, whose 0.5th and 99.9th percentile set black and white.
+    Returns (n, ny, nx): within [0, 1].
     """
     images = np.nan_to_num(np.asarray(images, np.float64))
     images = images[..., ::-1] if images.shape[-1] == 3 else images.mean(axis=-1)

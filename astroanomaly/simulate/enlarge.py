@@ -13,27 +13,11 @@ def enlarge(image: np.ndarray, factor: float, size: int) -> np.ndarray:
     the same centre; what the output does not reach is cut off, and beyond the outermost
     centres it has the brightness of the edge.
 
-    Parameters
-    ----------
-    image : ndarray of shape (n, n)
-        Flux per pixel. An output pixel next to a NaN or infinite pixel is NaN.
-    factor : float
-        Size of an input pixel in output pixels, at least 1.
-    size : int
-        Side of the output, pixels.
+    `image` (n, n): flux per pixel. An output pixel next to a NaN or infinite pixel is
+    NaN; `factor`: size of an input pixel in output pixels, at least 1; `size`: side of
+    the output, pixels. Returns (size, size): flux per output pixel, the dtype of
+    `image` (float64 for whole numbers).
 
-    Returns
-    -------
-    ndarray of shape (size, size)
-        Flux per output pixel, the dtype of `image` (float64 for whole numbers).
-
-    Raises
-    ------
-    ValueError
-        If `factor` is below 1 or the image is no square.
-
-    Examples
-    --------
     >>> enlarge(np.full((2, 2), 9.0), 3.0, 6)[0].tolist()
     [1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """

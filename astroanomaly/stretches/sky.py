@@ -48,16 +48,8 @@ def _normal(low, high) -> tuple:
 def image_sky(images) -> tuple:
     """Estimate the sky's level and noise of every image and band.
 
-    Parameters
-    ----------
-    images : tensor of shape (n, ny, nx, n_bands)
-        Pixel values.
-
-    Returns
-    -------
-    tuple of tensor
-        Level and standard deviation, of shape (n, 1, 1, n_bands); NaN where a band of
-        an image has a NaN.
+    `images` (n, ny, nx, n_bands): pixel values. Returns: level and standard deviation,
+    of shape (n, 1, 1, n_bands); NaN where a band of an image has a NaN.
     """
     from keras import ops
 

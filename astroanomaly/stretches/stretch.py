@@ -30,13 +30,7 @@ def per_band(values) -> tuple[float, ...] | None:
 
 
 def pixels_of(images) -> np.ndarray:
-    """Return the pixels of cutouts or of an array.
-
-    Raises
-    ------
-    ValueError
-        If there is no image, or the shape is not (n, ny, nx, n_bands).
-    """
+    """Return the pixels of cutouts or of an array."""
     pixels = images.images if isinstance(images, Cutouts) else np.asarray(images)
     if pixels.ndim != 4 or len(pixels) == 0:
         raise ValueError(

@@ -87,8 +87,6 @@ class Study:
 def describe(method: Callable) -> str:
     """Return a method's name and settings, the same in every process.
 
-    Examples
-    --------
     >>> describe(partial(pow, exp=2))
     'pow(exp=2)'
     """
@@ -111,8 +109,6 @@ def as_models(found, cell: Cell, n_test: int) -> dict[str, dict[str, np.ndarray]
 
     A method that returns scores by name, without models, is itself the model.
 
-    Examples
-    --------
     >>> as_models({"mse": [1, 2]}, Cell(0, 0.0, "pca"), 2)["pca"]["mse"].tolist()
     [1.0, 2.0]
     """

@@ -82,15 +82,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step):
         """Compute the learning rate.
 
-        Parameters
-        ----------
-        step : int or scalar tensor
-            Steps taken so far; beyond the cycle's end the last rate holds.
-
-        Returns
-        -------
-        scalar tensor
-            The rate, float32.
+        Returns: the rate, float32.
         """
         highest = self.max_learning_rate
         first = highest / self.div_factor

@@ -30,25 +30,8 @@ def _accuracy():
 def galaxy_profile(galaxy: Galaxy, flux: float):
     """Return the profile of a galaxy before the PSF, centred on the origin.
 
-    Parameters
-    ----------
-    galaxy : astroanomaly.simulate.galaxies.galaxies.population.Galaxy
-        Its parameters.
-    flux : float
-        Total flux, image units.
+    `flux`: total flux, image units.
 
-    Returns
-    -------
-    galsim.GSObject
-        Bulge plus disc.
-
-    Raises
-    ------
-    ValueError
-        If the flux is not positive.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.galaxies import population, profiles
     >>> galaxy = population.draw_galaxy(np.random.default_rng(1), 22.0)
@@ -80,18 +63,9 @@ def galaxy_profile(galaxy: Galaxy, flux: float):
 def face_on(galaxy: Galaxy) -> np.ndarray:
     """Return a galaxy's face-on disc with its structure.
 
-    Parameters
-    ----------
-    galaxy : astroanomaly.simulate.galaxies.galaxies.population.Galaxy
-        Its parameters.
+    Returns (96, 96): `structure.disc_image`: unit flux, -6 to 6 scale lengths;
+    read-only.
 
-    Returns
-    -------
-    ndarray of shape (96, 96)
-        `structure.disc_image`: unit flux, -6 to 6 scale lengths; read-only.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.galaxies import population, profiles
     >>> galaxy = population.draw_galaxy(np.random.default_rng(1), 22.0)
@@ -149,26 +123,13 @@ def draw(
 ) -> np.ndarray:
     """Draw galaxies, and light that tides have moved, into one noiseless image.
 
-    Parameters
-    ----------
-    galaxies : list of (Galaxy, dx, dy)
-        Parameters and offset from the centre of the frame, arcsec, right and up.
-    instrument : Instrument
-        The camera.
-    size : int
-        Side of the frame, pixels.
-    debris : list of (offsets, flux, sigma)
-        Gaussian blobs: offsets from the centre of the frame of shape (n, 2),
-        arcsec, right and up; flux, image units, negative where light was taken
-        away; standard deviation, arcsec. Few distinct values of sigma are quick.
+    `galaxies`: parameters and offset from the centre of the frame, arcsec, right and
+    up; `size`: side of the frame, pixels; `debris`: Gaussian blobs: offsets from the
+    centre of the frame of shape (n, 2), arcsec, right and up; flux, image units,
+    negative where light was taken away; standard deviation, arcsec. Few distinct values
+    of sigma are quick. Returns (size, size): float32 image, image units; row 0 is the
+    bottom.
 
-    Returns
-    -------
-    ndarray of shape (size, size)
-        float32 image, image units; row 0 is the bottom.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.cameras import instruments
     >>> from astroanomaly.simulate.galaxies import population, profiles

@@ -20,18 +20,10 @@ _POINTS = 8
 class Deflector:
     """A singular isothermal ellipsoid with shear; angles in arcsec.
 
-    Parameters
-    ----------
-    z : float
-        Redshift.
-    theta_E : float
-        Einstein radius for the source that `trace` is told of.
-    e1, e2 : float
-        Ellipticity, ``(1 - q) / (1 + q)`` along the angle 0 and 45 degrees.
-    gamma1, gamma2 : float
-        External shear, about the deflector's centre.
-    x, y : float
-        Centre, as the sky would show it without any lens before it.
+    `z`: redshift; `theta_E`: Einstein radius for the source that `trace` is told of;
+    `e1`, `e2`: ellipticity, ``(1 - q) / (1 + q)`` along the angle 0 and 45 degrees;
+    `gamma1`, `gamma2`: external shear, about the deflector's centre; `x`, `y`: centre,
+    as the sky would show it without any lens before it.
     """
 
     z: float
@@ -48,18 +40,9 @@ class Deflector:
 class Source:
     """Light of unit flux: a Sersic profile and knots; angles in arcsec.
 
-    Parameters
-    ----------
-    x, y : float
-        Centre, unlensed.
-    radius : float
-        Half-light radius, of the circle of equal area.
-    n : float
-        Sersic index.
-    e1, e2 : float
-        Ellipticity, as a `Deflector`'s.
-    knots : tuple of (dx, dy, sigma, share)
-        Gaussian knots: place about the centre, width, and share of the flux.
+    `x`, `y`: centre, unlensed; `radius`: half-light radius, of the circle of equal
+    area; `n`: Sersic index; `e1`, `e2`: ellipticity, as a `Deflector`'s; `knots`:
+    Gaussian knots: place about the centre, width, and share of the flux.
     """
 
     x: float
@@ -111,22 +94,8 @@ class Source:
 def trace(deflectors, z_source, x, y, stops=()):
     """Trace rays from the sky to a source behind one or more deflectors.
 
-    Parameters
-    ----------
-    deflectors : list of Deflector
-        In order of redshift; each `theta_E` is for a source at `z_source`.
-    z_source : float
-        Redshift of the source.
-    x, y : ndarray
-        Rays on the sky, arcsec.
-    stops : sequence of float
-        Redshifts, in order and before the source's, where rays are wanted too.
-
-    Returns
-    -------
-    list of (ndarray, ndarray)
-        For each stop and then for the source, where the rays are, arcsec as an
-        observer would see the places without lenses.
+    `x`, `y`: rays on the sky, arcsec. Returns: for each stop and then for the source,
+    where the rays are, arcsec as an observer would see the places without lenses.
     """
     require("lenstronomy")
     from lenstronomy.LensModel.lens_model import LensModel
@@ -181,20 +150,9 @@ def count_images(source, x, y, step):
     by the triangles' areas, do not count: neither does the middle image, which a
     singular lens lacks.
 
-    Parameters
-    ----------
-    source : Source
-        The source.
-    x, y : ndarray of shape (ny, nx)
-        Where rays of an even grid on the sky meet its plane, arcsec.
-    step : float
-        Spacing of the grid, arcsec.
-
-    Returns
-    -------
-    int
-        The largest number of images of the source's centre, or of one of eight points
-        on its half-light ellipse.
+    `x`, `y` (ny, nx): where rays of an even grid on the sky meet its plane, arcsec;
+    `step`: spacing of the grid, arcsec. Returns: the largest number of images of the
+    source's centre, or of one of eight points on its half-light ellipse.
     """
     # No triangle of an image that counts reaches farther than this.
     reach = (2 * source.radius + 10 * step) ** 2

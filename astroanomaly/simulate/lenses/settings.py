@@ -263,27 +263,11 @@ VARYING = {"z_lens": (0.4, 0.6), "z_source": (0.8, 1.2)}
 def lens_setting(setting: str | LensSetting, redshifts: str = "fixed") -> LensSetting:
     """Return a setting by its name.
 
-    Parameters
-    ----------
-    setting : str or LensSetting
-        ``"autolens"``, ``"lenstronomy"``, or a setting.
-    redshifts : {"fixed", "varying"}
-        Whether a named setting has one pair of redshifts, 0.5 and 1, or draws them
-        from 0.4 to 0.6 and 0.8 to 1.2. A setting of one's own has its own redshifts:
-        "varying" puts these in their place.
+    `setting`: ``"autolens"``, ``"lenstronomy"``, or a setting; `redshifts`: whether a
+    named setting has one pair of redshifts, 0.5 and 1, or draws them from 0.4 to 0.6
+    and 0.8 to 1.2. A setting of one's own has its own redshifts: "varying" puts these
+    in their place.
 
-    Returns
-    -------
-    LensSetting
-        The setting.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown.
-
-    Examples
-    --------
     >>> lens_setting("autolens", "varying").z_lens
     (0.4, 0.6)
     """

@@ -32,16 +32,9 @@ def _check_fraction(value):
 class Clumps:
     """Masses and places of a lens's substructure.
 
-    Parameters
-    ----------
-    mass : ndarray of shape (n,)
-        Solar masses.
-    x, y : ndarray of shape (n,)
-        Places relative to the frame's centre, arcsec.
-    profile : str
-        ``"point"`` or ``"tnfw"``.
-    truncation : float
-        Truncation radius over scale radius, of ``"tnfw"``.
+    `mass` (n,): solar masses; `x`, `y` (n,): places relative to the frame's centre,
+    arcsec; `profile`: ``"point"`` or ``"tnfw"``; `truncation`: truncation radius over
+    scale radius, of ``"tnfw"``.
     """
 
     mass: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -53,18 +46,9 @@ class Clumps:
     def deflection(self, x, y, z_lens: float, z_source: float):
         """Sum the deflection of all clumps.
 
-        Parameters
-        ----------
-        x, y : ndarray of one shape
-            Rays in the lens's plane, arcsec; open grids, as `numpy.meshgrid` gives
-            them with ``sparse=True``, are the quickest.
-        z_lens, z_source : float
-            Redshifts.
-
-        Returns
-        -------
-        tuple of ndarray
-            Deflection along x and y, arcsec.
+        `x`, `y`: rays in the lens's plane, arcsec; open grids, as `numpy.meshgrid`
+        gives them with ``sparse=True``, are the quickest. Returns: deflection along x
+        and y, arcsec.
         """
         # Squared Einstein radii.
         squared = self.mass / (np.pi * cosmology.critical_mass(z_lens, z_source))
@@ -123,16 +107,8 @@ def _add_points(total, squared, at_x, at_y, x, y):
 def truncated_mass(tau: float) -> float:
     """Return the total mass of a truncated NFW halo.
 
-    Parameters
-    ----------
-    tau : float
-        Truncation radius over scale radius.
-
-    Returns
-    -------
-    float
-        In units of ``4 pi rho_0 r_s^3`` (Baltz, Marshall & Oguri 2009, JCAP 01, 015,
-        equation A.4).
+    Returns: in units of ``4 pi rho_0 r_s^3`` (Baltz, Marshall & Oguri 2009, JCAP 01,
+    015, equation A.4).
     """
     t2 = tau**2
     return t2 / (t2 + 1) ** 2 * ((t2 - 1) * np.log(tau) + tau * np.pi - (t2 + 1))

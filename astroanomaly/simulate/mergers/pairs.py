@@ -26,25 +26,14 @@ class Pair:
 
     Vectors are in units of the primary's half-light radius.
 
-    Attributes
-    ----------
-    primary, secondary : Galaxy
-        Their axis ratios and position angles are those of no view in particular.
-    flux_ratio : float
-        Secondary over primary, in flux and in mass.
-    orbit : tides.Orbit
-        Path of the secondary.
-    plane : ndarray of shape (2, 3)
-        Unit vectors of the orbit's plane.
-    spins : ndarray of shape (2, 3)
-        Unit vectors of the galaxies' axes.
-    nucleus : ndarray of shape (3,)
-        Where the secondary's nucleus is at coalescence.
-    fading : float
-        Normalised time in which the nucleus sinks and fades.
-    dwarfs : ndarray of shape (2, 2, 2)
-        For either galaxy's tidal dwarfs: the rank, 0 to 1, of the test particle
-        that one is at by distance, and its flux in units of the primary's.
+    `primary`, `secondary`: their axis ratios and position angles are those of no view
+    in particular; `flux_ratio`: secondary over primary, in flux and in mass; `orbit`:
+    path of the secondary; `plane` (2, 3): unit vectors of the orbit's plane; `spins`
+    (2, 3): unit vectors of the galaxies' axes; `nucleus` (3,): where the secondary's
+    nucleus is at coalescence; `fading`: normalised time in which the nucleus sinks and
+    fades; `dwarfs` (2, 2, 2): for either galaxy's tidal dwarfs: the rank, 0 to 1, of
+    the test particle that one is at by distance, and its flux in units of the
+    primary's.
     """
 
     primary: Galaxy
@@ -62,14 +51,9 @@ class Pair:
 class Scene:
     """What `profiles.draw` draws.
 
-    Attributes
-    ----------
-    bodies : list of (Galaxy, dx, dy)
-        Galaxies and their offsets, arcsec; the primary or remnant first.
-    moved : list of (offsets, share, sigma)
-        Light that the tide moved, in units of the primary's flux.
-    companion : ndarray of shape (2,)
-        Offset of the secondary or of its nucleus, arcsec.
+    `bodies`: galaxies and their offsets, arcsec; the primary or remnant first; `moved`:
+    light that the tide moved, in units of the primary's flux; `companion` (2,): offset
+    of the secondary or of its nucleus, arcsec.
     """
 
     bodies: list
@@ -82,29 +66,10 @@ def draw_pair(
 ) -> Pair:
     """Draw orbit and orientations of two galaxies.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Random numbers of this pair.
-    primary, secondary : Galaxy
-        The galaxies.
-    flux_ratio : float
-        Secondary over primary, within (0, 1].
+    `flux_ratio`: secondary over primary, within (0, 1]. Returns: directions are
+    isotropic; the second nucleus is 0.6 to 1.6 half-light radii away at coalescence and
+    fades in 0.4 to 1 of the normalised time. [O] our choice.
 
-    Returns
-    -------
-    Pair
-        Directions are isotropic; the second nucleus is 0.6 to 1.6 half-light
-        radii away at coalescence and fades in 0.4 to 1 of the normalised time.
-        [O] our choice.
-
-    Raises
-    ------
-    ValueError
-        If `flux_ratio` is not within (0, 1].
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.mergers import pairs
     >>> from astroanomaly.simulate.galaxies import population
@@ -137,25 +102,12 @@ def draw_pair(
 def seen_along(galaxy: Galaxy, spin: np.ndarray, axes: np.ndarray) -> Galaxy:
     """Return a galaxy as seen along an axis.
 
-    An oblate body of flattening c has ``q^2 = cos^2 i (1 - c^2) + c^2`` (Hubble
-    1926, ApJ 64, 321); c is 0.2 for discs, the drawn axis ratio for early types.
+    An oblate body of flattening c has ``q^2 = cos^2 i (1 - c^2) + c^2`` (Hubble 1926,
+    ApJ 64, 321); c is 0.2 for discs, the drawn axis ratio for early types.
 
-    Parameters
-    ----------
-    galaxy : Galaxy
-        The galaxy.
-    spin : ndarray of shape (3,)
-        Its axis of symmetry, a unit vector.
-    axes : ndarray of shape (3, 3)
-        Unit vectors of the sky's x and y, and of the line of sight.
+    `spin` (3,): its axis of symmetry, a unit vector; `axes` (3, 3): unit vectors of the
+    sky's x and y, and of the line of sight.
 
-    Returns
-    -------
-    Galaxy
-        With the axis ratio and the position angle of this view.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.mergers import pairs
     >>> from astroanomaly.simulate.galaxies import population
@@ -174,24 +126,9 @@ def seen_along(galaxy: Galaxy, spin: np.ndarray, axes: np.ndarray) -> Galaxy:
 def scene(pair: Pair, moment: float, tails: list, axes: np.ndarray) -> Scene:
     """Return what to draw of a pair at one moment from one side.
 
-    Parameters
-    ----------
-    pair : Pair
-        The galaxies.
-    moment : float
-        Normalised time, -1 to 1.
-    tails : list of (rest, moved)
-        Of both galaxies' test particles, from `tides.displacements`.
-    axes : ndarray of shape (3, 3)
-        Unit vectors of the sky's x and y, and of the line of sight.
+    `moment`: normalised time, -1 to 1; `axes` (3, 3): unit vectors of the sky's x and
+    y, and of the line of sight.
 
-    Returns
-    -------
-    Scene
-        Bodies, moved light and the companion's place.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.mergers import pairs, tides
     >>> from astroanomaly.simulate.galaxies import population

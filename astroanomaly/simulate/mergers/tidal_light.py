@@ -24,26 +24,13 @@ def moved_light(
 ) -> tuple[tuple, tuple]:
     """Return the blobs that the tide added and took away, galaxy at the origin.
 
-    Both carry the light that the undisturbed galaxy has where the particles rest,
-    so that no displacement leaves the galaxy as it was.
+    Both carry the light that the undisturbed galaxy has where the particles rest, so
+    that no displacement leaves the galaxy as it was.
 
-    Parameters
-    ----------
-    galaxy : Galaxy
-        As this view shows it.
-    spin : ndarray of shape (3,)
-        Its axis, a unit vector.
-    axes : ndarray of shape (3, 3)
-        Unit vectors of the sky's x and y, and of the line of sight.
-    rest, moved : ndarray of shape (20, 64, 3)
-        Its test particles, from `tides.displacements`.
-    scale : float
-        Half-light radius of the pair's primary, arcsec.
-
-    Returns
-    -------
-    added, taken : tuple of (offsets, share, sigma)
-        Blobs as `profiles.draw` takes them, in units of the galaxy's flux.
+    `spin` (3,): its axis, a unit vector; `axes` (3, 3): unit vectors of the sky's x and
+    y, and of the line of sight; `rest`, `moved` (20, 64, 3): its test particles, from
+    `tides.displacements`; `scale`: half-light radius of the pair's primary, arcsec.
+    `added, taken`: blobs as `profiles.draw` takes them, in units of the galaxy's flux.
     """
     r, _, area = tides.rings()
     own = r / np.linalg.norm(rest, axis=-1)
@@ -90,21 +77,10 @@ def _surface_brightness(galaxy, x, y):
 def sersic_brightness(r: np.ndarray, n: float) -> np.ndarray:
     """Return the surface brightness of a Sersic profile of unit flux.
 
-    Parameters
-    ----------
-    r : ndarray
-        Radius in units of the half-light radius.
-    n : float
-        Sersic index.
+    `r`: radius in units of the half-light radius. Returns: ``b^(2n) exp(-b r^(1/n)) /
+    (2 pi n Gamma(2n))``, flux per squared half-light radius (Graham & Driver 2005, PASA
+    22, 118, eq. 4).
 
-    Returns
-    -------
-    ndarray
-        ``b^(2n) exp(-b r^(1/n)) / (2 pi n Gamma(2n))``, flux per squared
-        half-light radius (Graham & Driver 2005, PASA 22, 118, eq. 4).
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.mergers.tidal_light import sersic_brightness
     >>> round(float(sersic_brightness(np.array(1.0), 1.0)), 4)

@@ -27,17 +27,10 @@ _DRAG = 0.1
 class Orbit:
     """A companion's path about the primary, in a plane.
 
-    Attributes
-    ----------
-    times : ndarray of shape (n,)
-        Steps of the integration, in units of the simulation.
-    positions, velocities : ndarray of shape (n, 2)
-        Of the companion relative to the primary.
-    mass_ratio : float
-        Companion's halo over the primary's.
-    start, merger : float
-        Times at which the companion last is four half-mass (5.3 half-light) radii
-        away, and at which the two become one.
+    `times` (n,): steps of the integration, in units of the simulation; `positions`,
+    `velocities` (n, 2): of the companion relative to the primary; `mass_ratio`:
+    companion's halo over the primary's; `start`, `merger`: times at which the companion
+    last is four half-mass (5.3 half-light) radii away, and at which the two become one.
     """
 
     times: np.ndarray
@@ -50,16 +43,8 @@ class Orbit:
     def clock(self, merger_time: float) -> float:
         """Return the simulation's time of a normalised time.
 
-        Parameters
-        ----------
-        merger_time : float
-            -1 where the companion is four half-mass radii away, 0 where the two
-            become one.
-
-        Returns
-        -------
-        float
-            Time in units of the simulation.
+        `merger_time`: -1 where the companion is four half-mass radii away, 0 where the
+        two become one. Returns: time in units of the simulation.
         """
         return self.merger + merger_time * (self.merger - self.start)
 
@@ -76,20 +61,8 @@ def halo_acceleration(
 
     Hernquist 1990, ApJ 356, 359, eq. 5.
 
-    Parameters
-    ----------
-    offset : ndarray of shape (..., d)
-        Position relative to the halo.
-    mass, scale : float
-        Its mass and scale radius.
+    `offset` (..., d): position relative to the halo. Returns (..., d): acceleration.
 
-    Returns
-    -------
-    ndarray of shape (..., d)
-        Acceleration.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.mergers.tides import halo_acceleration
     >>> halo_acceleration(np.array([1.5]), mass=16.0).round(6)
@@ -102,18 +75,8 @@ def halo_acceleration(
 def companion_scale(mass_ratio: float) -> float:
     """Return the scale radius of a companion's halo.
 
-    Parameters
-    ----------
-    mass_ratio : float
-        Companion's mass over the primary's.
+    Returns: ``2.5 q^0.4`` half-light radii of the primary. [O] our choice.
 
-    Returns
-    -------
-    float
-        ``2.5 q^0.4`` half-light radii of the primary. [O] our choice.
-
-    Examples
-    --------
     >>> from astroanomaly.simulate.mergers.tides import companion_scale
     >>> companion_scale(1.0)
     2.5
@@ -124,29 +87,13 @@ def companion_scale(mass_ratio: float) -> float:
 def draw_orbit(rng: np.random.Generator, mass_ratio: float) -> Orbit:
     """Draw a decaying orbit that ends in a merger.
 
-    The companion starts eight half-light radii away on a bound orbit; friction,
-    ``-k v (2.5 / (1 + r))`` in the primary's halo, makes it sink. [O] our choice:
-    k of 0.1 times (0.4 + q^0.5) gives one or two passages.
+    The companion starts eight half-light radii away on a bound orbit; friction, ``-k v
+    (2.5 / (1 + r))`` in the primary's halo, makes it sink. [O] our choice: k of 0.1
+    times (0.4 + q^0.5) gives one or two passages.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Draws the shape of the orbit.
-    mass_ratio : float
-        Companion's mass over the primary's, within (0, 1].
+    `rng`: draws the shape of the orbit; `mass_ratio`: companion's mass over the
+    primary's, within (0, 1].
 
-    Returns
-    -------
-    Orbit
-        From the start to twice the time of the merger.
-
-    Raises
-    ------
-    ValueError
-        If `mass_ratio` is not within (0, 1].
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.mergers.tides import draw_orbit
     >>> orbit = draw_orbit(np.random.default_rng(1), 0.3)
@@ -199,15 +146,9 @@ def _integrate_orbit(position, velocity, mass, drag):
 def rings() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return where the test particles start in their disc.
 
-    Returns
-    -------
-    r, phi : ndarray of shape (20, 64)
-        Polar coordinates, half-light radii and radians.
-    area : ndarray of shape (20, 64)
-        Area of the disc that each stands for.
+    `r, phi` (20, 64): polar coordinates, half-light radii and radians. `area` (20, 64):
+    area of the disc that each stands for.
 
-    Examples
-    --------
     >>> from astroanomaly.simulate.mergers.tides import RADII, rings
     >>> total = rings()[2].sum()
     >>> bool(np.isclose(total, np.pi * (RADII[1] ** 2 - RADII[0] ** 2)))
@@ -231,30 +172,13 @@ def displacements(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Integrate the disc's test particles and say where the tide has moved them.
 
-    Parameters
-    ----------
-    orbit : Orbit
-        Path of the perturber.
-    times : ndarray of shape (m,)
-        Times of the simulation at which to look.
-    spin : ndarray of shape (3,)
-        Unit vector of the disc's rotation.
-    plane : ndarray of shape (2, 3)
-        Unit vectors that span the orbit's plane.
-    of_companion : bool
-        Whether the disc is the companion's, the primary the perturber.
+    `times` (m,): times of the simulation at which to look; `spin` (3,): unit vector of
+    the disc's rotation; `plane` (2, 3): unit vectors that span the orbit's plane.
+    `rest` (20, 64, 3): positions without a tide, at any time: circular orbits only turn
+    the rings, and the particles start so far turned back that they come to rest here.
+    `moved` (m, 20, 64, 3): displacement of each particle by the tide; lengths in
+    half-light radii of the primary, also for the companion's disc.
 
-    Returns
-    -------
-    rest : ndarray of shape (20, 64, 3)
-        Positions without a tide, at any time: circular orbits only turn the rings,
-        and the particles start so far turned back that they come to rest here.
-    moved : ndarray of shape (m, 20, 64, 3)
-        Displacement of each particle by the tide; lengths in half-light radii
-        of the primary, also for the companion's disc.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.mergers import tides
     >>> orbit = tides.draw_orbit(np.random.default_rng(1), 0.3)
@@ -284,18 +208,9 @@ def displacements(
 def disc_axes(spin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return two unit vectors of the plane that a disc turns in.
 
-    Parameters
-    ----------
-    spin : ndarray of shape (3,)
-        Unit vector of the disc's rotation.
+    `spin` (3,): unit vector of the disc's rotation. `first, second` (3,): the disc
+    turns from the first to the second: first x second = spin.
 
-    Returns
-    -------
-    first, second : ndarray of shape (3,)
-        The disc turns from the first to the second: first x second = spin.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.mergers.tides import disc_axes
     >>> spin = np.array([0.0, 0.0, 1.0])

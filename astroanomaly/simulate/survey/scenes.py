@@ -36,15 +36,9 @@ _CUSP, _FINE = 7, 7
 class Canvas:
     """The sky before cameras of one telescope, in cells of 0.05".
 
-    Parameters
-    ----------
-    bands : sequence of str
-        Names among VIS, Y, J and H.
-    size : int
-        Side of the frame, pixels of 0.1".
-    upsample : bool
-        Whether NISP's frames are to be scaled up to VIS's pixels, for which they must
-        reach a little beyond; else they are the whole pixels of 0.3" that fit.
+    `bands`: names among VIS, Y, J and H; `size`: side of the frame, pixels of 0.1";
+    `upsample`: whether NISP's frames are to be scaled up to VIS's pixels, for which
+    they must reach a little beyond; else they are the whole pixels of 0.3" that fit.
     """
 
     def __init__(self, bands, size, upsample=True):
@@ -79,17 +73,7 @@ class Canvas:
     def axes(self, window, fine=1):
         """Return the places of a window's cells, or of parts of them, arcsec.
 
-        Parameters
-        ----------
-        window : tuple of slice
-            Rows and columns.
-        fine : int
-            Points along each side of a cell.
-
-        Returns
-        -------
-        tuple of ndarray
-            Grids of x and y, of shape (fine * rows, fine * columns).
+        Returns: grids of x and y, of shape (fine * rows, fine * columns).
         """
         rows, columns = (
             part.start
@@ -154,17 +138,8 @@ class Canvas:
     def expose(self, camera, sky):
         """Return a camera's noiseless frame of one map of the sky.
 
-        Parameters
-        ----------
-        camera : Instrument
-            The camera.
-        sky : ndarray of shape (side, side)
-            Flux per cell.
-
-        Returns
-        -------
-        ndarray of shape (n, n)
-            Flux per pixel of the camera, float32.
+        `sky` (side, side): flux per cell. Returns (n, n): flux per pixel of the camera,
+        float32.
         """
         cells = round(camera.pixel_scale / STEP)
         n = self.pixels(camera)
@@ -192,19 +167,7 @@ def large_pixels(size):
 def take_images(canvas, noise, rng):
     """Expose a canvas with every camera, add noise, and bring frames to one scale.
 
-    Parameters
-    ----------
-    canvas : Canvas
-        The sky.
-    noise : bool
-        Whether to add each camera's noise.
-    rng : numpy.random.Generator
-        Draws the noise.
-
-    Returns
-    -------
-    ndarray of shape (side, side, n_bands)
-        float32, image units.
+    Returns (side, side, n_bands): float32, image units.
     """
     frames = []
     for camera, sky in zip(canvas.cameras, canvas.maps, strict=True):
