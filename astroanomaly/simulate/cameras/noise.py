@@ -198,7 +198,15 @@ def sky_patches(
             f"`mosaic` must be an image of at least `size` pixels a side. "
             f"Received: shape {mosaic.shape} and size={size}."
         )
-    source, median = _source_mask(mosaic, n_sigma)
+    bad = ~np.isfinite(mosaic)
+    _, median, _ = sigma_clipped_stats(mosaic, mask=bad, sigma=n_sigma)
+    # Means of 5x5 pixels: faint sources stand out of the noise of one pixel.
+    smooth = uniform_filter(np.where(bad, median, mosaic), 5)
+    _, centre, scatter = sigma_clipped_stats(smooth, mask=bad, sigma=n_sigma)
+    source = np.abs(smooth - centre) > 1.5 * n_sigma * scatter
+    # One NaN outweighs any tolerance: no patch keeps one.
+    source = source + bad * mosaic.size
+    # Sums over any patch come from four corners of the cumulative sum.
     total = np.pad(source.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     rng = np.random.default_rng(seed)
     ny, nx = mosaic.shape
@@ -218,14 +226,3 @@ def sky_patches(
         )
     patches = [mosaic[y[k] : y[k] + size, x[k] : x[k] + size] for k in good]
     return (np.stack(patches) - median).astype(np.float32)
-
-
-def _source_mask(mosaic, n_sigma, block=5):
-    """Mark the blocks that are brighter than sky; NaN counts as a source."""
-    bad = ~np.isfinite(mosaic)
-    _, median, _ = sigma_clipped_stats(mosaic, mask=bad, sigma=n_sigma)
-    smooth = uniform_filter(np.where(bad, median, mosaic), block)
-    _, centre, scatter = sigma_clipped_stats(smooth, mask=bad, sigma=n_sigma)
-    source = np.abs(smooth - centre) > 1.5 * n_sigma * scatter
-    # One NaN outweighs any tolerance: no patch keeps one.
-    return source + bad * mosaic.size, median

@@ -186,7 +186,9 @@ def _transform(profile, step, length):
 
 def _blobs(offsets, flux, sigma, pixel, length):
     """Return the Fourier transform of Gaussian blobs, as `_transform` does."""
-    k2 = _squared_frequencies(length, pixel)
+    k = 2 * np.pi * np.fft.fftfreq(length, pixel)
+    # Squared frequencies in the layout of ``numpy.fft.rfft2``.
+    k2 = k[:, None] ** 2 + k[: length // 2 + 1] ** 2
     total = 0
     for width in np.unique(sigma):
         chosen = sigma == width
@@ -206,12 +208,3 @@ def _blobs(offsets, flux, sigma, pixel, length):
         variance = max(width**2 - pixel**2 / 6, 0.0)
         total = total + np.fft.rfft2(grid) * np.exp(-0.5 * variance * k2)
     return total
-
-
-@lru_cache(maxsize=16)
-def _squared_frequencies(length, pixel):
-    """Return k^2 on the grid of ``numpy.fft.rfft2``."""
-    k = 2 * np.pi * np.fft.fftfreq(length, pixel)
-    k2 = k[:, None] ** 2 + k[: length // 2 + 1] ** 2
-    k2.flags.writeable = False
-    return k2

@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from scipy.special import gamma, gammaincinv
@@ -13,6 +12,7 @@ from astroanomaly.utils.optional import require
 # Images fainter than a tenth of the source do not count: the lens outshines them,
 # and the one in the middle of an isothermal lens does not exist at all.
 _FAINTEST_IMAGE = 0.1
+# Points on the half-light ellipse: a caustic seldom slips between two of them.
 _POINTS = 8
 
 
@@ -130,16 +130,10 @@ def trace(deflectors, z_source, x, y, stops=()):
             state = model.lens_model.ray_shooting_partial_comoving(
                 *state, before, z, keywords
             )
-            distance = _comoving(z)
+            distance = float(cosmology.COSMOLOGY.comoving_distance(z).value)
             places.append((state[0] / distance, state[1] / distance))
             before = z
     return [(bx.reshape(shape), by.reshape(shape)) for bx, by in places]
-
-
-@lru_cache(maxsize=4096)
-def _comoving(z):
-    """Return the comoving distance, Mpc."""
-    return float(cosmology.COSMOLOGY.comoving_distance(z).value)
 
 
 def count_images(source, x, y, step):
@@ -166,24 +160,18 @@ def count_images(source, x, y, step):
         lower, upper = np.stack([low, one, other]), np.stack([high, other, one])
         corners.append(np.hstack([lower, upper]))
     ax, ay = corners
-    area = _cross(ax[1] - ax[0], ay[1] - ay[0], ax[2] - ax[0], ay[2] - ay[0])
+    # Twice the triangle's area, with the sign of its turn: a cross product.
+    area = (ax[1] - ax[0]) * (ay[2] - ay[0]) - (ay[1] - ay[0]) * (ax[2] - ax[0])
     bright = (np.abs(area) * _FAINTEST_IMAGE <= step**2) & (area != 0)
     ax, ay, area = ax[:, bright], ay[:, bright], area[bright]
     # A point on an edge would count for both sides of it: none lies on one.
     nudge = step * np.array([[1.37e-4], [0.71e-4]])
-    points = zip(*(np.array(source.outline()) + nudge), strict=True)
-    return max(_holds(ax, ay, area, *point) for point in points)
-
-
-def _cross(ax, ay, bx, by):
-    return ax * by - ay * bx
-
-
-def _holds(ax, ay, area, px, py):
-    """Count the triangles that hold a point."""
-    dx, dy = ax - px, ay - py
-    sides = [
-        _cross(dx[i], dy[i], dx[j], dy[j]) * np.sign(area) >= 0
-        for i, j in ((0, 1), (1, 2), (2, 0))
-    ]
-    return int(np.count_nonzero(sides[0] & sides[1] & sides[2]))
+    most = 0
+    for px, py in zip(*(np.array(source.outline()) + nudge), strict=True):
+        dx, dy = ax - px, ay - py
+        held = True
+        for i, j in ((0, 1), (1, 2), (2, 0)):
+            # On one side of all three edges: the triangle holds the point.
+            held &= (dx[i] * dy[j] - dy[i] * dx[j]) * np.sign(area) >= 0
+        most = max(most, int(np.count_nonzero(held)))
+    return most

@@ -18,6 +18,8 @@ REDSHIFTS = ("fixed", "varying")
 
 _TURN = (0.0, 180.0)
 # For each range: the least it may hold, the most, and whether these are allowed.
+# Radii below 0.01" and Sersic indices outside 0.3 to 6.2 make lenstronomy's
+# profiles overflow or lose light between rays.
 _BOUNDS = {
     "z_lens": (0, np.inf, False),
     "z_source": (0, np.inf, False),
@@ -122,7 +124,18 @@ class LensSetting:
             value = getattr(self, name)
             if name == "lens_brightness" and value is None:
                 continue
-            object.__setattr__(self, name, _limits(name, value, least, most, allowed))
+            pair = np.atleast_1d(np.asarray(value, dtype=float))
+            pair = np.repeat(pair, 2) if pair.size == 1 else pair
+            words = f"between {least} and {most}" if most < np.inf else f"above {least}"
+            if allowed and most == np.inf:
+                words = f"at least {least}"
+            if pair.size != 2 or not np.isfinite(pair).all() or pair[0] > pair[1]:
+                _refuse(name, value, f"one number or two rising limits, {words}")
+            inside = least <= pair[0] and pair[1] <= most
+            if not inside or (not allowed and (pair[0] == least or pair[1] == most)):
+                _refuse(name, value, words)
+            # The class is frozen; this is dataclasses' own way around it.
+            object.__setattr__(self, name, (float(pair[0]), float(pair[1])))
         if self.ellipticity[1] >= 1 or self.shear[1] >= 1:
             name = "ellipticity" if self.ellipticity[1] >= 1 else "shear"
             _refuse(name, getattr(self, name), "below 1")
@@ -148,21 +161,6 @@ class LensSetting:
 
 def _refuse(name, value, rule):
     raise ValueError(f"`{name}` must be {rule}. Received: {name}={value}.")
-
-
-def _limits(name, value, least, most, allowed):
-    """Return two rising limits inside their bounds."""
-    pair = np.atleast_1d(np.asarray(value, dtype=float))
-    pair = np.repeat(pair, 2) if pair.size == 1 else pair
-    words = f"between {least} and {most}" if most < np.inf else f"above {least}"
-    if allowed and most == np.inf:
-        words = f"at least {least}"
-    if pair.size != 2 or not np.isfinite(pair).all() or pair[0] > pair[1]:
-        _refuse(name, value, f"one number or two rising limits, {words}")
-    inside = least <= pair[0] and pair[1] <= most
-    if not inside or (not allowed and (pair[0] == least or pair[1] == most)):
-        _refuse(name, value, words)
-    return float(pair[0]), float(pair[1])
 
 
 def _recipe_camera(name, pixel_scale, blur, exposure_time, sky):

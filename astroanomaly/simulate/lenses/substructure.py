@@ -53,7 +53,7 @@ class Clumps:
         # Squared Einstein radii.
         squared = self.mass / (np.pi * cosmology.critical_mass(z_lens, z_source))
         if self.profile == "point":
-            return _point_deflection(squared, self.x, self.y, x, y)
+            return self._points(squared, x, y)
         x, y = np.broadcast_arrays(x, y)
         total_x, total_y = np.zeros(x.shape), np.zeros(y.shape)
         deflect = self._truncated(squared, z_lens)
@@ -62,6 +62,29 @@ class Clumps:
             total_x += dx
             total_y += dy
         return total_x, total_y
+
+    def _points(self, squared, x, y):
+        """Sum the deflections ``theta_E^2 / r`` of points, a block of rays at a time.
+
+        The formula is lenstronomy's PointMass; its loop takes six times as long.
+        """
+        shape = np.broadcast_shapes(np.shape(x), np.shape(y))
+        x, y = np.atleast_2d(x, y)
+        total = np.zeros((2, *np.broadcast_shapes(x.shape, y.shape)))
+        n_rows = max(1, _RAYS // max(1, total.shape[-1]))
+        for start in range(0, total.shape[1], n_rows):
+            rows = slice(start, start + n_rows)
+            near_x, near_y = (v if len(v) == 1 else v[rows] for v in (x, y))
+            part_x, part_y = total[:, rows]
+            # Written in place: new arrays for each clump would cost most of the time.
+            pull, part = np.empty_like(part_x), np.empty_like(part_x)
+            for i in range(len(squared)):
+                dx, dy = near_x - self.x[i], near_y - self.y[i]
+                np.add(dx * dx + _NEAREST, dy * dy, out=pull)
+                np.divide(squared[i], pull, out=pull)
+                part_x += np.multiply(pull, dx, out=part)
+                part_y += np.multiply(pull, dy, out=pull)
+        return total[0].reshape(shape), total[1].reshape(shape)
 
     def _truncated(self, squared, z_lens):
         require("lenstronomy")
@@ -76,32 +99,6 @@ class Clumps:
         return lambda i, x, y: tnfw.derivatives(
             x, y, scale[i], strength[i], tau * scale[i], self.x[i], self.y[i]
         )
-
-
-def _point_deflection(squared, at_x, at_y, x, y):
-    """Sum the deflections ``theta_E^2 / r`` of point masses, a block of rays at a time.
-
-    The formula is that of lenstronomy's PointMass, whose loop takes six times as long.
-    """
-    shape = np.broadcast_shapes(np.shape(x), np.shape(y))
-    x, y = np.atleast_2d(x, y)
-    total = np.zeros((2, *np.broadcast_shapes(x.shape, y.shape)))
-    n_rows = max(1, _RAYS // max(1, total.shape[-1]))
-    for start in range(0, total.shape[1], n_rows):
-        rows = slice(start, start + n_rows)
-        near = [v if len(v) == 1 else v[rows] for v in (x, y)]
-        _add_points(total[:, rows], squared, at_x, at_y, *near)
-    return total[0].reshape(shape), total[1].reshape(shape)
-
-
-def _add_points(total, squared, at_x, at_y, x, y):
-    pull, part = np.empty(total.shape[1:]), np.empty(total.shape[1:])
-    for i in range(len(squared)):
-        dx, dy = x - at_x[i], y - at_y[i]
-        np.add(dx * dx + _NEAREST, dy * dy, out=pull)
-        np.divide(squared[i], pull, out=pull)
-        total[0] += np.multiply(pull, dx, out=part)
-        total[1] += np.multiply(pull, dy, out=pull)
 
 
 def truncated_mass(tau: float) -> float:

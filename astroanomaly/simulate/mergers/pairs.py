@@ -144,8 +144,19 @@ def scene(pair: Pair, moment: float, tails: list, axes: np.ndarray) -> Scene:
         seen_along(galaxy, spin, axes)
         for galaxy, spin in zip((pair.primary, pair.secondary), pair.spins, strict=True)
     ]
-    if moment > 0:
-        views[0] = _settled(views[0], pair.flux_ratio, moment)
+    disc = views[0]
+    if moment > 0 and disc.bulge_to_total < 1:
+        # A disc is disturbed, then thickens and grows its bulge. Knots and lopsidedness
+        # fade with time; all of it is the stronger the larger the secondary was.
+        ratio, bulge = pair.flux_ratio, disc.bulge_to_total
+        grown = ratio * (1 - np.exp(-moment))
+        views[0] = replace(
+            _disturbed(disc, np.cbrt(ratio) * np.exp(-0.7 * moment)),
+            bulge_to_total=float(bulge + (0.8 - bulge) * grown),
+            bulge_radius=disc.bulge_radius or 0.3 * disc.half_light_radius,
+            n=max(disc.n, 2.0),
+            axis_ratio=float(disc.axis_ratio * (1 - ratio / 2) + ratio / 2),
+        )
     first, second = (
         moved_light(view, spin, axes, *tail, scale)
         for view, spin, tail in zip(views, pair.spins, tails, strict=True)
@@ -157,7 +168,21 @@ def scene(pair: Pair, moment: float, tails: list, axes: np.ndarray) -> Scene:
         bodies = [(views[0], 0.0, 0.0), (views[1], *companion)]
         return Scene(bodies, moved, companion)
     companion = scale * (axes @ pair.nucleus)[:2] * np.exp(-moment / pair.fading)
-    dwarfs = _dwarfs(pair, tails, axes, moment)
+    # Compact bodies in the tails of gas-rich galaxies hold some per cent of a merger's
+    # light (Bournaud & Duc 2006, A&A 456, 481).
+    dwarfs = []
+    galaxies = (pair.primary, pair.secondary)
+    for galaxy, (rest, shift), drawn in zip(galaxies, tails, pair.dwarfs, strict=True):
+        if galaxy.bulge_to_total == 1:
+            continue
+        places = (rest + shift).reshape(-1, 3)
+        ranks = np.argsort(np.linalg.norm(places, axis=1))
+        for rank, flux in drawn:
+            place = places[ranks[int(rank * (len(ranks) - 1))]]
+            # They fall back or are torn apart in twice the normalised time.
+            dim = flux * np.exp(-0.5 * moment)
+            body = _spheroid(pair.primary, dim, DWARF_RADIUS, 1.0)
+            dwarfs.append((body, *(scale * (axes @ place)[:2])))
     bodies = _remnant(pair, views, moment, companion)
     # The first body gives the dwarfs their light: they are made of its gas.
     (first_body, *at), *others = bodies
@@ -169,47 +194,6 @@ def scene(pair: Pair, moment: float, tails: list, axes: np.ndarray) -> Scene:
     share = TAIL * left * pair.flux_ratio / max(tail[1].sum(), 1e-6)
     moved = [_shifted(blobs, (0.0, 0.0), left) for blobs in first]
     return Scene(bodies, [*moved, _shifted(tail, (0.0, 0.0), share)], companion)
-
-
-def _dwarfs(pair, tails, axes, moment):
-    """Return tidal dwarfs, compact bodies in the tails of gas-rich galaxies.
-
-    They hold some per cent of a merger's light (Bournaud & Duc 2006, A&A 456, 481).
-    """
-    bodies = []
-    galaxies = (pair.primary, pair.secondary)
-    for galaxy, (rest, moved), drawn in zip(galaxies, tails, pair.dwarfs, strict=True):
-        if galaxy.bulge_to_total == 1:
-            continue
-        places = (rest + moved).reshape(-1, 3)
-        ranks = np.argsort(np.linalg.norm(places, axis=1))
-        for rank, flux in drawn:
-            place = places[ranks[int(rank * (len(ranks) - 1))]]
-            share = flux * np.exp(-0.5 * moment)
-            body = _spheroid(pair.primary, share, DWARF_RADIUS, 1.0)
-            bodies.append(
-                (body, *(pair.primary.half_light_radius * (axes @ place)[:2]))
-            )
-    return bodies
-
-
-def _settled(primary, ratio, moment):
-    """Disturb a disc, then thicken it and grow its bulge.
-
-    Knots and lopsidedness fade with time; all of it is the stronger the larger the
-    secondary was.
-    """
-    if primary.bulge_to_total == 1:
-        return primary
-    bulge = primary.bulge_to_total
-    grown = ratio * (1 - np.exp(-moment))
-    return replace(
-        _disturbed(primary, np.cbrt(ratio) * np.exp(-0.7 * moment)),
-        bulge_to_total=float(bulge + (0.8 - bulge) * grown),
-        bulge_radius=primary.bulge_radius or 0.3 * primary.half_light_radius,
-        n=max(primary.n, 2.0),
-        axis_ratio=float(primary.axis_ratio * (1 - ratio / 2) + ratio / 2),
-    )
 
 
 def _disturbed(disc, strength):

@@ -42,7 +42,24 @@ def moved_light(
     across = np.cross(spin, node)
     along = own * (rest @ node)
     aside = own * (rest @ across) * np.sign(minor @ (axes[:2] @ across) + 1e-12)
-    light = _surface_brightness(galaxy, along, aside) * area
+    # Movable light per squared half-light radius, face on, of unit flux.
+    if galaxy.bulge_to_total == 1:
+        light = EARLY_RESPONSE * sersic_brightness(np.hypot(along, aside), galaxy.n)
+    else:
+        cell = 2 * structure.EXTENT / structure.GRID
+        per_scale = galaxy.half_light_radius / galaxy.disc_scale
+        column, row = (
+            np.floor((v * per_scale + structure.EXTENT) / cell).astype(int)
+            for v in (along, aside)
+        )
+        inside = (column >= 0) & (column < structure.GRID)
+        inside &= (row >= 0) & (row < structure.GRID)
+        # Knots and bars are finer than the particles stand apart: they stay.
+        image = profiles.face_on(replace(galaxy, knots=0.0, n_knots=0, bar=0.0))
+        share = (1 - galaxy.bulge_to_total) * (1 - galaxy.knots - galaxy.bar)
+        light = np.where(inside, image[row * inside, column * inside], 0.0)
+        light = share * light * (per_scale / cell) ** 2
+    light = light * area
     offsets = along[..., None] * major + galaxy.axis_ratio * aside[..., None] * minor
     offsets = galaxy.half_light_radius * offsets
     places = offsets + scale * (moved @ axes[:2].T)
@@ -54,24 +71,6 @@ def moved_light(
     added = places.reshape(-1, 2), light.ravel(), sigma.ravel()
     taken = offsets.reshape(-1, 2), -light.ravel(), np.full(light.size, width)
     return added, taken
-
-
-def _surface_brightness(galaxy, x, y):
-    """Return movable light per squared half-light radius, face on, unit flux."""
-    if galaxy.bulge_to_total == 1:
-        return EARLY_RESPONSE * sersic_brightness(np.hypot(x, y), galaxy.n)
-    cell = 2 * structure.EXTENT / structure.GRID
-    per_scale = galaxy.half_light_radius / galaxy.disc_scale
-    column, row = (
-        np.floor((v * per_scale + structure.EXTENT) / cell).astype(int) for v in (x, y)
-    )
-    inside = (column >= 0) & (column < structure.GRID)
-    inside &= (row >= 0) & (row < structure.GRID)
-    # Knots and bars are finer than the particles stand apart: they stay.
-    image = profiles.face_on(replace(galaxy, knots=0.0, n_knots=0, bar=0.0))
-    share = (1 - galaxy.bulge_to_total) * (1 - galaxy.knots - galaxy.bar)
-    light = np.where(inside, image[row * inside, column * inside], 0.0)
-    return share * light * (per_scale / cell) ** 2
 
 
 def sersic_brightness(r: np.ndarray, n: float) -> np.ndarray:

@@ -19,8 +19,9 @@ STEP = 0.08  # of the orbit
 PARTICLE_STEP = 0.16  # at most; 19 of 20 particles are then right to 0.05
 N_RADII, N_ANGLES = 20, 64
 RADII = (0.6, 2.7)  # of the particles, half-light radii
+# Far beyond any merger: it ends a loop that nothing else would.
 _MAX_STEPS = 3000
-_DRAG = 0.1
+_DRAG = 0.1  # [O] one or two passages before the two are one
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,28 @@ def draw_orbit(rng: np.random.Generator, mass_ratio: float) -> Orbit:
         )
     circular = np.sqrt(START) / (START + HALO) * np.sqrt(1 + mass_ratio)
     tangential, radial = rng.uniform(0.25, 0.65), rng.uniform(0.3, 0.8)
-    state = np.array([START, 0.0]), circular * np.array([-radial, tangential])
     drag = _DRAG * (0.4 + np.sqrt(mass_ratio))
-    times, path, speeds = _integrate_orbit(*state, 1 + mass_ratio, drag)
+
+    def gain(x, v):
+        r = abs(x)
+        pull = -x * (1 + mass_ratio) / (r * (r + HALO) ** 2 + 1e-9)
+        return pull - drag * 2.5 / (1 + r) * v
+
+    # Leapfrog with drag until the two have been one for long, in plain complex
+    # numbers: on two coordinates an array costs ten times as much.
+    x, v = complex(START), complex(circular * -radial, circular * tangential)
+    steps, last_far = [(x, v)], 0
+    for step in range(1, _MAX_STEPS):
+        half = v + 0.5 * STEP * gain(x, v)
+        x += STEP * half
+        v = half + 0.5 * STEP * gain(x, half)
+        steps.append((x, v))
+        if abs(x) >= COALESCED:
+            last_far = step
+        elif step - last_far > 1.1 * last_far:
+            break
+    path, speeds = np.moveaxis(np.array(steps)[..., None].view(float), 1, 0)
+    times = STEP * np.arange(len(path))
     distance = np.hypot(*path.T)
     merged = int(np.argmax(np.maximum.accumulate(distance[::-1])[::-1] < COALESCED))
     far = np.flatnonzero(distance[:merged] >= DISTANT)
@@ -118,29 +138,6 @@ def draw_orbit(rng: np.random.Generator, mass_ratio: float) -> Orbit:
     speeds[merged:] = fade * (speeds[merged:] - path[merged:])
     path[merged:] *= fade
     return Orbit(times, path, speeds, mass_ratio, start, float(times[merged]))
-
-
-def _integrate_orbit(position, velocity, mass, drag):
-    """Leapfrog with drag until the two have been one for long."""
-    # Plain complex numbers: on two coordinates an array costs ten times as much.
-    x, v = complex(*position), complex(*velocity)
-
-    def gain(x, v):
-        r = abs(x)
-        return -x * mass / (r * (r + HALO) ** 2 + 1e-9) - drag * 2.5 / (1 + r) * v
-
-    path, last_far = [(x, v)], 0
-    for step in range(1, _MAX_STEPS):
-        half = v + 0.5 * STEP * gain(x, v)
-        x += STEP * half
-        v = half + 0.5 * STEP * gain(x, half)
-        path.append((x, v))
-        if abs(x) >= COALESCED:
-            last_far = step
-        elif step - last_far > 1.1 * last_far:
-            break
-    path = np.array(path)[..., None].view(float)
-    return STEP * np.arange(len(path)), path[:, 0], path[:, 1]
 
 
 def rings() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

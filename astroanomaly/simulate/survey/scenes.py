@@ -94,10 +94,27 @@ class Canvas:
 
     def add_galaxy(self, galaxy, x, y, redshift, disc="disc"):
         """Draw a galaxy: an old bulge and a disc of its own color."""
-        for part, share in _parts(galaxy):
+        share = galaxy.bulge_to_total
+        parts = [(galaxy, 1.0)]
+        if 0 < share < 1:
+            # A bulge in an inclined disc is rounder than it, as in `galaxy_profile`.
+            rounder = 0.5 * (1 + galaxy.axis_ratio)
+            bulge = replace(galaxy, bulge_to_total=1.0, axis_ratio=rounder)
+            parts = [(bulge, share), (replace(galaxy, bulge_to_total=0.0), 1 - share)]
+        for part, share in parts:
             kind = "old" if part.bulge_to_total else disc
             mag = galaxy.mag - 2.5 * np.log10(share)
-            reach = _reach(part, VIS.flux(mag))
+            reach = EXTENT * part.disc_scale
+            if part.bulge_to_total:
+                # Where Sersic's profile is lost in the noise (Graham & Driver 2005,
+                # PASA 22, 118, equations 1 and 4).
+                n, radius = part.n, part.bulge_radius
+                b = gammaincinv(2 * n, 0.5)
+                area = 2 * np.pi * n * radius**2 * part.axis_ratio
+                area = area * b ** (-2 * n) * gamma(2 * n)
+                limit = _FAINTEST * np.sqrt(VIS.variance()) / VIS.pixel_scale**2
+                depth = np.log(max(VIS.flux(mag) / area / limit, np.e))
+                reach = max(radius * (depth / b) ** n, radius, _CUSP * STEP / 2)
             window = self.inside(self.window(x, y, reach))
             if window:
                 light = self._draw(part, x, y, window)
@@ -176,29 +193,6 @@ def take_images(canvas, noise, rng):
             image = enlarge(image, camera.pixel_scale / VIS.pixel_scale, canvas.size)
         frames.append(image)
     return np.stack(frames, axis=-1)
-
-
-def _parts(galaxy):
-    """Divide a galaxy into its bulge and its disc, and their shares of the light."""
-    share = galaxy.bulge_to_total
-    if share in (0, 1):
-        return [(galaxy, 1.0)]
-    # A bulge in an inclined disc is rounder than the disc, as in `galaxy_profile`.
-    rounder = 0.5 * (1 + galaxy.axis_ratio)
-    bulge = replace(galaxy, bulge_to_total=1.0, axis_ratio=rounder)
-    return [(bulge, share), (replace(galaxy, bulge_to_total=0.0), 1 - share)]
-
-
-def _reach(part, flux):
-    """Return where a part's light is lost in the noise, arcsec."""
-    if not part.bulge_to_total:
-        return EXTENT * part.disc_scale
-    n, radius = part.n, part.bulge_radius
-    b = gammaincinv(2 * n, 0.5)
-    area = 2 * np.pi * n * radius**2 * part.axis_ratio * b ** (-2 * n) * gamma(2 * n)
-    limit = _FAINTEST * np.sqrt(VIS.variance()) / VIS.pixel_scale**2
-    depth = np.log(max(flux / area / limit, np.e))
-    return max(radius * (depth / b) ** n, radius, _CUSP * STEP / 2)
 
 
 def _sample(profile, middle, window, fine):
