@@ -84,7 +84,14 @@ def grad_cam(
     """
     model = functional(network)
     if layer is None:
-        layer = getattr(network, "last_convolution", None) or _last_convolution(model)
+        # A finder knows its own; else the last layer that makes maps.
+        found = [one.name for one in model.layers if isinstance(one, MAP_LAYERS)]
+        layer = getattr(network, "last_convolution", None) or (found or [None])[-1]
+    if layer is None:
+        names = [one.name for one in model.layers]
+        raise ValueError(
+            f"`network` must have a convolution, or name a `layer`. Received: {names}"
+        )
     image = _fitting(model, image)
     maps = find_layer(model, layer).output
     both = keras.Model(model.inputs, [maps, model.outputs[0]])
@@ -251,16 +258,6 @@ def find_layer(model, name: str):
             f"`layer` must be a layer with maps: {', '.join(known)}. Received: {name}"
         )
     return model.get_layer(name)
-
-
-def _last_convolution(model) -> str:
-    found = [one.name for one in model.layers if isinstance(one, MAP_LAYERS)]
-    if not found:
-        names = [one.name for one in model.layers]
-        raise ValueError(
-            f"`network` must have a convolution, or name a `layer`. Received: {names}"
-        )
-    return found[-1]
 
 
 def _fitting(model, image) -> np.ndarray:

@@ -13,6 +13,7 @@ HEADS = {
     "logit": lambda logits: logits[:, 1] - logits[:, 0],
     "probability": lambda logits: ops.sigmoid(logits[:, 1] - logits[:, 0]),
 }
+# One sentence for every map that needs a gradient.
 _NOT_DIFFERENTIABLE = (
     "`output` must be differentiable: a keras.Model, a classifier's `logit` or "
     "`probability`, or a function made of keras.ops. Received: one without gradient"

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
+# Each output pixel depends on its own input pixel alone.
 POINTWISE = (
     layers.ReLU,
     layers.LeakyReLU,

@@ -86,6 +86,7 @@ class Mapping:
         encoder=None,
     ):
         if max_iterations is None:
+            # A start near the answer needs half as long.
             max_iterations = 200 if encoder is None else 100
         for name, value in {
             "n_layers": n_layers,
@@ -127,6 +128,7 @@ class Mapping:
             iterations, each image until its loss falls no further. The paper
             prints neither the rate nor the number: they are our choice.
         """
+        # [O] Adam's usual numbers; the paper prints none.
         settings = {
             "learning_rate": 1e-3,
             "betas": (0.9, 0.999),

@@ -78,11 +78,13 @@ class Refine:
         features = self.gan.features(images)
         z = self.encoder(images, training=False)
         mean, square = tf.zeros_like(z), tf.zeros_like(z)
+        # The encoder's own z stays where no step is better.
         best_z, best_loss = z, tf.fill(tf.shape(z)[:1], tf.constant(np.inf, z.dtype))
         for step in tf.range(1, self.n_steps + 1):
             with tf.GradientTape() as tape:
                 tape.watch(z)
                 residual, feature = image_losses(self.gan, images, features, z)
+                # Minus log of the standard normal density that z is drawn from.
                 prior = 0.5 * tf.reduce_sum(z**2, axis=1)
                 loss = (1 - self.w) * residual + self.w * feature
                 loss += self.prior_weight * prior

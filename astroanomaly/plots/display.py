@@ -11,14 +11,17 @@ from astropy.visualization import (
 from astroanomaly.plots.style import bare, new_figure, plain
 from astroanomaly.tables import columns
 
+# Asinh's 0.1 is astropy's default; a logarithm of 1000 would lift the noise.
 STRETCHES = {
     "log": LogStretch(100.0),
     "asinh": AsinhStretch(0.1),
     "linear": LinearStretch(),
 }
+# Row 0 is the bottom, as in FITS.
 GRAY = {"origin": "lower", "cmap": "gray", "vmin": 0, "vmax": 1}
 # Pixels stay visible as squares, so that nobody takes smoothing for structure.
 PIXELS = {**GRAY, "interpolation": "nearest"}
+# Bands come from short to long wavelength.
 COLORS = ("blue", "green", "red")
 # Lengths of a scale bar, arcsec.
 LENGTHS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)

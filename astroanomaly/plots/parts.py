@@ -12,6 +12,7 @@ from astroanomaly.tables.columns import numbers, require, texts
 
 # Positive values that span more than this factor get a logarithmic axis.
 WIDE = 20
+# Told apart where color is lost.
 MARKERS = "osD^vP*X"
 # Neutral, so that the reference does not compete with the samples.
 REFERENCE = "#8A8A8A"

@@ -26,8 +26,11 @@ from astroanomaly.plots.style import (
 )
 from astroanomaly.tables import columns
 
+# Normal objects blue and anomalous ones orange wherever both are shown.
 _COLORS = (BLUE, ORANGE, *CYCLE[2:])
+# Thinner lines: they are what a detector has to beat.
 _BASELINES = ("brightness", "pca", "isolation_forest", "baseline_")
+# Losses first, in the order in which one looks at them.
 _PANELS = {
     "loss": "loss",
     "reconstruction_loss": "reconstruction loss",

@@ -13,7 +13,9 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, SKY, AMBER = "#CC79A7", "#56B4E9", "#E69F00"
 INK, GREY, PALE = "#222222", "#767676", "#C8C8C8"
+# Most different ones first, for most figures have two or three.
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, INK)
+# Curves stay apart in print without color.
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 # Letters stay readable where a figure is shown at half its size.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from astroanomaly.utils.parallel import parallel, usable_cores
 from astroanomaly.utils.progress import progress_bar
 
+# Objects that take much longer to draw than their frames take to send.
 BATCH = 64
 
 

@@ -10,6 +10,7 @@ from astroanomaly.simulate.galaxies import masses, population, profiles
 
 def draw_batch(draw, recipe, start, stop):
     """Return the frames and rows of truth that `draw` makes of a span of numbers."""
+    # Numbers of its own for each: a batch's limits change no object.
     pairs = [draw(recipe, i) for i in range(start, stop)]
     return np.stack([image for image, _ in pairs]), [row for _, row in pairs]
 

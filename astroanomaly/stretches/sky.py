@@ -8,6 +8,7 @@ estimate: in cutouts that a galaxy fills it keeps the galaxy.
 
 import numpy as np
 
+# Low ones, which sources hardly move, far enough apart for a width.
 PERCENTILES = (15, 30)
 # Those of the normal distribution of mean 0 and standard deviation 1.
 _NORMAL = (-1.0364334, -0.5244005)

@@ -16,6 +16,7 @@ from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.stretches.sky import image_sky, sky_noise
 from astroanomaly.utils.files import atomic_path
 
+# Part of registered names: a saved stretch is found again by it.
 _PACKAGE = "astroanomaly"
 # Images that percentiles and the sky's noise are taken from, at most: 4096 of 64 x 64
 # pixels hold 17 million values a band, whose percentiles no more images move.

@@ -114,18 +114,9 @@ def build_decoder(
             activation=function,
             kernel_initializer=next(weights),
         )(x)
-        x = _crop(x, width)
+        # Cut the edge that mirrors the convolution's padding. Where its stride skipped
+        # the last pixels, less is cut: every pixel of an image gets its value from z.
+        extra = x.shape[1] - width
+        edge = ((extra + 1) // 2, extra // 2)
+        x = layers.Cropping2D((edge, edge))(x) if extra else x
     return keras.Model(z, x, name=name)
-
-
-def _crop(x, size: int):
-    """Cut the edge that mirrors the convolution's padding.
-
-    Where the convolution's stride skipped the last pixels, less is cut, so that
-    every pixel of an image gets its value from z and none from the bias alone.
-    """
-    extra = x.shape[1] - size
-    if extra == 0:
-        return x
-    edge = ((extra + 1) // 2, extra // 2)
-    return layers.Cropping2D((edge, edge))(x)

@@ -102,16 +102,11 @@ def build_generator(image_shape, latent_dim, width, kernel_size, seed=0) -> kera
             activation=activation,
             kernel_initializer=next(weights),
         )(x)
-    return keras.Model(z, _crop(x, size), name="generator")
-
-
-def _crop(x, size: int):
-    extra = x.shape[1] - size
-    if extra == 0:
-        return x
     # Cut evenly, so that the image stays centered on its object.
-    before, after = extra // 2, extra - extra // 2
-    return layers.Cropping2D(((before, after), (before, after)))(x)
+    extra = x.shape[1] - size
+    edge = (extra // 2, extra - extra // 2)
+    x = layers.Cropping2D((edge, edge))(x) if extra else x
+    return keras.Model(z, x, name="generator")
 
 
 def build_critic(image_shape, width, kernel_size, seed=0) -> keras.Model:

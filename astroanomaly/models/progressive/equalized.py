@@ -11,6 +11,7 @@ from keras import layers, ops
 
 # Karras et al. 2018, section 3 and their code: groups of four, slope 0.2.
 GROUP = 4
+# Of leaky ReLUs: Karras et al. 2018 (arXiv:1710.10196), appendix A.1.
 SLOPE = 0.2
 # He's gain for a ReLU (He et al. 2015).
 ROOT_2 = math.sqrt(2)

@@ -12,7 +12,9 @@ from keras import ops
 from astroanomaly.models.progressive.equalized import GROUP
 from astroanomaly.models.progressive.networks import FIRST
 
+# What the encoder's loss trains: the paper, its authors' code, ClusterGAN.
 COUPLINGS = ("joint", "encoder_only", "cluster")
+# 0.1 N(0, I) is that of the authors' code.
 LATENTS = ("gaussian", "cluster")
 # Mukherjee et al. 2019: standard deviation of the continuous part, both weights.
 SIGMA, CONTINUOUS_WEIGHT, DISCRETE_WEIGHT = 0.1, 10.0, 10.0

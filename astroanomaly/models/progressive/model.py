@@ -327,6 +327,7 @@ keras.optimizers.Optimizer, optional
         self._average()
         self.step.assign_add(1)
         self.seen.assign_add(tf.cast(n, tf.int64))
+        # For the history: a fade explains a jump of the losses.
         losses = {name: tracker.result() for name, tracker in self.trackers.items()}
         size = float(growing.FIRST * 2 ** at["level"])
         return {**losses, "level": size, "fade": at["fade"]}
@@ -339,11 +340,13 @@ keras.optimizers.Optimizer, optional
         alpha = tf.random.stateless_uniform(
             (n, 1, 1, 1), stateless_seed(self.seed, step, 1)
         )
+        # Streams 0 to 3 of one seed: no two draws of a step share their numbers.
         fake = self.generator(self._draw_z(n, step, 0), **at)
         mixed = losses.interpolate(images, fake, alpha)
         # Mixing with a batch of unknown length loses the static shape.
         mixed = tf.ensure_shape(mixed, images.shape)
         with tf.GradientTape() as tape:
+            # Three passes and not one of all: minibatch deviation must not mix them.
             real_output = self.critic(images, **at)
             fake_output = self.critic(fake, **at)
             with tf.GradientTape() as inner:

@@ -42,9 +42,8 @@ def n_levels(size: int) -> int:
 def level_filters(level: int, fmap_base: int, fmap_max: int) -> int:
     """Compute the feature maps of a level.
 
-    `level`: 0 for 4x4 pixels, 1 for 8x8, and so on; `fmap_base`, `fmap_max`: ``min(fmap_base /
-    2^(level + 1), fmap_max)``; published: 8192 and 512. Returns: feature maps, at least
-    1.
+    `level`: 0 for 4x4 pixels, 1 for 8x8, and so on. Returns: feature maps, ``min(
+    fmap_base / 2^(level + 1), fmap_max)``, at least 1; published: 8192 and 512.
 
     >>> [level_filters(level, 8192, 512) for level in range(5)]
     [512, 512, 512, 512, 256]
@@ -111,8 +110,8 @@ class Generator(_Grown):
         """Draw images.
 
         `z` (n, latent_dim): latent vectors, of any length: they are normalized first;
-        `level`: 0 for 4x4 pixels, 1 for 8x8, and so on. Returns (n, 4 * 2^level, 4 * 2^level,
-        n_bands): images; the output is linear.
+        `level`: 0 for 4x4 pixels, 1 for 8x8, and so on. Returns images (n, 4 * 2^level,
+        4 * 2^level, n_bands), from a linear output.
         """
         # Normalized z (section 4.2), so nothing trains the length of E(x).
         x = self.blocks[0](self.common[0](pixel_norm(z)))

@@ -242,6 +242,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         fake = self.generator(self._latent(n, step, 0), training=True)
         mixed = losses.interpolate(images, fake, alpha)
         with tf.GradientTape() as tape:
+            # No batch norm in the critic: each image's gradient is its own.
             real_output, _ = self.critic(images, training=True)
             fake_output, _ = self.critic(fake, training=True)
             with tf.GradientTape() as inner:
@@ -313,6 +314,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         tensor of shape (n, d)
             Features; row i depends on image i alone.
         """
+        # Of its last convolution: Margalef-Bentabol et al. 2020, section 3.5.
         return self.critic(images, training=False)[1]
 
     def get_config(self):

@@ -4,10 +4,12 @@ from functools import lru_cache
 
 import numpy as np
 
+# [O] Where F160W sees the rest-frame optical, as CANDELS' samples do.
 REDSHIFTS = (0.1, 3.0)
 SCATTER = 0.25  # mag, [O] of the order of CANDELS'
 # Steps of 0.024 in z: far finer than the scatter of magnitudes and sizes.
 _N_GRID = 120
+# Solar masses, to which van der Wel et al. 2014 refer their radii.
 _PIVOT_MASS = 5e10
 # Radius of a galaxy of 5e10 solar masses at z = 0, kpc; its slopes with mass and
 # with 1 + z; scatter in dex: van der Wel et al. 2014, ApJ 788, 28.
@@ -17,6 +19,7 @@ _SIZES = {
 }
 # F160W magnitude of 10**10.5 solar masses at z = 1, and F814W - F160W with z.
 _MAGNITUDE = {"early": 21.5, "late": 21.2}
+# Constant and slope with z, mag. [O] Old stars redden faster with redshift.
 _COLOR = {"early": (0.8, 1.3), "late": (0.6, 0.7)}
 # [O] Schechter's knee (dex of solar masses) and slope: near those of CANDELS.
 _KNEE, _FAINT_SLOPE = 10.9, -1.2
@@ -38,6 +41,18 @@ def _cosmology():
     volume = Planck18.differential_comoving_volume(z).value
     unit = float(Planck18.distmod(1.0).value)
     return z, modulus - unit, kpc, volume
+
+
+def pivot_magnitude(structure: str, wavelength: float) -> np.ndarray:
+    """Return the magnitude of 10**10.5 solar masses on the grid of redshifts."""
+    z, modulus, _, _ = _cosmology()
+    kind = _kind(structure)
+    constant, slope = _COLOR[kind]
+    # Colors are between 1537 nm (F160W) and 806 nm (F814W): log-linear in between.
+    reddening = np.log(1537.0 / wavelength) / np.log(1537.0 / 806.0)
+    # Younger stars make galaxies of one mass brighter at higher redshift.
+    pivot = _MAGNITUDE[kind] + modulus - 0.25 * (z - 1)
+    return pivot + reddening * (constant + slope * z)
 
 
 def half_light_radius_kpc(
@@ -85,15 +100,11 @@ def draw_mass(
     >>> 0.1 <= redshift <= 3.0
     True
     """
-    z, modulus, kpc, volume = _cosmology()
+    z, _, kpc, volume = _cosmology()
     scatter = rng.normal(0, SCATTER)
-    constant, slope = _COLOR[_kind(structure)]
-    # Colors are between 1537 nm (F160W) and 806 nm (F814W): log-linear in between.
-    reddening = np.log(1537.0 / wavelength) / np.log(1537.0 / 806.0)
-    # Younger stars make galaxies of one mass brighter at higher redshift.
-    pivot = _MAGNITUDE[_kind(structure)] + modulus - 0.25 * (z - 1)
-    pivot = pivot + reddening * (constant + slope * z)
+    pivot = pivot_magnitude(structure, wavelength)
     log_mass = 10.5 + 0.4 * (pivot - mag + scatter)
+    # Schechter 1976 (ApJ 203, 297) per dex of mass, hence the slope plus one.
     x = 10 ** (log_mass - _KNEE)
     schechter = x ** (_FAINT_SLOPE + 1) * np.exp(-x) * (1 + z) ** -1.5
     mean = half_light_radius_kpc(10**log_mass, z, structure)

@@ -13,6 +13,7 @@ from astroanomaly.simulate.galaxies import structure
 from astroanomaly.simulate.galaxies.population import Galaxy
 from astroanomaly.utils.optional import require
 
+# The arguments of `structure.disc_image`, in its order, for a cache's key.
 _STRUCTURE = "n_arms pitch contrast bar knots n_knots lopsided".split()
 
 
@@ -139,6 +140,7 @@ def draw(
     """
     # The wings of early types reach far beyond the frame and would fold back.
     wide = any(galaxy.bulge_to_total == 1 for galaxy, _, _ in galaxies)
+    # Four frames keep them beyond its edge, two do for discs.
     step, response, oversampling = _transfer(instrument, size, 4 if wide else 2)
     total = 0
     for galaxy, dx, dy in galaxies:
@@ -164,6 +166,7 @@ def _transfer(instrument, size, periods):
     galsim = require("galsim")
     psf = point_spread_function(instrument)
     limit = band_limit(instrument)
+    # Nyquist: two pixels for each period of the highest frequency.
     oversampling = int(np.ceil(limit * instrument.pixel_scale / np.pi))
     length = periods * size * oversampling
     step = 2 * np.pi / (periods * size * instrument.pixel_scale)

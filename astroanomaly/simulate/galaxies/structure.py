@@ -3,8 +3,11 @@
 import numpy as np
 from scipy.special import gammainc, gammaincinv, i0e
 
+# An eighth of a scale length a pixel, about the width of the smallest knot.
 GRID = 96
+# Beyond six scale lengths a disc has 1.7 per cent of its light.
 EXTENT = 6.0
+# [O] Scale lengths: farther out a knot would look like a galaxy of its own.
 KNOT_LIMIT = 2.8
 
 
@@ -69,6 +72,7 @@ def disc_image(
 
 def _knots(rng, x, n_knots, n_arms, pitch, phase):
     """Return Gaussian knots of unit flux in all; p(r) ~ r exp(-r) where r < 2.8."""
+    # The inverse of the cumulative distribution of r exp(-r).
     r = gammaincinv(2.0, rng.uniform(0, gammainc(2.0, KNOT_LIMIT), n_knots))
     angle = rng.uniform(0, 2 * np.pi, n_knots)
     if n_arms:

@@ -27,6 +27,7 @@ from astroanomaly.simulate.survey.stars import DENSITY
 OFFSETS = {"arcs": (0.35, 0.8), "rings": (0.0, 0.12)}
 # A flat or sheared lens breaks a ring up.
 _ROUNDNESS = {"arcs": 1.0, "rings": 0.35}
+# Fewer than of galaxies: a frame of two planes takes far longer.
 _BATCH = 16
 
 
@@ -142,6 +143,7 @@ def _draw_object(recipe, index):
     second_mag = population.draw_magnitude(rng, (21.0, 23.5))
     body = objects.draw_source(rng, second_mag, x, y)
     dispersion = float(rng.uniform(90, 200))
+    # [O] A weaker field than the first deflector's, at most 0.1.
     shear, turn = min(float(rng.rayleigh(0.03)), 0.1), rng.uniform(0, 2 * np.pi)
     second = Deflector(
         z_second,

@@ -18,7 +18,9 @@ COSMOLOGY = FlatLambdaCDM(H0=70.0, Om0=0.3)
 _MASS_PER_LENGTH = float(
     (constants.c**2 / (4 * np.pi * constants.G)).to_value(u.solMass / u.Mpc)
 )
+# Radian.
 _ARCSEC = float(u.arcsec.to(u.rad))
+# Speed of light, km/s.
 _LIGHT = float(constants.c.to_value(u.km / u.s))
 # h c / e: wavelength times energy, in kpc times eV.
 _PLANCK_LIGHT = float((constants.h * constants.c).to_value(u.kpc * u.eV))
@@ -53,6 +55,7 @@ def critical_mass(z_lens: float, z_source: float) -> float:
     Returns: ``c^2 D_s / (4 pi G D_l D_ls)``, solar masses per square arcsec.
     """
     lens, source, between = distances(z_lens, z_source)
+    # Solar masses per squared Mpc of the lens's plane.
     per_area = _MASS_PER_LENGTH * source / (lens * between)
     return per_area * (lens * _ARCSEC) ** 2
 

@@ -58,6 +58,7 @@ class Lens:
 
         shape = (self.e1, self.e2)
         rays = np.broadcast_arrays(x, y)
+        # SIE is exact where EPL sums a series, and quicker.
         if self.slope == 2:
             parts = [SIE().derivatives(*rays, self.theta_E, *shape)]
         else:
@@ -80,6 +81,7 @@ def draw(lens: Lens, camera, size: int) -> tuple[np.ndarray, np.ndarray, bool]:
     """
     bodies = [lens.source] if lens.light is None else [lens.source, lens.light]
     factor = oversampling(camera, min(body["radius"] for body in bodies))
+    # What the PSF brings in from beyond the frame.
     margin = int(np.ceil(2 * instruments.resolution(camera) / camera.pixel_scale))
     side = (size + 2 * margin) * factor
     step = camera.pixel_scale / factor

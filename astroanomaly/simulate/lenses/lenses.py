@@ -17,6 +17,7 @@ from astroanomaly.simulate.lenses.lens_light import Lens
 from astroanomaly.simulate.lenses.substructure import Subhalos, Vortex
 from astroanomaly.utils.optional import require
 
+# The classes of Alexander et al. 2020 (arXiv:2008.12731).
 SUBSTRUCTURE = ("none", "subhalos", "vortex")
 _UNITS = {
     "ra": "deg",

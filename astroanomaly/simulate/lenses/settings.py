@@ -14,8 +14,10 @@ from astroanomaly.simulate.lenses.substructure import Subhalos, Vortex
 
 # Redshifts for which `theta_E` is given; others change the ring.
 REFERENCE_REDSHIFTS = (0.5, 1.0)
+# The two samples of the paper's table.
 REDSHIFTS = ("fixed", "varying")
 
+# Degrees: an ellipse is the same after half a turn.
 _TURN = (0.0, 180.0)
 # For each range: the least it may hold, the most, and whether these are allowed.
 # Radii below 0.01" and Sersic indices outside 0.3 to 6.2 make lenstronomy's

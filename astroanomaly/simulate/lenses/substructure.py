@@ -12,6 +12,7 @@ from astroanomaly.simulate.checks import check_count
 from astroanomaly.simulate.lenses import cosmology
 from astroanomaly.utils.optional import require
 
+# Of the source papers, and of haloes that tides have cut.
 PROFILES = ("point", "tnfw")
 # Rays that stay in a core's cache while all clumps act on them.
 _RAYS = 2**15
@@ -224,6 +225,7 @@ class Subhalos:
         if self.number is not None:
             mass = np.full(n, total / n) if self.equal_masses else mass / mass.sum()
             mass = mass if self.equal_masses else mass * total
+        # The root makes places even over the disc's area.
         r = self.radius * np.sqrt(rng.uniform(size=n))
         angle = rng.uniform(0, 2 * np.pi, n)
         x, y = r * np.cos(angle), r * np.sin(angle)
@@ -231,6 +233,7 @@ class Subhalos:
 
     def _draw_masses(self, rng, n):
         """Draw from the power law by its inverse distribution function."""
+        # The slope is never -1, for which this power would be a logarithm.
         low, high = (m ** (self.slope + 1) for m in self.masses)
         share = rng.uniform(size=n)
         return (low + share * (high - low)) ** (1 / (self.slope + 1))
@@ -347,6 +350,7 @@ class Vortex:
         Clumps
             Masses and places.
         """
+        # Drawn whatever is set, so that settings do not change later draws.
         middle = rng.normal(0.0, 1.0, 2) * self.scatter
         turn = rng.uniform(0, np.pi)
         share = rng.uniform()

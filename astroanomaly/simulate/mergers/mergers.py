@@ -21,6 +21,7 @@ from astroanomaly.simulate.galaxies import masses, population
 from astroanomaly.simulate.mergers import pairs, tides
 from astroanomaly.utils.optional import require
 
+# Margalef-Bentabol et al. 2020 look at each system from three sides.
 N_VIEWS = 3
 BATCH = 8  # pairs
 # Two sources nearer than this many PSF widths are one to the eye.

@@ -11,6 +11,7 @@ from astroanomaly.simulate.galaxies.population import (
 from astroanomaly.simulate.mergers import tides
 from astroanomaly.simulate.mergers.tidal_light import moved_light
 
+# Flattening c of discs, see `seen_along`.
 THICKNESS = 0.2
 # The secondary's light after coalescence: what tails hold, and the nucleus.
 TAIL, NUCLEUS = 0.4, 0.4
@@ -78,6 +79,7 @@ def draw_pair(
     >>> pairs.draw_pair(rng, primary, secondary, 0.5).orbit.mass_ratio
     0.5
     """
+    # Normal deviates have no preferred direction once they have unit length.
     vectors = rng.normal(size=(4, 3))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return Pair(
@@ -168,21 +170,7 @@ def scene(pair: Pair, moment: float, tails: list, axes: np.ndarray) -> Scene:
         bodies = [(views[0], 0.0, 0.0), (views[1], *companion)]
         return Scene(bodies, moved, companion)
     companion = scale * (axes @ pair.nucleus)[:2] * np.exp(-moment / pair.fading)
-    # Compact bodies in the tails of gas-rich galaxies hold some per cent of a merger's
-    # light (Bournaud & Duc 2006, A&A 456, 481).
-    dwarfs = []
-    galaxies = (pair.primary, pair.secondary)
-    for galaxy, (rest, shift), drawn in zip(galaxies, tails, pair.dwarfs, strict=True):
-        if galaxy.bulge_to_total == 1:
-            continue
-        places = (rest + shift).reshape(-1, 3)
-        ranks = np.argsort(np.linalg.norm(places, axis=1))
-        for rank, flux in drawn:
-            place = places[ranks[int(rank * (len(ranks) - 1))]]
-            # They fall back or are torn apart in twice the normalised time.
-            dim = flux * np.exp(-0.5 * moment)
-            body = _spheroid(pair.primary, dim, DWARF_RADIUS, 1.0)
-            dwarfs.append((body, *(scale * (axes @ place)[:2])))
+    dwarfs = tidal_dwarfs(pair, tails, axes, moment)
     bodies = _remnant(pair, views, moment, companion)
     # The first body gives the dwarfs their light: they are made of its gas.
     (first_body, *at), *others = bodies
@@ -194,6 +182,29 @@ def scene(pair: Pair, moment: float, tails: list, axes: np.ndarray) -> Scene:
     share = TAIL * left * pair.flux_ratio / max(tail[1].sum(), 1e-6)
     moved = [_shifted(blobs, (0.0, 0.0), left) for blobs in first]
     return Scene(bodies, [*moved, _shifted(tail, (0.0, 0.0), share)], companion)
+
+
+def tidal_dwarfs(pair, tails, axes, moment):
+    """Return compact bodies in the tails of gas-rich galaxies.
+
+    They hold some per cent of a merger's light (Bournaud & Duc 2006, A&A 456, 481).
+    """
+    bodies = []
+    galaxies = (pair.primary, pair.secondary)
+    for galaxy, (rest, moved), drawn in zip(galaxies, tails, pair.dwarfs, strict=True):
+        # An early type has no gas in its tails.
+        if galaxy.bulge_to_total == 1:
+            continue
+        places = (rest + moved).reshape(-1, 3)
+        ranks = np.argsort(np.linalg.norm(places, axis=1))
+        for rank, flux in drawn:
+            place = places[ranks[int(rank * (len(ranks) - 1))]]
+            # They fall back or are torn apart in twice the normalised time.
+            share = flux * np.exp(-0.5 * moment)
+            body = _spheroid(pair.primary, share, DWARF_RADIUS, 1.0)
+            offset = pair.primary.half_light_radius * (axes @ place)[:2]
+            bodies.append((body, *offset))
+    return bodies
 
 
 def _disturbed(disc, strength):
@@ -213,6 +224,7 @@ def _remnant(pair, views, moment, companion):
     envelope on the other side that settles more slowly. Tails disperse into it.
     """
     radius = views[0].half_light_radius
+    # Tails fall back into the envelope in the normalised time.
     tail = TAIL * np.exp(-moment)
     nucleus = NUCLEUS * np.exp(-moment / pair.fading)
     bodies = [(views[0], 0.0, 0.0)]

@@ -11,6 +11,7 @@ from astroanomaly.simulate.mergers import tides
 
 # Hot systems answer the tide with broad, faint features: half their light moves.
 EARLY_RESPONSE = 0.5
+# Doublings: a blob of 16 widths is as large as the galaxy.
 _WIDEST = 4
 
 
@@ -63,6 +64,7 @@ def moved_light(
     offsets = along[..., None] * major + galaxy.axis_ratio * aside[..., None] * minor
     offsets = galaxy.half_light_radius * offsets
     places = offsets + scale * (moved @ axes[:2].T)
+    # Of a blob at rest: about the distance of its neighbors on a ring.
     width = 0.12 * galaxy.half_light_radius
     stretched = np.linalg.norm(places - np.roll(places, 1, axis=1), axis=-1)
     # Blobs grow in steps of two with the gap to the next, so that tails are smooth.

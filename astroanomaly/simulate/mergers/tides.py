@@ -14,9 +14,11 @@ from scipy.interpolate import CubicHermiteSpline
 HALO = 2.5  # scale radius of the primary's halo, half-light radii
 # Four half-mass radii, each 4/3 of the half-light radius seen in projection.
 START, DISTANT = 8.0, 16 / 3
+# [O] Half-light radii: nearer than this the two nuclei are one in an image.
 COALESCED = 0.35
 STEP = 0.08  # of the orbit
 PARTICLE_STEP = 0.16  # at most; 19 of 20 particles are then right to 0.05
+# 1,280 particles a galaxy make smooth tails.
 N_RADII, N_ANGLES = 20, 64
 RADII = (0.6, 2.7)  # of the particles, half-light radii
 # Far beyond any merger: it ends a loop that nothing else would.
@@ -105,30 +107,12 @@ def draw_orbit(rng: np.random.Generator, mass_ratio: float) -> Orbit:
         raise ValueError(
             f"`mass_ratio` must lie in (0, 1]. Received: mass_ratio={mass_ratio}."
         )
+    # Speed of a circular orbit in Hernquist's halo at that distance.
     circular = np.sqrt(START) / (START + HALO) * np.sqrt(1 + mass_ratio)
     tangential, radial = rng.uniform(0.25, 0.65), rng.uniform(0.3, 0.8)
     drag = _DRAG * (0.4 + np.sqrt(mass_ratio))
-
-    def gain(x, v):
-        r = abs(x)
-        pull = -x * (1 + mass_ratio) / (r * (r + HALO) ** 2 + 1e-9)
-        return pull - drag * 2.5 / (1 + r) * v
-
-    # Leapfrog with drag until the two have been one for long, in plain complex
-    # numbers: on two coordinates an array costs ten times as much.
-    x, v = complex(START), complex(circular * -radial, circular * tangential)
-    steps, last_far = [(x, v)], 0
-    for step in range(1, _MAX_STEPS):
-        half = v + 0.5 * STEP * gain(x, v)
-        x += STEP * half
-        v = half + 0.5 * STEP * gain(x, half)
-        steps.append((x, v))
-        if abs(x) >= COALESCED:
-            last_far = step
-        elif step - last_far > 1.1 * last_far:
-            break
-    path, speeds = np.moveaxis(np.array(steps)[..., None].view(float), 1, 0)
-    times = STEP * np.arange(len(path))
+    state = np.array([START, 0.0]), circular * np.array([-radial, tangential])
+    times, path, speeds = integrate_orbit(*state, 1 + mass_ratio, drag)
     distance = np.hypot(*path.T)
     merged = int(np.argmax(np.maximum.accumulate(distance[::-1])[::-1] < COALESCED))
     far = np.flatnonzero(distance[:merged] >= DISTANT)
@@ -138,6 +122,30 @@ def draw_orbit(rng: np.random.Generator, mass_ratio: float) -> Orbit:
     speeds[merged:] = fade * (speeds[merged:] - path[merged:])
     path[merged:] *= fade
     return Orbit(times, path, speeds, mass_ratio, start, float(times[merged]))
+
+
+def integrate_orbit(position, velocity, mass, drag):
+    """Leapfrog with drag until the two have been one for long."""
+    # Plain complex numbers: on two coordinates an array costs ten times as much.
+    x, v = complex(*position), complex(*velocity)
+
+    def gain(x, v):
+        r = abs(x)
+        return -x * mass / (r * (r + HALO) ** 2 + 1e-9) - drag * 2.5 / (1 + r) * v
+
+    path, last_far = [(x, v)], 0
+    for step in range(1, _MAX_STEPS):
+        half = v + 0.5 * STEP * gain(x, v)
+        x += STEP * half
+        v = half + 0.5 * STEP * gain(x, half)
+        path.append((x, v))
+        if abs(x) >= COALESCED:
+            last_far = step
+        # Both have been one for longer than they were apart: nothing is to come.
+        elif step - last_far > 1.1 * last_far:
+            break
+    path = np.array(path)[..., None].view(float)
+    return STEP * np.arange(len(path)), path[:, 0], path[:, 1]
 
 
 def rings() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -153,6 +161,7 @@ def rings() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     edges = np.linspace(*RADII, N_RADII + 1)
     r = 0.5 * (edges[1:] + edges[:-1])
+    # Every second ring is turned by half a step: no spokes.
     phi = 2 * np.pi * (np.arange(N_ANGLES) + 0.5 * (np.arange(N_RADII)[:, None] % 2))
     phi = phi / N_ANGLES
     area = np.repeat(np.pi * np.diff(edges**2)[:, None] / N_ANGLES, N_ANGLES, axis=1)

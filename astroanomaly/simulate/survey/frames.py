@@ -12,7 +12,9 @@ from astroanomaly.simulate.survey import objects, scenes
 from astroanomaly.simulate.survey.stars import draw_stars
 from astroanomaly.utils.optional import require
 
+# [O] Pixels of 0.1": a smaller frame holds no lens.
 MIN_SIZE = 32
+# Rule of the lens-finding challenge, see `label`.
 MIN_IMAGES, MIN_MAGNIFICATION, MIN_PIXELS = 2, 1.6, 20
 UNITS = {
     "ra": "deg",
@@ -32,6 +34,7 @@ UNITS = {
 }
 # Rays per half-light radius, and the grid on which images are counted, arcsec.
 _RAYS_PER_RADIUS = 4
+# Per side of a cell: finer steps cost time and gain nothing.
 _MOST_RAYS = 10
 # Beyond so many half-light radii a source's light is lost.
 _SOURCE_REACH = 5

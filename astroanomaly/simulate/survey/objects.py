@@ -13,13 +13,17 @@ from astroanomaly.simulate.lenses.ray_tracing import Deflector, Source
 from astroanomaly.simulate.survey import colors
 from astroanomaly.simulate.survey.scenes import VIS
 
+# Arcsec: from what VIS resolves to the largest of single galaxies.
 THETA_E = (0.6, 3.0)
+# VIS, unlensed: magnified ones reach the survey's depth of 24.5 mag.
 SOURCE_MAGNITUDES = (21.5, 24.5)
+# A magnitude beyond the depth: unseen ones still make the sky uneven.
 FIELD_MAGNITUDES = (20.5, 25.5)
 # Galaxies per square arcsec within these limits: about 40 per square arcmin.
 FIELD_DENSITY = 40 / 3600
 # Arms and knots of fainter galaxies drown in the noise.
 _SMOOTH = 22.5
+# km/s: below lies no lens that VIS resolves, above no galaxy.
 _DISPERSIONS = (150.0, 400.0)
 
 
@@ -91,6 +95,7 @@ def draw_system(rng, offsets=(0.0, 1.15), **limits):
     """
     while True:
         elliptical = draw_elliptical(rng, **limits)
+        # [O] A gamma distribution of mean 1.75 with a long tail.
         z_source = max(elliptical.z + 0.4, min(float(rng.gamma(5, 0.35)), 4.0))
         theta_E = einstein_radius(elliptical.dispersion, elliptical.z, z_source)
         if THETA_E[0] <= theta_E <= THETA_E[1]:

@@ -15,12 +15,14 @@ from astroanomaly.simulate.galaxies.structure import EXTENT
 from astroanomaly.simulate.survey import colors, stars
 from astroanomaly.utils.optional import require
 
+# By the names of the challenge's bands.
 CAMERAS = {
     "VIS": instruments.EUCLID_VIS,
     "Y": instruments.EUCLID_NISP_Y,
     "J": instruments.EUCLID_NISP_J,
     "H": instruments.EUCLID_NISP_H,
 }
+# The finest pixels: all frames are brought to them.
 VIS = CAMERAS["VIS"]
 # Side of a cell, arcsec: half a pixel of VIS, a sixth of NISP's. Nothing that a
 # mirror of 1.2 m passes at 715 nm is finer than two of them.
@@ -160,6 +162,7 @@ class Canvas:
         """
         cells = round(camera.pixel_scale / STEP)
         n = self.pixels(camera)
+        # NISP's PSF, 0.5" wide, needs no cells of 0.05".
         binned = 2 if cells > 2 else 1
         rim = int(MARGIN / STEP) // binned * binned
         start = self.side // 2 - n * cells // 2

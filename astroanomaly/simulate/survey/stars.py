@@ -11,6 +11,7 @@ from astropy import constants, units
 
 # Per square arcmin.
 DENSITY = 3.0
+# VIS: from where detectors saturate to where stars are lost in the sky.
 MAGNITUDES = (18.0, 24.0)
 TEMPERATURES = (3000.0, 7000.0)  # kelvin
 # Stars per magnitude grow by 10 to this power for each magnitude.

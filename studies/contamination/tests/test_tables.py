@@ -9,7 +9,7 @@ from astropy.table import Table
 from astroanomaly.evaluation.contamination import auc_loss, loss_difference, summarize
 from studies.contamination import figures, names, results, tables
 from studies.contamination.__main__ import SCALES
-from studies.contamination.results import rows
+from studies.study import rows
 from studies.contamination.tests.made_up import (
     STEPS,
     STRENGTH,

@@ -10,8 +10,7 @@ from blobs import blobs
 
 from studies.deeplense import __main__ as main
 from studies.deeplense import figures, results, scores, sets
-from studies.deeplense.results import rows
-from studies.study import Missing
+from studies.study import Missing, rows
 
 TINY = replace(
     main.SCALES["smoke"],
