@@ -14,7 +14,9 @@ class Recipe:
     returns the arguments of the model's ``compile``; `defaults`: defaults of [model]
     where they differ from those of the class; `training`: the model's own settings in
     [training]: the default and the types of each; `stretch`: defaults of [stretch]
-    where they differ from the usual ones; `augment`: default of [training] `augment`;
+    where they differ from the usual ones; `epochs`: default of [training] `epochs`;
+    `detector`: defaults of [detector] where they differ from those of the class;
+    `augment`: default of [training] `augment`;
     `needs_encoder`: whether an Encoder, trained afterwards, finds the z of an image;
     `needs_labels`: whether the model learns from labels; `complete`: of resolved
     settings, which it checks and fills in place; `spread`: of the image shape and the
@@ -31,6 +33,8 @@ class Recipe:
     defaults: dict = field(default_factory=dict)
     training: dict = field(default_factory=dict)
     stretch: dict = field(default_factory=dict)
+    epochs: int = 100
+    detector: dict = field(default_factory=dict)
     augment: bool = False
     needs_encoder: bool = False
     needs_labels: bool = False
