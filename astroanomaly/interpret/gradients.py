@@ -190,6 +190,7 @@ def guided_grad_cam(
     (8, 8, 2)
     """
     given = {"contrast": contrast, "pooled": pooled}
+    # Where by the map, what by the pixels: section 3.2.
     heat = grad_cam(network, image, layer, target, **given)
     guided = guided_backpropagation(network, image, target, contrast=contrast)
     return heat[..., None] * guided

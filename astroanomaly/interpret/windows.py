@@ -49,6 +49,7 @@ class Axis:
 
     def patch(self, changed: int) -> int:
         """Return how many output pixels `changed` neighboring input pixels reach."""
+        # Kernels overlap: one changed pixel reaches `kernel` outputs at stride 1.
         most = (changed + self.kernel - 2) // self.stride + 1
         return min(most, self.n_out)
 
@@ -241,6 +242,7 @@ class Windows:
         self.local = known[: len(self.sizes)]
         self.rest = [layer for s in known[len(self.local) :] for layer in s.layers]
         self.rest += rest
+        # The maps of the unmasked image, computed once for all masks.
         x = tf.constant(image[None])
         self.image, self.caches = x[0], []
         for stage in self.local:

@@ -131,6 +131,7 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         **kwargs
             Passed to :meth:`keras.Model.compile`.
         """
+        # As for the GAN: XLA was several times slower on CPUs.
         kwargs.setdefault("jit_compile", False)
         super().compile(optimizer=optimizer or keras.optimizers.Adam(1e-3), **kwargs)
         self.optimizer.build(self.trainable_variables)
@@ -146,6 +147,7 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         seed = stateless_seed(self.seed, tf.convert_to_tensor(self.step), 0)
         # A function of seed and step: a resumed training draws the same.
         z_drawn = tf.random.stateless_normal((n, self.latent_dim), seed)
+        # Without a gradient: the GAN's networks stay as they are.
         drawn = gan.scoring_generator(z_drawn, training=False)
         features = gan.features(images)
         with tf.GradientTape() as tape:

@@ -172,6 +172,7 @@ class Mapping:
         return x
 
     def _rate(self, step):
+        # One rate an image: each is at its own step.
         rate = tf.fill(tf.shape(step), tf.cast(self.learning_rate, self.dtype))
         if not self.decay:
             return rate
@@ -189,6 +190,7 @@ class Mapping:
                 tape.watch(weights)
                 z = self._latent(noise, weights)
                 residual, feature = image_losses(self.gan, images, features, z)
+                # Equation of section 3.5: weights w and 1 - w.
                 loss = (1 - self.w) * residual + self.w * feature
             better = loss < best_loss
             best_loss = tf.where(better, loss, best_loss)

@@ -74,6 +74,7 @@ def contamination_curves(
     >>> figure = contamination_curves(table)
     """
     curves, missing = _curves(summary, score)
+    # Contaminations are evenly spaced: on a true axis the small ones would coincide.
     places = sorted({float(x) for curve in curves.values() for x in curve[0]})
     figure, axes = new_axes(12.0, max(6.4, 2.2 + 0.29 * len(curves)))
     chosen, styles = _chosen(list(curves), highlight, baselines), {}
@@ -105,6 +106,7 @@ def contamination_curves(
     )
     bottom = max(np.nanmin([*auc, *low]), auc.min() - _REACH)
     top = min(np.nanmax([*auc, *high]), auc.max() + _REACH)
+    # Marks at the ends must not touch the frame.
     margin = 0.04 * max(top - bottom, 0.1)
     axes.set_ylim(bottom - margin, top + margin)
     if bottom - margin < 0.5 < top + margin:
@@ -174,6 +176,7 @@ def auc_loss(
     columns.require(losses, "model", "score", "loss", "low", "high")
     if not len(losses):
         raise ValueError("`losses` must have at least one row. Received: none.")
+    # The largest loss comes first, so that it stands lowest.
     losses = losses[np.argsort(-columns.numbers(losses, "loss"), kind="stable")]
     models, scores = (columns.texts(losses, name) for name in ("model", "score"))
     names = [_name(model, labels) for model in models]

@@ -64,6 +64,7 @@ def picture(image: np.ndarray) -> np.ndarray:
     known = np.isfinite(image)
     planes = zip(np.moveaxis(image, -1, 0), np.moveaxis(known, -1, 0), strict=True)
     sky = [np.median(p[ok]) if ok.any() else 0.0 for p, ok in planes]
+    # Less the sky of each band, or a color cast would tint the whole picture.
     image = np.where(known, image - np.array(sky), 0.0)
     mean = image.mean(axis=-1)
     # White is at 99.7 per cent: a single hot pixel must not darken the rest.
@@ -102,6 +103,7 @@ def common_scale(images: np.ndarray, n_reference: int | None = None) -> np.ndarr
     Returns (n, ny, nx): within [0, 1].
     """
     images = np.nan_to_num(np.asarray(images, np.float64))
+    # First band blue, last red: red comes first in a picture.
     images = images[..., ::-1] if images.shape[-1] == 3 else images.mean(axis=-1)
     low, high = np.percentile(images[:n_reference], (0.5, 99.9))
     return np.clip((images - low) / max(high - low, 1e-12), 0.0, 1.0)
@@ -114,6 +116,7 @@ def residual_plane(residual: np.ndarray) -> np.ndarray:
 
 def residual_limit(planes: np.ndarray) -> float:
     """Return the symmetric colour limit for residuals shown side by side."""
+    # A single hot pixel must not make all other residuals pale.
     return max(float(np.percentile(np.abs(planes), 99.7)), 1e-6)
 
 
@@ -176,6 +179,7 @@ def scale_bar(axes, shape, pixel_scale: float | None) -> None:
     if not pixel_scale:
         return
     ny, nx = shape[:2]
+    # A bar longer than a third would hide the object.
     fitting = [length for length in LENGTHS if length <= nx * pixel_scale / 3]
     length = fitting[-1] if fitting else LENGTHS[0]
     x, y = 0.05 * nx, 0.06 * ny
@@ -209,6 +213,7 @@ def known_band(band, n_bands: int, name: str) -> int:
 def color_bands(n_bands: int, bands) -> list[int]:
     """Return the bands of red, green and blue, or one band for grey."""
     if bands is None:
+        # The reddest three: colors as the eye orders them.
         bands = range(n_bands - 3, n_bands) if n_bands >= 3 else (0,)
     chosen = [known_band(b, n_bands, "bands") for b in np.atleast_1d(list(bands))]
     if len(chosen) not in (1, 3):
@@ -231,6 +236,7 @@ def pictures(images: np.ndarray, chosen: list[int], whole: bool) -> np.ndarray:
     """Return images on one asinh scale, the middle one's range, or 0 to 1 as it is."""
     images = images[..., chosen]
     if not whole:
+        # The middle image is the unchanged one: the others are read against it.
         low, high = np.percentile(images[1], (1.0, 99.9), axis=(0, 1))
         images = (images - low) / np.maximum(high - low, 1e-12)
     shown = np.clip(images, 0.0, 1.0)

@@ -276,6 +276,7 @@ def purity_completeness(
         if share is not None:
             pure = classifier.purity_at(found, share)
         others = np.sort(values[~truth])
+        # A purity rests on the false positives that are left at a threshold.
         false = len(others) - np.searchsorted(others, curve.threshold)
         style = {"color": CYCLE[k % len(CYCLE)], "ls": LINES[k % len(LINES)]}
         axes.plot(curve.completeness, curve.purity, lw=0.8, **style)
@@ -361,6 +362,7 @@ def reliability(tables):
             below.hlines(table["n"], table["start"], table["stop"], lw=2.0, **style)
     axes.set(ylabel="share of lenses", xlim=(-0.02, 1.02), ylim=(-0.03, 1.03))
     below.set(xlabel="probability of a lens", ylabel="objects", yscale="log")
+    # Bins of one object must be seen on a logarithmic axis.
     low, high = below.get_ylim()
     below.set_ylim(min(0.8, low), high)
     for each in (axes, below):
@@ -413,6 +415,7 @@ def set_rates(table, negatives=None):
         _dots(axes, place + shift, table[name], *ends, color, label)
     published = np.asarray(table["published_recall"], float)
     if np.isfinite(published).any():
+        # A ring, not a dot: ours shows through where both agree.
         ring = {"ls": "", "marker": "o", "ms": 12, "mfc": "none", "mec": INK}
         axes.plot(published, place + 0.13, label="published recall", **ring)
     names = [f"{plain(r['set'])} ({r['n_lenses']:,})" for r in table]

@@ -83,6 +83,7 @@ def gallery(cutouts, table, n: int = 24, columns: int = 8, *, by="anomaly_score"
     images = display.select(cutouts, ids).images
     rows = -(-len(order) // columns)
     figure = new_figure(1.75 * columns + 0.2, 2.45 * rows + 0.7)
+    # Captions of two lines stand between the rows.
     figure.get_layout_engine().set(hspace=0.06)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     colors = level_colors(table_levels(table))
@@ -173,6 +174,7 @@ def reconstructions(
         )
     order = _strangest(table, n if choose == "strangest" else len(table) or 1, by)
     if choose == "evenly":
+        # Both ends of the ranking are shown, whatever n is.
         picks = np.linspace(0, len(order) - 1, min(_positive(n, "n"), len(order)))
         order = order[np.round(picks).astype(int)]
     columns = min(_positive(columns, "columns"), len(order))
@@ -314,6 +316,7 @@ def samples_by_level(levels: Mapping, real=None, n: int = 8):
         if real is None or real.shape[1:] != images.shape[1:]:
             shown = display.common_scale(images)
         else:
+            # One range for both: a generator too faint must look too faint.
             both = np.concatenate([real, images])
             shown = display.common_scale(both, n_reference=len(real))[len(real) :]
         rows.append((f"{size} px", shown))

@@ -218,6 +218,7 @@ def feature_map(
         scores = np.asarray(scores, float)
         if not np.isfinite(scores).all():
             raise ValueError("`scores` holds NaN or infinity: leave those objects out.")
+        # Ranks, for a few extreme scores would take the whole color scale.
         rank = 100.0 * (np.argsort(np.argsort(scores)) + 1) / len(scores)
         # The strangest are drawn last, on top of the others.
         order = np.argsort(rank)
@@ -350,6 +351,7 @@ def training_curves(history):
         history = {k: [row[k] or "nan" for row in rows] for k in (rows or [{}])[0]}
     curves = {k: np.asarray(v, np.float64).ravel() for k, v in history.items()}
     epochs = curves.pop("epoch", None)
+    # Known losses in a fixed order, so that two trainings compare.
     names = [name for name in _PANELS if name in curves]
     names += [n for n in curves if n not in names and not n.startswith("val_")]
     if not names or not len(curves[names[0]]):

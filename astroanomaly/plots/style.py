@@ -56,6 +56,7 @@ def styled(function: Callable) -> Callable:
 
     @wraps(function)
     def wrapper(*args, **kwargs):
+        # A context: the settings of the user's other figures stay.
         with matplotlib.rc_context(_STYLE):
             figure = function(*args, **kwargs)
             for axes in figure.axes:
@@ -68,6 +69,7 @@ def styled(function: Callable) -> Callable:
 
 def new_figure(width: float, height: float) -> Picture:
     """Return an empty figure, sizes in inches."""
+    # Constrained layout leaves room for legends outside of the axes.
     figure = Picture(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.07, h_pad=0.07)
     return figure
@@ -113,6 +115,7 @@ def plain(text: str) -> str:
 
 def number_decades(axis, low: float, high: float) -> None:
     """Label a logarithmic axis 1, 2, 5, 10, or whole decades where it is long."""
+    # Beyond three decades the steps between would overlap.
     subs = (1.0, 2.0, 5.0) if high < 2000 * low else (1.0,)
     axis.set_major_locator(LogLocator(subs=subs, numticks=15))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))

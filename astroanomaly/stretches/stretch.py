@@ -90,6 +90,7 @@ class Stretch(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        # Of all training pixels of a band; 0 and 100 are its extremes.
         low, high = percentiles
         if not 0 <= low < high <= 100:
             raise ValueError(
@@ -150,6 +151,8 @@ class Stretch(keras.layers.Layer):
         # Evenly spaced images stand for very many; the extremes come from all.
         sample = pixels[:: -(-len(pixels) // SAMPLE)]
         if not self.per_image:
+            # The extremes are of all images, not of the sample: a star must not be
+            # missed.
             extremes = {0.0: np.nanmin, 100.0: np.nanmax}
             ranges = []
             for b in range(pixels.shape[-1]):
@@ -187,6 +190,7 @@ class Stretch(keras.layers.Layer):
 
     def _ends(self, images) -> tuple:
         """Return the lower and the upper end of the range."""
+        # The sky's range first: it is asked for with `per_image` as well.
         if self.sigmas:
             level, noise = image_sky(images)
             low, high = self.sigmas

@@ -178,6 +178,7 @@ class AAE(PriorMixin, Autoencoder):
         **kwargs
             Passed to :meth:`keras.Model.compile`.
         """
+        # Rates of the public code: 1e-3, 1e-3 and 1e-4.
         adam = keras.optimizers.Adam
         kwargs.setdefault("jit_compile", False)
         # Not the autoencoder's own, which would give the first optimizer the
@@ -195,6 +196,8 @@ class AAE(PriorMixin, Autoencoder):
 
     def train_step(self, images):
         """Take the three steps on a batch: reconstruct, criticize, deceive."""
+        # Makhzani et al. 2015, section 2: reconstruction first, then the two of the
+        # prior.
         losses = {"loss": self._train_reconstruction(images)}
         weights = self.encoder.trainable_variables
         with tf.GradientTape() as tape:

@@ -95,9 +95,11 @@ def build_decoder(
     """
     size, _, n_bands = check_image_shape(image_shape)
     strides = stack_strides(size)
+    # The decoder's maps are the encoder's in reverse.
     first, second, last = map_sizes(size, strides)
     weights = initializers(seed)
     z = keras.Input((latent_dim,), name="z")
+    # As wide as the trunk's flat map: its mirror image begins here.
     x = layers.Dense(
         last * last * FILTERS[-1], activation="relu", kernel_initializer=next(weights)
     )(z)

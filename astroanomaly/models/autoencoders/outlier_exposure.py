@@ -278,6 +278,7 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
             counts as worse than any other.
         """
         errors = self._errors(images)
+        # As many as were supposed, whatever their errors are.
         n_suspects = round(self.training_contamination * len(errors))
         mask = np.zeros(len(errors), bool)
         # argsort puts NaN last, so the end holds NaN and then the largest errors.
@@ -318,6 +319,7 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
         n_flagged, n_others = ops.sum(flagged), ops.sum(1.0 - flagged)
         ordinary = ops.divide_no_nan(ops.sum(normal_loss * (1.0 - flagged)), n_others)
         strange = ops.divide_no_nan(ops.sum(normal_loss * flagged), n_flagged)
+        # 0 where nothing is exposed, and then without weight in the mean.
         ratio = ops.divide_no_nan(strange, ordinary)
         both = ops.cast(n_flagged * n_others > 0, normal_loss.dtype)
         trackers = self.trackers

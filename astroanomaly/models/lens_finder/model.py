@@ -158,6 +158,7 @@ class LensFinder(EpochOrderMixin, keras.Model):
         kwargs.setdefault("jit_compile", False)
         super().compile(
             optimizer=optimizer or keras.optimizers.Adam(LEARNING_RATE),
+            # Two logits, lens and non-lens, as published.
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
             **kwargs,
