@@ -1,11 +1,11 @@
 """The objects that a run is trained on, and their record."""
 
-import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 
+from astroanomaly.data.fingerprints import pixel_hashes
 from astroanomaly.runs import config
 from astroanomaly.runs import folder as _folder
 from astroanomaly.tables.labels import check_same, read_labels
@@ -82,28 +82,3 @@ class TrainingObjects:
                 if old.get("labels") is not None:
                     check_same(old["labels"], self.labels, ids, folder, given.name)
             self.record["labels"] = self.labels.tolist()
-
-
-def pixel_hashes(cutouts) -> list[str]:
-    """Return one short text per image that only the same pixels give again.
-
-    Parameters
-    ----------
-    cutouts : Cutouts
-        Images as they were read.
-
-    Returns
-    -------
-    list of str
-        64 bits of BLAKE2b each, in hexadecimal digits.
-
-    Examples
-    --------
-    >>> from astroanomaly.data.cutouts import Cutouts
-    >>> len(set(pixel_hashes(Cutouts(np.zeros((2, 8, 8))))))
-    1
-    """
-    return [
-        hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).hexdigest()
-        for image in cutouts.images
-    ]

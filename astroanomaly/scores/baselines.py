@@ -36,7 +36,7 @@ def _parts(rows: np.ndarray) -> list[np.ndarray]:
     return [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
 
 
-class _Components:
+class Components:
     """Principal components of the training images, with scores in float64."""
 
     def __init__(self, train: np.ndarray, n_components: int, seed: int) -> None:
@@ -124,7 +124,7 @@ def baseline_scores(
             f"images of {train.shape[1]} values. Received: {tuple(n_components)}."
         )
     n_forest = min(n_forest_components, most)
-    components = _Components(train, max([n_forest, *n_components]), seed)
+    components = Components(train, max([n_forest, *n_components]), seed)
     scores = {"brightness": test.sum(axis=1, dtype=np.float64)}
     for n in n_components:
         scores[f"pca_{n}"] = components.squared_error(test, n)

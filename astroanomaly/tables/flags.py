@@ -17,8 +17,20 @@ FLAGS = (
     Flag(2, "padded", "padded at an edge"),
     Flag(4, "clipped", "clipped by the stretch"),
     Flag(8, "not_converged", "latent search did not converge"),
+    Flag(16, "trained_on", "the detector was trained on it"),
+    Flag(32, "calibrated_on", "the detector was calibrated on it"),
+    # Of the detector and so on every row: a .csv file keeps no other mark of it.
+    Flag(64, "not_trained", "the detector is not trained"),
 )
-FLAG_NAN_FILLED, FLAG_PADDED, FLAG_CLIPPED, FLAG_NOT_CONVERGED = (f.bit for f in FLAGS)
+(
+    FLAG_NAN_FILLED,
+    FLAG_PADDED,
+    FLAG_CLIPPED,
+    FLAG_NOT_CONVERGED,
+    FLAG_TRAINED_ON,
+    FLAG_CALIBRATED_ON,
+    FLAG_NOT_TRAINED,
+) = (f.bit for f in FLAGS)
 
 
 def flag_words(flag: int) -> list[str]:
