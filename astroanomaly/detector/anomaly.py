@@ -487,4 +487,4 @@ class AnomalyDetector(Detector):
                 detector.mode_sets[name] = ResidualModes.from_dict(kept)
         for name, kept in state["calibrations"].items():
             detector.calibrations[name] = Calibration.from_dict(kept)
-        return detector.restore(path, state)
+        return detector.restore(state)

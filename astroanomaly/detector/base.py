@@ -33,7 +33,6 @@ from astroanomaly.utils.installed import versions
 BLOCK = 512
 # Of the folder that `save` writes; a change that old code cannot read raises it.
 FORMAT = 1
-_OBJECTS = "objects.json"
 # What Keras adds to every config: no settings of ours.
 _INTERNALS = ("name", "trainable", "dtype")
 
@@ -288,8 +287,8 @@ class Detector(OutlierMixin, BaseEstimator):
         -------
         ScoreTable
             One row per object, strangest first: the scores, the p-value and its
-            q-value (NaN without a calibration), a boolean per level, the flags, and in `meta` how it was
-            made. A lens finder's has `p_lens`, `p_lens_calibrated` (once probabilities
+            q-value (NaN without a calibration), a boolean per level, the flags, and in
+            `meta` how it was made. A lens finder's has `p_lens`, `p_lens_calibrated` (once probabilities
             are calibrated) and `is_lens`, and NaN for the scores that a classifier
             does not have. Objects that cannot be read are left out and counted in
             `meta`.
@@ -518,24 +517,22 @@ class Detector(OutlierMixin, BaseEstimator):
         """
         state = {"format": FORMAT, "astroanomaly": __version__, **self._state()}
         state["reconstructions"] = self.reconstructions
+        state["objects"] = {what: sorted(v) for what, v in self.objects.items()}
         with atomic_dir(path) as folder:
             self.model.save(folder / "model.keras")
             self.stretch.save(folder / "stretch.json")
             self._save_more(folder)
-            kept = {what: sorted(found) for what, found in self.objects.items()}
-            (folder / _OBJECTS).write_text(json.dumps(kept))
             (folder / "detector.json").write_text(json.dumps(state, indent=1))
 
     def _save_more(self, folder: Path) -> None:
         """Write what a subclass keeps outside of detector.json."""
 
-    def restore(self, path: Path, state: dict) -> "Detector":
-        """Take back what every kind of detector keeps in its folder."""
+    def restore(self, state: dict) -> "Detector":
+        """Take back what every kind of detector keeps in its ``detector.json``."""
         self.reconstructions = dict(state.get("reconstructions", {}))
         # Older versions kept no fingerprints.
-        if (path / _OBJECTS).is_file():
-            kept = json.loads((path / _OBJECTS).read_text())
-            self.objects = {what: set(kept[what]) for what in self.objects}
+        kept = state.get("objects", {})
+        self.objects = {what: set(kept.get(what, ())) for what in self.objects}
         return self
 
 

@@ -337,4 +337,4 @@ class ClassifierDetector(Detector):
         if (kept := state["probability_calibration"]) is not None:
             learned = ProbabilityCalibration.from_dict(kept)
             detector.probability_calibration = learned
-        return detector.restore(path, state)
+        return detector.restore(state)

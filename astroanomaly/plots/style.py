@@ -9,6 +9,8 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from astroanomaly.tables.flags import not_trained
+
 # Okabe & Ito (2008): told apart with any common colour blindness.
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, SKY, AMBER = "#CC79A7", "#56B4E9", "#E69F00"
@@ -49,8 +51,39 @@ def png(figure: Figure, dpi: float) -> bytes:
     return buffer.getvalue()
 
 
+def stamp(figure: Figure, words: str = "not trained") -> Figure:
+    """Write words across a figure that nobody can overlook."""
+    figure.text(
+        0.5,
+        0.5,
+        words,
+        ha="center",
+        va="center",
+        rotation=25,
+        fontsize=min(60.0, 8.0 * figure.get_figwidth()),
+        color=ORANGE,
+        alpha=0.45,
+        weight="bold",
+        zorder=1000,
+    )
+    return figure
+
+
+def _untrained(thing) -> bool:
+    """Return whether a table, a detector or an evaluation says "not trained"."""
+    notes = getattr(thing, "notes", None) or ()
+    return (
+        getattr(thing, "trained", True) is False
+        or (hasattr(thing, "colnames") and not_trained(thing))
+        or any("not trained" in str(note) for note in notes)
+    )
+
+
 def styled(function: Callable) -> Callable:
-    """Make a figure under our style and leave the user's settings alone."""
+    """Make a figure under our style and leave the user's settings alone.
+
+    What shows the scores of a detector that is not trained is stamped.
+    """
 
     @wraps(function)
     def wrapper(*args, **kwargs):
@@ -59,6 +92,8 @@ def styled(function: Callable) -> Callable:
             for axes in figure.axes:
                 # Ticks are made late, when the style is no longer in force.
                 axes.tick_params(labelsize=12.0, colors=INK)
+            if any(_untrained(given) for given in (*args, *kwargs.values())):
+                stamp(figure)
             return figure
 
     return wrapper

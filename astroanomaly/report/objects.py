@@ -14,7 +14,7 @@ from astroanomaly.tables.flags import flag_words
 
 DASH = "\N{EN DASH}"
 # Small is good for these: the browser's first click sorts them upwards.
-ASCENDING = ("rank", "object_id", "ra", "dec", "p_value")
+ASCENDING = ("rank", "object_id", "ra", "dec", "p_value", "q_value")
 
 
 class Objects:
@@ -28,9 +28,11 @@ class Objects:
         The column that ranks.
     n_rows : int
         How many rows to keep.
+    n_calibration : int, optional
+        Number of calibration objects; by default that of the table's `meta`.
     """
 
-    def __init__(self, table, by: str, n_rows: int):
+    def __init__(self, table, by: str, n_rows: int, n_calibration: int | None = None):
         self.by = by
         self.table = table[columns.ranking(table, by)[:n_rows]]
         self.ids = columns.texts(self.table)
@@ -45,7 +47,10 @@ class Objects:
         ]
         self.scores += [name for name in table.colnames if name.startswith("p_lens")]
         self.flags = flags(self.table)
-        shown = ("ra", "dec", *self.scores, "p_value")
+        self.p_values: list[str] = []
+        if "p_value" in table.colnames:
+            self.p_values = columns.p_value_texts(self.table, n=n_calibration)
+        shown = ("ra", "dec", *self.scores, "p_value", "q_value")
         self.columns = {
             "rank": np.arange(1.0, len(self) + 1),
             "object_id": self.ids,
@@ -104,8 +109,11 @@ class Objects:
     def cell(self, name: str, k: int) -> str:
         """Return one value as words, a dash where it is NaN."""
         value = self.columns[name][k]
+        if name == "p_value" and self.p_values[k][0] == "<":
+            return self.p_values[k]
         # Five decimals of a degree are 0.04 arcsec.
         forms = {"rank": ".0f", "ra": ".5f", "dec": ".5f", "p_value": ".2g"}
+        forms["q_value"] = ".2g"
         form = {**forms, "level": "g"}.get(name, ".4g")
         return value if isinstance(value, str) else number(value, form)
 
@@ -215,5 +223,5 @@ def number(value: float, form: str) -> str:
     """Return a formatted number, a dash for NaN, a sign for infinity."""
     if np.isnan(value):
         return DASH
-    shown = format(value, form).replace("inf", "\N{INFINITY}")
+    shown = columns.shown(value, form).replace("inf", "\N{INFINITY}")
     return shown.replace("-", "\N{MINUS SIGN}")

@@ -13,8 +13,9 @@ from astroanomaly import plots
 from astroanomaly.plots import display
 from astroanomaly.plots.style import png
 from astroanomaly.report.objects import Objects, data_uri, flags, text
+from astroanomaly.scores.explained import in_words
 from astroanomaly.tables import columns
-from astroanomaly.tables.flags import flag_words
+from astroanomaly.tables.flags import flag_words, not_trained
 from astroanomaly.utils.files import atomic_path
 
 # Longer tables make browsers slow to sort; the score table has the rest.
@@ -89,7 +90,10 @@ def write(
         raise ValueError("The score table has no rows: there is nothing to report.")
     if int(n) != n or n < 1:
         raise ValueError(f"`n` must be a whole number >= 1. Received: {n}.")
-    objects = Objects(table, "anomaly_score", max(n, N_TABLE_ROWS))
+    calibration = detector.calibration
+    n_calibration = None if calibration is None else len(calibration)
+    rows = max(n, N_TABLE_ROWS)
+    objects = Objects(table, "anomaly_score", rows, n_calibration)
     explained = detector.explain(display.select(cutouts, objects.ids[:n]))
     drawn = "reconstruction" in explained
     bands = getattr(detector, "bands", None)
@@ -101,7 +105,8 @@ def write(
     labels = "is_anomaly" if "is_anomaly" in table.colnames else None
     histogram = plots.score_histogram(table, detector.calibration, labels=labels)
     curves = None if history is None else plots.training_curves(history)
-    calibration = detector.calibration
+    untrained = not getattr(detector, "trained", True) or not_trained(table)
+    quality = getattr(detector, "reconstruction", None)
     parts = PackageLoader("astroanomaly.report")
     environment = Environment(
         loader=parts,
@@ -125,6 +130,9 @@ def write(
         lenses="p_lens" in table.colnames,
         facts=_facts(calibration, skipped, table, objects.colors),
         drawn=drawn,
+        untrained=untrained,
+        quality=in_words(quality) if quality else None,
+        rule=getattr(calibration, "rule", None),
         objects=objects,
         cards=objects.cards(explained, bands),
         flags=[(bit, flag_words(bit)[0]) for bit in bits],
@@ -184,6 +192,16 @@ def _facts(calibration, skipped, table, colors) -> list[dict]:
     if calibration is not None:
         size = len(calibration.scores)
         facts.append({"value": size, "name": "normal objects calibrate"})
+    for key, name in (("n_trained_on", "trained"), ("n_calibrated_on", "calibrated")):
+        if count := int(table.meta.get(key, 0) or 0):
+            note = "their scores are lower than those of new objects"
+            name = f"of the scored objects {name} the detector"
+            facts.append({"value": count, "name": name, "note": note})
+    if "is_selected" in table.colnames:
+        count = int(columns.truths(table, "is_selected").sum())
+        rate = columns.shown(100 * table.meta.get("fdr", float("nan")), "g")
+        name = f"selected at a false-discovery rate of {rate}%"
+        facts.append({"value": count, "name": name})
     # A table that was read again has lost the list, but not the number.
     count = max(int(table.meta.get("n_skipped", 0) or 0), len(skipped))
     return [*facts, {"value": count, "name": "files skipped"}]

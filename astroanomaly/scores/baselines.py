@@ -50,9 +50,11 @@ class Components:
         self.axes = pca.components_.astype(np.float64)
 
     def features(self, rows: np.ndarray) -> np.ndarray:
+        """Return the components of each image."""
         return np.concatenate([(p - self.mean) @ self.axes.T for p in _parts(rows)])
 
     def squared_error(self, rows: np.ndarray, n_components: int) -> np.ndarray:
+        """Return how far each image is from its first components."""
         axes, errors = self.axes[:n_components], []
         for part in _parts(rows):
             centered = part - self.mean

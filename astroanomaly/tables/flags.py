@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 
 class Flag(NamedTuple):
     """A bit of the column `flag`, its name and its meaning in a report."""
@@ -31,6 +33,16 @@ FLAGS = (
     FLAG_CALIBRATED_ON,
     FLAG_NOT_TRAINED,
 ) = (f.bit for f in FLAGS)
+
+
+def not_trained(table) -> bool:
+    """Return whether a score table is that of a detector that is not trained."""
+    if getattr(table, "meta", {}).get("status") == "not trained":
+        return True
+    if "flag" not in getattr(table, "colnames", ()) or not len(table):
+        return False
+    # A .csv file keeps no meta, but the flags.
+    return bool(np.all(np.asarray(table["flag"], np.int64) & FLAG_NOT_TRAINED))
 
 
 def flag_words(flag: int) -> list[str]:
