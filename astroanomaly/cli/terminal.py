@@ -130,8 +130,8 @@ def show_calibration(detector) -> None:
     console = _console()
     console.print(_table(title, names, rows))
     console.print(
-        f"{len(calibration)} objects calibrate; their smallest p-value is "
-        f"{1 / (len(calibration) + 1):.2g}. Thresholds by the rule {calibration.rule!r}.",
+        f"{len(calibration)} objects calibrate, by the rule {calibration.rule}; the "
+        f"smallest p-value is {1 / (len(calibration) + 1):.2g}.",
         markup=False,
     )
     if detector.needs_calibration:

@@ -18,15 +18,15 @@ from astroanomaly.calibration import (
     warn_if_shifted,
 )
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.data.fingerprints import pixel_hashes
 from astroanomaly.data.reading import read_cutouts
 from astroanomaly.tables.flags import (
     FLAG_CALIBRATED_ON,
     FLAG_CLIPPED,
-    FLAG_NOT_TRAINED,
     FLAG_TRAINED_ON,
+    NOT_TRAINED,
 )
 from astroanomaly.utils.files import atomic_dir
+from astroanomaly.utils.fingerprints import pixel_hashes
 from astroanomaly.utils.installed import versions
 
 # Objects in memory at a time: 512 images of 64 x 64 pixels are 8 MB a band.
@@ -288,10 +288,10 @@ class Detector(OutlierMixin, BaseEstimator):
         ScoreTable
             One row per object, strangest first: the scores, the p-value and its
             q-value (NaN without a calibration), a boolean per level, the flags, and in
-            `meta` how it was made. A lens finder's has `p_lens`, `p_lens_calibrated` (once probabilities
-            are calibrated) and `is_lens`, and NaN for the scores that a classifier
-            does not have. Objects that cannot be read are left out and counted in
-            `meta`.
+            `meta` how it was made. A lens finder's has `p_lens`, `p_lens_calibrated`
+            (once probabilities are calibrated) and `is_lens`, and NaN for the scores
+            that a classifier does not have; `status` where the detector is not trained.
+            Objects that cannot be read are left out and counted in `meta`.
 
         Raises
         ------
@@ -335,8 +335,6 @@ class Detector(OutlierMixin, BaseEstimator):
             ):
                 known = self.objects[what]
                 flags |= bit * np.array([key in known for key in keys], np.int32)
-        if not self.trained:
-            flags |= FLAG_NOT_TRAINED
         rows["flag"] = flags
         return rows
 
@@ -392,6 +390,8 @@ class Detector(OutlierMixin, BaseEstimator):
             for level in calibration.levels:
                 table[f"is_anomaly_{level}"] = calibration.is_anomaly(scores, level)
         table["flag"] = flag
+        if not self.trained:
+            table["status"] = NOT_TRAINED
         for name, bit in (
             ("n_trained_on", FLAG_TRAINED_ON),
             ("n_calibrated_on", FLAG_CALIBRATED_ON),
@@ -490,7 +490,7 @@ class Detector(OutlierMixin, BaseEstimator):
         calibration = self.calibration
         thresholds = {} if calibration is None else calibration.thresholds
         return {
-            "status": "trained" if self.trained else "not trained",
+            "status": "trained" if self.trained else NOT_TRAINED,
             "reconstruction": dict(self.reconstruction or {}),
             "model": type(self.model).__name__,
             "model_config": plain(self.model.get_config()),

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from astroanomaly.data.fingerprints import pixel_hashes
 from astroanomaly.runs import config
 from astroanomaly.runs import folder as _folder
 from astroanomaly.tables import columns
 from astroanomaly.tables.labels import check_same, read_labels
+from astroanomaly.utils.fingerprints import pixel_hashes
 
 
 class TrainingObjects:

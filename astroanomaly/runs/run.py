@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly.data.fingerprints import pixel_hashes
 from astroanomaly.runs import config as _config
 from astroanomaly.runs import folder as _folder
 from astroanomaly.runs.objects import TrainingObjects
 from astroanomaly.tables.labels import read_labels
 from astroanomaly.utils.files import new_folder
+from astroanomaly.utils.fingerprints import pixel_hashes
 
 __all__ = ["Run", "calibrate", "load_run", "pixel_hashes", "train"]
 
@@ -393,7 +393,6 @@ def calibrate(
     Examples
     --------
     >>> run = calibrate("run", "held_out/", levels=(90, 95, 99))
-    >>> run = calibrate("run")  # after train(..., hold_out=0.2)
     """
     from astroanomaly.calibration import check_levels
 
@@ -414,7 +413,8 @@ def calibrate(
         warnings.warn(
             f"the model was trained on {n_seen} of the {len(objects)} calibration "
             f"objects of {cutouts or opened.folder}: their scores are lower than those "
-            "of new objects, so more than the stated share of ordinary objects will be flagged.",
+            "of new objects, so more than the stated share of ordinary objects will be "
+            "flagged.",
             UserWarning,
             stacklevel=2,
         )

@@ -245,7 +245,7 @@ class Training(Fitting):
             warnings.warn(
                 f"{len(cutouts)} images are few to learn from: a network that saw "
                 f"fewer than {FEW_IMAGES} knows each by heart, and every other object "
-                "is strange to it. A thousand or more are good; `augment` turns few into more.",
+                "is strange to it. A thousand are good; `augment` turns few into more.",
                 stacklevel=2,
             )
         self.stretch = make_stretch(settings["stretch"]).adapt(cutouts)

@@ -36,7 +36,7 @@ def _parts(rows: np.ndarray) -> list[np.ndarray]:
     return [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
 
 
-class Components:
+class _Components:
     """Principal components of the training images, with scores in float64."""
 
     def __init__(self, train: np.ndarray, n_components: int, seed: int) -> None:
@@ -50,11 +50,9 @@ class Components:
         self.axes = pca.components_.astype(np.float64)
 
     def features(self, rows: np.ndarray) -> np.ndarray:
-        """Return the components of each image."""
         return np.concatenate([(p - self.mean) @ self.axes.T for p in _parts(rows)])
 
     def squared_error(self, rows: np.ndarray, n_components: int) -> np.ndarray:
-        """Return how far each image is from its first components."""
         axes, errors = self.axes[:n_components], []
         for part in _parts(rows):
             centered = part - self.mean
@@ -126,7 +124,7 @@ def baseline_scores(
             f"images of {train.shape[1]} values. Received: {tuple(n_components)}."
         )
     n_forest = min(n_forest_components, most)
-    components = Components(train, max([n_forest, *n_components]), seed)
+    components = _Components(train, max([n_forest, *n_components]), seed)
     scores = {"brightness": test.sum(axis=1, dtype=np.float64)}
     for n in n_components:
         scores[f"pca_{n}"] = components.squared_error(test, n)

@@ -1,8 +1,7 @@
 """How well reconstructions draw objects, beside what costs no training at all."""
 
 import numpy as np
-
-from astroanomaly.scores.baselines import Components
+from sklearn.decomposition import PCA
 
 # Each part is judged by what the others teach: four fifths come close to all.
 N_PARTS = 5
@@ -81,9 +80,10 @@ def explained_variance(
         if not np.isfinite(total):
             return None
         if n_components:
-            found = Components(rest, n_components, seed)
-            error += float(found.squared_error(flat[part], n_components).sum())
-    left = flat.astype(np.float64) - np.reshape(reconstructions, flat.shape)
+            found = PCA(n_components, svd_solver="randomized", random_state=seed)
+            along = found.fit(rest).inverse_transform(found.transform(flat[part]))
+            error += float(((flat[part] - along.astype(np.float64)) ** 2).sum())
+    left = np.asarray(images, np.float64) - reconstructions
     explained = 1 - float((left**2).sum()) / total if total else np.nan
     if not np.isfinite(explained):
         return None

@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-import numpy as np
-
 
 class Flag(NamedTuple):
     """A bit of the column `flag`, its name and its meaning in a report."""
@@ -21,8 +19,6 @@ FLAGS = (
     Flag(8, "not_converged", "latent search did not converge"),
     Flag(16, "trained_on", "the detector was trained on it"),
     Flag(32, "calibrated_on", "the detector was calibrated on it"),
-    # Of the detector and so on every row: a .csv file keeps no other mark of it.
-    Flag(64, "not_trained", "the detector is not trained"),
 )
 (
     FLAG_NAN_FILLED,
@@ -31,18 +27,16 @@ FLAGS = (
     FLAG_NOT_CONVERGED,
     FLAG_TRAINED_ON,
     FLAG_CALIBRATED_ON,
-    FLAG_NOT_TRAINED,
 ) = (f.bit for f in FLAGS)
+# The column `status` of the table of a detector that reconstructs nothing.
+NOT_TRAINED = "not trained"
 
 
 def not_trained(table) -> bool:
     """Return whether a score table is that of a detector that is not trained."""
-    if getattr(table, "meta", {}).get("status") == "not trained":
-        return True
-    if "flag" not in getattr(table, "colnames", ()) or not len(table):
-        return False
-    # A .csv file keeps no meta, but the flags.
-    return bool(np.all(np.asarray(table["flag"], np.int64) & FLAG_NOT_TRAINED))
+    # A .csv file keeps no meta, but the column.
+    column = table["status"] if "status" in table.colnames else ()
+    return table.meta.get("status") == NOT_TRAINED or NOT_TRAINED in map(str, column)
 
 
 def flag_words(flag: int) -> list[str]:

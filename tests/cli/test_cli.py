@@ -229,7 +229,7 @@ def test_version(capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["calibrate", "RUN"], "Missing argument 'CUTOUTS'. See `astroanomaly calib"),
+        (["report", "RUN", "T"], "Missing argument 'CUTOUTS'. See `astroanomaly repo"),
         (["scroe"], "No such command 'scroe'"),
         (
             ["score", "R", *"abcdefgh", "--out", "t.csv"],
@@ -281,7 +281,7 @@ def test_levels_outside_0_to_100(capsys, work, level):
 
 def test_too_few_calibration_objects(capsys, work):
     line = _fails(capsys, "calibrate", work / "run", work / "test", "--levels", "99")
-    assert "Level 99 needs at least 100 calibration objects" in line
+    assert "Level 99 needs at least 99 calibration objects" in line
     assert "Received: 20" in line
 
 
