@@ -208,7 +208,12 @@ class Detector(OutlierMixin, BaseEstimator):
             If the array has another shape, or nothing can be read.
         """
         if isinstance(cutouts, str | os.PathLike):
-            return read_cutouts(cutouts, size=self.image_shape[0], stream=True)
+            options = {"size": self.image_shape[0], "stream": True}
+            found = read_cutouts(cutouts, **options)
+            # Files that name no band, as arrays do not, have that of the training.
+            if self.bands and len(self.bands) == 1 and found.bands == ("image",):
+                found = read_cutouts(cutouts, bands=self.bands, **options)
+            return found
         if isinstance(cutouts, np.ndarray):
             shape = cutouts.shape[1:] + (1,) * (cutouts.ndim == 3)
             if shape != self.image_shape:

@@ -23,6 +23,7 @@ from astroanomaly.plots.style import (
     styled,
 )
 from astroanomaly.tables.columns import (
+    AT_MOST,
     highest_level,
     numbers,
     p_value_texts,
@@ -426,7 +427,7 @@ def _caption(table, row, by):
     if "p_value" not in table.colnames:
         return score
     p_value = p_value_texts(table)[row]
-    return f"{score}\np {p_value if p_value[0] == '<' else f'= {p_value}'}"
+    return f"{score}\np {p_value if p_value[0] == AT_MOST else f'= {p_value}'}"
 
 
 def _strangest(table, n, by):

@@ -15,6 +15,7 @@ _TRUTHS = {
 }
 # How missing text arrives: FITS has no mask for text, numpy and astropy print these.
 _NOTHING = ("", "nan", "--")
+AT_MOST = "\N{LESS-THAN OR EQUAL TO}"
 # What sums of float64 numbers around 1 leave of a zero, such as 3.469e-18.
 _ZERO = 1e-15
 # A message names only the first few objects of what may be thousands.
@@ -149,7 +150,7 @@ def shown(value: float, form: str) -> str:
 
 
 def p_value_texts(table, form: str = ".2g", n: int | None = None) -> list[str]:
-    """Return p-values as text, with "<=" before the smallest that can occur.
+    """Return p-values as text, with a bound's sign before the smallest possible one.
 
     Parameters
     ----------
@@ -170,7 +171,7 @@ def p_value_texts(table, form: str = ".2g", n: int | None = None) -> list[str]:
     # Half a step above the smallest, as numbers in files may be rounded.
     smallest = 1.5 / (n + 1) if n else 0.0
     return [
-        "<= " * bool(value < smallest) + shown(value, form)
+        f"{AT_MOST} " * bool(value < smallest) + shown(value, form)
         for value in numbers(table, "p_value")
     ]
 

@@ -193,11 +193,11 @@ def test_a_detector_is_an_estimator_of_scikit_learn(parts, test_set):
     assert (detector.score_name, detector.level) == ("mse", 95)
     with pytest.raises(ValueError, match="`params` .* Received: depth"):
         detector.set_params(depth=3)
-    fitted = detector.fit(blobs(60, 2))
+    fitted = detector.fit(blobs(99, 2))
     other = clone(fitted)
     assert other.calibration is None
     assert other.get_params() == fitted.get_params()
-    pipe = Pipeline([("detector", other)]).fit(blobs(60, 2))
+    pipe = Pipeline([("detector", other)]).fit(blobs(99, 2))
     np.testing.assert_array_equal(pipe.predict(test_set), fitted.predict(test_set))
     np.testing.assert_array_equal(
         fitted.score_samples(test_set.images), fitted.score_samples(test_set)
