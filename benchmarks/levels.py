@@ -27,14 +27,17 @@ def main(argv=None) -> dict:
             rows += found
         # The p-values are the same by both rules.
         p_rows.append(
-            {"calibration objects": n, "p of uniform p-values": uniform(rng, p_values, n)}
+            {
+                "calibration objects": n,
+                "p of uniform p-values": uniform(rng, p_values, n),
+            }
         )
     what = f"{args.repetitions} repetitions, {args.fresh} fresh scores each"
     report.table(f"Above the level, {what}", rows)
     report.table("Kolmogorov-Smirnov test, one p-value a repetition", p_rows)
     report.note(
-        "scores are Gumbel distributed; the interval is that of the mean of beta-binomial "
-        "counts (the objects of a repetition share one threshold), 95 per cent"
+        "scores are Gumbel distributed; the interval is that of the mean of "
+        "beta-binomial counts (the objects of a repetition share one threshold), 95 per cent"
     )
     return report.write()
 
