@@ -105,7 +105,7 @@ class ResidualModes:
         ValueError
             If the components are not measured yet, or on images of another shape.
         """
-        if not self.fitted:
+        if self.modes is None:
             raise ValueError(
                 "the residual modes are not measured yet: call `fit` with the "
                 "residuals of ordinary images."
@@ -149,9 +149,8 @@ class ResidualModes:
     def from_dict(cls, state: dict) -> "ResidualModes":
         """Make the modes again from what :meth:`to_dict` gave."""
         shape = tuple(state["shape"])
-        mean = _array(state["mean"]).reshape(shape[1:])
-        return cls(state["n_modes"], mean, _array(state["modes"]).reshape(shape))
-
-
-def _array(text: str) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(text), "<f4").astype(np.float32)
+        mean, modes = (
+            np.frombuffer(base64.b64decode(state[name]), "<f4").astype(np.float32)
+            for name in ("mean", "modes")
+        )
+        return cls(state["n_modes"], mean.reshape(shape[1:]), modes.reshape(shape))

@@ -282,11 +282,12 @@ class ResidualNoise:
         ValueError
             As :meth:`significance`.
         """
-        return self._weighted(*self._significance(images, reconstructions))
+        significance, weight = self._significance(images, reconstructions)
+        return significance * weight
 
     def _significance(self, images, reconstructions):
-        """Return the significance and the smoothed reconstruction."""
-        if not self.fitted:
+        """Return the significance and the weight of each pixel."""
+        if self.curves is None:
             raise ValueError(
                 "the residual noise is not measured yet: call `fit` with ordinary "
                 "images and their reconstructions."
@@ -304,14 +305,11 @@ class ResidualNoise:
                 residual[:, ring, b] /= np.interp(
                     level[:, ring, b], curve["brightness"], curve["noise"]
                 )
-        return residual, level
-
-    def _weighted(self, significance, level):
         floor = np.array(
             [min(c["brightness"][0] for c in curves) for curves in self.curves],
             np.float32,
         )
-        return significance * np.sqrt(np.maximum(level - floor, 0))
+        return residual, np.sqrt(np.maximum(level - floor, 0))
 
     def peak(self, images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
         """Take the largest excess of light, in units of its noise.
@@ -373,14 +371,14 @@ class ResidualNoise:
         names = ["peak_score", "whitened_score"] + ["orthogonal_score"] * bool(modes)
         if len(images) == 0:
             return {name: np.zeros(0) for name in names}
-        significance, level = self._significance(images, reconstructions)
+        significance, weight = self._significance(images, reconstructions)
         squared = np.square(significance, dtype=np.float64)
         found = [
             significance.max(axis=(1, 2, 3)).astype(np.float64),
             squared.mean(axis=(1, 2, 3)),
         ]
         if modes:
-            found.append(modes.score(self._weighted(significance, level)))
+            found.append(modes.score(significance * weight))
         return dict(zip(names, found, strict=True))
 
     def get_config(self) -> dict:
