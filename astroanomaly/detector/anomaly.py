@@ -361,7 +361,7 @@ class AnomalyDetector(Detector):
             "w": self.w,
             "smoothing": self.smoothing,
             "n_modes": self.n_modes,
-            "views": self.views,
+            "views": self.images.views,
         }
 
     def _state(self) -> dict:

@@ -17,7 +17,8 @@ __all__ = ["check_ending", "read_table", "score_survey", "write_table"]
 # As the detector's: a break costs the scores of so many objects.
 BLOCK = 512
 _MANIFEST = "manifest.json"
-_PART = "{:06d}.npz"
+# Before the names of the columns, which may be anything.
+_ROWS, _SKIPPED = "rows_", "skipped_"
 
 
 def score_survey(
@@ -81,23 +82,22 @@ def score_survey(
             f"`astroanomaly calibrate RUN CUTOUTS{method}` with ordinary objects first."
         )
     manifest = {
-        # Blocks of format 1 had a column in each member.
-        "format": 2,
+        "format": 1,
         "cutouts": cutouts_digest(cutouts),
         "detector": detector_digest(detector),
         "method": detector.method,
         "block": int(block),
     }
     parts = Parts(out, manifest, resume)
-    start = min(parts.n_finished * block, len(cutouts))
+    start = min(parts.n_finished * parts.block, len(cutouts))
     with progress_bar("Scoring", len(cutouts), progress, start) as advance:
-        # Cutouts in memory are cut; a stream knows how to start further on.
-        in_memory = hasattr(cutouts, "images")
-        rest, first = (cutouts[start:], 0) if in_memory else (cutouts, start)
-        for rows, skipped in detector.score_blocks(rest, block, start=first):
+        rest, first = cutouts, start
+        if hasattr(cutouts, "images"):
+            rest, first = cutouts[start:], 0
+        for rows, skipped in detector.score_blocks(rest, parts.block, start=first):
             parts.add(rows, skipped)
-            advance(min(block, len(cutouts) - start), len(skipped))
-            start += block
+            advance(min(parts.block, len(cutouts) - start), len(skipped))
+            start += parts.block
     rows, skipped = parts.read()
     if rows is None:
         first = "none"
@@ -113,7 +113,7 @@ def score_survey(
     if len(skipped):
         write_table(skipped, listed)
     write_table(table, out)
-    shutil.rmtree(parts.folder)
+    parts.remove()
     return table
 
 
@@ -131,10 +131,10 @@ class Parts:
 
     Attributes
     ----------
-    folder : Path
-        ``OUT.parts``.
     n_finished : int
         Blocks that are there.
+    block : int
+        Objects per block.
 
     Raises
     ------
@@ -143,51 +143,69 @@ class Parts:
     """
 
     def __init__(self, out: Path, manifest: dict, resume: bool):
-        self.folder, self.n_finished = out.with_name(f"{out.name}.parts"), 0
+        self.folder = out.with_name(f"{out.name}.parts")
+        self.block, self.n_finished = manifest["block"], 0
         file = self.folder / _MANIFEST
-        if not file.is_file():
-            with atomic_path(file) as partial:
-                partial.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        if file.is_file():
+            old = json.loads(file.read_text(encoding="utf-8"))
+            if not resume:
+                raise ValueError(
+                    f"{self.folder} holds the blocks of a scoring that was broken off; "
+                    "finish it by `resume` (--resume), or remove that folder."
+                )
+            if changed := [key for key in manifest if old.get(key) != manifest[key]]:
+                raise ValueError(
+                    f"{self.folder} holds blocks of another scoring, which cannot be "
+                    f"resumed. Received: another {' and another '.join(changed)}; "
+                    "repeat the first command, or remove that folder."
+                )
+            while self._file(self.n_finished).is_file():
+                self.n_finished += 1
             return
-        old = json.loads(file.read_text(encoding="utf-8"))
-        if not resume:
-            raise ValueError(
-                f"{self.folder} holds the blocks of a scoring that was broken off; "
-                "finish it by `resume` (--resume), or remove that folder."
-            )
-        if changed := [key for key in manifest if old.get(key) != manifest[key]]:
-            raise ValueError(
-                f"{self.folder} holds blocks of another scoring, which cannot be "
-                f"resumed. Received: another {' and another '.join(changed)}; "
-                "repeat the first command, or remove that folder."
-            )
-        # A block counts while all before it are there: they are read in order.
-        while (self.folder / _PART.format(self.n_finished)).is_file():
-            self.n_finished += 1
+        with atomic_path(file) as partial:
+            partial.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+    def _file(self, k: int) -> Path:
+        return self.folder / f"{k:06d}.npz"
 
     def add(self, rows: Table | None, skipped: Table) -> None:
         """Write the next block; rows are None where nothing could be read."""
-        # Records of numbers and text of a fixed width need no pickle.
-        tables = {"skipped": np.asarray(skipped.as_array())}
-        if rows is not None:
-            tables["rows"] = np.asarray(rows.as_array())
-        path = self.folder / _PART.format(self.n_finished)
-        with atomic_path(path) as partial, open(partial, "wb") as file:
-            np.savez(file, **tables)
+        columns = {f"{_SKIPPED}{n}": _array(skipped[n]) for n in skipped.colnames}
+        for name in [] if rows is None else rows.colnames:
+            columns[f"{_ROWS}{name}"] = _array(rows[name])
+        with (
+            atomic_path(self._file(self.n_finished)) as partial,
+            open(partial, "wb") as file,
+        ):
+            np.savez(file, **columns)
         self.n_finished += 1
 
     def read(self) -> tuple[Table | None, Table]:
         """Return the rows of all blocks (None without any) and what was skipped."""
-        found = {"rows": [], "skipped": []}
+        rows, skipped = [], []
         for k in range(self.n_finished):
-            with np.load(self.folder / _PART.format(k)) as part:
-                for name in part.files:
-                    found[name].append(Table(part[name]))
-        # Without any there is nothing to stack, and `score_survey` says so.
-        joined = {
-            name: vstack(parts) if parts else None for name, parts in found.items()
-        }
-        return joined["rows"], joined["skipped"]
+            with np.load(self._file(k)) as part:
+                found = {name: part[name] for name in part.files}
+            skipped.append(_table(found, _SKIPPED))
+            rows.append(_table(found, _ROWS))
+        rows = [part for part in rows if part.colnames]
+        joined = vstack(rows, metadata_conflicts="silent") if rows else None
+        return joined, vstack(skipped, metadata_conflicts="silent")
+
+    def remove(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder)
+
+
+def _table(columns: dict, prefix: str) -> Table:
+    kept = {n: column for n, column in columns.items() if n.startswith(prefix)}
+    return Table({name.removeprefix(prefix): kept[name] for name in kept})
+
+
+def _array(column) -> np.ndarray:
+    values = np.asarray(column)
+    # numpy keeps text of a fixed width without pickle, objects only with it.
+    return values.astype(str) if values.dtype.kind == "O" else values
 
 
 def cutouts_digest(cutouts) -> str:
@@ -202,7 +220,8 @@ def cutouts_digest(cutouts) -> str:
 
 def detector_digest(detector) -> str:
     """Return a text that changes with anything that a score depends on."""
-    known = [{k: v for k, v in detector.settings().items() if k != "versions"}]
+    settings = {k: v for k, v in detector.settings().items() if k != "versions"}
+    known = [settings]
     if (noise := getattr(detector, "noise", None)) is not None:
         known.append(noise.get_config())
     for name in ("calibration", "probability_calibration"):
