@@ -72,6 +72,7 @@ class ImageModel:
                 "`stretch.adapt(train)`."
             )
         self.model, self.stretch = model, stretch
+        # A tuple also where a loaded config gave a list: shapes are compared.
         self.image_shape = tuple(model.image_shape)
         self.views, self.w, self.seed = int(views), w, seed
         self.encoder = encoder or getattr(search, "encoder", None)
@@ -148,12 +149,14 @@ class ImageModel:
         """
         total, first_z, converged = 0, None, np.ones(len(images), bool)
         for turn in TURNS[: self.views]:
+            # Only the first view's z is kept: others are z of turned objects.
             view, z = turned(images, *turn) if any(turn) else images, None
             if self.search is not None:
                 z, settled = self.search.search(view)
                 converged &= settled
                 drawn = in_chunks(self.model.scoring_generator.predict_on_batch, z)
             elif hasattr(self.model, "encode") and hasattr(self.model, "decode"):
+                # The z of the table and the one that is drawn are then the same.
                 z = self.of_images("encode", view)
                 drawn = self.of_images("decode", z)
             else:

@@ -77,7 +77,9 @@ class ResidualModes:
                 f"`residuals` must hold at least {self.LEAST} images. Received: {n}"
             )
         flat = np.asarray(residuals, np.float32).reshape(n, -1)
+        # From fewer images a mode is the residual of one object, and hides its like.
         count = min(self.n_modes, n // self.LEAST, flat.shape[1] - 1)
+        # Summed in float64: the mean of thousands of float32 rows would drift.
         mean = flat.mean(axis=0, dtype=np.float64).astype(np.float32)
         # One seed for all, so that the same residuals give the same bits.
         _, _, modes = randomized_svd(flat - mean, count, n_iter=4, random_state=0)
