@@ -37,8 +37,8 @@ def main(argv=None) -> dict:
     report.table("Kolmogorov-Smirnov test, one p-value a repetition", p_rows)
     report.note(
         "scores are Gumbel distributed; the interval is that of the mean of "
-        "beta-binomial counts (the objects of a repetition share one threshold), 95 per "
-        "cent"
+        "beta-binomial counts, 95 per cent: the objects of a repetition share one "
+        "threshold"
     )
     return report.write()
 
