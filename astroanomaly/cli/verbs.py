@@ -141,7 +141,7 @@ def config(
     """Print a commented run.toml with every default, for `train --config`."""
     if not init:
         raise ValueError("`config` needs --init. Received: no option.")
-    terminal.load_tensorflow()
+    load_tensorflow()
     from astroanomaly.runs.defaults import commented
 
     typer.echo(commented(model or "wgan_gp"), nl=False)
@@ -255,7 +255,7 @@ def evaluate(
     scores, truth = survey.read_table(table), survey.read_table(labels)
     simple = None
     if baselines is not None:
-        terminal.load_tensorflow()
+        load_tensorflow()
         from astroanomaly.runs.simple import baselines_of
 
         simple = baselines_of(scores, baselines, train, seed, **reading)

@@ -126,7 +126,6 @@ def write(
     labels = "is_anomaly" if "is_anomaly" in table.colnames else None
     histogram = plots.score_histogram(table, detector.calibration, labels=labels)
     curves = None if history is None else plots.training_curves(history)
-    untrained = not getattr(detector, "trained", True) or not_trained(table)
     quality = getattr(detector, "reconstruction", None)
     parts = PackageLoader("astroanomaly.report")
     environment = Environment(
@@ -151,7 +150,7 @@ def write(
         lenses="p_lens" in table.colnames,
         facts=_facts(calibration, skipped, table, objects.colors),
         drawn=drawn,
-        untrained=untrained,
+        untrained=not getattr(detector, "trained", True) or not_trained(table),
         quality=in_words(quality) if quality else None,
         rule=getattr(calibration, "rule", None),
         objects=objects,
