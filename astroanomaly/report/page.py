@@ -126,7 +126,6 @@ def write(
     labels = "is_anomaly" if "is_anomaly" in table.colnames else None
     histogram = plots.score_histogram(table, detector.calibration, labels=labels)
     curves = None if history is None else plots.training_curves(history)
-    quality = getattr(detector, "reconstruction", None)
     parts = PackageLoader("astroanomaly.report")
     environment = Environment(
         loader=parts,
@@ -135,7 +134,7 @@ def write(
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters["text"] = text
+    environment.filters |= {"text": text, "in_words": in_words}
     # NaN is not JSON: a browser would refuse the whole page's data.
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
     page = environment.get_template("report.html").render(
@@ -151,7 +150,7 @@ def write(
         facts=_facts(calibration, skipped, table, objects.colors),
         drawn=drawn,
         untrained=not getattr(detector, "trained", True) or not_trained(table),
-        quality=in_words(quality) if quality else None,
+        quality=getattr(detector, "reconstruction", None),
         rule=getattr(calibration, "rule", None),
         objects=objects,
         cards=objects.cards(
