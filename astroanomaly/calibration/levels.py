@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 
 from astroanomaly.calibration.tail import MIN_EXCESSES, REACH
 
+# The first keeps its promise for every n; the second is the source paper's, and that of
+# all detectors that were saved before there was a choice.
 RULES = ("conformal", "percentile")
 # Where no level is asked for by name: those of the source paper and a strict one.
 DEFAULT_LEVELS = (90, 95, 99)
@@ -20,6 +22,7 @@ def exact_fraction(level: float) -> Fraction:
 
     Float rounding would move an order statistic by one.
     """
+    # Through text: the float 99.9 is 99.900000000000005684, but its digits are meant.
     return Fraction(str(float(level))) / 100
 
 
@@ -30,11 +33,13 @@ def checked_level(level: float) -> int | float:
             "Levels must lie strictly between 0 and 100 per cent. "
             f"Received: {float(level):g}."
         )
+    # Names of columns are made of it: is_anomaly_90, and not is_anomaly_90.0.
     return int(level) if float(level).is_integer() else float(level)
 
 
 def checked_scores(scores: ArrayLike, name: str) -> np.ndarray:
     """Return scores as a float64 vector; raise if one is masked or NaN."""
+    # A masked score, as tables hold it, is a missing one and must not count as 0.
     scores = np.ma.filled(np.ma.asarray(scores).astype(np.float64), np.nan)
     if scores.ndim != 1:
         raise ValueError(
@@ -117,6 +122,7 @@ def required_size(level: float, tail: bool = False, rule: str = "conformal") -> 
     """
     size = 1 / (1 - exact_fraction(checked_level(level)))
     if tail:
+        # By no rule: the tail's threshold lies between and beyond the scores.
         return max(math.ceil(size / REACH), 10 * MIN_EXCESSES)
     return math.ceil(size) - (check_rule(rule) == "conformal")
 
@@ -151,6 +157,7 @@ def check_levels(
     >>> check_levels((95, 90.0), 100)
     (90, 95)
     """
+    # 90 and 90.0 are one level, which must not have two columns.
     levels = tuple(sorted({checked_level(level) for level in levels}))
     if not levels:
         raise ValueError("`levels` must name at least one level. Received: none.")
@@ -203,6 +210,8 @@ def levels_for(
     >>> levels_for(None, 200)
     (90, 95, 99)
     """
+    # Asked for by name, a level that cannot be had is an error: nobody wants to find
+    # out from a missing column.
     if levels is not None:
         return check_levels(levels, n, rule)
     needed = {level: required_size(level, rule=rule) for level in DEFAULT_LEVELS}

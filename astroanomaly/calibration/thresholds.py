@@ -93,6 +93,7 @@ class Calibration:
         rule: str = "conformal",
     ) -> None:
         self.rule = check_rule(rule)
+        # Sorted once: thresholds are order statistics and p-values binary searches.
         self.scores = np.sort(checked_scores(scores, "scores"))
         if not len(self.scores) or not np.isfinite(self.scores).all():
             n_infinite = int(np.isinf(self.scores).sum())
@@ -152,7 +153,9 @@ class Calibration:
             If a score is NaN; the message counts them.
         """
         scores = checked_scores(scores, "scores")
+        # "left": equal scores count as at least as strange, which keeps p valid.
         below = np.searchsorted(self.scores, scores, side="left")
+        # 1 for the new object itself: it is one of n + 1 that could be in any order.
         return (1 + len(self) - below) / (len(self) + 1)
 
     def is_anomaly(self, scores: ArrayLike, level: float) -> np.ndarray:
@@ -178,6 +181,7 @@ class Calibration:
             sample.
         """
         level = checked_level(level)
+        # Strictly above: an object equal to a calibration object has its p-value.
         if level not in self.thresholds:
             return checked_scores(scores, "scores") > self._order_statistic(level)
         return checked_scores(scores, "scores") > self.thresholds[level]
@@ -213,7 +217,9 @@ class Calibration:
         if self._beyond(level):
             return self.extreme_threshold(level, confidence=confidence)[2:]
         ends = (1 - confidence) / 2, (1 + confidence) / 2
+        # How many of n scores lie below the population's percentile is binomial.
         low, high = binom.ppf(ends, len(self), level / 100).astype(int)
+        # Ranks 0 and n + 1: the sample sets no bound on that side.
         padded = np.concatenate([[-np.inf], self.scores, [np.inf]])
         return float(padded[low]), float(padded[high + 1])
 
@@ -274,6 +280,7 @@ class Calibration:
                 f"generalised Pareto tail. Received: {len(self)}."
             )
         fitted = self.tail(tail_fraction)
+        # Below its start the tail says nothing; the sample itself knows better.
         if (1 - level / 100) * fitted.n >= fitted.n_above:
             raise ValueError(
                 f"Level {level} lies below the tail, which starts at level "
@@ -351,6 +358,8 @@ class Calibration:
                 "A calibration needs the keys scores, levels and thresholds. "
                 f"Received: {sorted(d)}, without {sorted(missing)}."
             )
+        # Not by the class itself: it would fit the tail again and choose thresholds
+        # anew, by today's rule.
         new = cls.__new__(cls)
         new.rule = check_rule(d.get("rule", "percentile"))
         new.scores = np.asarray(d["scores"], dtype=np.float64)
@@ -465,4 +474,5 @@ def benjamini_hochberg(p_values: ArrayLike, false_discovery_rate: float) -> np.n
             "`false_discovery_rate` must lie between 0 and 1. "
             f"Received: {false_discovery_rate}."
         )
+    # The same objects as by the step-up procedure, and the q-values can be shown.
     return q_values(p_values) <= false_discovery_rate
