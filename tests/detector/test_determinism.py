@@ -63,7 +63,8 @@ def test_order_company_and_blocks_change_no_bit(detectors, name):
     order = np.random.default_rng(1).permutation(N)
     for block in (3, 32, 512):
         check_equal(rows_of(detector, cutouts[order], block), expected)
-    check_equal(rows_of(detector, cutouts[:10], 1), expected[:10])
+    few = np.isin(expected["object_id"], cutouts.object_ids[:10])
+    check_equal(rows_of(detector, cutouts[:10], 1), expected[few])
 
 
 def test_workers_and_threads_change_no_bit(detectors, tmp_path):
