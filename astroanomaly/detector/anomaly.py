@@ -14,12 +14,11 @@ from astroanomaly.data.cutouts import FLAG_NOT_CONVERGED, Cutouts
 from astroanomaly.detector.base import (
     BLOCK,
     Detector,
-    ScoreTable,
     load_networks,
     plain,
     require,
 )
-from astroanomaly.detector.image_model import SEARCHES, ImageModel, thread_count
+from astroanomaly.detector.image_model import SEARCHES, ImageModel
 from astroanomaly.latent.objective import check_weight
 from astroanomaly.scores import residual
 from astroanomaly.scores.explained import (
@@ -34,8 +33,6 @@ _NOISE_SAMPLE = 2000
 # Objects that tell how well it reconstructs: 1000 fix the share to about a per cent,
 # and so many pixels take 256 MB in float32.
 _QUALITY_SAMPLE, _QUALITY_PIXELS = 1000, 2**26
-# They follow a gradient for many steps, which lets a last digit grow.
-_BY_GRADIENT = ("refine", "mapping")
 _ARGUMENTS = ("score", "w", "smoothing", "n_modes", "views", "seed", "level")
 
 
@@ -83,10 +80,6 @@ class AnomalyDetector(Detector):
         The residual noise of each latent method.
     mode_sets : dict of str to ResidualModes
         The residual modes of each latent method.
-    threads : int or None
-        TensorFlow's threads in the calibration; None before it. A search by
-        gradients ("refine", "mapping") gives the same bits with as many threads only;
-        other scores do not depend on them.
 
     Raises
     ------
@@ -138,7 +131,6 @@ class AnomalyDetector(Detector):
         self.n_modes = ResidualModes(n_modes).n_modes
         self.noises: dict[str, residual.ResidualNoise] = {}
         self.mode_sets: dict[str, ResidualModes] = {}
-        self.threads: int | None = None
 
     def get_params(self, deep: bool = True) -> dict:
         """Return the arguments that make this detector, without its calibration.
@@ -385,7 +377,6 @@ class AnomalyDetector(Detector):
                 np.concatenate(arrays) for arrays in zip(*kept, strict=True)
             )
         self.calibrations[self.method] = Calibration(scores, levels, rule=rule)
-        self.threads = thread_count()
         quality = explained_variance(images, drawn, self.seed)
         self.reconstructions.pop(self.method, None)
         if quality is not None:
@@ -393,38 +384,6 @@ class AnomalyDetector(Detector):
         if not self.trained:
             warnings.warn(in_words(quality), stacklevel=2)
         return self
-
-    def rank(self, rows: Table, *args, **kwargs) -> ScoreTable:
-        """Rank as every detector, and say where other threads searched for z.
-
-        Parameters
-        ----------
-        rows : Table
-            The rows of :meth:`score_blocks`, stacked.
-        *args, **kwargs
-            As for the base class.
-
-        Returns
-        -------
-        ScoreTable
-            As :meth:`score`.
-
-        Warns
-        -----
-        UserWarning
-            If the latent search follows gradients and the calibration was made with
-            another number of threads.
-        """
-        if self.method in _BY_GRADIENT and self.threads not in (None, thread_count()):
-            warnings.warn(
-                f"the calibration was made with {self.threads} threads of TensorFlow "
-                f"and these scores with {thread_count()}: by the method "
-                f"{self.method!r} they differ; set TF_NUM_INTRAOP_THREADS="
-                f"{self.threads} in the environment for the same scores.",
-                UserWarning,
-                stacklevel=3,
-            )
-        return super().rank(rows, *args, **kwargs)
 
     def explain(self, cutouts: Cutouts) -> dict[str, np.ndarray]:
         """Return the images that the scores were made from.
@@ -476,7 +435,6 @@ class AnomalyDetector(Detector):
             **arguments,
             "method": self.method,
             "search": search,
-            "threads": self.threads,
             "noise": {k: v.get_config() for k, v in self.noises.items()},
             "calibrations": {k: v.to_dict() for k, v in self.calibrations.items()},
         }
@@ -520,8 +478,6 @@ class AnomalyDetector(Detector):
         detector = cls(model, stretch, search, **arguments)
         # Also where the search in use does without it.
         detector.images.encoder = encoder
-        # Older versions did not record it.
-        detector.threads = state.get("threads")
         for name, kept in state["noise"].items():
             detector.noises[name] = residual.ResidualNoise(**kept)
             file = path / f"modes_{name}.json"
