@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from astroanomaly.data.headers import PlainHeader, number, text
+from astroanomaly.data.headers import number, text
 
 __all__ = ["NO_FILTER", "band_name", "plane_names", "zero_point"]
 
@@ -20,7 +20,9 @@ NO_FILTER = "image"
 _KEYS = ("FILTBAND", "FILTER", "FILTER1", "FILTER2", "FILTNAM1", "FILTNAM2", "BAND")
 _PS1_KEYS = ("FPA.FILTERID", "FPA.FILTER")
 # Words that name no filter: an empty place in a wheel, or nothing at all.
-_OPEN = re.compile(r"(CLEAR.*|OPEN|EMPTY|NONE|N/?A|UNKNOWN|UNDEFINED|0|)", re.IGNORECASE)
+_OPEN = re.compile(
+    r"(CLEAR.*|OPEN|EMPTY|NONE|N/?A|UNKNOWN|UNDEFINED|0|)", re.IGNORECASE
+)
 # A filter of JWST, such as F164N, F150W2 or MIRI's F1000W.
 _JWST = re.compile(r"F\d{3,4}(W2?|M|N|C|R)")
 # DECam and Mosaic-3 append the maker and the wavelengths: "r DECam SDSS c0002 6415.0".
@@ -54,7 +56,7 @@ def band_name(header) -> str:
 
     Parameters
     ----------
-    header : Header, or as from `inherited`
+    header : Header, PlainHeader or Inherited
         Read are, for JWST, PUPIL (which holds the narrower of two filters, and
         NIRISS's short ones) and FILTER; else FILTBAND, FILTER, FILTER1 and FILTER2
         (ACS), FILTNAM1 and FILTNAM2 (WFPC2), BAND, Pan-STARRS1's FPA.FILTERID, and
@@ -97,8 +99,6 @@ def band_name(header) -> str:
     # One letter there is one band; more are the planes of a cube.
     if len(text(header, "BANDS")) == 1:
         return text(header, "BANDS")
-    if isinstance(header, PlainHeader) and "HIERARCH" in header:
-        header = header.full()
     for key in _PS1_KEYS:
         if text(header, key):
             return text(header, key).split(".")[0]
@@ -110,7 +110,7 @@ def plane_names(header, n: int) -> tuple[str, ...] | None:
 
     Parameters
     ----------
-    header : Header, or as from `inherited`
+    header : Header, PlainHeader or Inherited
         Read are BAND0, BAND1, ... and BANDS ("grz"), which the cutout service of the
         Legacy Surveys writes.
     n : int
@@ -161,7 +161,7 @@ def zero_point(header) -> float:
 
     Parameters
     ----------
-    header : Header, or as from `inherited`
+    header : Header, PlainHeader or Inherited
         Read are MAGZERO, ABZP, MAGZPT, ZEROPT, MAGZP, ABMAGZP, PHOTZP, ZPT and ZP, the
         first that is a number, with AB minus Vega added for 2MASS and WISE; else the
         Hubble keywords PHOTFLAM and PHOTPLAM, by

@@ -7,15 +7,12 @@ import numpy as np
 from astroanomaly.data.headers import number, text
 from astroanomaly.data.options import BadCutout
 
-__all__ = ["SHARE_TOLD", "bad_pixels", "mask_name"]
+__all__ = ["SHARE_TOLD", "bad_pixels"]
 
 # Planes of LSST's and HSC's masks that spoil a pixel. Not among them: INTRP, whose
 # pixels were mended; EDGE, where only the detection of sources fails; BRIGHT_OBJECT,
 # CLIPPED and SUSPECT, whose pixels are measured.
 BAD_PLANES = ("BAD", "SAT", "CR", "NO_DATA", "UNMASKEDNAN")
-# Those that mark the sources themselves.
-_SOURCES = ("DETECTED", "DETECTED_NEGATIVE")
-
 # Bits of Hubble's DQ arrays that spoil a pixel (WFC3 and ACS Data Handbooks, table 3.3):
 # lost or filled data, bad detector pixel, masked by the aperture, hot pixel, bad column,
 # full well, A-to-D saturation, cosmic ray (AstroDrizzle, calibration). Not among them:
@@ -30,46 +27,6 @@ JWST_BITS = 1
 # A mask that takes more than this share of an object's pixels is worth a word: chip gaps
 # and stars take a few per cent, a plane that marks sources a third.
 SHARE_TOLD = 0.2
-
-
-def mask_name(mask: str) -> tuple[str, tuple[str, ...]]:
-    """Split the option into the extension's name and the planes wanted.
-
-    Parameters
-    ----------
-    mask : str
-        "DQ", "{band}_MASK", "MASK:BAD,SAT,CR" (planes by name) or "DQ:4,16" (bits by
-        value).
-
-    Returns
-    -------
-    tuple of str and tuple of str
-        The extension, and the planes: none stands for the usual ones.
-
-    Raises
-    ------
-    ValueError
-        If a name is empty, or a plane is one that marks the sources themselves.
-
-    Examples
-    --------
-    >>> mask_name("MASK:BAD,SAT")
-    ('MASK', ('BAD', 'SAT'))
-    """
-    name, colon, listed = mask.partition(":")
-    planes = tuple(p.strip().upper() for p in listed.split(",")) if colon else ()
-    if not name.strip() or not all(planes):
-        raise ValueError(
-            '`mask_extension` must be the name of an extension, or "NAME:PLANE,PLANE". '
-            f"Received: {mask!r}."
-        )
-    for plane in planes:
-        if plane in _SOURCES:
-            raise ValueError(
-                f"`mask_extension` must not use the plane {plane}, which marks the "
-                f"sources themselves. Received: {mask!r}."
-            )
-    return name.strip(), planes
 
 
 def _named_planes(headers) -> dict[str, int]:

@@ -23,6 +23,7 @@ _WORDS = {
     "a segmentation map": "SEG SEGM SEGMAP SEGMENTATION",
     "a depth map": "DEPTH GALDEPTH PSFDEPTH PSFSIZE",
     "a map of chi squared": "CHI2",
+    "a look-up table of the distortion": "WCSDVARR D2IMARR",
 }
 _ROLES = {word: role for role, words in _WORDS.items() for word in words.split()}
 # Of these the last word says nothing, one before it does: VAR_POISSON, psf-calexp-...
@@ -101,7 +102,7 @@ def role_of_header(header) -> str:
 
     Parameters
     ----------
-    header : Header, or as from `inherited`
+    header : Header, PlainHeader or Inherited
         Read are EXTNAME, the type of the frame (IMAGETYP, OBSTYPE, PRODTYPE, DES_EXT)
         and BUNIT, where it is that of an inverse variance (1/(e/s)^2) or a variance.
 
@@ -128,6 +129,8 @@ def role_of_header(header) -> str:
     # One over something squared, or a bracket squared; cm^-2 alone is an honest unit.
     if re.fullmatch(r"1/\(?.+\)?(\^|\*\*)?2|\(.+\)(\^|\*\*)?\(?-2\)?", unit):
         return _WEIGHT
-    if re.fullmatch(r"(?i)nanomaggy(\^|\*\*)?\(?-2\)?|(electrons?|counts?|adu)-2", unit):
+    if re.fullmatch(
+        r"(?i)nanomaggy(\^|\*\*)?\(?-2\)?|(electrons?|counts?|adu)-2", unit
+    ):
         return _WEIGHT
     return _NOISE if re.fullmatch(r"\([^()]+\)(\^|\*\*)?2", unit) else ""

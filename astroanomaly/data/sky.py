@@ -101,7 +101,8 @@ def _plain_tan(header, path: str):
     if "other" in kinds or ("table" in kinds and path and _has_tables(path)):
         return None
     values = [number(header, k) for k in ("CRPIX1", "CRPIX2", *_REFERENCE)]
-    if not all(math.isfinite(v) for v in values) or abs(values[3]) > 90:
+    if not all(math.isfinite(v) for v in values) or abs(values[3]) >= 90:
+        # On a pole the default of LONPOLE is 0 and not 180.
         return None
     if any(text(header, key) not in ("", "deg") for key in ("CUNIT1", "CUNIT2")):
         return None

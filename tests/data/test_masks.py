@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from astropy.io.fits import Header
 
-from astroanomaly.data.masks import HUBBLE_BITS, bad_pixels, mask_name
-from astroanomaly.data.options import BadCutout
+from astroanomaly.data.masks import HUBBLE_BITS, bad_pixels
+from astroanomaly.data.options import BadCutout, mask_name
 
 BITS = 1 << np.arange(15)
 HSC = {"MP_BAD": 0, "MP_SAT": 1, "MP_INTRP": 2, "MP_CR": 3, "MP_EDGE": 4}
@@ -56,7 +56,11 @@ def test_number_types(kind):
 
 def test_masks_that_are_no_whole_numbers():
     assert bad_pixels(np.array([True, False]), [{"TELESCOP": "HST"}]).tolist() == [1, 0]
-    assert bad_pixels(np.array([0.0, 0.5, np.nan]), [{}]).tolist() == [False, True, True]
+    assert bad_pixels(np.array([0.0, 0.5, np.nan]), [{}]).tolist() == [
+        False,
+        True,
+        True,
+    ]
     assert bad_pixels(np.array([0, np.nan]), [{"TELESCOP": "HST"}]).tolist() == [0, 1]
     with pytest.raises(BadCutout, match="a mask of fractions"):
         bad_pixels(np.array([0.5]), [{"TELESCOP": "HST"}])
