@@ -38,7 +38,7 @@ def _named_planes(headers) -> dict[str, int]:
                 bit = number(header, key)
                 if bit == bit and 0 <= bit < 64:
                     found.setdefault(key[3:].upper(), int(bit))
-    return found
+    return dict(sorted(found.items(), key=lambda plane: plane[1]))
 
 
 def bad_pixels(

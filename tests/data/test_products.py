@@ -180,7 +180,9 @@ def test_bits_of_hubble(tmp_path):
     ("unit", "level", "moved"),
     [("MJy/sr", 50.0, -5 * math.log10(2)), ("ELECTRONS/S", 200.0, 0.0)],
 )
-def test_brightness_is_averaged_and_flux_summed(tmp_path, unit, level, moved, tan_header):
+def test_brightness_is_averaged_and_flux_summed(
+    tmp_path, unit, level, moved, tan_header
+):
     cards = tan_header(80, 80, scale=0.03) | {"BUNIT": unit, "MAGZERO": 25.0}
     put(tmp_path / "a.fits", image(n=80) + 50, **cards)
     found = read_cutouts(tmp_path, pixel_scale=0.06, size=32)
@@ -218,7 +220,9 @@ def test_a_mosaic_of_any_frame_is_cut_at_the_source(tmp_path, tan_header, cards)
     # And the other way round, from pixels to the sky.
     found = read_cutouts(path, catalog=Table({"x": [40.0], "y": [70.0]}), size=17)
     row = found.table[0]
-    assert SkyCoord(row["ra"], row["dec"], unit="deg").separation(point) < 0.01 * u.arcsec
+    assert (
+        SkyCoord(row["ra"], row["dec"], unit="deg").separation(point) < 0.01 * u.arcsec
+    )
 
 
 def test_the_other_side_of_the_sky_is_outside(tmp_path, tan_header):
@@ -238,7 +242,8 @@ def test_the_position_of_a_cutout_is_icrs(tmp_path, tan_header):
     put(tmp_path / "a.fits", image(), **tan_header(40, 40), EQUINOX=1950.0)
     row = read_cutouts(tmp_path).table[0]
     found = SkyCoord(row["ra"], row["dec"], unit="deg")
-    assert found.separation(SkyCoord(150, 2, unit="deg", frame="fk4")).arcsec < 0.01
+    expected = SkyCoord(150, 2, unit="deg", frame="fk4").icrs
+    assert found.separation(expected).arcsec < 0.01
 
 
 def test_real_products(shared_data):
