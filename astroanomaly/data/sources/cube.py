@@ -3,13 +3,8 @@
 import os
 from collections.abc import Sequence
 
-<<<<<<< HEAD
-from astroanomaly.data.decode import FitsFile, ImageHDU, header_of, stem
-from astroanomaly.data.filters import band_name
-=======
-from astroanomaly.data import headers
 from astroanomaly.data.decode import FitsFile, ImageHDU, check_room, header_of, stem
->>>>>>> core
+from astroanomaly.data.filters import band_name
 from astroanomaly.data.options import Cutout, ReadOptions
 from astroanomaly.data.prepare import expected
 from astroanomaly.data.sky import pixel_scale
@@ -83,13 +78,9 @@ class CubeSource:
         """Return the shape and the pixel scale to come; see `Source`."""
         self._masks(row, options)
         image, planes = self.places[row]
-<<<<<<< HEAD
-        scale = pixel_scale(header_of(image))
-=======
         ny, nx = image.shape[-2:]
         check_room(ny * nx, image.bitpix, options.max_bytes)
-        scale = headers.pixel_scale(header_of(image))
->>>>>>> core
+        scale = pixel_scale(header_of(image))
         return expected([(image.shape[-2:], scale)] * len(planes), options)
 
     def read(self, row: int, options: ReadOptions) -> Cutout:

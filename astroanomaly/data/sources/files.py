@@ -9,8 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from astroanomaly.data import headers
-<<<<<<< HEAD
-from astroanomaly.data.decode import FitsFile, ImageHDU, candidates, header_of
+from astroanomaly.data.decode import (
+    FitsFile,
+    ImageHDU,
+    candidates,
+    check_room,
+    header_of,
+)
 from astroanomaly.data.filters import NO_FILTER, band_name, plane_names, zero_point
 from astroanomaly.data.masks import bad_pixels
 from astroanomaly.data.options import (
@@ -20,16 +25,6 @@ from astroanomaly.data.options import (
     ReadOptions,
     mask_name,
 )
-=======
-from astroanomaly.data.decode import (
-    FitsFile,
-    ImageHDU,
-    candidates,
-    check_room,
-    header_of,
-)
-from astroanomaly.data.options import MAX_BYTES, BadCutout, Cutout, ReadOptions
->>>>>>> core
 from astroanomaly.data.prepare import expected
 from astroanomaly.data.roles import role_of_file, role_of_header
 from astroanomaly.data.sky import pixel_scale, sky_position
@@ -317,13 +312,9 @@ class FileSource:
         for path, names in self._parts(row):
             with naming(path, names, self.layout):
                 for image, *_ in self._choose(self._looked[path], names, options):
-<<<<<<< HEAD
-                    scale = pixel_scale(header_of(image))
-=======
                     ny, nx = image.shape[-2:]
                     check_room(ny * nx, image.bitpix, options.max_bytes)
-                    scale = headers.pixel_scale(header_of(image))
->>>>>>> core
+                    scale = pixel_scale(header_of(image))
                     found.append((image.shape[-2:], scale))
         return expected(found, options)
 
