@@ -17,7 +17,14 @@ from astropy.io.fits.card import Undefined
 
 from astroanomaly.data.headers import PlainHeader, number, text
 
-__all__ = ["celestial_wcs", "pixel_scale", "sky_position", "to_pixels", "to_sky"]
+__all__ = [
+    "celestial_wcs",
+    "pixel_scale",
+    "sky_and_scale",
+    "sky_position",
+    "to_pixels",
+    "to_sky",
+]
 
 PIXEL_SCALE_KEYS = ("PIXSCALE", "PIXELSCL", "SECPIX", "D001SCAL")
 
@@ -50,6 +57,18 @@ _PLAIN = frozenset(
     + tuple(f"{k}{i}" for k in ("CTYPE", "CUNIT", "CRPIX", "CRVAL") for i in (1, 2))
     + ("CDELT1", "CDELT2")
 )
+# Every other card of a WCS without tables, by name: a header of a thousand cards is not
+# searched with a pattern.
+_OTHER = frozenset(
+    {"EPOCH"}
+    | {f"{k}{i}" for k in ("CTYPE", "CUNIT", "CRPIX", "CRVAL") for i in range(3, 10)}
+    | {f"CDELT{i}" for i in range(3, 10)}
+    | {f"CROTA{i}" for i in (1, *range(3, 10))}
+    | {f"{k}{i}_{j}" for k in ("CD", "PC") for i in range(1, 10) for j in range(1, 10)}
+    | {f"{k}00{i}00{j}" for k in ("CD", "PC") for i in range(1, 10) for j in range(1, 10)}
+    | {f"{k}{i}_{m}" for k in ("PV", "PS") for i in range(1, 5) for m in range(40)}
+    | {f"PROJP{m}" for m in range(10)}
+) - set(_PLAIN)
 # Angles in arcsec from ICRS to FK5 at J2000 about x, y, z, as astropy has them (Hilton &
 # Hohenkerk 2004, A&A 413, 765).
 _ETA, _XI, _DA = (math.radians(v / 3600) for v in (-0.0199, 0.0091, -0.0229))
@@ -89,6 +108,10 @@ def _has_tables(path: str) -> bool:
         return False
 
 
+def _names_tables(header) -> bool:
+    return any(_kind(key) == "table" for key in header.keys())  # noqa: SIM118
+
+
 def _plain_tan(header, path: str):
     """Return reference, matrix (deg) and frame of a plain TAN image; None if it is not.
 
@@ -96,9 +119,10 @@ def _plain_tan(header, path: str):
     """
     if (text(header, "CTYPE1"), text(header, "CTYPE2")) != ("RA---TAN", "DEC--TAN"):
         return None
-    kinds = {_kind(key) for key in header.keys()}  # noqa: SIM118
+    if not _OTHER.isdisjoint(header.keys()):
+        return None
     # Of distortions without a name in CTYPE, see `celestial_wcs`.
-    if "other" in kinds or ("table" in kinds and path and _has_tables(path)):
+    if path and _names_tables(header) and _has_tables(path):
         return None
     values = [number(header, k) for k in ("CRPIX1", "CRPIX2", *_REFERENCE)]
     if not all(math.isfinite(v) for v in values) or abs(values[3]) >= 90:
@@ -245,8 +269,8 @@ def celestial_wcs(header, path: str = ""):
         return None
     by_table = any("-TAB" in kind for kind in kinds)
     wanted = {"plain", "other"}
-    if path and any(_kind(key) == "table" for key in header.keys()):  # noqa: SIM118
-        wanted |= {"table"} if _has_tables(path) else set()
+    if path and _names_tables(header) and _has_tables(path):
+        wanted.add("table")
     if all(kind.endswith("-SIP") for kind in kinds):
         wanted.add("sip")
     if isinstance(header, PlainHeader):
@@ -409,6 +433,40 @@ def _scale(wcs) -> float | None:
     return 3600.0 * math.sqrt(area) if math.isfinite(area) and area > 0 else None
 
 
+def sky_and_scale(header, x: float, y: float, path: str = ""):
+    """Return `sky_position` and `pixel_scale`, for one look at the header.
+
+    Parameters
+    ----------
+    header : Header or PlainHeader
+        The image's own header.
+    x, y : float
+        The pixel, counted from 0 at the centre of the first one.
+    path : str
+        The file, see `celestial_wcs`.
+
+    Returns
+    -------
+    tuple of float
+        Right ascension and declination in degrees, ICRS; NaN when they are not known.
+    float or None
+        Arcsec per pixel.
+    """
+    plain = _plain_tan(header, path)
+    if plain is not None:
+        a, b, c, d = plain[1]
+        return _deproject(plain, x, y), 3600.0 * math.sqrt(abs(a * d - b * c))
+    wcs = celestial_wcs(header, path)
+    scale = None if wcs is None else _scale(wcs)
+    if scale is None:
+        values = (number(header, key) for key in PIXEL_SCALE_KEYS)
+        scale = next((value for value in values if 0 < value < math.inf), None)
+    if wcs is None:
+        return (math.nan, math.nan), scale
+    ra, dec = to_sky(wcs, x, y)
+    return (float(ra), float(dec)), scale
+
+
 def pixel_scale(header, path: str = "") -> float | None:
     """Return the size of a pixel in arcsec, or None when the header does not say.
 
@@ -429,16 +487,7 @@ def pixel_scale(header, path: str = "") -> float | None:
     >>> round(pixel_scale(Header({"PIXSCALE": 0.06})), 3)
     0.06
     """
-    plain = _plain_tan(header, path)
-    if plain is not None:
-        a, b, c, d = plain[1]
-        return 3600.0 * math.sqrt(abs(a * d - b * c))
-    wcs = celestial_wcs(header, path)
-    scale = None if wcs is None else _scale(wcs)
-    if scale is not None:
-        return scale
-    values = (number(header, key) for key in PIXEL_SCALE_KEYS)
-    return next((value for value in values if 0 < value < math.inf), None)
+    return sky_and_scale(header, math.nan, math.nan, path)[1]
 
 
 def sky_position(header, x: float, y: float, path: str = "") -> tuple[float, float]:
@@ -464,11 +513,4 @@ def sky_position(header, x: float, y: float, path: str = "") -> tuple[float, flo
     >>> sky_position(Header(), 0, 0)
     (nan, nan)
     """
-    plain = _plain_tan(header, path)
-    if plain is not None:
-        return _deproject(plain, x, y)
-    wcs = celestial_wcs(header, path)
-    if wcs is None:
-        return math.nan, math.nan
-    ra, dec = to_sky(wcs, x, y)
-    return float(ra), float(dec)
+    return sky_and_scale(header, x, y, path)[0]

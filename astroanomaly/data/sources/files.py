@@ -27,7 +27,7 @@ from astroanomaly.data.options import (
 )
 from astroanomaly.data.prepare import expected
 from astroanomaly.data.roles import role_of_file, role_of_header
-from astroanomaly.data.sky import pixel_scale, sky_position
+from astroanomaly.data.sky import pixel_scale, sky_and_scale
 
 SINGLE, EXTENSIONS, FILES, PLANES = "single", "extensions", "files", "planes"
 
@@ -469,14 +469,12 @@ def cutout_of(
     """
     own = [headers.own(header) for header in found]
     ny, nx = planes[0].shape
-    ra = dec = math.nan
-    if in_sky:
-        ra, dec = sky_position(own[0], (nx - 1) / 2, (ny - 1) / 2, path)
+    (ra, dec), scale = sky_and_scale(own[0], (nx - 1) / 2, (ny - 1) / 2, path)
     return Cutout(
         planes,
-        [pixel_scale(header, path) for header in own],
-        ra if math.isfinite(ra) else math.nan,
-        dec if math.isfinite(dec) else math.nan,
+        [scale, *(pixel_scale(header) for header in own[1:])],
+        ra if in_sky else math.nan,
+        dec if in_sky else math.nan,
         [headers.unit(header) for header in found],
         [zero_point(header) for header in found],
     )
