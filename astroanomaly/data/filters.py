@@ -37,20 +37,6 @@ _VEGA |= {"W1": 2.699, "W2": 3.339, "W3": 5.174, "W4": 6.620}
 _CASU = ("VIRCAM", "WFCAM")
 
 
-def _numbered(header) -> str:
-    """Return the band of a survey that counts its bands: WISE, GALEX, IRAC."""
-    band = number(header, "BAND")
-    if text(header, "TELESCOP").upper() == "WISE" and band in (1, 2, 3, 4):
-        return f"W{band:.0f}"
-    if text(header, "TELESCOP").upper() == "GALEX" and band in (1, 2):
-        # GALEX counts its detectors, near ultraviolet first.
-        return ("NUV", "FUV")[int(band) - 1]
-    channel = number(header, "CHNLNUM")
-    if text(header, "INSTRUME").upper() == "IRAC" and channel in (1, 2, 3, 4):
-        return f"IRAC{channel:.0f}"
-    return ""
-
-
 def band_name(header) -> str:
     """Return the name of the filter, or "image" when the header has none.
 
@@ -83,9 +69,15 @@ def band_name(header) -> str:
         for key in ("PUPIL", "FILTER"):
             if _JWST.fullmatch(text(header, key).upper()):
                 return text(header, key)
-    numbered = _numbered(header)
-    if numbered:
-        return numbered
+    telescope, band = text(header, "TELESCOP").upper(), number(header, "BAND")
+    if telescope == "WISE" and band in (1, 2, 3, 4):
+        return f"W{band:.0f}"
+    if telescope == "GALEX" and band in (1, 2):
+        # GALEX counts its detectors, near ultraviolet first.
+        return ("NUV", "FUV")[int(band) - 1]
+    channel = number(header, "CHNLNUM")
+    if text(header, "INSTRUME").upper() == "IRAC" and channel in (1, 2, 3, 4):
+        return f"IRAC{channel:.0f}"
     for keys in (_KEYS[:1], _KEYS[1:2], _KEYS[2:4], _KEYS[4:6], _KEYS[6:]):
         found = []
         for key in keys:

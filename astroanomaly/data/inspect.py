@@ -12,6 +12,7 @@ from astroanomaly.data.decode import FitsFile, ImageHDU, candidates, header_of, 
 from astroanomaly.data.find import find_objects, list_files, sample_rows
 from astroanomaly.data.headers import unit
 from astroanomaly.data.options import BadCutout, ReadOptions
+from astroanomaly.data.roles import role_of_file
 from astroanomaly.data.sky import pixel_scale
 
 MAX_FILES = 200
@@ -72,7 +73,7 @@ class Inspection:
             with_nan = int(np.sum(bands["n_nan"] > 0))
             lines += [f"NaN or infinite pixels: in {with_nan} of {len(bands)} images"]
         if self.bad is not None and len(self.bad):
-            lines += ["", f"{len(self.bad)} file(s) cannot be read:"]
+            lines += ["", f"{len(self.bad)} file(s) are left out or cannot be read:"]
             lines += [f"  {row['file']}: {row['reason']}" for row in self.bad[:10]]
         lines += ["", f"Suggestion: {self.suggestion}"]
         return "\n".join(lines)
@@ -171,7 +172,12 @@ def inspect(path: str | Path) -> Inspection:
         return _inspect_array(name)
     paths = list_files(name)
     rows, bad, shapes, scales = [], [], Counter(), Counter()
+    mixed = not all(role_of_file(path) for path in paths)
     for row in sample_rows(len(paths), MAX_FILES):
+        if mixed and (role := role_of_file(paths[row])):
+            reason = f"is {role} by its name, no image of the sky"
+            bad.append((os.path.basename(paths[row]), reason))
+            continue
         try:
             with FitsFile(paths[row]) as file:
                 rows += [_row(paths[row], file, image) for image in file.images]

@@ -29,18 +29,6 @@ JWST_BITS = 1
 SHARE_TOLD = 0.2
 
 
-def _named_planes(headers) -> dict[str, int]:
-    """Return plane -> bit number from LSST's cards MP_BAD = 0, ..."""
-    found = {}
-    for header in headers:
-        for key in header.keys():  # noqa: SIM118
-            if key.startswith("MP_"):
-                bit = number(header, key)
-                if bit == bit and 0 <= bit < 64:
-                    found.setdefault(key[3:].upper(), int(bit))
-    return dict(sorted(found.items(), key=lambda plane: plane[1]))
-
-
 def bad_pixels(
     mask: np.ndarray, headers: Sequence, planes: Sequence[str] = ()
 ) -> np.ndarray:
@@ -74,8 +62,15 @@ def bad_pixels(
     [False, True, False]
     """
     mask = np.asarray(mask)
-    named = _named_planes(headers)
-    bits = None
+    named, bits = {}, None
+    for header in headers:
+        for key in header.keys():  # noqa: SIM118
+            if key.startswith("MP_"):
+                bit = number(header, key)
+                # NaN, of a card that cannot be read, is in no range.
+                if bit in range(64):
+                    named.setdefault(key[3:].upper(), int(bit))
+    named = dict(sorted(named.items(), key=lambda plane: plane[1]))
     if planes:
         bits = 0
         for plane in planes:

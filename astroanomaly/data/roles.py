@@ -34,6 +34,8 @@ _BAND = re.compile(r"[A-Z]{1,2}\d?|F\d{3,4}[A-Z]\d?|HSC|VIS|NIR", re.IGNORECASE)
 _SPLIT = re.compile(r"[._\- ]+")
 _ENDINGS = re.compile(r"(\.(fits?|fts|npy|npz|h5|hdf5))?(\.(gz|fz|bz2|Z))?$", re.I)
 
+_FLUX = "(nanomagg(y|ies)|nmgy|electrons?|e-?|counts?|adu|dn|[munp]?jy)"
+
 # IMAGETYP and OBSTYPE: Hubble, NOAO, SExtractor; PRODTYPE: the DECam pipeline; DES_EXT:
 # the Dark Energy Survey; HDUCLAS2 and EXTTYPE: X-ray and ESO products.
 _TYPE_KEYS = ("IMAGETYP", "OBSTYPE", "PRODTYPE", "DES_EXT", "HDUCLAS2", "EXTTYPE")
@@ -126,11 +128,10 @@ def role_of_header(header) -> str:
         if role:
             return role
     unit = re.sub(r"\s", "", text(header, "BUNIT"))
-    # One over something squared, or a bracket squared; cm^-2 alone is an honest unit.
-    if re.fullmatch(r"1/\(?.+\)?(\^|\*\*)?2|\(.+\)(\^|\*\*)?\(?-2\)?", unit):
+    # One over a flux squared, or a bracket squared; 1/s/cm2 and cm^-2 are honest units.
+    squared = r"(\^|\*\*)?\(?{}\)?"
+    of_weights = rf"1/(\([^()]+\)|{_FLUX}){squared.format(2)}"
+    of_weights += rf"|(\([^()]+\)|{_FLUX}){squared.format(-2)}"
+    if re.fullmatch(of_weights, unit, re.IGNORECASE):
         return _WEIGHT
-    if re.fullmatch(
-        r"(?i)nanomaggy(\^|\*\*)?\(?-2\)?|(electrons?|counts?|adu)-2", unit
-    ):
-        return _WEIGHT
-    return _NOISE if re.fullmatch(r"\([^()]+\)(\^|\*\*)?2", unit) else ""
+    return _NOISE if re.fullmatch(r"\([^()]+\)(\^|\*\*)2", unit) else ""

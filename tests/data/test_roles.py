@@ -67,6 +67,8 @@ def test_extensions(role, name):
         ("a noise map", {"BUNIT": "(MJy/sr)^2"}),
         ("", {"BUNIT": "erg s^-1 cm^-2"}),
         ("", {"BUNIT": "erg/s/cm^2"}),
+        ("", {"BUNIT": "1/s/cm2"}),
+        ("", {"BUNIT": "1/(s cm2)"}),
         ("", {"BUNIT": "ELECTRONS/S", "IMAGETYP": "EXT", "OBSTYPE": "IMAGING"}),
         ("", {}),
     ],
