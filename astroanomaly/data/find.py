@@ -507,14 +507,16 @@ def _many_in_one(path: str, options: ReadOptions) -> CubeSource | None:
         only_image(images)
     except BadCutout:
         if bands is None:
-            names = {image.name: band_name(image.header) for image in found}
-            if not same_band(list(names.values())):
+            names = [band_name(image.header) for image in found]
+            if not same_band(names):
+                where = [image.name or str(image.index) for image in found]
+                pairs = zip(where, names, strict=True)
                 raise ValueError(
                     f"{path} must have extensions of one filter, one for each object, "
                     "or `bands` must name those that are bands. Received: "
-                    f"{', '.join(f'{k} of {v}' for k, v in names.items())}."
+                    f"{', '.join(f'{k} of {v}' for k, v in pairs)}."
                 ) from None
-            known = [name for name in names.values() if name != NO_FILTER]
+            known = [name for name in names if name != NO_FILTER]
             bands = known[:1] or [NO_FILTER]
         return from_extensions(path, found, bands[0])
     return None
