@@ -9,8 +9,8 @@ from astroanomaly.data.headers import number, text
 __all__ = ["NO_FILTER", "band_name", "plane_names", "zero_point"]
 
 ZERO_POINT_KEYS = ("MAGZERO", "ABZP", "MAGZPT", "ZEROPT", "MAGZP", "ABMAGZP")
-# PHOTZP: Legacy Surveys' and MegaPipe's images; ZPT: calibrated DECam exposures; ZP last,
-# since some pipelines leave there what a single exposure had.
+# PHOTZP: Legacy Surveys' and MegaPipe's images; ZPT: calibrated DECam exposures; ZP
+# last, since some pipelines leave there what a single exposure had.
 ZERO_POINT_KEYS += ("PHOTZP", "ZPT", "ZP")
 
 NO_FILTER = "image"

@@ -13,9 +13,9 @@ __all__ = ["SHARE_TOLD", "bad_pixels"]
 # pixels were mended; EDGE, where only the detection of sources fails; BRIGHT_OBJECT,
 # CLIPPED and SUSPECT, whose pixels are measured.
 BAD_PLANES = ("BAD", "SAT", "CR", "NO_DATA", "UNMASKEDNAN")
-# Bits of Hubble's DQ arrays that spoil a pixel (WFC3 and ACS Data Handbooks, table 3.3):
-# lost or filled data, bad detector pixel, masked by the aperture, hot pixel, bad column,
-# full well, A-to-D saturation, cosmic ray (AstroDrizzle, calibration). Not among them:
+# Bits of Hubble's DQ arrays that spoil a pixel (WFC3 and ACS Data Handbooks, the table
+# of data quality flags): lost or filled data, bad detector pixel, masked by the aperture,
+# hot pixel, bad column, full well, A-to-D saturation, cosmic ray. Not among them:
 # 32 and 64 (CTE tails, warm pixels), 512 (flat field, blobs), 1024 (charge trap), 16384
 # (cross-talk), which AstroDrizzle's own settings keep.
 HUBBLE_BITS = 1 | 2 | 4 | 8 | 16 | 128 | 256 | 2048 | 4096 | 8192
@@ -24,8 +24,8 @@ _RAMP_BITS = 2048 | 8192
 # JWST: the one bit that its pipeline asks everybody to leave out (DO_NOT_USE).
 JWST_BITS = 1
 
-# A mask that takes more than this share of an object's pixels is worth a word: chip gaps
-# and stars take a few per cent, a plane that marks sources a third.
+# A mask that takes more than this share of an object's pixels is worth a word: chip
+# gaps and stars take a few per cent, a plane that marks sources a third.
 SHARE_TOLD = 0.2
 
 

@@ -1,4 +1,4 @@
-"""What a file or an extension holds when it is no image of the sky: weights, masks, ..."""
+"""What files and extensions hold that are no image of the sky: weights, masks, ..."""
 
 import re
 from pathlib import Path

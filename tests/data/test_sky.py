@@ -52,7 +52,7 @@ def of_astropy(header, x, y):
 
 
 def _random_header(rng):
-    """Return a TAN header of one of the forms that a matrix and a frame are given in."""
+    """Return a TAN header in one of the forms of its matrix and frame."""
     size = 10 ** rng.uniform(-6, -3)
     header = tan(
         ra=rng.uniform(0, 360),

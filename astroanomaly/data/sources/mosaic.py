@@ -51,8 +51,8 @@ def positions(
         Its header.
     catalog : Table of n rows
         With ra and dec in degrees, ICRS, which go through the mosaic's WCS (frame and
-        distortions included), or with x and y counted from 0. Where it has both, the sky
-        positions count if the mosaic has a WCS.
+        distortions included), or with x and y counted from 0. Where it has both, the
+        sky positions count if the mosaic has a WCS.
     tables : str
         The mosaic's path where it has tables that add to the WCS.
 
@@ -291,7 +291,7 @@ def native_box(
 
 
 def _grid(paths, layout: Layout, options: ReadOptions):
-    """Return the first band's header, if a file is to be unpacked, and its tables' path.
+    """Return the first band's header, if files are packed, and the path of its tables.
 
     All bands must have one pixel grid: the same shape and the same sky, to half a
     pixel, in the first and in the last corner.
