@@ -14,7 +14,7 @@ __all__ = ["SHARE_TOLD", "bad_pixels"]
 # CLIPPED and SUSPECT, whose pixels are measured.
 BAD_PLANES = ("BAD", "SAT", "CR", "NO_DATA", "UNMASKEDNAN")
 # Bits of Hubble's DQ arrays that spoil a pixel (WFC3 and ACS Data Handbooks, the table
-# of data quality flags): lost or filled data, bad detector pixel, masked by the aperture,
+# of data quality flags): lost or filled data, bad detector pixel, masked by aperture,
 # hot pixel, bad column, full well, A-to-D saturation, cosmic ray. Not among them:
 # 32 and 64 (CTE tails, warm pixels), 512 (flat field, blobs), 1024 (charge trap), 16384
 # (cross-talk), which AstroDrizzle's own settings keep.
