@@ -32,6 +32,7 @@ from astroanomaly.tables.columns import numbers
 
 # Shapes as well as colours, for print and for colour-blind readers.
 _MARKERS = "osD^vPX*"
+# As in `scores`: ours are blue.
 _COLORS = {"detector": BLUE, "baseline": ORANGE}
 
 

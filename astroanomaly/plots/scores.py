@@ -26,8 +26,11 @@ from astroanomaly.plots.style import (
 )
 from astroanomaly.tables import columns
 
+# Normal objects blue and anomalous ones orange wherever both are shown.
 _COLORS = (BLUE, ORANGE, *CYCLE[2:])
+# Thinner lines: they are what a detector has to beat.
 _BASELINES = ("brightness", "pca", "isolation_forest", "baseline_")
+# Losses first, in the order in which one looks at them.
 _PANELS = {
     "loss": "loss",
     "reconstruction_loss": "reconstruction loss",
@@ -215,6 +218,7 @@ def feature_map(
         scores = np.asarray(scores, float)
         if not np.isfinite(scores).all():
             raise ValueError("`scores` holds NaN or infinity: leave those objects out.")
+        # Ranks, for a few extreme scores would take the whole color scale.
         rank = 100.0 * (np.argsort(np.argsort(scores)) + 1) / len(scores)
         # The strangest are drawn last, on top of the others.
         order = np.argsort(rank)
@@ -347,6 +351,7 @@ def training_curves(history):
         history = {k: [row[k] or "nan" for row in rows] for k in (rows or [{}])[0]}
     curves = {k: np.asarray(v, np.float64).ravel() for k, v in history.items()}
     epochs = curves.pop("epoch", None)
+    # Known losses in a fixed order, so that two trainings compare.
     names = [name for name in _PANELS if name in curves]
     names += [n for n in curves if n not in names and not n.startswith("val_")]
     if not names or not len(curves[names[0]]):

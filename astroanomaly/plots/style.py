@@ -13,7 +13,9 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, SKY, AMBER = "#CC79A7", "#56B4E9", "#E69F00"
 INK, GREY, PALE = "#222222", "#767676", "#C8C8C8"
+# Most different ones first, for most figures have two or three.
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, INK)
+# Curves stay apart in print without color.
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 # Letters stay readable where a figure is shown at half its size.
@@ -54,6 +56,7 @@ def styled(function: Callable) -> Callable:
 
     @wraps(function)
     def wrapper(*args, **kwargs):
+        # A context: the settings of the user's other figures stay.
         with matplotlib.rc_context(_STYLE):
             figure = function(*args, **kwargs)
             for axes in figure.axes:
@@ -66,6 +69,7 @@ def styled(function: Callable) -> Callable:
 
 def new_figure(width: float, height: float) -> Picture:
     """Return an empty figure, sizes in inches."""
+    # Constrained layout leaves room for legends outside of the axes.
     figure = Picture(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.07, h_pad=0.07)
     return figure
@@ -111,6 +115,7 @@ def plain(text: str) -> str:
 
 def number_decades(axis, low: float, high: float) -> None:
     """Label a logarithmic axis 1, 2, 5, 10, or whole decades where it is long."""
+    # Beyond three decades the steps between would overlap.
     subs = (1.0, 2.0, 5.0) if high < 2000 * low else (1.0,)
     axis.set_major_locator(LogLocator(subs=subs, numticks=15))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))

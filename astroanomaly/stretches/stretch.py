@@ -16,7 +16,9 @@ from keras import ops
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.stretches.sky import image_sky, sky_noise
 from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.notebook import facts
 
+# Part of registered names: a saved stretch is found again by it.
 _PACKAGE = "astroanomaly"
 # Images that percentiles and the sky's noise are taken from, at most: 4096 of 64 x 64
 # pixels hold 17 million values a band, whose percentiles no more images move.
@@ -34,13 +36,7 @@ def per_band(values) -> tuple[float, ...] | None:
 
 
 def pixels_of(images) -> np.ndarray:
-    """Return the pixels of cutouts or of an array.
-
-    Raises
-    ------
-    ValueError
-        If there is no image, or the shape is not (n, ny, nx, n_bands).
-    """
+    """Return the pixels of cutouts or of an array."""
     pixels = images.images if isinstance(images, Cutouts) else np.asarray(images)
     if pixels.ndim != 4 or len(pixels) == 0:
         raise ValueError(
@@ -155,6 +151,7 @@ class Stretch(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        # Of all training pixels of a band; 0 and 100 are its extremes.
         low, high = percentiles
         if not 0 <= low < high <= 100:
             raise ValueError(
@@ -222,6 +219,8 @@ class Stretch(keras.layers.Layer):
         # Evenly spaced images stand for very many; the extremes come from all.
         sample = pixels[:: -(-len(pixels) // SAMPLE)]
         if not self.per_image:
+            # The extremes are of all images, not of the sample: a star must not be
+            # missed.
             ranges = []
             for b in range(pixels.shape[-1]):
                 finite = sample[..., b][np.isfinite(sample[..., b])]
@@ -257,6 +256,7 @@ class Stretch(keras.layers.Layer):
 
     def _ends(self, images) -> tuple:
         """Return the lower and the upper end of the range."""
+        # The sky's range first: it is asked for with `per_image` as well.
         if self.sigmas:
             level, noise = image_sky(images)
             low, high = self.sigmas
@@ -332,6 +332,21 @@ class Stretch(keras.layers.Layer):
             return np.zeros(len(pixels), int)
         low, high = (np.asarray(end, np.float32) for end in self._ends(pixels))
         return ((pixels < low) | (pixels > high)).sum(axis=(1, 2, 3))
+
+    def _repr_html_(self) -> str:
+        """Return the kind and the range, for a notebook."""
+        ends = None
+        if self.vmin is not None:
+            names = self.bands or [f"band {k}" for k in range(len(self.vmin))]
+            ends = ", ".join(
+                f"{name} {low:.4g} to {high:.4g}"
+                for name, low, high in zip(names, self.vmin, self.vmax, strict=True)
+            )
+        each = "of each image" if self.per_image else "not learned yet: call adapt"
+        return facts(
+            f"{type(self).__name__} stretch to [0, 1]",
+            [("range", ends or each), ("a", getattr(self, "a", None))],
+        )
 
     def get_config(self):
         """Return the settings, the learned range among them."""
