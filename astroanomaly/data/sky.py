@@ -65,7 +65,12 @@ _OTHER = frozenset(
     | {f"CDELT{i}" for i in range(3, 10)}
     | {f"CROTA{i}" for i in (1, *range(3, 10))}
     | {f"{k}{i}_{j}" for k in ("CD", "PC") for i in range(1, 10) for j in range(1, 10)}
-    | {f"{k}00{i}00{j}" for k in ("CD", "PC") for i in range(1, 10) for j in range(1, 10)}
+    | {
+        f"{k}00{i}00{j}"
+        for k in ("CD", "PC")
+        for i in range(1, 10)
+        for j in range(1, 10)
+    }
     | {f"{k}{i}_{m}" for k in ("PV", "PS") for i in range(1, 5) for m in range(40)}
     | {f"PROJP{m}" for m in range(10)}
 ) - set(_PLAIN)
