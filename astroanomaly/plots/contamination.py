@@ -7,7 +7,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from astroanomaly.plots import parts
-from astroanomaly.plots.style import BLUE, CYCLE, GREY, INK, new_axes, plain, styled
+from astroanomaly.plots.style import (
+    BLUE,
+    CYCLE,
+    GREY,
+    INK,
+    curve_color,
+    new_axes,
+    plain,
+    styled,
+)
 from astroanomaly.tables import columns
 
 # What needs no training of a network: dashed, so that models stand out.
@@ -87,7 +96,7 @@ def contamination_curves(
             # Beyond the seven colors, dashes tell those of one color apart.
             dashes = ("-", (0, (5, 1.5)), (0, (1.5, 1)))[k // len(CYCLE) % 3]
             marker = parts.MARKERS[k % len(parts.MARKERS)]
-            style = {"color": parts.color(k), "marker": marker, "ls": dashes}
+            style = {"color": curve_color(k), "marker": marker, "ls": dashes}
             style |= {"lw": 2.4, "ms": 8, "zorder": 3}
         styles[model] = style
     tick = {"marker": "_", "ms": 9, "mew": 1.2, "ls": ""}

@@ -13,7 +13,6 @@ from astroanomaly.plots.parts import MARKERS
 from astroanomaly.plots.style import (
     AMBER,
     BLUE,
-    CYCLE,
     GREEN,
     GREY,
     INK,
@@ -22,6 +21,7 @@ from astroanomaly.plots.style import (
     PALE,
     PURPLE,
     SKY,
+    curve_color,
     new_axes,
     new_figure,
     plain,
@@ -203,7 +203,7 @@ def roc_curves(
         axes.plot(
             np.maximum(x, start) if log else x,
             curve.true_positive_rate,
-            color=CYCLE[k % len(CYCLE)],
+            color=curve_color(k),
             ls=LINES[k % len(LINES)],
             lw=2.4,
             label=f"{plain(name)}  {area.value:.3f}{span}",
@@ -278,7 +278,7 @@ def purity_completeness(
         others = np.sort(values[~truth])
         # A purity rests on the false positives that are left at a threshold.
         false = len(others) - np.searchsorted(others, curve.threshold)
-        style = {"color": CYCLE[k % len(CYCLE)], "ls": LINES[k % len(LINES)]}
+        style = {"color": curve_color(k), "ls": LINES[k % len(LINES)]}
         axes.plot(curve.completeness, curve.purity, lw=0.8, **style)
         sure = np.where(false >= _FEW_FALSE, curve.purity, np.nan)
         share = curve.lens_fraction
@@ -342,7 +342,7 @@ def reliability(tables):
         chance = table.meta.get("error_by_chance", float("nan"))
         x, y = table["mean_probability"], np.asarray(table["lens_fraction"])
         ends = np.abs(np.stack([y - table["low"], table["high"] - y]))
-        style = {"color": CYCLE[k % len(CYCLE)], "ls": LINES[k % len(LINES)]}
+        style = {"color": curve_color(k), "ls": LINES[k % len(LINES)]}
         axes.errorbar(
             x,
             y,
@@ -467,7 +467,6 @@ def _labelled(outputs) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def _mark(axes, x, y, k: int) -> None:
-    color = CYCLE[k % len(CYCLE)]
     ends = [np.abs([[r.value - r.low], [r.high - r.value]]) for r in (x, y)]
     axes.errorbar(
         x.value,
@@ -476,7 +475,7 @@ def _mark(axes, x, y, k: int) -> None:
         ends[0],
         marker=MARKERS[k % len(MARKERS)],
         ms=10,
-        color=color,
+        color=curve_color(k),
         mec="white",
         elinewidth=1.6,
         capsize=3,

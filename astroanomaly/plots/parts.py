@@ -7,7 +7,15 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
-from astroanomaly.plots.style import BLUE, CYCLE, GREY, INK, LINES, new_figure, plain
+from astroanomaly.plots.style import (
+    BLUE,
+    GREY,
+    INK,
+    LINES,
+    curve_color,
+    new_figure,
+    plain,
+)
 from astroanomaly.tables.columns import numbers, require, texts
 
 # Positive values that span more than this factor get a logarithmic axis.
@@ -30,11 +38,6 @@ def require_some(named, what: str) -> None:
     """Raise if a mapping is empty."""
     if not len(named):
         raise ValueError(f"`{what}` must hold at least one entry. Received: none.")
-
-
-def color(k: int) -> str:
-    """Return the color of the k-th sample or score."""
-    return CYCLE[k % len(CYCLE)]
 
 
 def legend(figure, panels, columns: int) -> None:
@@ -231,7 +234,7 @@ def draw_bars(axes, cells, samples, score, k: int, width: float, offset: float) 
         x,
         rate,
         0.9 * width,
-        color=color(k),
+        color=curve_color(k),
         alpha=0.85,
         hatch="//" if fixed else None,
         edgecolor="white",

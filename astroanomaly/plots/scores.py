@@ -17,6 +17,7 @@ from astroanomaly.plots.style import (
     INK,
     LINES,
     ORANGE,
+    curve_color,
     level_colors,
     new_axes,
     new_figure,
@@ -293,7 +294,7 @@ def roc(labels, scores):
         axes.plot(
             curve.false_positive_rate,
             curve.true_positive_rate,
-            color=CYCLE[k % len(CYCLE)],
+            color=curve_color(k),
             ls=LINES[k % len(LINES)],
             lw=1.4 if name.startswith(_BASELINES) else 2.6,
             label=f"{areas[name]:.3f}  {plain(name.replace('_', ' '))}",

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from eager import eagerly
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
@@ -153,8 +152,6 @@ def test_the_lens_notebook_runs_when_shrunken(tmp_path, monkeypatch, capsys):
 def test_the_contamination_notebook_runs_when_shrunken(tmp_path, monkeypatch, capsys):
     pytest.importorskip("galsim")
     monkeypatch.chdir(tmp_path)
-    # A graph for every level of a growing GAN would take most of the time.
-    eagerly(monkeypatch)
     names = _run(CONTAMINATED, SCALE=0.05, CONTAMINATIONS=(0, 0.2), SEEDS=(3,))
     areas = names["areas"]
     assert set(areas["n_anomalous"]) == {0, 12}  # int(0.2 * 50 / 0.8)
