@@ -303,6 +303,7 @@ class FitsFile:
                 text, end = longer, self._end(longer)
             header = PlainHeader(text[:end])
             start = at + -(-(end + _CARD) // _BLOCK) * _BLOCK
+            # Keywords of the first header hold for all extensions.
             if index == 0:
                 primary = combined = header
             else:
@@ -436,6 +437,7 @@ class FitsFile:
         cards = [raw[i : i + _CARD] for i in range(0, start - at, _CARD)]
         cards = [card for card in cards if card.startswith(_TILE_CARDS)]
         head = b"".join(cards) + _END.ljust(_CARD)
+        # astropy needs a file that begins with a primary header.
         primary = fits.PrimaryHDU().header.tostring().encode("ascii")
         # Scaling is done below, as for other images: astropy knows no BLANK for
         # unsigned integers.

@@ -15,9 +15,12 @@ from astroanomaly.data.options import BadCutout, ReadOptions
 from astroanomaly.data.roles import role_of_file
 from astroanomaly.data.sky import pixel_scale
 
+# Looking at so many takes seconds; more would tell nothing new.
 MAX_FILES = 200
 
+# Counting NaN in more pixels takes longer than one waits for a look.
 _FINITE_PIXELS = 50_000_000
+# More endings than that are parts of names and not bands.
 _MAX_BANDS = 8
 
 

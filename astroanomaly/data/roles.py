@@ -1,6 +1,8 @@
 """What files and extensions hold that are no image of the sky: weights, masks, ..."""
 
+import os
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from astroanomaly.data.headers import text
@@ -65,6 +67,7 @@ def role_of_extension(name: str) -> str:
     return _ROLES.get(parts[-1], "") or _EXTENSION_STARTS.get(parts[0], "")
 
 
+@lru_cache(maxsize=2**16)
 def role_of_file(path: str | Path) -> str:
     """Return what a file holds besides the sky, by its name.
 
@@ -85,7 +88,8 @@ def role_of_file(path: str | Path) -> str:
     >>> role_of_file("brick-0001m002-invvar-r.fits.fz"), role_of_file("exp_3.fits")
     ('a noise map', '')
     """
-    stem = _ENDINGS.sub("", Path(path).name)
+    # Asked for when files are found, looked at and read.
+    stem = _ENDINGS.sub("", os.path.basename(path))
     # .wht and .rms may stand in place of an ending, behind .fits.
     stem = re.sub(r"\.fits?(?=\.)", "", stem, flags=re.IGNORECASE)
     parts = [part for part in _SPLIT.split(stem.upper()) if part]

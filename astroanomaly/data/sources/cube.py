@@ -131,6 +131,7 @@ def from_cube(path: str, image: ImageHDU, bands) -> CubeSource:
             f"{path} must hold a cube of shape (n, ny, nx) or (n, n_bands, ny, nx). "
             f"Received: {image.shape}."
         )
+    # Planes of one object lie behind one another.
     n, n_bands = image.shape[0], image.n_planes // image.shape[0]
     names = channel_names(bands, n_bands, band_name(image.header), path)
     places = [(image, range(k * n_bands, (k + 1) * n_bands)) for k in range(n)]
@@ -155,6 +156,7 @@ def from_extensions(path: str, images: list[ImageHDU], band: str) -> CubeSource:
         Object ids are the file's name and the extension's, or its number where names
         are missing or occur twice.
     """
+    # Numbers of four digits sort as they are counted.
     names = [image.name or f"{image.index:04d}" for image in images]
     if len(set(names)) < len(names):
         names = [f"{image.index:04d}" for image in images]

@@ -233,6 +233,7 @@ class FileSource:
         self.object_ids = list(object_ids)
         self.paths = list(paths)
         self.layout = layout
+        # Headers found on the way are kept: a probe opens no file again.
         self._looked = Looked() if looked is None else looked
 
     @property
@@ -247,6 +248,7 @@ class FileSource:
 
     def take(self, rows) -> "FileSource":
         """Return the source of the chosen objects only."""
+        # Without the headers: a worker process gets what it reads and no more.
         ids = [self.object_ids[i] for i in rows]
         return FileSource(ids, [self.paths[i] for i in rows], self.layout)
 
@@ -397,6 +399,7 @@ def find_mask(images: list[ImageHDU], image: ImageHDU, band: str, options: ReadO
     if options.mask_extension is None:
         return None
     name = mask_name(options.mask_extension)[0].replace("{band}", band)
+    # Of several masks of one name the one of the image's own version counts.
     same = [i for i in images if i.version == image.version]
     try:
         mask = find_image(same, name, "the mask")
@@ -438,6 +441,7 @@ def masked_plane(
     plane = file.plane(image, k, rows, columns)
     if mask is None:
         return plane, 0.0
+    # A mask of two axes holds for every plane.
     k = k if mask.n_planes > 1 else 0
     found = file.plane(mask, k, rows, columns, bits=True)
     wanted = mask_name(options.mask_extension)[1]

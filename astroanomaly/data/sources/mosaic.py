@@ -310,24 +310,20 @@ def _grid(paths, layout: Layout, options: ReadOptions):
                 f"The bands of a mosaic must be images of one shape. Received: {shape} "
                 f"({path}) and {other_shape} ({other})."
             )
-        if not _same_sky(header, other_header, shape):
-            raise ValueError(
-                "The bands of a mosaic must lie on one pixel grid. Received: "
-                f"{path} and {other}, whose positions differ by half a pixel or more."
-            )
+        scale = pixel_scale(header)
+        # A band that states no position is taken to lie where the others do.
+        if scale is None or pixel_scale(other_header) is None:
+            continue
+        for x, y in ((0, 0), (shape[1] - 1, shape[0] - 1)):
+            a = SkyCoord(*sky_position(header, x, y), unit="deg")
+            b = SkyCoord(*sky_position(other_header, x, y), unit="deg")
+            if a.separation(b).arcsec >= 0.5 * scale:
+                raise ValueError(
+                    "The bands of a mosaic must lie on one pixel grid. Received: "
+                    f"{path} and {other}, whose positions differ by half a pixel or "
+                    "more."
+                )
     return header, unpacked, tables
-
-
-def _same_sky(first, second, shape) -> bool:
-    scale = pixel_scale(first)
-    if first is second or scale is None or pixel_scale(second) is None:
-        return True
-    for x, y in ((0, 0), (shape[1] - 1, shape[0] - 1)):
-        a = SkyCoord(*sky_position(first, x, y), unit="deg")
-        b = SkyCoord(*sky_position(second, x, y), unit="deg")
-        if a.separation(b).arcsec >= 0.5 * scale:
-            return False
-    return True
 
 
 def from_mosaic(paths, layout: Layout, catalog: Table, options: ReadOptions):
