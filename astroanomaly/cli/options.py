@@ -55,7 +55,8 @@ Nan = Annotated[
     str | None, typer.Option(help="fill (default) or refuse: images with NaN pixels.")
 ]
 MaskExtension = Annotated[
-    str | None, typer.Option(help="Extension whose pixels other than 0 are bad.")
+    str | None,
+    typer.Option(help="Extension that marks bad pixels; MASK:BAD,SAT chooses planes."),
 ]
 MaxBytes = Annotated[
     int | None,

@@ -21,36 +21,11 @@ from astropy.io import fits
 
 from astroanomaly.data.headers import Inherited, PlainHeader
 from astroanomaly.data.options import MAX_BYTES, BadCutout
+from astroanomaly.data.roles import role_of_extension
 
 FITS_ENDINGS = (".fits", ".fit", ".fts")
 PACKED_ENDINGS = ("", ".gz", ".fz", ".bz2")
 
-_NOT_BANDS = {
-    "PSF": "a point-spread function",
-    "RMS": "a noise map",
-    "ERR": "a noise map",
-    "ERROR": "a noise map",
-    "SIGMA": "a noise map",
-    "STD": "a noise map",
-    "VAR": "a noise map",
-    "VARIANCE": "a noise map",
-    "IVAR": "a noise map",
-    "INVVAR": "a noise map",
-    "WHT": "a weight map",
-    "WT": "a weight map",
-    "WEIGHT": "a weight map",
-    "EXP": "an exposure map",
-    "EXPTIME": "an exposure map",
-    "CTX": "a context map",
-    "CON": "a context map",
-    "DQ": "a mask",
-    "MASK": "a mask",
-    "FLAG": "a mask",
-    "FLAGS": "a mask",
-    "BKG": "a background map",
-    "SEG": "a segmentation map",
-    "SEGM": "a segmentation map",
-}
 _BLOCK = 2880
 _CARD = 80
 _END = b"END     "
@@ -280,7 +255,18 @@ class FitsFile:
         self._max_bytes = max_bytes
         self._untiled: dict[int, np.ndarray] = {}
         self.images: list[ImageHDU] = []
+        # For the sky alone: tables of a distortion, or of the axes, may lie here.
+        self.more_than_images = False
+        self._path = path
         self._list_images()
+
+    @property
+    def with_tables(self) -> str:
+        """The path where other extensions may add to a WCS, else ""."""
+        more = self.more_than_images or any(
+            image.name in ("WCSDVARR", "D2IMARR") for image in self.images
+        )
+        return self._path if more else ""
 
     @property
     def unpacked(self) -> bool:
@@ -317,6 +303,7 @@ class FitsFile:
                 text, end = longer, self._end(longer)
             header = PlainHeader(text[:end])
             start = at + -(-(end + _CARD) // _BLOCK) * _BLOCK
+            # Keywords of the first header hold for all extensions.
             if index == 0:
                 primary = combined = header
             else:
@@ -359,13 +346,13 @@ class FitsFile:
                 "of data and has fewer"
             )
         kind = header.get("XTENSION", "IMAGE")
+        self.more_than_images |= kind != "IMAGE" and not tiled
         if sizes and elements and not grouped and (tiled or kind == "IMAGE"):
             while len(sizes) > 2 and sizes[0] == 1:
                 del sizes[0]
             name = header.get("EXTNAME", "")
             name = name.strip() if isinstance(name, str) else str(name)
-            # Names end in what they hold: VIS_RMS, SCI-DQ.
-            why_not = _NOT_BANDS.get(name.upper().replace("-", "_").split("_")[-1], "")
+            why_not = role_of_extension(name)
             if not why_not and (len(sizes) < 2 or min(sizes) < 2):
                 why_not = f"an array of shape {tuple(sizes)}, no image"
             version = header.get("EXTVER", 1)
@@ -450,6 +437,7 @@ class FitsFile:
         cards = [raw[i : i + _CARD] for i in range(0, start - at, _CARD)]
         cards = [card for card in cards if card.startswith(_TILE_CARDS)]
         head = b"".join(cards) + _END.ljust(_CARD)
+        # astropy needs a file that begins with a primary header.
         primary = fits.PrimaryHDU().header.tostring().encode("ascii")
         # Scaling is done below, as for other images: astropy knows no BLANK for
         # unsigned integers.
@@ -553,6 +541,9 @@ def candidates(images: list[ImageHDU]) -> list[ImageHDU]:
     'SCI'
     """
     bands = [image for image in images if not image.why_not]
+    # A file of one weight map or PSF can be read if that is all there is.
+    if not bands and len(images) == 1 and role_of_extension(images[0].name):
+        bands = images
     if not bands:
         what = ", ".join(f"{i.name or i.index} ({i.why_not})" for i in images)
         raise BadCutout(f"has no image HDU; found: {what or 'none with pixels'}")

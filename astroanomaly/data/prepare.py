@@ -13,6 +13,7 @@ from astroanomaly.data.resize import (
     resampled_shape,
     same_scale,
 )
+from astroanomaly.data.units import how_to_merge
 from astroanomaly.tables.flags import FLAG_NAN_FILLED, FLAG_PADDED
 
 _NO_SCALE = "states no pixel scale, which pixel_scale= needs; give input_pixel_scale="
@@ -95,7 +96,9 @@ def prepare(
     -------
     ndarray of shape (ny, nx, n_bands)
         Float32 without NaN: resampled, then cropped or padded at the centre, then
-        filled with the local background.
+        filled with the local background. Resampling sums the flux of pixels, or
+        averages a brightness per solid angle, whose zero point in `raw` then becomes
+        that of the new pixel.
     int
         The bits FLAG_NAN_FILLED and FLAG_PADDED.
 
@@ -114,13 +117,23 @@ def prepare(
     flag, planes = 0, []
     for i, (plane, native) in enumerate(zip(raw.planes, raw.scales, strict=True)):
         try:
-            finished, bits = _finish(plane, native, raw.outside, options)
+            how = how_to_merge(raw.units[i]) if raw.units else "sum"
+            finished, bits = _finish(plane, native, raw.outside, options, how)
         except BadCutout as error:
             if len(raw.planes) == 1 or len(bands) < len(raw.planes):
                 raise
             raise BadCutout(f"{error} (band {bands[i]})") from error
         planes.append(finished)
         flag |= bits
+        scale, wanted = native or options.input_pixel_scale, options.pixel_scale
+        if (
+            how == "mean"
+            and raw.zero_points
+            and wanted
+            and not same_scale(scale, wanted)
+        ):
+            # The brightness stays, the area that it shines from does not.
+            raw.zero_points[i] -= 5.0 * math.log10(wanted / scale)
     shape = options.shape or planes[0].shape
     for plane in planes:
         if plane.shape != shape:
@@ -131,9 +144,9 @@ def prepare(
     return np.stack(planes, axis=-1), flag
 
 
-def _finish(plane, native, outside, options: ReadOptions) -> tuple[np.ndarray, int]:
+def _finish(plane, native, outside, options, how) -> tuple[np.ndarray, int]:
     """Return one band's finished image and the bits of what was repaired."""
-    finished = _fit(_rescale(plane, native, options), options)
+    finished = _fit(_rescale(plane, native, options, how), options)
     # Minimum and maximum are NaN or infinite if any pixel is.
     lowest, highest = finished.min(), finished.max()
     if math.isfinite(lowest) and math.isfinite(highest):
@@ -176,7 +189,7 @@ def _fit(plane: np.ndarray, options: ReadOptions) -> np.ndarray:
 
 
 def _rescale(
-    plane: np.ndarray, scale: float | None, options: ReadOptions
+    plane: np.ndarray, scale: float | None, options: ReadOptions, how: str = "sum"
 ) -> np.ndarray:
     scale, wanted = scale or options.input_pixel_scale, options.pixel_scale
     if wanted is None:
@@ -195,4 +208,10 @@ def _rescale(
     factor = wanted / scale
     if min(plane.shape) < factor:
         raise BadCutout(f'is {_text(plane.shape)} pixels, less than one of {wanted}"')
-    return resample(plane, factor, whole=True)
+    if how == "none":
+        raise BadCutout(
+            "is in magnitudes or the like (BUNIT), which cannot be resampled; leave "
+            "out pixel_scale="
+        )
+    merged = resample(plane, factor, whole=True)
+    return merged / np.float32(factor**2) if how == "mean" else merged

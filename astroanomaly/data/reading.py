@@ -12,7 +12,7 @@ from astropy.table import Table
 
 from astroanomaly.data import catalog as catalogs
 from astroanomaly.data.cutouts import Cutouts, band_index
-from astroanomaly.data.decode import FitsFile, candidates, is_fits_name
+from astroanomaly.data.decode import FitsFile, candidates, is_fits_name, plain_words
 from astroanomaly.data.find import find_layout, find_objects, sample_rows
 from astroanomaly.data.options import MAX_BYTES, BadCutout, ReadOptions
 from astroanomaly.data.sources import Source
@@ -91,7 +91,10 @@ def read_cutouts(
         "fill": NaN, infinite and masked pixels become the local background and the
         object is flagged; "refuse": such an object is not used.
     mask_extension : str, optional
-        Extension whose pixels other than 0 are bad, such as "DQ" or "{band}_MASK".
+        Extension that marks bad pixels, such as "DQ" or "{band}_MASK": of masks with
+        named planes (HSC, Rubin) the planes BAD, SAT, CR and NO_DATA, of Hubble's and
+        JWST's DQ the bits that spoil a pixel, of others every value but 0.
+        "MASK:BAD,INTRP" chooses planes by name, "DQ:4,16" bits by value.
     stream : bool
         Return a `CutoutStream`, which reads when it is iterated.
     n_workers : int, optional
@@ -251,6 +254,9 @@ def _probe(source: Source, options: ReadOptions) -> ReadOptions:
             looked.append((files[row], *source.probe(row, options)))
         except BadCutout as error:
             bad.append((files[row], str(error)))
+        except Exception as error:
+            # As in the reading: no object ends a run, whatever library complains.
+            bad.append((files[row], f"cannot be read ({plain_words(error)})"))
     source.release()
     if not looked:
         raise ValueError(none_readable(skipped_table(bad)))

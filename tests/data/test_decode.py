@@ -8,6 +8,7 @@ from astropy.io import fits
 
 from astroanomaly.data import headers
 from astroanomaly.data.decode import FitsFile, candidates, is_fits_name, stem
+from astroanomaly.data.filters import band_name
 from astroanomaly.data.headers import PlainHeader
 from astroanomaly.data.options import BadCutout
 
@@ -277,7 +278,7 @@ def test_a_keyword_is_inherited_from_the_primary_header(tmp_path, noise):
     fits.HDUList([primary, image]).writeto(tmp_path / "a.fits")
     with FitsFile(str(tmp_path / "a.fits")) as file:
         header = file.images[0].header
-    assert headers.band_name(header) == "F814W"
+    assert band_name(header) == "F814W"
     assert headers.unit(header) == "adu"
     assert "FILTER" not in headers.own(header)
 

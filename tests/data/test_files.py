@@ -114,7 +114,7 @@ def test_wrong_number_of_axes(tmp_path, write_fits, noise):
 
 def test_another_filter_is_refused(tmp_path, write_fits, noise):
     path = write_fits(tmp_path / "a.fits", noise(8, 8), FILTER="F125W")
-    layout = Layout(SINGLE, ("F160W",), check_filter=True)
+    layout = Layout(SINGLE, ("F160W",), filters=("F160W",))
     with pytest.raises(BadCutout, match="filter F125W where the others are of F160W"):
         FileSource(["a"], [(str(path),)], layout).read(0, ReadOptions())
 

@@ -223,6 +223,7 @@ def from_array(array, bands) -> ArraySource:
         array = [np.asanyarray(image) for image in array]
         for k, image in enumerate(array):
             _check_array(image[np.newaxis], f"Image {k} of the list")
+        # Shapes may differ, `size` makes them one; bands may not.
         kinds = {image.shape[2:] for image in array}
         if len(kinds) > 1:
             raise ValueError(
