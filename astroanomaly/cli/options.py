@@ -75,6 +75,12 @@ N = Annotated[
     int, typer.Option("--n", help="Number of cutouts; of pairs with --mergers.")
 ]
 Folder = Annotated[Path, typer.Option(help="Folder to write to.")]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Replace cutouts in --out, as after a broken simulation."
+    ),
+]
 Instrument = Annotated[
     str, typer.Option(help="wfc3_f160w, acs_f814w, euclid_vis or hsc_i.")
 ]

@@ -29,7 +29,7 @@ def usage(error) -> str:
         # Most often the shell wrote a pattern out, with thousands of names.
         short = text if len(text) < 100 else f"{text[:100]}..."
         return f"{short}; put a pattern such as 'cutouts/*.fits' in quotes."
-    return f"{text}."
+    return text if text.endswith("?") else f"{text}."
 
 
 def show_warning(message, category, filename, lineno, file=None, line=None) -> None:

@@ -53,6 +53,9 @@ def quickstart(
     smoke: Annotated[
         bool, typer.Option("--smoke", help="A minute's run: does everything work?")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Resume the quickstart in --out.")
+    ] = False,
     workers: opt.Workers = None,
 ) -> None:
     """Run the whole chain on a simulated survey written as real FITS."""
@@ -60,7 +63,7 @@ def quickstart(
     from astroanomaly.runs.demo import quickstart as run
 
     scale = "smoke" if smoke else "standard"
-    result = run(out, seed, scale, progress=True, n_workers=workers)
+    result = run(out, seed, scale, progress=True, n_workers=workers, resume=resume)
     terminal.show_quickstart(result)
 
 
@@ -292,6 +295,25 @@ def explain(
         **reading,
     )
     typer.echo(f"{found.summary}. Picture written to {found.path}.")
+
+
+@app.command()
+def verify(
+    run: opt.Run,
+    table: Annotated[
+        Path | None,
+        typer.Argument(metavar="[TABLE]", help="A score table of this run."),
+    ] = None,
+) -> None:
+    """Check a run, and a table, against what they record; status 2 for a change."""
+    terminal.load_tensorflow()
+    from astroanomaly import runs
+
+    found = runs.verify(run, table)
+    for line in found.changed or found.checked:
+        typer.echo(line)
+    if not found.good:
+        raise typer.Exit(2)
 
 
 def main(argv: list[str] | None = None) -> int:

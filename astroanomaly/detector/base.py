@@ -3,15 +3,15 @@
 import json
 from pathlib import Path
 
-import keras
 import numpy as np
 from astropy.table import Table, vstack
 
 from astroanomaly import __version__, stretches
 from astroanomaly.calibration import Calibration, warn_if_shifted
 from astroanomaly.data.cutouts import FLAG_CLIPPED, Cutouts
-from astroanomaly.utils.files import atomic_dir
+from astroanomaly.utils.files import CHECKSUMS, atomic_dir, checksums
 from astroanomaly.utils.installed import versions
+from astroanomaly.utils.keras_files import load_model
 
 # Objects in memory at a time: 512 images of 64 x 64 pixels are 8 MB a band.
 BLOCK = 512
@@ -323,6 +323,8 @@ class Detector:
             self.stretch.save(folder / "stretch.json")
             self._save_more(folder)
             (folder / "detector.json").write_text(json.dumps(state, indent=1))
+            found = checksums(folder, sorted(file.name for file in folder.iterdir()))
+            (folder / CHECKSUMS).write_text(json.dumps(found, indent=1))
 
     def _save_more(self, folder: Path) -> None:
         """Write what a subclass keeps outside of detector.json."""
@@ -338,7 +340,7 @@ def load_networks(path: Path) -> tuple:
     # Keras finds the class of a saved model only where it was imported.
     import astroanomaly.models  # noqa: F401
 
-    model = keras.saving.load_model(path / "model.keras")
+    model = load_model(path / "model.keras")
     return model, stretches.load(path / "stretch.json")
 
 

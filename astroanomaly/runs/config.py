@@ -7,6 +7,7 @@ are here or in the recipe of the model. Keras is imported only to look them up.
 import inspect
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -22,6 +23,23 @@ _NAMES = (list, tuple)
 # Tables of the record that are no settings.
 _RECORD = ("run", "versions")
 _AT_LEAST_ONE = ("epochs", "batch_size", "size", "sample_grid")
+# More is a slip of the pen, or a file meant to fill the memory. What several settings
+# make together is bounded where the network is built.
+_AT_MOST = {
+    "size": 1024,
+    "batch_size": 65_536,
+    "sample_grid": 1024,
+    "smoothing": 1024,
+    "epochs": 1_000_000,
+    "latent_dim": 1_000_000,
+    "width": 10_000,
+    "kernel_size": 255,
+    "n_hidden": 1_000_000,
+    "n_modes": 10_000,
+    "n_clusters": 10_000,
+    "seed": 2**63 - 1,
+}
+_LARGEST = 1e12
 
 # Of each setting: its default and the types that it may have. A default of None
 # is left out of the record.
@@ -135,18 +153,34 @@ def read_config(config: str | Path | Mapping | None) -> dict:
     """
     if config is None:
         return {}
-    name = "`config`"
-    if not isinstance(config, Mapping):
-        name = str(config)
-        try:
-            config = tomllib.loads(Path(config).read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{name} must be a TOML file. Received: {error}") from None
-    found = {table: keys for table, keys in config.items() if table not in _RECORD}
+    if isinstance(config, Mapping):
+        return check_tables("`config`", config)
+    return check_tables(str(config), read_toml(config))
+
+
+def read_toml(file: str | Path) -> dict:
+    """Read a TOML file, or say which one is broken."""
+    try:
+        return tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    # Brackets a thousand deep end in a RecursionError.
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file} must be a TOML file. Received: {error}") from None
+
+
+def check_tables(name: str, tables: Mapping) -> dict:
+    """Return the tables of settings, each key known and each value of its kind.
+
+    Raises
+    ------
+    ValueError
+        If a table or key is unknown, or a value of another type or out of bounds.
+    """
+    found = {table: keys for table, keys in tables.items() if table not in _RECORD}
     for table, keys in found.items():
         if table not in TABLES or not isinstance(keys, Mapping):
             raise ValueError(
                 f"{name} must hold the tables {', '.join(TABLES)}. Received: {table}"
+                f"{_nearest(table, TABLES)}"
             )
         known: dict = {}
         for model in recipes():
@@ -155,10 +189,15 @@ def read_config(config: str | Path | Mapping | None) -> dict:
             if key not in known:
                 raise ValueError(
                     f"{name} has the unknown key {key} in [{table}]; known are "
-                    f"{', '.join(known)}."
+                    f"{', '.join(known)}.{_nearest(key, known)}"
                 )
             _check_value(name, f"[{table}] {key}", value, known[key][1])
     return {table: dict(keys) for table, keys in found.items()}
+
+
+def _nearest(word: str, known) -> str:
+    near = get_close_matches(str(word), known, n=1)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def _check_value(name: str, key: str, value, types) -> None:
@@ -167,8 +206,21 @@ def _check_value(name: str, key: str, value, types) -> None:
         names = types if isinstance(types, tuple) else (types,)
         words = " or ".join(dict.fromkeys(t.__name__ for t in names if t is not tuple))
         raise ValueError(f"{name} must give {key} as {words}. Received: {value!r}")
-    if key.split()[1] in _AT_LEAST_ONE and value < 1:
+    word = key.split()[1]
+    if word in _AT_LEAST_ONE and value < 1:
         raise ValueError(f"{name} must give {key} of at least 1. Received: {value}")
+    if isinstance(value, _NAMES):
+        # Of bands the names; of all other lists numbers.
+        kind = str if word == "bands" else _NUMBER
+        if any(isinstance(v, bool) or not isinstance(v, kind) for v in value):
+            what = "names" if word == "bands" else "numbers"
+            raise ValueError(f"{name} must give {key} as {what}. Received: {value!r}")
+    most = _AT_MOST.get(word, _LARGEST)
+    for number in value if isinstance(value, _NAMES) else [value]:
+        if isinstance(number, _NUMBER) and not abs(number) <= most:
+            raise ValueError(
+                f"{name} must give {key} of at most {most:g}. Received: {number}"
+            )
 
 
 def merge(*layers: Mapping) -> dict:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from astroanomaly.runs import folder as _folder
 from astroanomaly.runs.run import calibrate, train
-from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.files import atomic_path, read_json
 from astroanomaly.utils.installed import versions
 from astroanomaly.utils.progress import Stages
 
@@ -120,6 +121,7 @@ def quickstart(
     scale: str | Settings = "standard",
     progress: bool = False,
     n_workers: int | None = None,
+    resume: bool = False,
 ) -> Result:
     """Run the whole chain on a simulated survey with known anomalies.
 
@@ -141,6 +143,9 @@ def quickstart(
         Announce stages and show bars with the time left.
     n_workers : int, optional
         Processes that simulate, write and read.
+    resume : bool, optional
+        Go on with a quickstart that was broken off in `out`, of the same seed and
+        scale; begin where there is none.
 
     Returns
     -------
@@ -150,7 +155,8 @@ def quickstart(
     Raises
     ------
     ValueError
-        If `out` holds something already, or `scale` is unknown.
+        If `out` holds something already, or a quickstart with other settings that
+        was to be resumed, or `scale` is unknown.
     ImportError
         If GalSim is missing.
 
@@ -164,15 +170,23 @@ def quickstart(
             f"`scale` must be one of {', '.join(SCALES)}. Received: {scale}"
         )
     settings = scale if isinstance(scale, Settings) else SCALES[scale]
-    folder = Path(out)
-    if folder.is_dir() and any(folder.iterdir()):
-        what = "files already"
-        if (folder / _MARK).is_file():
-            what = "an earlier quickstart"
-        raise ValueError(
-            f"{folder} must be a new folder. Received: one that holds {what}; choose "
-            "another by `out` (--out)."
-        )
+    folder, mark = Path(out), Path(out) / _MARK
+    record = {"seed": int(seed), "settings": asdict(settings)}
+    if mark.is_file() and resume:
+        # As JSON keeps it: tuples are lists there.
+        if read_json(mark) != json.loads(json.dumps(record)):
+            raise ValueError(
+                f"{folder} must be resumed with its own seed and scale, which "
+                f"{mark} holds. Received: others."
+            )
+    elif folder.is_dir() and any(p.name[0] != "." for p in folder.iterdir()):
+        what = "files already; choose another by `out` (--out)"
+        if mark.is_file():
+            what = (
+                "an earlier quickstart; go on with it by `resume` (--resume), or "
+                "choose another by `out` (--out)"
+            )
+        raise ValueError(f"{folder} must be a new folder. Received: one with {what}.")
     folder.mkdir(parents=True, exist_ok=True)
     stages = Stages(_N_STAGES, progress)
     megabytes = settings.n * (settings.size**2 * 4 + 5760) / 1e6 + 30
@@ -207,8 +221,10 @@ class _Chain:
         sets = self.settings
         with self.stages.stage(f"Simulating {sets.n} galaxies, writing FITS"):
             record = {"seed": self.seed, "settings": asdict(self.settings)}
-            with atomic_path(self.folder / _MARK) as partial:
-                partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
+            _folder.sweep(self.folder)
+            if not (self.folder / _MARK).is_file():
+                with atomic_path(self.folder / _MARK) as partial:
+                    partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
             seeds = np.random.SeedSequence(self.seed).generate_state(4)
             plan = {
                 "train": [("train", sets.n_train, 0.0)],
@@ -221,14 +237,18 @@ class _Chain:
             seeds = iter(seeds.tolist())
             for name, parts in plan.items():
                 drawn = []
-                for prefix, n, fraction in parts:
+                own = [next(seeds) for _ in parts]
+                # The catalog is written last.
+                if (self.cutouts / name / "catalog.ecsv").is_file():
+                    continue
+                for (prefix, n, fraction), seed in zip(parts, own, strict=True):
                     galaxies = simulate.galaxies(
                         n,
                         instrument=sets.instrument,
                         size=sets.size,
                         companion_fraction=fraction,
                         flux_ratio=FLUX_RATIO,
-                        seed=next(seeds),
+                        seed=seed,
                         n_workers=self.n_workers,
                         progress=self.progress,
                     )
@@ -236,7 +256,12 @@ class _Chain:
                     galaxies.table["object_id"] = ids
                     drawn.append(galaxies)
                 cutouts = drawn[0] if len(drawn) == 1 else concatenate(drawn)
-                write_cutouts(self.cutouts / name, cutouts, n_workers=self.n_workers)
+                write_cutouts(
+                    self.cutouts / name,
+                    cutouts,
+                    overwrite=True,
+                    n_workers=self.n_workers,
+                )
 
     def train(self) -> None:
         """Train, then calibrate on galaxies that the training did not see."""
@@ -252,6 +277,7 @@ class _Chain:
                 config,
                 size=sets.size,
                 seed=self.seed,
+                resume=True,
                 progress=self.progress,
                 n_workers=self.n_workers,
             )
@@ -274,6 +300,7 @@ class _Chain:
                 self.run.detector,
                 stream,
                 self.folder / "scores.ecsv",
+                resume=True,
                 progress=self.progress,
             )
             self.test = stream.read()

@@ -12,8 +12,10 @@ from astroanomaly.detector import AnomalyDetector, ClassifierDetector
 from astroanomaly.latent import Encoder
 from astroanomaly.models import OneCycle
 from astroanomaly.runs import callbacks
+from astroanomaly.runs import folder as _folder
 from astroanomaly.runs.config import STRETCHES, recipes, reconstructs
 from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.keras_files import bounded_weights
 
 
 def build_model(settings: dict, image_shape, n_steps: int, **compiling) -> keras.Model:
@@ -41,17 +43,23 @@ def build_model(settings: dict, image_shape, n_steps: int, **compiling) -> keras
         If a setting is out of range.
     """
     chosen, training = dict(settings["model"]), settings["training"]
-    recipe = recipes()[chosen.pop("name")]
+    name = chosen.pop("name")
+    recipe = recipes()[name]
     if recipe.spread:
         chosen = recipe.spread(image_shape, n_steps * training["batch_size"]) | chosen
-    model = recipe.model(image_shape, seed=training["seed"], **chosen)
+    with bounded_weights("[model]"):
+        model = recipe.model(image_shape, seed=training["seed"], name=name, **chosen)
     if recipe.check:
         recipe.check(model, n_steps, training)
     rate = training.get("learning_rate")
     if training.get("schedule") == "one_cycle":
         # A cycle has a first step and a last one.
         rate = OneCycle(rate, max(n_steps, 2))
-    model.compile(**recipe.optimizers(rate, training), **compiling)
+    optimizers = recipe.optimizers(rate, training)
+    for argument, optimizer in optimizers.items():
+        # Keras counts names on, so that a run's would tell what was made before it.
+        optimizer.name = argument
+    model.compile(**optimizers, **compiling)
     return model
 
 
@@ -78,8 +86,12 @@ def build_encoder(settings: dict, gan) -> Encoder:
     chosen = dict(settings["encoder"])
     chosen.pop("epochs")
     rate = chosen.pop("learning_rate")
-    encoder = Encoder(gan, seed=settings["training"]["seed"], **chosen)
-    encoder.compile(keras.optimizers.Adam(rate))
+    with bounded_weights("[encoder]"):
+        encoder = Encoder(
+            gan, seed=settings["training"]["seed"], name="encoder", **chosen
+        )
+    # With a name of its own, also where no GAN was trained before in this process.
+    encoder.compile(keras.optimizers.Adam(rate, name="optimizer"))
     return encoder
 
 
@@ -270,6 +282,7 @@ class Training(Fitting):
             self.fit("encoder", self.encoder, epochs, self._batches)
         self.detector.measure_noise(self.cutouts)
         self.draw_curves()
+        _folder.write_checksums(self.folder)
         self.detector.save(self.folder / "detector")
         return self.detector
 
@@ -362,6 +375,7 @@ class FinderTraining(Fitting):
         with atomic_path(self.folder / "model.keras") as partial:
             best.save(partial)
         self.draw_curves()
+        _folder.write_checksums(self.folder)
         detector = ClassifierDetector(best, self.stretch, **self.settings["detector"])
         detector.save(self.folder / "detector")
         return detector

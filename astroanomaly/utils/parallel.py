@@ -5,6 +5,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -94,6 +95,11 @@ def parallel(function: Callable, tasks: Iterable[tuple], n_workers: int) -> Iter
     object
         The results. An error in a task is raised here.
 
+    Raises
+    ------
+    ChildProcessError
+        If the system ended a worker, most often because memory ran out.
+
     Examples
     --------
     >>> list(parallel(pow, [(2, 3), (3, 2)], 1))
@@ -128,6 +134,12 @@ def parallel(function: Callable, tasks: Iterable[tuple], n_workers: int) -> Iter
             running = following
         for result in running:  # noqa: UP028
             yield result
+    except BrokenExecutor:
+        raise ChildProcessError(
+            "A worker process was ended by the system, most often for want of memory. "
+            "What is finished is kept: repeat the command, with `resume` (--resume) "
+            f"where it has it, or with fewer `n_workers` (--workers) than {n_workers}."
+        ) from None
     finally:
         # joblib stops all workers when results are left: read those under way.
         for rest in (running, following):

@@ -26,10 +26,10 @@ from astroanomaly.runs import survey
 from astroanomaly.data.reading import read_cutouts
 from astroanomaly.detector import load_detector
 
-def add(self, rows, skipped, plain=survey.Parts.add):
-    if self.n_finished == 2:
+def add(self, k, *block, plain=survey.Parts.add):
+    if k == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-    plain(self, rows, skipped)
+    plain(self, k, *block)
 
 survey.Parts.add = add
 stream = read_cutouts(sys.argv[2], stream=True)
@@ -122,8 +122,8 @@ def test_killed_and_resumed_equals_never_stopped(
     monkeypatch.setattr(
         survey.Parts,
         "add",
-        lambda self, rows, skipped: (
-            scored.extend(rows["object_id"]) or plain(self, rows, skipped)
+        lambda self, k, rows, *block: (
+            scored.extend(rows["object_id"]) or plain(self, k, rows, *block)
         ),
     )
     with pytest.raises(ValueError, match=r"scoring that was broken off.*\(--resume\)"):
@@ -140,8 +140,8 @@ def test_killed_and_resumed_equals_never_stopped(
 
 
 def _break_off(detector, cutouts, out, monkeypatch, **options):
-    def stop(self, rows, skipped, plain=survey.Parts.add):
-        plain(self, rows, skipped)
+    def stop(self, *block, plain=survey.Parts.add):
+        plain(self, *block)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
