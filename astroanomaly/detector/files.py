@@ -77,6 +77,12 @@ def load_detector(path: str | Path):
     file = path / "detector.json"
     if not file.is_file():
         raise ValueError(f"{path} must be a detector's folder: it has no {file.name}.")
+    for part in path.iterdir():
+        if not part.resolve().is_relative_to(path.resolve()):
+            raise ValueError(
+                f"{path} must hold its files itself. Received: {part.name}, a link to "
+                f"{part.resolve()}."
+            )
     state = read_json(file)
     if state.get("format") != FORMAT:
         raise ValueError(

@@ -246,15 +246,19 @@ def _check_archive(path: Path) -> None:
 
 def _check_classes(path: Path, config) -> None:
     """Raise if a configuration names something that is no part of a network."""
+    import keras
+
     waiting = [config]
     while waiting:
         part = waiting.pop()
         if isinstance(part, dict):
             waiting += part.values()
             name, module = part.get("class_name"), part.get("module")
-            known = str(part.get("registered_name") or "").split(">")
-            # Registered classes are made only where they were imported.
-            registered = len(known) == 2 and known[0] != "keras"
+            # A class that was imported and registered is one that somebody chose.
+            registered = (
+                keras.saving.get_registered_object(str(part.get("registered_name")))
+                is not None
+            )
             if name in _REFUSED or (
                 module is not None and module not in _MODULES and not registered
             ):
