@@ -1,9 +1,10 @@
 """Edited run folders, and whether each command ends in a sentence within 2 GB.
 
 Run ``python -m benchmarks.hostile_runs`` in the repository's root. Every edit of
-``tests/hostile.py`` is made to a copy of a saved run; `score`, `calibrate`, `verify`,
-`explain` and ``train --resume`` run on it, each in a process of its own. Status 0 or 2
-without a traceback is good. Prints a line for each bad end and the counts.
+``tests/hostile.py`` is made to a copy of a saved run; `score`, `verify` and ``train
+--resume`` run on it, and where `score` works `explain` and `calibrate` too, each in a
+process of its own. Status 0 or 2 without a traceback is good. Prints a line for each
+bad end and the counts.
 """
 
 import os
@@ -60,14 +61,17 @@ def main() -> int:
         run = work / "run"
         shutil.copytree(SAVED / "run", run)
         edit(run)
-        for command in (
+        commands = [
             ["score", str(run), cutouts, "--out", str(work / "t.ecsv")],
             ["verify", str(run)],
+            ["train", cutouts, "--out", str(run), "--resume"],
+        ]
+        works = [
             ["explain", str(run), cutouts, "--object-id", "test_00"]
             + ["--out", str(work / "x.png")],
             ["calibrate", str(run), cutouts, "--levels", "50"],
-            ["train", cutouts, "--out", str(run), "--resume"],
-        ):
+        ]
+        for command in commands:
             n += 1
             status, gigabytes = ends(command, run, work / "log")
             text = (work / "log").read_text(errors="replace")
@@ -76,10 +80,15 @@ def main() -> int:
             odd = status not in (0, 2) or "Traceback" in text or gigabytes > LIMIT_GB
             if status == 2 and command[0] != "verify":
                 odd |= not lines or not lines[-1].startswith("astroanomaly: ")
+            if command[0] == "score" and status == 0:
+                commands += works
             if odd:
                 bad += 1
                 last = lines[-1] if lines else ""
-                print(f"{name} | {command[0]} | {status} | {gigabytes:.2f} | {last}")
+                print(
+                    f"{name} | {command[0]} | {status} | {gigabytes:.2f} | {last}",
+                    flush=True,
+                )
         shutil.rmtree(run)
         for path in work.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
