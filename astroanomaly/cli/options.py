@@ -53,7 +53,8 @@ Method = Annotated[
 Model = Annotated[
     str | None,
     typer.Option(
-        help="wgan_gp (default), hsc, progressive, rbm, dcae, cvae, aae; lens_finder."
+        help="wgan_gp (default), hsc, progressive, pca (seconds), rbm, dcae, cvae, "
+        "aae; lens_finder."
     ),
 ]
 LENS_LABELS = "Table of object_id and is_lens, for a lens finder:"

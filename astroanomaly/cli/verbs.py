@@ -57,6 +57,9 @@ def quickstart(
         bool, typer.Option("--resume", help="Resume the quickstart in --out.")
     ] = False,
     workers: opt.Workers = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Resume the quickstart in --out.")
+    ] = False,
 ) -> None:
     """Run the whole chain on a simulated survey written as real FITS."""
     terminal.load_tensorflow()
@@ -252,6 +255,47 @@ def report(
         title=title,
     )
     typer.echo(f"Report written to {written}.")
+
+
+@app.command()
+def export(
+    table: opt.Table,
+    out: Annotated[
+        Path, typer.Option(help="The file; with --samp the VOTable that is sent.")
+    ],
+    to: Annotated[
+        str | None, typer.Option(help="ds9 (regions), votable, moc or csv.")
+    ] = None,
+    top: Annotated[int | None, typer.Option(help="The strangest N only.")] = None,
+    level: Annotated[
+        float | None, typer.Option(help="Only objects above a level, such as 99.")
+    ] = None,
+    known: Annotated[
+        Path | None,
+        typer.Option(help="Catalog of known objects: adds name and separation."),
+    ] = None,
+    radius: Annotated[
+        float, typer.Option(help="Largest separation from a known object, arcsec.")
+    ] = 2.0,
+    samp: Annotated[
+        bool, typer.Option("--samp", help="Send to TOPCAT, Aladin or DS9 by SAMP.")
+    ] = False,
+) -> None:
+    """Take the strangest rows to DS9, TOPCAT, Aladin, or a sky coverage map."""
+    from astroanomaly import tables
+
+    if to is None and not samp:
+        raise ValueError("`--to` must be ds9, votable, moc or csv. Received: none.")
+    if samp and to not in (None, "votable"):
+        raise ValueError(f"`--samp` sends a VOTable. Received: --to {to}.")
+    rows = tables.select(tables.read_table(table), top=top, level=level)
+    if known is not None:
+        rows = tables.match_known(rows, tables.read_table(known), radius)
+    if samp:
+        reached = tables.send(rows, out, table.stem)
+        typer.echo(f"{len(rows)} objects sent to {', '.join(reached)}.")
+        return
+    typer.echo(f"{len(rows)} objects written to {tables.export(rows, out, to)}.")
 
 
 @app.command()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from astroanomaly.runs import folder as _folder
 from astroanomaly.runs.run import calibrate, train
 from astroanomaly.utils.files import atomic_path, read_json
 from astroanomaly.utils.installed import versions
@@ -144,8 +143,8 @@ def quickstart(
     n_workers : int, optional
         Processes that simulate, write and read.
     resume : bool, optional
-        Go on with a quickstart that was broken off in `out`, of the same seed and
-        scale; begin where there is none.
+        Resume the interrupted quickstart in `out`, of the same seed and scale; the
+        result is identical to an uninterrupted one.
 
     Returns
     -------
@@ -155,8 +154,8 @@ def quickstart(
     Raises
     ------
     ValueError
-        If `out` holds something already, or a quickstart with other settings that
-        was to be resumed, or `scale` is unknown.
+        If `out` holds something already (without `resume`), or a quickstart of
+        another seed or scale, or `scale` is unknown.
     ImportError
         If GalSim is missing.
 
@@ -171,22 +170,22 @@ def quickstart(
         )
     settings = scale if isinstance(scale, Settings) else SCALES[scale]
     folder, mark = Path(out), Path(out) / _MARK
-    record = {"seed": int(seed), "settings": asdict(settings)}
-    if mark.is_file() and resume:
-        # As JSON keeps it: tuples are lists there.
-        if read_json(mark) != json.loads(json.dumps(record)):
+    # As JSON gives it back, where tuples are lists.
+    record = json.loads(json.dumps({"seed": int(seed), "settings": asdict(settings)}))
+    if resume and mark.is_file():
+        if read_json(mark) != record:
             raise ValueError(
-                f"{folder} must be resumed with its own seed and scale, which "
-                f"{mark} holds. Received: others."
+                f"`resume` needs the seed and the scale with which {folder} was begun. "
+                f"Received: others than {mark} holds."
             )
-    elif folder.is_dir() and any(p.name[0] != "." for p in folder.iterdir()):
-        what = "files already; choose another by `out` (--out)"
+    elif folder.is_dir() and any(path.name[0] != "." for path in folder.iterdir()):
+        what = "files already"
         if mark.is_file():
-            what = (
-                "an earlier quickstart; go on with it by `resume` (--resume), or "
-                "choose another by `out` (--out)"
-            )
-        raise ValueError(f"{folder} must be a new folder. Received: one with {what}.")
+            what = "an earlier quickstart; resume it by `resume` (--resume)"
+        raise ValueError(
+            f"{folder} must be a new folder. Received: one that holds {what}, or "
+            "choose another by `out` (--out)."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     stages = Stages(_N_STAGES, progress)
     megabytes = settings.n * (settings.size**2 * 4 + 5760) / 1e6 + 30
@@ -194,7 +193,9 @@ def quickstart(
         f"Quickstart: {settings.n} simulated galaxies, about {settings.minutes:g} "
         f"minutes on 2 CPU cores, {megabytes:.0f} MB in {folder}."
     )
-    chain = _Chain(folder, settings, int(seed), stages, progress, n_workers)
+    with atomic_path(mark) as partial:
+        partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    chain = _Chain(folder, settings, int(seed), stages, progress, n_workers, resume)
     chain.simulate()
     chain.train()
     table = chain.score()
@@ -207,10 +208,10 @@ def quickstart(
 class _Chain:
     """The steps of a quickstart, each the call that a user would make."""
 
-    def __init__(self, folder, settings, seed, stages, progress, n_workers):
+    def __init__(self, folder, settings, seed, stages, progress, n_workers, resume):
         self.folder, self.settings, self.seed = folder, settings, seed
         self.stages, self.progress, self.n_workers = stages, progress, n_workers
-        self.cutouts = folder / "cutouts"
+        self.cutouts, self.resume = folder / "cutouts", resume
 
     def simulate(self) -> None:
         """Simulate and write the three sets, each with random numbers of its own."""
@@ -220,11 +221,6 @@ class _Chain:
 
         sets = self.settings
         with self.stages.stage(f"Simulating {sets.n} galaxies, writing FITS"):
-            record = {"seed": self.seed, "settings": asdict(self.settings)}
-            _folder.sweep(self.folder)
-            if not (self.folder / _MARK).is_file():
-                with atomic_path(self.folder / _MARK) as partial:
-                    partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
             seeds = np.random.SeedSequence(self.seed).generate_state(4)
             plan = {
                 "train": [("train", sets.n_train, 0.0)],
@@ -236,11 +232,11 @@ class _Chain:
             }
             seeds = iter(seeds.tolist())
             for name, parts in plan.items():
-                drawn = []
                 own = [next(seeds) for _ in parts]
-                # The catalog is written last.
-                if (self.cutouts / name / "catalog.ecsv").is_file():
+                # The catalog is written last: it says that a set is whole.
+                if self.resume and (self.cutouts / name / "catalog.ecsv").is_file():
                     continue
+                drawn = []
                 for (prefix, n, fraction), seed in zip(parts, own, strict=True):
                     galaxies = simulate.galaxies(
                         n,
@@ -259,7 +255,7 @@ class _Chain:
                 write_cutouts(
                     self.cutouts / name,
                     cutouts,
-                    overwrite=True,
+                    overwrite=self.resume,
                     n_workers=self.n_workers,
                 )
 
@@ -277,7 +273,7 @@ class _Chain:
                 config,
                 size=sets.size,
                 seed=self.seed,
-                resume=True,
+                resume=self.resume,
                 progress=self.progress,
                 n_workers=self.n_workers,
             )
@@ -300,7 +296,7 @@ class _Chain:
                 self.run.detector,
                 stream,
                 self.folder / "scores.ecsv",
-                resume=True,
+                resume=self.resume,
                 progress=self.progress,
             )
             self.test = stream.read()

@@ -14,12 +14,13 @@ from astroanomaly.utils.files import (
 from astroanomaly.utils.installed import versions
 from astroanomaly.utils.optional import require
 from astroanomaly.utils.parallel import process_count, shared_threads, usable_cores
-from astroanomaly.utils.progress import Stages, count_bar, progress_bar
+from astroanomaly.utils.progress import Stages, bar_or_lines, count_bar, progress_bar
 
 __all__ = [
     "Stages",
     "atomic_dir",
     "atomic_path",
+    "bar_or_lines",
     "checksums",
     "count_bar",
     "file_digest",

@@ -2,7 +2,11 @@
 
 from importlib import import_module
 
-_NEEDED_BY = {"sim": "The simulators need", "morphology": "Morphology needs"}
+_NEEDED_BY = {
+    "sim": "The simulators need",
+    "morphology": "Morphology needs",
+    "export": "Coverage maps and SAMP need",
+}
 
 
 def require(name: str, extra: str = "sim"):
