@@ -53,9 +53,6 @@ def quickstart(
     smoke: Annotated[
         bool, typer.Option("--smoke", help="A minute's run: does everything work?")
     ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Resume the quickstart in --out.")
-    ] = False,
     workers: opt.Workers = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume the quickstart in --out.")
