@@ -98,7 +98,7 @@ def parallel(function: Callable, tasks: Iterable[tuple], n_workers: int) -> Iter
     Raises
     ------
     ChildProcessError
-        If the system ended a worker, most often because memory ran out.
+        If the system ended a worker process, as it does when memory runs out.
 
     Examples
     --------
@@ -134,12 +134,12 @@ def parallel(function: Callable, tasks: Iterable[tuple], n_workers: int) -> Iter
             running = following
         for result in running:  # noqa: UP028
             yield result
-    except BrokenExecutor:
+    except BrokenExecutor as error:
         raise ChildProcessError(
-            "A worker process was ended by the system, most often for want of memory. "
-            "What is finished is kept: repeat the command, with `resume` (--resume) "
-            f"where it has it, or with fewer `n_workers` (--workers) than {n_workers}."
-        ) from None
+            "A worker process was ended from outside, most often because memory ran "
+            "out: use fewer (`n_workers`, --workers) and repeat the command; with "
+            f"--resume what is done is kept. Received: {n_workers} workers."
+        ) from error
     finally:
         # joblib stops all workers when results are left: read those under way.
         for rest in (running, following):
