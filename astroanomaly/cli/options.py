@@ -43,6 +43,10 @@ Nan = Annotated[
 MaskExtension = Annotated[
     str | None, typer.Option(help="Extension whose pixels other than 0 are bad.")
 ]
+MaxBytes = Annotated[
+    int | None,
+    typer.Option(help="Most bytes that a file may unpack to; 1073741824 (1 GiB)."),
+]
 Workers = Annotated[
     int | None, typer.Option(help="Worker processes, by default one per core.")
 ]
@@ -160,6 +164,7 @@ READING = {
     "band_pattern": BandPattern,
     "pixel_scale": PixelScale,
     "input_pixel_scale": InputPixelScale,
+    "max_bytes": MaxBytes,
 }
 # How images are prepared: a run keeps it for all that it scores later.
 PREPARING = {"edge": Edge, "nan": Nan, "mask_extension": MaskExtension}
