@@ -2,7 +2,7 @@
 
 Run ``python -m benchmarks.hostile_runs`` in the repository's root. Every edit of
 ``tests/hostile.py`` is made to a copy of a saved run; `score`, `verify` and ``train
---resume`` run on it, and where `score` works `explain` and `calibrate` too, each in a
+--resume`` run on it, and where `score` works `report`, `explain` and `calibrate` too, each in a
 process of its own. Status 0 or 2 without a traceback is good. Prints a line for each
 bad end and the counts.
 """
@@ -67,6 +67,8 @@ def main() -> int:
             ["train", cutouts, "--out", str(run), "--resume"],
         ]
         works = [
+            ["report", str(run), str(work / "t.ecsv"), cutouts]
+            + ["--out", str(work / "r.html")],
             ["explain", str(run), cutouts, "--object-id", "test_00"]
             + ["--out", str(work / "x.png")],
             ["calibrate", str(run), cutouts, "--levels", "50"],

@@ -460,6 +460,10 @@ def _(run):
     rewrite(file, {"config.json": json.dumps(config)})
 
 
+for _content in (None, b"", b"\xff\xfe\x00", b"epoch\n1\n", b"epoch,loss\n1,x\n"):
+    _bytes("history.csv", _content)
+
+
 @_edit("a link out of the folder")
 def _(run):
     (run / "detector" / "detector.json").unlink()

@@ -22,7 +22,14 @@ app = typer.Typer(
 )
 app.add_typer(simulate.app, name="simulate")
 
-_USER_ERRORS = (ValueError, TypeError, OSError, ImportError, FloatingPointError)
+_USER_ERRORS = (
+    ValueError,
+    TypeError,
+    OSError,
+    ImportError,
+    FloatingPointError,
+    MemoryError,
+)
 _DEBUG = "ASTROANOMALY_DEBUG"
 # As shells do: 128 and the number of SIGINT.
 _INTERRUPTED = 130

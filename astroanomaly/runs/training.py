@@ -143,13 +143,28 @@ class Fitting:
         self.seed = settings["training"]["seed"]
         self.rows: dict[str, list[dict]] = {}
 
-    def loaded(self, name: str):
-        """Load a model from its checkpoint; return None if no checkpoint exists."""
+    def loaded(self, name: str, shape=None):
+        """Load a model from its checkpoint; return None if no checkpoint exists.
+
+        Parameters
+        ----------
+        name : str
+            Name of the model.
+        shape : tuple of int, optional
+            The shape that its images must have.
+        """
         self.rows[name] = []
         file = self.checkpoint(name)
         if not file.is_file():
             return None
         model, _, self.rows[name] = callbacks.load_checkpoint(file)
+        own = tuple(getattr(model, "image_shape", ()))
+        encodes = isinstance(model, Encoder)
+        if shape and (own != tuple(shape) or encodes != (name == "encoder")):
+            raise ValueError(
+                f"{file} must hold the {name} of images of shape {tuple(shape)}. "
+                f"Received: {type(model).__name__} of images of shape {own}"
+            )
         return model
 
     def checkpoint(self, name: str) -> Path:
@@ -255,13 +270,14 @@ class Training(Fitting):
         alone = reconstructs(name)
         # The file of a checkpoint: "gan.keras", "dcae.keras", ...
         self.name = name if alone else "gan"
-        self.model = self.loaded(self.name) or build_model(
+        self.model = self.loaded(self.name, cutouts.image_shape) or build_model(
             settings, cutouts.image_shape, self._n_steps()
         )
         self.annealing = build_callbacks(settings)
         self.encoder = None
         if not alone:
-            self.encoder = self.loaded("encoder") or build_encoder(settings, self.model)
+            kept = self.loaded("encoder", cutouts.image_shape)
+            self.encoder = kept or build_encoder(settings, self.model)
             self.encoder.attach(self.model)
         self.detector = AnomalyDetector(
             self.model,
@@ -357,7 +373,7 @@ class FinderTraining(Fitting):
         weights = None
         if training["class_weight"]:
             weights = class_weights(labels[self.train])
-        self.model = self.loaded(self.name) or build_model(
+        self.model = self.loaded(self.name, cutouts.image_shape) or build_model(
             settings, cutouts.image_shape, n_steps=0, class_weight=weights
         )
         self.keep = callbacks.KeepBest(self.checkpoint(f"{self.name}_best"))
