@@ -1,10 +1,10 @@
 """Edited run folders, and whether each command ends in a sentence within 2 GB.
 
-Run ``python -m benchmarks.hostile_runs`` in the repository's root. Every edit of
-``tests/hostile.py`` is made to a copy of a saved run; `score`, `verify` and ``train
---resume`` run on it, and where `score` works `report`, `explain` and `calibrate` too, each in a
-process of its own. Status 0 or 2 without a traceback is good. Prints a line for each
-bad end and the counts.
+Run ``python -m benchmarks.hostile_runs [WORD ...]`` in the repository's root. Every
+edit of ``tests/hostile.py`` (whose name holds one of the words) is made to a copy of a
+saved run; `score`, `verify` and ``train --resume`` run on it, and where `score` works
+`report`, `explain` and `calibrate` too, each in a process of its own. Status 0 or 2
+without a traceback is good. Prints a line for each bad end and the counts.
 """
 
 import os

@@ -216,31 +216,30 @@ class Parts:
                     f"resumed. Received: another {' and another '.join(changed)}; "
                     "repeat the first command, or remove that folder."
                 )
-            self._take_up()
+            # What is there is known by its digests; what is broken counts for nothing.
+            broken = []
+            sweep(self.folder)
+            for file in sorted(self.folder.glob("[0-9]*.npz")):
+                try:
+                    found = self._load(file)
+                # An empty or half-written file, as a power cut leaves it.
+                except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+                    broken.append(file)
+                    continue
+                about = [
+                    str(found.get(f"{_ABOUT}{n}", "")) for n in ("inputs", "pixels")
+                ]
+                self.known[int(file.stem)] = tuple(about)
+            if broken:
+                warnings.warn(
+                    f"{broken[0]} is broken, as a power cut leaves a file: the "
+                    f"{len(broken)} broken blocks of {self.folder} are scored anew.",
+                    UserWarning,
+                    stacklevel=3,
+                )
             return
         with atomic_path(file) as partial:
             partial.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-
-    def _take_up(self) -> None:
-        """Find the blocks that are there; those that are broken count for nothing."""
-        broken = []
-        sweep(self.folder)
-        for file in sorted(self.folder.glob("[0-9]*.npz")):
-            try:
-                found = self._load(file)
-            # An empty or half-written file, as a power cut leaves it.
-            except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
-                broken.append(file)
-                continue
-            about = [str(found.get(f"{_ABOUT}{n}", "")) for n in ("inputs", "pixels")]
-            self.known[int(file.stem)] = tuple(about)
-        if broken:
-            warnings.warn(
-                f"{broken[0]} is broken, as a power cut leaves a file: the "
-                f"{len(broken)} broken blocks of {self.folder} are scored anew.",
-                UserWarning,
-                stacklevel=4,
-            )
 
     def _load(self, file: Path) -> dict:
         with np.load(file, allow_pickle=False) as part:

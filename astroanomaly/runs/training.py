@@ -270,8 +270,10 @@ class Training(Fitting):
         alone = reconstructs(name)
         # The file of a checkpoint: "gan.keras", "dcae.keras", ...
         self.name = name if alone else "gan"
+        # Over the steps of the whole training a schedule runs.
+        n_steps = settings["training"]["epochs"] * int(self._batches().cardinality())
         self.model = self.loaded(self.name, cutouts.image_shape) or build_model(
-            settings, cutouts.image_shape, self._n_steps()
+            settings, cutouts.image_shape, n_steps
         )
         self.annealing = build_callbacks(settings)
         self.encoder = None
@@ -311,10 +313,6 @@ class Training(Fitting):
             seed=self.seed,
             augment=training["augment"],
         )
-
-    def _n_steps(self) -> int:
-        """Return the steps of the whole training, over which a schedule runs."""
-        return self.settings["training"]["epochs"] * int(self._batches().cardinality())
 
     def _before_checkpoint(self, name: str) -> list:
         if name == "encoder":

@@ -27,19 +27,6 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{os.getpid()}-{letters}.partial.{path.name}")
 
 
-def _alive(pid: int) -> bool:
-    """Tell whether a process is there; on Windows, which cannot be asked, yes."""
-    if os.name == "nt":
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True
-
-
 def sweep(folder: str | Path, name: str | None = None) -> None:
     """Remove the unfinished files that killed processes left in a folder.
 
@@ -57,8 +44,17 @@ def sweep(folder: str | Path, name: str | None = None) -> None:
     ending = "*" if name is None else glob.escape(name)
     for path in list(Path(folder).glob(f".*.partial.{ending}")):
         written = _PARTIAL.match(path.name)
-        # Another command may be writing beside this one.
-        if written is None or _alive(int(written[1])):
+        # Windows cannot be asked whether a process is there.
+        if written is None or os.name == "nt":
+            continue
+        try:
+            os.kill(int(written[1]), 0)
+            # Another command is writing beside this one.
+            continue
+        except ProcessLookupError:
+            pass
+        except OSError:
+            # It is there, and somebody else's.
             continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
