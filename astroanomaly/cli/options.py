@@ -61,6 +61,7 @@ Model = Annotated[
         "aae; lens_finder."
     ),
 ]
+# The beginning of two helps.
 LENS_LABELS = "Table of object_id and is_lens, for a lens finder:"
 TrainingLabels = Annotated[
     Path | None, typer.Option("--labels", help=f"{LENS_LABELS} what it learns from.")

@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(simulate.app, name="simulate")
 
+# What input can bring about; anything else is a fault of the program, and is shown.
 _USER_ERRORS = (
     ValueError,
     TypeError,
@@ -30,6 +31,7 @@ _USER_ERRORS = (
     FloatingPointError,
     MemoryError,
 )
+# In the environment, for batch systems whose command is fixed.
 _DEBUG = "ASTROANOMALY_DEBUG"
 # As shells do: 128 and the number of SIGINT.
 _INTERRUPTED = 130

@@ -14,6 +14,7 @@ from astroanomaly.utils.files import atomic_path
 from astroanomaly.utils.keras_files import load_model, read_member
 from astroanomaly.utils.progress import bar_or_lines
 
+# In the archive itself, so that model and epoch cannot part.
 _MEMBER = "training.json"
 # Losses that fit beside the bar in 80 columns.
 _SHOWN = 2

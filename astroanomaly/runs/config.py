@@ -14,14 +14,20 @@ from typing import get_args, get_type_hints
 
 import tomli_w
 
+# In the order of a record that a person reads.
 TABLES = ("data", "stretch", "model", "training", "encoder", "detector")
+# The words of a file, and the classes of `astroanomaly.stretches`.
 STRETCHES = {"linear": "Linear", "sqrt": "Sqrt", "log": "Log", "asinh": "Asinh"}
 SCHEDULES = ("one_cycle", "constant")
+# The first model, whose runs named none.
 _DEFAULT = "wgan_gp"
+# TOML tells 1 from 1.0, and people do not.
 _NUMBER = (int, float)
+# A file holds lists, an argument may be a tuple.
 _NAMES = (list, tuple)
 # Tables of the record that are no settings.
 _RECORD = ("run", "versions")
+# Zero of them would train, read or draw nothing without a word.
 _AT_LEAST_ONE = ("epochs", "batch_size", "size", "sample_grid")
 # More is a slip of the pen, or a file meant to fill the memory. What several settings
 # make together is bounded where the network is built.
@@ -37,8 +43,10 @@ _AT_MOST = {
     "n_hidden": 1_000_000,
     "n_modes": 10_000,
     "n_clusters": 10_000,
+    # The largest whole number of TOML and of int64.
     "seed": 2**63 - 1,
 }
+# Of all other numbers; far above any flux, rate or count.
 _LARGEST = 1e12
 
 # Of each setting: its default and the types that it may have. A default of None
@@ -69,6 +77,7 @@ _PASSED = ("self", "image_shape", "latent_dim", "gan", "model", "stretch", "late
 
 def recipes() -> dict:
     """Return how each model is trained, by name."""
+    # Here, as it imports Keras, which takes seconds.
     from astroanomaly.models.recipes import RECIPES
 
     return RECIPES
@@ -92,6 +101,7 @@ def _signature(made, passed=_PASSED, **defaults) -> dict:
 @cache
 def schema(model: str) -> dict:
     """Return every setting of a model, table by table: its default and its types."""
+    # As in `recipes`.
     from astroanomaly.detector import AnomalyDetector, ClassifierDetector
     from astroanomaly.latent import Encoder
 
@@ -186,6 +196,7 @@ def check_tables(name: str, tables: Mapping) -> dict:
                 f"{_nearest(table, TABLES)}"
             )
         known: dict = {}
+        # Keys of another model are known words, and refused with their model below.
         for model in recipes():
             known |= schema(model).get(table, {})
         for key, value in keys.items():

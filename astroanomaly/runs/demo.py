@@ -12,12 +12,15 @@ from astroanomaly.utils.files import atomic_path, read_json
 from astroanomaly.utils.installed import versions
 from astroanomaly.utils.progress import Stages
 
+# 99 per cent needs at least a hundred galaxies: `n_calibration` of each scale.
 LEVELS = (90, 95, 99)
 # Of companion to galaxy: minor mergers begin at 1:10.
 FLUX_RATIO = (0.1, 1.0)
 # 1:4 parts minor from major mergers.
 BINS = (0.1, 0.25, 0.5, 1.0)
+# The mark is written first, the summary last.
 _SUMMARY, _MARK = "summary.json", "quickstart.json"
+# Simulate, train, calibrate, score, evaluate, draw.
 _N_STAGES = 6
 
 

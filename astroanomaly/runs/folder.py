@@ -17,6 +17,7 @@ from astroanomaly.utils.installed import versions
 
 # Of the folder; one that this version cannot read has another.
 FORMAT = 1
+# The first makes a folder a run, the second is large.
 CONFIG, OBJECTS = "config.toml", "training_objects.json"
 # Of the record what later commands read; labels are a classifier's.
 _OBJECTS_HOLD = {"n": int, "bands": str, "pixels": str, "labels": int}
@@ -68,6 +69,7 @@ def read_config(folder: Path) -> dict:
             f"Received: {what}."
         )
     tables = config.read_toml(file)
+    # Before all else: another format may have other tables.
     record = tables.get("run")
     record = record if isinstance(record, dict) else {}
     if record.get("format") != FORMAT:
@@ -114,6 +116,7 @@ def read_objects(folder: Path) -> dict | None:
                 f"{file} must give `{key}` as {words}. "
                 f"Received: {'none' if value is None else type(value).__name__}."
             )
+    # Each hash stands for an image, and each label for a hash.
     lengths = {len(found[key]) for key in ("pixels", "labels") if key in found}
     if lengths != {found["n"]} or not found["bands"]:
         raise ValueError(
@@ -146,6 +149,7 @@ def settle(folder: Path, chosen: dict, given: dict, resume: bool) -> dict:
     ValueError
         If the folder holds something already, or its run has other settings.
     """
+    # As in `finished`: what was set aside counts as being there.
     restore_dir(folder / "detector")
     holds = holds_files(folder)
     if holds and not resume:

@@ -22,6 +22,7 @@ __all__ = ["check_ending", "read_table", "score_survey", "write_table"]
 
 # As the detector's: a break costs the scores of so many objects.
 BLOCK = 512
+# What all blocks of a scoring share.
 _MANIFEST = "manifest.json"
 # Before the names of the columns, which may be anything.
 _ROWS, _SKIPPED, _ABOUT = "rows_", "skipped_", "about_"
@@ -100,10 +101,12 @@ def score_survey(
         "method": detector.method,
         "block": int(block),
     }
+    # Files that change from now on may change between their reading and their digest.
     began = time.time_ns()
     parts, block = Parts(out, manifest, resume), int(block)
     blocks = range(-(-len(cutouts) // block))
     inputs = {k: inputs_digest(cutouts, k, block, began) for k in parts.known}
+    # These are read again: reading costs a fraction of scoring.
     doubtful = {k for k in inputs if not inputs[k] or inputs[k] != parts.known[k][0]}
     wanted = [k for k in blocks if k not in parts.known or k in doubtful]
     changed = []
@@ -140,6 +143,7 @@ def score_survey(
     table.meta |= {"n_rows": len(table), "rows_digest": rows_digest(table)}
     table.meta["detector_digest"] = manifest["detector"]
     listed = out.with_name(f"{out.name}.skipped.ecsv")
+    # Of an earlier scoring, which this one replaces.
     listed.unlink(missing_ok=True)
     if len(skipped):
         write_table(skipped, listed)
@@ -357,6 +361,7 @@ def rows_digest(table: Table) -> str:
         digest.update(repr(ids).encode())
     for name in table.colnames:
         values = np.asarray(table[name])
+        # As float64: formats differ in their kinds of whole numbers.
         if values.dtype.kind in "biuf":
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(values, "<f8").data)
@@ -365,6 +370,7 @@ def rows_digest(table: Table) -> str:
 
 def detector_digest(detector) -> str:
     """Return a text that changes with anything that a score depends on."""
+    # Other versions may score the same; `verify` speaks of them.
     settings = {k: v for k, v in detector.settings().items() if k != "versions"}
     known = [settings]
     if (noise := getattr(detector, "noise", None)) is not None:

@@ -47,6 +47,7 @@ def build_model(settings: dict, image_shape, n_steps: int, **compiling) -> keras
     recipe = recipes()[name]
     if recipe.spread:
         chosen = recipe.spread(image_shape, n_steps * training["batch_size"]) | chosen
+    # Optimizers hold two or three times as much again.
     with bounded_weights("[model]"):
         model = recipe.model(image_shape, seed=training["seed"], name=name, **chosen)
     if recipe.check:
@@ -117,6 +118,7 @@ def build_callbacks(settings: dict) -> list:
     return [] if make is None else make(settings["training"])
 
 
+# Others are shown by the name of their model in capitals.
 _TITLES = {"encoder": "Encoder", "lens_finder": "Lens finder"}
 
 
@@ -158,6 +160,7 @@ class Fitting:
         if not file.is_file():
             return None
         model, _, self.rows[name] = callbacks.load_checkpoint(file)
+        # A checkpoint from elsewhere would fail deep within the first step.
         own = tuple(getattr(model, "image_shape", ()))
         encodes = isinstance(model, Encoder)
         if shape and (own != tuple(shape) or encodes != (name == "encoder")):
@@ -300,6 +303,7 @@ class Training(Fitting):
             self.fit("encoder", self.encoder, epochs, self._batches)
         self.detector.measure_noise(self.cutouts)
         self.draw_curves()
+        # Before the detector, which says that a run is whole.
         _folder.write_checksums(self.folder)
         self.detector.save(self.folder / "detector")
         return self.detector

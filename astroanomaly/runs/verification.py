@@ -67,10 +67,12 @@ def verify(run: str | Path, table: str | Path | None = None) -> Verification:
     folder, found = Path(run), Verification()
     if not (folder / _folder.CONFIG).is_file():
         _folder.read_config(folder)
+    # A calibration replaces the detector, so that its folder keeps its own.
     for place in (folder, folder / "detector"):
         _check_files(place, found)
     for left in [*folder.rglob(".*.partial.*"), *folder.rglob(".*.previous")]:
         found.changed.append(f"{left} was left by a command that was killed.")
+    # What is broken is a line of its own, and the rest is checked all the same.
     opened = None
     try:
         recorded = read_toml(folder / _folder.CONFIG).get("versions", {})
@@ -134,6 +136,7 @@ def _check_table(path: Path, run, found: Verification) -> None:
     except (ValueError, OSError) as error:
         found.changed.append(" ".join(str(error).split()))
         return
+    # Comments at the head of a .csv table are no record of ours.
     meta = {} if path.suffix.lower() == ".csv" else table.meta
     if "n_rows" not in meta or "object_id" not in table.colnames:
         found.checked.append(f"{path} has {len(table)} rows and records no number.")
@@ -159,6 +162,7 @@ def _check_table(path: Path, run, found: Verification) -> None:
         except ValueError as error:
             found.changed.append(f"{path} cannot be of {run.folder}: {error}")
             return
+    # Levels and thresholds first: they say what a digest cannot.
     settings = detector.settings()
     other = [key for key in _SETTINGS if meta.get(key) != settings.get(key)]
     if other:
