@@ -246,7 +246,8 @@ class Parts:
             partial.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
     def _load(self, file: Path) -> dict:
-        with np.load(file, allow_pickle=False) as part:
+        # numpy leaves a file open where it is no archive.
+        with open(file, "rb") as content, np.load(content) as part:
             return {name: part[name] for name in part.files}
 
     def add(self, k: int, rows: Table | None, skipped: Table, about=("", "")) -> None:

@@ -81,7 +81,8 @@ def verify(run: str | Path, table: str | Path | None = None) -> Verification:
         calibrated = ", ".join(opened.detector.calibrations) or "none"
         found.checked.append(f"{folder} can be read; calibrations: {calibrated}.")
     except (ValueError, OSError) as error:
-        found.changed.append(f"{' '.join(str(error).split())}")
+        opened = None
+        found.changed.append(" ".join(str(error).split()))
     if table is not None:
         _check_table(Path(table), opened, found)
     return found

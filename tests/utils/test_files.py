@@ -196,14 +196,14 @@ def test_what_is_renamed_was_written_to_the_disk_before(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "error",
     [
-        OSError(28, "No space left on device"),
-        OSError("Can't write data (errno = 28, error message = 'No space left')"),
+        (28, "No space left on device"),
+        ("Can't write data (errno = 28, error message = 'No space left')",),
     ],
 )
 @pytest.mark.parametrize("manager", [atomic_path, atomic_dir])
 def test_a_full_disk_names_the_file(tmp_path, error, manager):
     with pytest.raises(OSError, match="No space left") as caught:
-        _break(manager, tmp_path / "table.csv", lambda partial: None, error)
+        _break(manager, tmp_path / "table.csv", lambda p: None, OSError(*error))
     assert caught.value.filename == str(tmp_path / "table.csv")
     assert caught.value.errno == 28
     assert _names(tmp_path) == []
