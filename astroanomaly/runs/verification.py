@@ -61,7 +61,7 @@ def verify(run: str | Path, table: str | Path | None = None) -> Verification:
 
     Examples
     --------
-    >>> verify("run", "scores.fits").changed
+    >>> verify("run").changed
     []
     """
     folder, found = Path(run), Verification()
