@@ -11,6 +11,7 @@ import typer
 from astroanomaly import __version__
 from astroanomaly.cli import options as opt
 from astroanomaly.cli import simulate, terminal
+from astroanomaly.utils.quiet import load_tensorflow
 
 app = typer.Typer(
     name="astroanomaly",
@@ -68,7 +69,7 @@ def quickstart(
     ] = False,
 ) -> None:
     """Run the whole chain on a simulated survey written as real FITS."""
-    terminal.load_tensorflow()
+    load_tensorflow()
     from astroanomaly.runs.demo import quickstart as run
 
     scale = "smoke" if smoke else "standard"
@@ -110,7 +111,7 @@ def train(
     reading: dict,
 ) -> None:
     """Train a detector on cutouts of ordinary objects, or a lens finder on labels."""
-    terminal.load_tensorflow()
+    load_tensorflow()
     from astroanomaly import runs
 
     run = runs.train(
@@ -144,7 +145,7 @@ def calibrate(
     reading: dict,
 ) -> None:
     """Set thresholds from ordinary objects, preferably not used in training."""
-    terminal.load_tensorflow()
+    load_tensorflow()
     from astroanomaly import runs
 
     calibrated = runs.calibrate(
@@ -179,7 +180,7 @@ def score(
     from astroanomaly.runs import survey
 
     survey.check_ending(out)
-    terminal.load_tensorflow()
+    load_tensorflow()
     from astroanomaly import runs
 
     opened = runs.load_run(run)
@@ -242,7 +243,7 @@ def report(
 
     scores = survey.read_table(table)
     truth = None if labels is None else survey.read_table(labels)
-    terminal.load_tensorflow()
+    load_tensorflow()
     from astroanomaly import evaluation, runs
     from astroanomaly import report as page
 
@@ -337,7 +338,7 @@ def explain(
     typed = {f"--{k.replace('_', '-')}": v for k, v in others[method].items()}
     opt.refuse(f"--method {method}", typed)
     given = hiding | dreaming
-    terminal.load_tensorflow()
+    load_tensorflow()
     found = explanations.explain(
         run,
         cutout,

@@ -1,6 +1,5 @@
 """The objects of the report: their pictures, rows, and what the browser sorts by."""
 
-import base64
 import hashlib
 import io
 
@@ -13,6 +12,7 @@ from astroanomaly.plots.images import RESIDUAL_MAP
 from astroanomaly.plots.style import level_colors
 from astroanomaly.tables import columns
 from astroanomaly.tables.flags import flag_words
+from astroanomaly.utils.notebook import data_uri, picture
 
 DASH = "\N{EN DASH}"
 # What the page says of a column when the pointer rests on it; docs/scores.md has more.
@@ -278,29 +278,6 @@ def linear(image: np.ndarray, factor: int) -> dict:
         "high": (low + span).tolist(),
         "height": image.shape[0],
     }
-
-
-def picture(pixels: np.ndarray) -> dict:
-    """Return pixels in [0, 1] as a data URI, the first row at the bottom, and sizes.
-
-    An image is written at its own size; the browser enlarges it.
-    """
-    from PIL import Image
-
-    bits = np.round(255 * np.clip(pixels[::-1], 0.0, 1.0)).astype(np.uint8)
-    ny, nx = bits.shape[:2]
-    # PNG is exact, but noise of a large cutout does not compress, and a page of 60
-    # objects must stay small enough to be mailed.
-    large = max(ny, nx) > 100
-    kind, extra = ("jpeg", {"quality": 88}) if large else ("png", {})
-    buffer = io.BytesIO()
-    Image.fromarray(bits).save(buffer, kind, **extra)
-    return {"uri": data_uri(buffer.getvalue(), kind), "width": nx, "height": ny}
-
-
-def data_uri(content: bytes, kind: str) -> str:
-    """Return the bytes of an image as a data URI."""
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def text(value) -> str:

@@ -12,10 +12,11 @@ import astroanomaly
 from astroanomaly import plots
 from astroanomaly.plots import display
 from astroanomaly.plots.style import png
-from astroanomaly.report.objects import MEANINGS, Objects, data_uri, flags, text
+from astroanomaly.report.objects import MEANINGS, Objects, flags, text
 from astroanomaly.tables import columns
 from astroanomaly.tables.flags import flag_words
 from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.notebook import data_uri
 
 # Longer tables make browsers slow to sort; the score table has the rest.
 N_TABLE_ROWS = 300

@@ -7,8 +7,9 @@ from astropy.table import MaskedColumn, Table
 from PIL import Image
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.report.objects import DASH, Objects, linear, picture, text
+from astroanomaly.report.objects import DASH, Objects, linear, text
 from astroanomaly.report.page import astropy_table, cells
+from astroanomaly.utils.notebook import picture
 
 
 def cutouts_of(images, pixel_scale=None):
