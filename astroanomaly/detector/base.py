@@ -301,7 +301,7 @@ class Detector:
             "stretch_config": plain(self.stretch.get_config()),
             "latent": self.method,
             **self._own_settings(),
-            "bands": list(self.bands or ()),
+            "bands": list(self.stretch.bands or ()),
             "n_calibration": 0 if calibration is None else len(calibration),
             "levels": [float(level) for level in self.levels],
             "thresholds": {str(k): float(v) for k, v in thresholds.items()},

@@ -200,6 +200,7 @@ class ClassifierDetector(Detector):
         """
         images = self.images.stretched(cutouts)
         logits = self.images.of_images("logit", images).astype(np.float64)
+        # A NaN pixel makes a NaN logit, which no threshold would ever be above.
         if not (finite := np.isfinite(logits)).all():
             raise ValueError(
                 "`cutouts` must have finite pixels: fill NaN when reading. Received: "
@@ -226,6 +227,7 @@ class ClassifierDetector(Detector):
         """
         logits = np.asarray(rows["anomaly_score"])
         rows = Table(rows)
+        # From the logits in float64, as the classifier's own float32 would round.
         rows["p_lens"] = expit(logits)
         if self.probability_calibration is not None:
             rows["p_lens_calibrated"] = self.probability_calibration.apply(logits)

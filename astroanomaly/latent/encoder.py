@@ -100,6 +100,7 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.network = networks.build_encoder(
             self.image_shape, self.latent_dim, self.width, self.kernel_size, seed
         )
+        # A weight, so that it is saved: a resumed training draws the z that follow.
         self.step = self.add_weight(
             name="step", shape=(), initializer="zeros", dtype="int64", trainable=False
         )
@@ -108,6 +109,7 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
             for name in ("encoder_loss", "image_loss", "feature_loss", "latent_loss")
         }
         self._frozen = _Frozen(gan)
+        # The network in it is built; Keras would ask for a `build` of the whole.
         self.built = True
 
     @property
@@ -132,6 +134,7 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         """
         kwargs.setdefault("jit_compile", False)
         super().compile(optimizer=optimizer or keras.optimizers.Adam(1e-3), **kwargs)
+        # Before the first step, so that even an untrained encoder saves its state.
         self.optimizer.build(self.trainable_variables)
 
     def call(self, images, training=False):
@@ -146,6 +149,7 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         z_drawn = tf.random.stateless_normal((n, self.latent_dim), seed)
         drawn = gan.scoring_generator(z_drawn, training=False)
         features = gan.features(images)
+        # What is above does not depend on the encoder: no gradient of it is kept.
         with tf.GradientTape() as tape:
             reconstruction = gan.scoring_generator(self(images, training=True))
             image_loss = ops.mean(ops.square(images - reconstruction))

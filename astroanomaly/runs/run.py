@@ -186,8 +186,10 @@ class Run:
         ValueError
             If the method is unknown, or the run's model needs none.
         """
+        if method is None:
+            return self.detector
         _config.check_method(self.settings, method)
-        return self.detector if method is None else self.detector.use(method)
+        return self.detector.use(method)
 
     def read(self, path: str | Path, **options):
         """Open cutouts as those of the training were read.
