@@ -27,6 +27,7 @@ _ANOMALY = {
     "search": (dict, _NONE),
     "noise": dict,
     "calibrations": dict,
+    "threads": (int, _NONE),
 }
 _CLASSIFIER = {
     "kind": str,
@@ -35,7 +36,16 @@ _CLASSIFIER = {
     "probability_calibration": (dict, _NONE),
 }
 # A detector that was written before one of these existed had its default.
-_OPTIONAL = ("astroanomaly", "score", "w", "smoothing", "n_modes", "views", "seed")
+_OPTIONAL = (
+    "astroanomaly",
+    "score",
+    "w",
+    "smoothing",
+    "n_modes",
+    "views",
+    "seed",
+    "threads",
+)
 _CALIBRATION = {"scores": list, "levels": list, "thresholds": list}
 _NOISE = {"smoothing": _NUMBER, "n_bins": int, "curves": list}
 _MODES = {"n_modes": int, "shape": list, "mean": str, "modes": str}
