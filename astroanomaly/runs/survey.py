@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import time
 import warnings
@@ -323,9 +322,10 @@ def inputs_digest(cutouts, k: int, block: int, before: int) -> str:
     try:
         paths = cutouts.inputs(k * block, (k + 1) * block)
         for path in paths:
-            if os.stat(path).st_mtime_ns >= before:
+            found, changed = file_digest(path)
+            if changed >= before:
                 return ""
-            digest.update(f"{path}:{file_digest(path)}".encode())
+            digest.update(f"{path}:{found}".encode())
     except OSError:
         # What cannot be read is listed as such by the reader.
         return ""
@@ -342,7 +342,8 @@ def pixels_digest(part) -> str:
     """
     columns = [part.skipped[name] for name in part.skipped.colnames]
     columns += [part.table[n] for n in ("object_id", "file", "ra", "dec", "flag")]
-    words = repr([[str(value) for value in column] for column in columns])
+    # Masked values are None in a list.
+    words = repr([column.tolist() for column in columns])
     digest = hashlib.blake2b(words.encode(), digest_size=16)
     digest.update(np.ascontiguousarray(part.images).data)
     return digest.hexdigest()

@@ -273,7 +273,7 @@ def checksums(folder: str | Path, names) -> dict[str, str]:
     return found
 
 
-def file_digest(path: str | Path) -> str:
+def file_digest(path: str | Path) -> tuple[str, int]:
     """Return a text that changes when a file does, at the cost of a short look.
 
     Parameters
@@ -286,6 +286,8 @@ def file_digest(path: str | Path) -> str:
     str
         BLAKE2b of size, time of the last change in ns, and the bytes: all of a file
         up to 64 KiB, sixteen evenly spaced pieces of 4 KiB of a longer one.
+    int
+        The time of the last change, ns.
 
     Raises
     ------
@@ -303,7 +305,7 @@ def file_digest(path: str | Path) -> str:
                 # The first piece begins the file, the last one ends it.
                 file.seek(k * (about.st_size - _PIECE) // (_PIECES - 1))
                 digest.update(file.read(_PIECE))
-    return digest.hexdigest()
+    return digest.hexdigest(), about.st_mtime_ns
 
 
 @contextmanager
