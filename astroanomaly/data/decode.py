@@ -159,7 +159,7 @@ class FileBytes:
             kind = bz2.BZ2File if start == b"BZh" else gzip.GzipFile
             self._packed = kind(source) if kind is bz2.BZ2File else kind(fileobj=source)
             self._held = bytearray()
-        elif self._held or not self._size:
+        if self._size <= _SMALL:
             self._file.close()
 
     @property
@@ -204,6 +204,11 @@ class FileBytes:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def __del__(self):
+        """Close the file: cubes and mosaics keep theirs open between objects."""
+        if hasattr(self, "_file"):
+            self._file.close()
 
 
 @dataclass(frozen=True)
@@ -413,7 +418,7 @@ class FitsFile:
             return self._decompress(image, bits)[k, top:bottom, left:right]
         dtype = np.dtype(_DTYPES[image.bitpix])
         width, height = right - left, bottom - top
-        self._check(width * height, dtype.itemsize)
+        check_room(width * height, image.bitpix, self._max_bytes)
         first = image.places[1] + k * ny * nx * dtype.itemsize
         if width == nx:
             raw = self._bytes.read(
@@ -433,21 +438,13 @@ class FitsFile:
             np.frombuffer(raw, dtype).reshape(height, width), header_of(image), bits
         )
 
-    def _check(self, n_pixels: int, itemsize: int) -> None:
-        # Pixels become float32, which takes more room than bytes do.
-        if n_pixels * max(itemsize, 4) > self._max_bytes:
-            raise BadCutout(
-                f"declares an image of {n_pixels * max(itemsize, 4)} bytes, more than "
-                f"the {self._max_bytes} that `max_bytes` allows"
-            )
-
     def _decompress(self, image: ImageHDU, bits: bool) -> np.ndarray:
         """Return the pixels of compressed tiles, shape (n_planes, ny, nx)."""
         if image.index in self._untiled:
             return self._untiled[image.index]
         if image.bitpix not in _DTYPES:
             raise BadCutout(f"has ZBITPIX = {image.bitpix}, no FITS number type")
-        self._check(math.prod(image.shape), abs(image.bitpix) // 8)
+        check_room(math.prod(image.shape), image.bitpix, self._max_bytes)
         at, start, stop = image.places
         raw = self._bytes.read(at, stop - at)
         cards = [raw[i : i + _CARD] for i in range(0, start - at, _CARD)]
@@ -470,6 +467,17 @@ class FitsFile:
                 ) from error
         self._untiled[image.index] = _physical(data, header_of(image), bits)
         return self._untiled[image.index]
+
+
+def check_room(n_pixels: int, bitpix: int, max_bytes: int) -> None:
+    """Raise BadCutout if pixels take more than `max_bytes` of memory."""
+    # Pixels become float32, which may take more room than those of the file.
+    n_bytes = n_pixels * max(abs(bitpix) // 8, 4)
+    if n_bytes > max_bytes:
+        raise BadCutout(
+            f"declares an image of {n_bytes} bytes, more than the {max_bytes} that "
+            "`max_bytes` allows"
+        )
 
 
 def header_of(image: ImageHDU):

@@ -85,8 +85,8 @@ def test_blank_is_of_the_stored_numbers(tmp_path, dtype, zero, blank):
 @pytest.mark.parametrize("dtype", ["i2", "i4", "f4", "u2"])
 def test_compressed_tiles_equal_astropy(tmp_path, noise, kind, dtype):
     image = np.abs(noise(40, 36) * 50).astype(dtype)
-    if kind == "PLIO_1" and dtype == "f4":
-        pytest.skip("PLIO holds whole numbers alone")
+    if kind == "PLIO_1" and dtype in ("f4", "u2"):
+        pytest.skip("PLIO holds no such numbers")
     options = {}
     if dtype == "f4":
         image[3, 4:7] = np.nan if kind != "HCOMPRESS_1" else 5

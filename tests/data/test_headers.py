@@ -102,17 +102,6 @@ def test_no_celestial_axes():
     assert headers.pixel_scale(Header({"PIXSCALE": 0.06})) == 0.06
 
 
-def test_keywords_of_the_primary_header_are_inherited():
-    hdus = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.zeros((4, 4)))])
-    hdus[0].header["FILTER"] = "F814W"
-    hdus[0].header["BUNIT"] = "wrong"
-    hdus[1].header["BUNIT"] = "adu"
-    header = headers.inherited(hdus, 1)
-    assert headers.band_name(header) == "F814W"
-    assert headers.unit(header) == "adu"
-    assert "FILTER" not in headers.own(header)
-
-
 def test_real_headers(shared_data):
     path = shared_data / "cosmos_acs_f814w" / "cosmos_0000.fits"
     header = fits.getheader(path)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 
 from astroanomaly.data import headers
-from astroanomaly.data.decode import FitsFile, ImageHDU, header_of, stem
+from astroanomaly.data.decode import FitsFile, ImageHDU, check_room, header_of, stem
 from astroanomaly.data.options import Cutout, ReadOptions
 from astroanomaly.data.prepare import expected
 from astroanomaly.data.sources.array import channel_names, numbered
@@ -77,6 +77,8 @@ class CubeSource:
         """Return the shape and the pixel scale to come; see `Source`."""
         self._masks(row, options)
         image, planes = self.places[row]
+        ny, nx = image.shape[-2:]
+        check_room(ny * nx, image.bitpix, options.max_bytes)
         scale = headers.pixel_scale(header_of(image))
         return expected([(image.shape[-2:], scale)] * len(planes), options)
 

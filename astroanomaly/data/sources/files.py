@@ -9,7 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from astroanomaly.data import headers
-from astroanomaly.data.decode import FitsFile, ImageHDU, candidates, header_of
+from astroanomaly.data.decode import (
+    FitsFile,
+    ImageHDU,
+    candidates,
+    check_room,
+    header_of,
+)
 from astroanomaly.data.options import MAX_BYTES, BadCutout, Cutout, ReadOptions
 from astroanomaly.data.prepare import expected
 
@@ -276,6 +282,8 @@ class FileSource:
         for path, names in self._parts(row):
             with naming(path, names, self.layout):
                 for image, *_ in self._choose(self._looked[path], names, options):
+                    ny, nx = image.shape[-2:]
+                    check_room(ny * nx, image.bitpix, options.max_bytes)
                     scale = headers.pixel_scale(header_of(image))
                     found.append((image.shape[-2:], scale))
         return expected(found, options)
