@@ -1,7 +1,6 @@
 """The detector: a model of ordinary images, a stretch, and a calibration."""
 
 import json
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +8,8 @@ from astropy.table import Table
 
 from astroanomaly.calibration import Calibration, check_levels
 from astroanomaly.data.cutouts import FLAG_NOT_CONVERGED, Cutouts
-from astroanomaly.detector.base import (
-    Detector,
-    ScoreTable,
-    load_networks,
-    plain,
-    require,
-)
-from astroanomaly.detector.image_model import SEARCHES, ImageModel, thread_count
+from astroanomaly.detector.base import Detector, load_networks, plain, require
+from astroanomaly.detector.image_model import SEARCHES, ImageModel
 from astroanomaly.latent.objective import check_weight
 from astroanomaly.scores import residual
 from astroanomaly.scores.modes import ResidualModes
@@ -25,8 +18,6 @@ from astroanomaly.utils.keras_files import load_model
 
 # Objects that the noise is measured on, at most: more of them move no curve.
 _NOISE_SAMPLE = 2000
-# They follow a gradient for many steps, which lets a last digit grow.
-_BY_GRADIENT = ("refine", "mapping")
 _ARGUMENTS = ("score", "w", "smoothing", "n_modes", "views", "seed", "level")
 
 
@@ -74,10 +65,6 @@ class AnomalyDetector(Detector):
         The residual noise of each latent method.
     mode_sets : dict of str to ResidualModes
         The residual modes of each latent method.
-    threads : int or None
-        TensorFlow's threads in the calibration; None before it. A search by
-        gradients ("refine", "mapping") gives the same bits with as many threads only;
-        other scores do not depend on them.
 
     Raises
     ------
@@ -129,7 +116,6 @@ class AnomalyDetector(Detector):
         self.noises: dict[str, residual.ResidualNoise] = {}
         self.mode_sets: dict[str, ResidualModes] = {}
         self.calibrations: dict[str, Calibration] = {}
-        self.threads: int | None = None
 
     @property
     def encoder(self):
@@ -294,40 +280,7 @@ class AnomalyDetector(Detector):
             cutouts = cutouts[np.sort(order[n_noise:])]
         rows, _ = self._rows(cutouts)
         self.calibrations[self.method] = Calibration(rows["anomaly_score"], levels)
-        self.threads = thread_count()
         return self
-
-    def rank(self, rows: Table, *args, **kwargs) -> ScoreTable:
-        """Rank as every detector, and say where other threads searched for z.
-
-        Parameters
-        ----------
-        rows : Table
-            The rows of :meth:`score_blocks`, stacked.
-        *args, **kwargs
-            As for the base class.
-
-        Returns
-        -------
-        ScoreTable
-            As :meth:`score`.
-
-        Warns
-        -----
-        UserWarning
-            If the latent search follows gradients and the calibration was made with
-            another number of threads.
-        """
-        if self.method in _BY_GRADIENT and self.threads not in (None, thread_count()):
-            warnings.warn(
-                f"the calibration was made with {self.threads} threads of TensorFlow "
-                f"and these scores with {thread_count()}: by the method "
-                f"{self.method!r} they differ; set TF_NUM_INTRAOP_THREADS="
-                f"{self.threads} in the environment for the same scores.",
-                UserWarning,
-                stacklevel=3,
-            )
-        return super().rank(rows, *args, **kwargs)
 
     def explain(self, cutouts: Cutouts) -> dict[str, np.ndarray]:
         """Return the images that the scores were made from.
@@ -379,7 +332,6 @@ class AnomalyDetector(Detector):
             **arguments,
             "method": self.method,
             "search": search,
-            "threads": self.threads,
             "noise": {k: v.get_config() for k, v in self.noises.items()},
             "calibrations": {k: v.to_dict() for k, v in self.calibrations.items()},
         }
@@ -429,8 +381,6 @@ class AnomalyDetector(Detector):
         detector = cls(model, stretch, search, **arguments)
         # Also where the search in use does without it.
         detector.images.encoder = encoder
-        # Older versions did not record it.
-        detector.threads = state.get("threads")
         for name, kept in state["noise"].items():
             detector.noises[name] = residual.ResidualNoise(**kept)
             file = path / f"modes_{name}.json"

@@ -1,7 +1,5 @@
 """The model of a detector with its stretch and its latent search."""
 
-import os
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -9,7 +7,6 @@ import tensorflow as tf
 from astroanomaly import latent
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.latent.objective import in_chunks
-from astroanomaly.utils.parallel import usable_cores
 
 # The square's symmetries: quarter turns, and whether mirrored. Any first few of
 # them are as unlike each other as that number allows.
@@ -167,15 +164,6 @@ class ImageModel:
                 total, first_z = drawn, z
         # float32 keeps the type of the images.
         return total / np.float32(self.views), first_z, converged
-
-
-def thread_count() -> int:
-    """Return how many threads share one operation of TensorFlow."""
-    chosen = tf.config.threading.get_intra_op_parallelism_threads()
-    # What TensorFlow itself looks at where nothing was chosen.
-    return (
-        chosen or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0) or usable_cores()
-    )
 
 
 def turned(images: np.ndarray, quarters: int, mirrored: int) -> np.ndarray:

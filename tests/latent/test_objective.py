@@ -1,14 +1,24 @@
 """The search's loss by hand, and the chunks."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from astroanomaly.latent.objective import (
     check_weight,
+    draw,
     image_losses,
     in_chunks,
     padded_chunks,
 )
+from astroanomaly.models import WGANGP
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_losses_are_the_two_sums(gan, images):
@@ -44,3 +54,44 @@ def test_chunks_are_joined_in_order_and_padding_is_dropped():
     np.testing.assert_array_equal(in_chunks(double, values), values * 2)
     assert sizes == [32, 32, 32]
     assert in_chunks(double, values[:0]).shape == (0, 1)
+
+
+THREADS = """
+import sys
+import numpy as np
+import tensorflow as tf
+tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[1]))
+from astroanomaly.latent.objective import image_losses
+from astroanomaly.models import WGANGP
+# 8192 rows in the dense layer, as at 64 x 64 pixels: enough to be divided.
+gan = WGANGP((32, 32, 1), latent_dim=128, width=128, kernel_size=3)
+rng = np.random.default_rng(0)
+images = tf.constant(rng.random((32, 32, 32, 1)), tf.float32)
+z = tf.constant(rng.normal(size=(32, 128)), tf.float32)
+with tf.GradientTape() as tape:
+    tape.watch(z)
+    loss = sum(image_losses(gan, images, gan.features(images), z))
+np.save(sys.argv[2], tape.gradient(loss, z).numpy())
+"""
+
+
+def test_the_gradient_has_the_same_bits_with_any_number_of_threads(tmp_path):
+    found = []
+    for threads in (1, 2):
+        out = tmp_path / f"{threads}.npy"
+        command = [sys.executable, "-c", THREADS, str(threads), str(out)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        subprocess.run(command, env=environment, check=True)
+        found.append(np.load(out))
+    np.testing.assert_array_equal(*found)
+
+
+def test_draw_is_the_generator_and_so_is_its_gradient():
+    gan = WGANGP((32, 32, 1), latent_dim=8, width=16, kernel_size=3)
+    z = tf.random.stateless_normal((5, 8), (1, 2))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(z)
+        ours, plain = draw(gan.generator, z), gan.generator(z)
+    np.testing.assert_allclose(ours, plain, atol=1e-6)
+    gradients = (tape.gradient(drawn, z).numpy() for drawn in (ours, plain))
+    np.testing.assert_allclose(*gradients, rtol=1e-4, atol=1e-5)
