@@ -15,6 +15,8 @@ from astroanomaly.data.resize import (
 )
 from astroanomaly.tables.flags import FLAG_NAN_FILLED, FLAG_PADDED
 
+# A side after resampling; more is a slip in a pixel scale, and would fill the memory.
+_MOST_PIXELS = 16_384
 _NO_SCALE = "states no pixel scale, which pixel_scale= needs; give input_pixel_scale="
 
 
@@ -195,4 +197,10 @@ def _rescale(
     factor = wanted / scale
     if min(plane.shape) < factor:
         raise BadCutout(f'is {_text(plane.shape)} pixels, less than one of {wanted}"')
+    shape = resampled_shape(plane.shape, factor, whole=True)
+    if max(shape) > _MOST_PIXELS:
+        raise BadCutout(
+            f'would be {_text(shape)} pixels of {wanted:g}"; at most {_MOST_PIXELS} a '
+            "side are made"
+        )
     return resample(plane, factor, whole=True)

@@ -198,7 +198,9 @@ def test_duplicate_object_id(folder):
     (folder / "g1.fits.gz").write_bytes(
         gzip.compress((folder / "g1.fits").read_bytes())
     )
-    with pytest.raises(ValueError, match="each object_id once.*'g1' from .*g1.fits and .*g1.fits.gz"):
+    with pytest.raises(
+        ValueError, match="each object_id once.*'g1' from .*g1.fits and .*g1.fits.gz"
+    ):
         read_cutouts(folder)
 
 
