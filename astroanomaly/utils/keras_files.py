@@ -11,9 +11,11 @@ from pathlib import Path
 
 from astroanomaly.utils.files import read_json
 
-# A gibibyte of float32, the optimizer's state included. The largest published network
-# here has a tenth of it.
-MOST_WEIGHTS = 2**28
+# 0.4 GB of float32, and while they are drawn three times as much. The largest
+# published network here, an rbm of 150 pixels in one band, has 23 million.
+MOST_WEIGHTS = 100_000_000
+# Of a model that is loaded: its file holds the weights and the optimizers' state.
+_BEYOND_FILE, _SMALL = 2, 1_000_000
 # What `Model.save` writes, and the record that a checkpoint adds.
 _MEMBERS = ("metadata.json", "config.json", "model.weights.h5", "training.json")
 _TEXT_LIMIT = 64 * 2**20
@@ -45,13 +47,15 @@ _REFUSED = (
 
 
 @contextmanager
-def bounded_weights(what: str) -> Iterator[None]:
+def bounded_weights(what: str, most: int = MOST_WEIGHTS) -> Iterator[None]:
     """Refuse networks with more weights than fit, before one of them is made.
 
     Parameters
     ----------
     what : str
         What asks for them, for the message.
+    most : int, optional
+        How many numbers fit.
 
     Yields
     ------
@@ -61,7 +65,7 @@ def bounded_weights(what: str) -> Iterator[None]:
     Raises
     ------
     ValueError
-        If there would be more than 268 million numbers, optimizers included.
+        If there would be more, those of optimizers included.
 
     Examples
     --------
@@ -81,10 +85,10 @@ def bounded_weights(what: str) -> Iterator[None]:
             total += traced.output_shapes.num_elements() or 0
         else:
             total += math.prod(getattr(value, "shape", ()))
-        if total > MOST_WEIGHTS:
+        if total > most:
             raise ValueError(
-                f"{what} must describe a network of at most {MOST_WEIGHTS:,} weights, "
-                f"optimizers included. Received: at least {total:,}."
+                f"{what} must describe a network of at most {most:,} weights. "
+                f"Received: at least {total:,}."
             )
         return make(**options)
 
@@ -109,8 +113,8 @@ def load_model(path: str | Path):
     ------
     ValueError
         If the file is broken, holds other members than Keras writes, refers to other
-        files, declares more than it holds, describes a network above the limit of
-        :func:`bounded_weights`, or names classes that are no part of a network.
+        files, declares more than it holds, describes a network far larger than the
+        weights in it, or names classes that are no part of a network.
     OSError
         If it cannot be read.
 
@@ -122,9 +126,9 @@ def load_model(path: str | Path):
     # Keras finds the class of a saved model only where it was imported.
     import keras
 
-    _check_archive(Path(path))
+    most = _BEYOND_FILE * _check_archive(Path(path)) + _SMALL
     try:
-        with bounded_weights(str(path)):
+        with bounded_weights(str(path), most):
             return keras.saving.load_model(path)
     except OSError:
         raise
@@ -217,8 +221,8 @@ def read_member(path: str | Path, name: str):
     return found
 
 
-def _check_archive(path: Path) -> None:
-    """Raise if a .keras file holds what no model needs, or more than its length."""
+def _check_archive(path: Path) -> int:
+    """Return the number of weights; raise if a file holds what no model needs."""
     _check_classes(path, read_member(path, "config.json"))
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
@@ -241,7 +245,7 @@ def _check_archive(path: Path) -> None:
             raise ValueError(
                 f"{path} must hold whole weights. Received: {error}."
             ) from None
-    _check_weights(path, weights)
+    return _check_weights(path, weights)
 
 
 def _check_classes(path: Path, config) -> None:
@@ -270,11 +274,11 @@ def _check_classes(path: Path, config) -> None:
             waiting += part
 
 
-def _check_weights(path: Path, weights: bytes) -> None:
-    """Raise if HDF5 weights lie elsewhere, or are declared and not there."""
+def _check_weights(path: Path, weights: bytes) -> int:
+    """Return the number of weights; raise if they are elsewhere or not there."""
     import h5py
 
-    total = 0
+    total = count = 0
 
     # What these return ends the visit; an error in them would be lost in HDF5.
     def look_at_link(name, link):
@@ -286,7 +290,7 @@ def _check_weights(path: Path, weights: bytes) -> None:
         return None
 
     def look_at_object(name, found):
-        nonlocal total
+        nonlocal total, count
         if not isinstance(found, h5py.Dataset):
             return None
         if found.external or found.is_virtual:
@@ -295,6 +299,7 @@ def _check_weights(path: Path, weights: bytes) -> None:
                 "other files."
             )
         total += found.nbytes
+        count += found.size
         if found.dtype.hasobject or total > _LARGEST_RATIO * len(weights):
             return (
                 "must hold weights in about the length that it declares. Received: "
@@ -312,3 +317,4 @@ def _check_weights(path: Path, weights: bytes) -> None:
         raise ValueError(f"{path} must hold HDF5 weights. Received: {error}.") from None
     if wrong:
         raise ValueError(f"{path} {wrong}")
+    return count
