@@ -361,7 +361,7 @@ def verify(
     ] = None,
 ) -> None:
     """Check a run, and a table, against what they record; status 2 for a change."""
-    terminal.load_tensorflow()
+    load_tensorflow()
     from astroanomaly import runs
 
     found = runs.verify(run, table)
