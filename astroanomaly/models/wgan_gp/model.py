@@ -108,6 +108,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
                 "`gradient_penalty_weight` must be >= 0. "
                 f"Received: {gradient_penalty_weight}"
             )
+        # At 0 there is no average, at 1 it never moves.
         if ema is not None and not 0 < ema < 1:
             raise ValueError(f"`ema` must be None or within (0, 1). Received: {ema}")
         self.latent_dim, self.width = int(latent_dim), int(width)
@@ -233,6 +234,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
 
     def _train_critic(self, images, step):
         n = tf.shape(images)[0]
+        # Stream 1; 0 and 2 are the two draws of z.
         alpha = tf.random.stateless_uniform(
             # One mixing number per image: equation 3 is an expectation over images.
             (n, 1, 1, 1),
@@ -242,6 +244,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         fake = self.generator(self._latent(n, step, 0), training=True)
         mixed = losses.interpolate(images, fake, alpha)
         with tf.GradientTape() as tape:
+            # No batch norm in the critic: each image's gradient is its own.
             real_output, _ = self.critic(images, training=True)
             fake_output, _ = self.critic(fake, training=True)
             with tf.GradientTape() as inner:
@@ -294,6 +297,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         """
 
         def vectors(n):
+            # By numpy: the same images on every device.
             z = np.random.default_rng(seed).standard_normal((n, self.latent_dim))
             return z.astype("float32")
 
@@ -313,6 +317,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         tensor of shape (n, d)
             Features; row i depends on image i alone.
         """
+        # Of its last convolution: Margalef-Bentabol et al. 2020, section 3.5.
         return self.critic(images, training=False)[1]
 
     def get_config(self):
