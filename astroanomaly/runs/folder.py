@@ -106,12 +106,11 @@ def read_objects(folder: Path) -> dict | None:
         value = found.get(key)
         if key == "labels" and key not in found:
             continue
-        if kind is int:
-            good = isinstance(value, int)
-        else:
-            good = isinstance(value, list) and all(isinstance(v, kind) for v in value)
+        words = f"a list of {kind.__name__}"
+        good = isinstance(value, list) and all(isinstance(v, kind) for v in value)
+        if key == "n":
+            words, good = "a whole number", isinstance(value, int)
         if not good:
-            words = "a whole number" if kind is int else f"a list of {kind.__name__}"
             raise ValueError(
                 f"{file} must give `{key}` as {words}. "
                 f"Received: {'none' if value is None else type(value).__name__}."
