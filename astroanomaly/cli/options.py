@@ -13,7 +13,7 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
 Table = Annotated[
     Path,
     typer.Argument(
-        metavar="TABLE", help="A score table: .ecsv, .fits, .csv or .parquet."
+        metavar="TABLE", help="A score table: .ecsv, .fits, .csv, .parquet or .vot."
     ),
 ]
 Catalog = Annotated[

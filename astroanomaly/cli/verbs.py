@@ -166,7 +166,7 @@ def score(
     run: opt.Run,
     cutouts: opt.Cutouts,
     out: Annotated[
-        Path, typer.Option(help="The table: .ecsv, .fits, .csv or .parquet.")
+        Path, typer.Option(help="The table: .ecsv, .fits, .csv, .parquet or .vot.")
     ],
     method: opt.Method = None,
     resume: Annotated[

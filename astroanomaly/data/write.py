@@ -11,6 +11,7 @@ from astropy.io import fits
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.data.decode import is_fits_name
 from astroanomaly.data.stream import BATCH
+from astroanomaly.tables.files import write_table
 from astroanomaly.tables.objects import stack_tables
 from astroanomaly.utils.files import atomic_path, sweep
 from astroanomaly.utils.parallel import parallel, worker_count
@@ -96,8 +97,7 @@ def write_cutouts(
         # Before the catalog, which says that all are there: once for all files.
         os.sync()
     catalog = folder / "catalog.ecsv"
-    with atomic_path(catalog) as partial:
-        stack_tables(tables).write(partial, format="ascii.ecsv")
+    write_table(stack_tables(tables), catalog)
     return catalog
 
 

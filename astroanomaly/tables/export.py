@@ -10,6 +10,7 @@ from astropy.table import MaskedColumn, Table
 
 from astroanomaly.tables import columns
 from astroanomaly.tables.files import write_table
+from astroanomaly.tables.positions import sky_columns
 from astroanomaly.utils.files import atomic_path
 from astroanomaly.utils.optional import require
 
@@ -263,13 +264,12 @@ def send(table: Table, path: str | Path, name: str = "astroanomaly") -> list[str
 
 def _positions(table: Table, what: str) -> tuple[np.ndarray, np.ndarray]:
     """Return ra and dec in degrees; raise if a column is missing."""
-    for name in ("ra", "dec"):
-        if name not in table.colnames:
-            raise ValueError(
-                f"{what} needs columns ra and dec in degrees. Received: the columns "
-                f"{table.colnames}."
-            )
-    return columns.numbers(table, "ra"), columns.numbers(table, "dec")
+    if (found := sky_columns(table)) is None:
+        raise ValueError(
+            f"{what} needs columns ra and dec in degrees. Received: the columns "
+            f"{table.colnames}."
+        )
+    return found
 
 
 def _votable(table: Table):
