@@ -212,6 +212,14 @@ def _check_numbers(file: Path, state: dict) -> None:
 def _try_out(detector) -> None:
     """Raise if the parts of a detector do not fit each other."""
     shape = detector.image_shape
+    draws = ("scoring_generator", "reconstruct")
+    if detector.needs_calibration and not any(
+        hasattr(detector.model, n) for n in draws
+    ):
+        raise ValueError(
+            "`model.keras` must hold a model that draws images. "
+            f"Received: {type(detector.model).__name__}"
+        )
     encoder = getattr(detector, "encoder", None)
     if encoder is not None:
         own = (tuple(shape), detector.model.latent_dim)

@@ -51,6 +51,7 @@ def test_an_edited_run_loads_or_is_refused_in_a_sentence(run, name):
         ("model.keras: a member outside of it", "'../../outside'"),
         ("model.keras: weights that unpack to a gigabyte", "268,436,"),
         ("a link out of the folder", "detector.json, a link to"),
+        ("model.keras: the encoder", "`model.keras` must hold a model that draws"),
     ],
 )
 def test_the_sentence_names_file_key_and_value(run, name, words):
