@@ -44,6 +44,7 @@ def test_an_edited_run_loads_or_is_refused_in_a_sentence(run, name):
             r"model.keras must describe a network of at most 1,0\d\d,\d{3} weights",
         ),
         ("model.keras: config/image_shape = [100000, 100000, 1]", "model.keras"),
+        ("model.keras: config/image_shape.. = [32, 32, 10000000]", "of at most 1,0"),
         ("model.weights.h5: external storage", "model.keras.*lies in other files"),
         ("model.weights.h5: an external link", "ExternalLink to '/etc/passwd'"),
         ("model.weights.h5: a virtual data set", "lies in other files"),
