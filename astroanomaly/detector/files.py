@@ -14,7 +14,12 @@ from astroanomaly.utils.files import read_json, restore_dir
 
 _NUMBER, _NONE = (int, float), type(None)
 # Of `detector.json`: each key with the types that it may have.
-_ALWAYS = {"format": int, "astroanomaly": str}
+_ALWAYS = {
+    "format": int,
+    "astroanomaly": str,
+    "reconstructions": dict,
+    "objects": dict,
+}
 _ANOMALY = {
     "score": str,
     "w": _NUMBER,
@@ -38,6 +43,8 @@ _CLASSIFIER = {
 # A detector that was written before one of these existed had its default.
 _OPTIONAL = (
     "astroanomaly",
+    "reconstructions",
+    "objects",
     "score",
     "w",
     "smoothing",
@@ -46,7 +53,7 @@ _OPTIONAL = (
     "seed",
     "threads",
 )
-_CALIBRATION = {"scores": list, "levels": list, "thresholds": list}
+_CALIBRATION = {"scores": list, "levels": list, "thresholds": list, "rule": str}
 _NOISE = {"smoothing": _NUMBER, "n_bins": int, "curves": list}
 _MODES = {"n_modes": int, "shape": list, "mean": str, "modes": str}
 # Numbers beyond them would search, or smooth, until memory or patience end.
@@ -131,7 +138,7 @@ def _check_state(file: Path, state: dict, known: dict) -> None:
     if state.get("calibration") is not None:
         calibrations = {"calibration": state["calibration"]}
     for name, kept in calibrations.items():
-        check_keys(file, f"the calibration {name}, ", kept, _CALIBRATION)
+        check_keys(file, f"the calibration {name}, ", kept, _CALIBRATION, ("rule",))
         if not kept["scores"] or len(kept["levels"]) != len(kept["thresholds"]):
             raise ValueError(
                 f"{file} must give scores, and a threshold for each level. Received: "
