@@ -13,6 +13,16 @@ PROCESSES = 2
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk():
+    """Leave out what matters in a power cut alone: thousands of waits take minutes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda descriptor: None)
+        if hasattr(os, "sync"):
+            patch.setattr("os.sync", lambda: None)
+        yield
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
     """Run the whole suite in two processes, file by file, where xdist is installed."""

@@ -76,6 +76,7 @@ Model = Annotated[
         "aae; lens_finder."
     ),
 ]
+# The beginning of two helps.
 LENS_LABELS = "Table of object_id and is_lens, for a lens finder:"
 TrainingLabels = Annotated[
     Path | None, typer.Option("--labels", help=f"{LENS_LABELS} what it learns from.")
@@ -95,6 +96,12 @@ N = Annotated[
     int, typer.Option("--n", help="Number of cutouts; of pairs with --mergers.")
 ]
 Folder = Annotated[Path, typer.Option(help="Folder to write to.")]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Replace cutouts in --out, as after a broken simulation."
+    ),
+]
 Instrument = Annotated[
     str, typer.Option(help="wfc3_f160w, acs_f814w, euclid_vis or hsc_i.")
 ]

@@ -69,6 +69,7 @@ def galaxies(
     isolated: opt.Isolated = False,
     mergers: opt.Mergers = False,
     workers: opt.Workers = None,
+    overwrite: opt.Overwrite = False,
 ) -> None:
     """Simulate galaxies: isolated, with a companion of given flux ratio, or merging."""
     settings = {
@@ -91,7 +92,7 @@ def galaxies(
             companion_fraction = 1.0 if flux_ratio else 0.0
         settings |= {"companion_fraction": companion_fraction, "isolation": isolated}
     with new_folder(out):
-        _write(out, make(n, **settings), workers)
+        _write(out, make(n, **settings), workers, overwrite)
 
 
 @app.command()
@@ -107,6 +108,7 @@ def lenses(
     instrument: Camera = None,
     no_noise: NoNoise = False,
     workers: opt.Workers = None,
+    overwrite: opt.Overwrite = False,
 ) -> None:
     """Simulate strong lenses: smooth, with cold subhaloes, or with a vortex."""
     if substructure == "none":
@@ -126,7 +128,7 @@ def lenses(
             n_workers=workers,
             progress=True,
         )
-        _write(out, cutouts, workers)
+        _write(out, cutouts, workers, overwrite)
 
 
 @app.command()
@@ -141,13 +143,14 @@ def compound(
     star_density: StarDensity = 3.0,
     no_noise: NoNoise = False,
     workers: opt.Workers = None,
+    overwrite: opt.Overwrite = False,
 ) -> None:
     """Simulate compound lenses in Euclid's bands: two deflectors before one source."""
     from astroanomaly import simulate
 
     settings = _euclid(bands, size, native, star_density, no_noise, seed, workers)
     with new_folder(out):
-        _write(out, simulate.compound(n, kind=kind, **settings), workers)
+        _write(out, simulate.compound(n, kind=kind, **settings), workers, overwrite)
 
 
 @app.command()
@@ -162,6 +165,7 @@ def lens_survey(
     star_density: StarDensity = 3.0,
     no_noise: NoNoise = False,
     workers: opt.Workers = None,
+    overwrite: opt.Overwrite = False,
 ) -> None:
     """Simulate lenses, and what resembles them, in Euclid's bands."""
     from astroanomaly import simulate
@@ -169,7 +173,7 @@ def lens_survey(
     settings = _euclid(bands, size, native, star_density, no_noise, seed, workers)
     with new_folder(out):
         cutouts = simulate.lens_survey(n, lens_fraction=lens_fraction, **settings)
-        _write(out, cutouts, workers)
+        _write(out, cutouts, workers, overwrite)
 
 
 def _euclid(bands, size, native, star_density, no_noise, seed, workers):
@@ -197,9 +201,9 @@ def _substructure(setting, name, mass_fraction):
     return getattr(lens_setting(setting), name).replace(mass_fraction=mass_fraction)
 
 
-def _write(out, cutouts, workers):
+def _write(out, cutouts, workers, overwrite):
     """Write the files, and say where."""
     from astroanomaly.data.write import write_cutouts
 
-    catalog = write_cutouts(out, cutouts, n_workers=workers)
+    catalog = write_cutouts(out, cutouts, overwrite=overwrite, n_workers=workers)
     typer.echo(f"{len(cutouts)} cutouts written to {out}, their truth to {catalog}.")

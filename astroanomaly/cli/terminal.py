@@ -30,7 +30,7 @@ def usage(error) -> str:
         # Most often the shell wrote a pattern out, with thousands of names.
         short = text if len(text) < 100 else f"{text[:100]}..."
         return f"{short}; put a pattern such as 'cutouts/*.fits' in quotes."
-    return f"{text}."
+    return text if text.endswith("?") else f"{text}."
 
 
 def show_warning(message, category, filename, lineno, file=None, line=None) -> None:
@@ -73,10 +73,17 @@ def show_run(run) -> None:
         history = run.folder / "history.csv"
         with history.open(newline="", encoding="utf-8") as file:
             epochs = list(csv.DictReader(file))
-        kept = min(epochs, key=lambda row: float(row["val_loss"]))
+        try:
+            kept = min(epochs, key=lambda row: float(row["val_loss"]))
+            shown = float(kept["val_loss"]), float(kept["val_accuracy"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{history} must hold `val_loss` and `val_accuracy` of each epoch. "
+                f"Received: {error}"
+            ) from None
         console.print(
             f"Kept epoch {kept['epoch']} of {len(epochs)}: validation loss "
-            f"{float(kept['val_loss']):.4g}, accuracy {float(kept['val_accuracy']):.3f}"
+            f"{shown[0]:.4g}, accuracy {shown[1]:.3f}"
         )
         following = f"score {run.folder} CUTOUTS --out TABLE"
     console.print(f"Next: astroanomaly {following}", markup=False)

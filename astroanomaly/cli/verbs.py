@@ -23,7 +23,16 @@ app = typer.Typer(
 )
 app.add_typer(simulate.app, name="simulate")
 
-_USER_ERRORS = (ValueError, TypeError, OSError, ImportError, FloatingPointError)
+# What input can bring about; anything else is a fault of the program, and is shown.
+_USER_ERRORS = (
+    ValueError,
+    TypeError,
+    OSError,
+    ImportError,
+    FloatingPointError,
+    MemoryError,
+)
+# In the environment, for batch systems whose command is fixed.
 _DEBUG = "ASTROANOMALY_DEBUG"
 # As shells do: 128 and the number of SIGINT.
 _INTERRUPTED = 130
@@ -407,6 +416,25 @@ def explain(
         **reading,
     )
     typer.echo(f"{found.summary}. Picture written to {found.path}.")
+
+
+@app.command()
+def verify(
+    run: opt.Run,
+    table: Annotated[
+        Path | None,
+        typer.Argument(metavar="[TABLE]", help="A score table of this run."),
+    ] = None,
+) -> None:
+    """Check a run, and a table, against what they record; status 2 for a change."""
+    load_tensorflow()
+    from astroanomaly import runs
+
+    found = runs.verify(run, table)
+    for line in found.changed or found.checked:
+        typer.echo(line)
+    if not found.good:
+        raise typer.Exit(2)
 
 
 def main(argv: list[str] | None = None) -> int:

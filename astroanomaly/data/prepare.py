@@ -16,6 +16,8 @@ from astroanomaly.data.resize import (
 from astroanomaly.data.units import how_to_merge
 from astroanomaly.tables.flags import FLAG_NAN_FILLED, FLAG_PADDED
 
+# A side after resampling; more is a slip in a pixel scale, and would fill the memory.
+_MOST_PIXELS = 16_384
 _NO_SCALE = "states no pixel scale, which pixel_scale= needs; give input_pixel_scale="
 
 
@@ -212,6 +214,12 @@ def _rescale(
         raise BadCutout(
             "is in magnitudes or the like (BUNIT), which cannot be resampled; leave "
             "out pixel_scale="
+        )
+    shape = resampled_shape(plane.shape, factor, whole=True)
+    if max(shape) > _MOST_PIXELS:
+        raise BadCutout(
+            f'would be {_text(shape)} pixels of {wanted:g}"; at most {_MOST_PIXELS} a '
+            "side are made"
         )
     merged = resample(plane, factor, whole=True)
     return merged / np.float32(factor**2) if how == "mean" else merged

@@ -611,6 +611,34 @@ class CutoutStream:
             digest.update(repr(pair).encode())
         return digest.hexdigest()
 
+    def inputs(self, start: int, stop: int) -> list[str]:
+        """Return the files that some objects lie in.
+
+        Parameters
+        ----------
+        start, stop : int
+            The first object and the one after the last.
+
+        Returns
+        -------
+        list of str
+            Each file once, in order; none for an array in memory.
+
+        Examples
+        --------
+        >>> from astroanomaly.data.reading import read_cutouts
+        >>> images = np.random.default_rng(1).normal(size=(5, 8, 8))
+        >>> read_cutouts(images, stream=True).inputs(0, 5)
+        []
+        """
+        paths = getattr(self._source, "paths", None)
+        if paths is None:
+            paths = [getattr(self._source, "path", "")]
+        elif isinstance(paths, list):
+            # A list has the files of each object, a tuple those of all.
+            paths = [path for own in paths[start:stop] for path in own]
+        return [path for path in dict.fromkeys(paths) if path]
+
 
 def none_readable(skipped: Table) -> str:
     """Return the sentence for a reading that brought no object.

@@ -1,5 +1,6 @@
 """Cutouts written as FITS files and a catalog, to be read again bit for bit."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from astroanomaly.data.decode import is_fits_name
 from astroanomaly.data.stream import BATCH
 from astroanomaly.tables.files import write_table
 from astroanomaly.tables.objects import stack_tables
-from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.files import atomic_path, sweep
 from astroanomaly.utils.parallel import parallel, worker_count
 
 SUFFIXES = (".fits", ".fits.gz")
@@ -85,11 +86,16 @@ def write_cutouts(
     if held and not overwrite:
         raise FileExistsError(
             f"The folder {folder} must hold no FITS file or catalog, or give "
-            f"overwrite=True. Received: a folder with {len(held)}, such as {held[0]}."
+            f"overwrite=True (--overwrite). Received: a folder with {len(held)}, such "
+            f"as {held[0]}."
         )
+    sweep(folder)
     tasks = _tasks(folder, cutouts, names)
     n_workers = worker_count(n_workers, len(cutouts))
     tables = list(parallel(_write_batch, tasks, n_workers))
+    if hasattr(os, "sync"):
+        # Before the catalog, which says that all are there: once for all files.
+        os.sync()
     catalog = folder / "catalog.ecsv"
     write_table(stack_tables(tables), catalog)
     return catalog
@@ -146,7 +152,8 @@ def file_names(object_ids: list[str], suffix: str = ".fits") -> dict[str, str]:
 def _write_batch(folder: str, part: Cutouts, names: list[str]):
     """Write the files of some objects; return their rows of the catalog."""
     for row, name in enumerate(names):
-        with atomic_path(Path(folder) / name) as partial:
+        # Waiting for the disk at each would take longer than making them again.
+        with atomic_path(Path(folder) / name, durable=False) as partial:
             hdu_list(part, row).writeto(partial, output_verify="silentfix")
     table = part.table.copy()
     table["file"] = np.array(names, str)

@@ -4,7 +4,6 @@ import json
 import warnings
 from pathlib import Path
 
-import keras
 import numpy as np
 from astropy.table import Table
 
@@ -27,6 +26,8 @@ from astroanomaly.scores.explained import (
     random_parts,
 )
 from astroanomaly.scores.modes import ResidualModes
+from astroanomaly.utils.files import read_json
+from astroanomaly.utils.keras_files import load_model
 
 # Objects that the noise is measured on, at most: more of them move no curve.
 _NOISE_SAMPLE = 2000
@@ -465,7 +466,13 @@ class AnomalyDetector(Detector):
         model, stretch = load_networks(path)
         encoder = None
         if (path / "encoder.keras").is_file():
-            encoder = keras.saving.load_model(path / "encoder.keras").attach(model)
+            encoder = load_model(path / "encoder.keras")
+            if not isinstance(encoder, SEARCHES["encoder"]):
+                raise ValueError(
+                    f"{path / 'encoder.keras'} must hold an Encoder. "
+                    f"Received: {type(encoder).__name__}"
+                )
+            encoder.attach(model)
         method, config = state["method"], state["search"]
         search = None if method == "model" else encoder
         if config is not None and method == "mapping":
@@ -483,7 +490,7 @@ class AnomalyDetector(Detector):
             file = path / f"modes_{name}.json"
             # Older versions measured no modes.
             if file.is_file():
-                kept = json.loads(file.read_text())
+                kept = read_json(file)
                 detector.mode_sets[name] = ResidualModes.from_dict(kept)
         for name, kept in state["calibrations"].items():
             detector.calibrations[name] = Calibration.from_dict(kept)

@@ -5,7 +5,6 @@ import os
 import warnings
 from pathlib import Path
 
-import keras
 import numpy as np
 from astropy.table import Table, vstack
 from sklearn.base import BaseEstimator, OutlierMixin
@@ -25,9 +24,10 @@ from astroanomaly.tables.flags import (
     FLAG_TRAINED_ON,
     NOT_TRAINED,
 )
-from astroanomaly.utils.files import atomic_dir
+from astroanomaly.utils.files import CHECKSUMS, atomic_dir, checksums
 from astroanomaly.utils.fingerprints import pixel_hashes
 from astroanomaly.utils.installed import versions
+from astroanomaly.utils.keras_files import load_model
 
 # Objects in memory at a time: 512 images of 64 x 64 pixels are 8 MB a band.
 BLOCK = 512
@@ -528,6 +528,8 @@ class Detector(OutlierMixin, BaseEstimator):
             self.stretch.save(folder / "stretch.json")
             self._save_more(folder)
             (folder / "detector.json").write_text(json.dumps(state, indent=1))
+            found = checksums(folder, sorted(file.name for file in folder.iterdir()))
+            (folder / CHECKSUMS).write_text(json.dumps(found, indent=1))
 
     def _save_more(self, folder: Path) -> None:
         """Write what a subclass keeps outside of detector.json."""
@@ -554,7 +556,7 @@ def load_networks(path: Path) -> tuple:
     # Keras finds the class of a saved model only where it was imported.
     import astroanomaly.models  # noqa: F401
 
-    model = keras.saving.load_model(path / "model.keras")
+    model = load_model(path / "model.keras")
     return model, stretches.load(path / "stretch.json")
 
 

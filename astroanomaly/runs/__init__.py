@@ -6,6 +6,7 @@ from astroanomaly.runs.demo import quickstart
 from astroanomaly.runs.explanations import explain
 from astroanomaly.runs.run import Run, calibrate, load_run, pixel_hashes, train
 from astroanomaly.runs.survey import score_survey
+from astroanomaly.runs.verification import Verification, verify
 
 # These import Keras, which the command line does without until it trains.
 _CALLBACKS = (
@@ -26,6 +27,7 @@ __all__ = [
     "Run",
     "SampleGrid",
     "TrainingProgress",
+    "Verification",
     "calibrate",
     "explain",
     "load_checkpoint",
@@ -35,6 +37,7 @@ __all__ = [
     "save_checkpoint",
     "score_survey",
     "train",
+    "verify",
     "write_history",
 ]
 

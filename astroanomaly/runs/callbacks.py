@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +11,10 @@ import keras
 import numpy as np
 
 from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.keras_files import load_model, read_member
 from astroanomaly.utils.progress import bar_or_lines
 
+# In the archive itself, so that model and epoch cannot part.
 _MEMBER = "training.json"
 # Losses that fit beside the bar in 80 columns.
 _SHOWN = 2
@@ -54,9 +55,6 @@ def save_checkpoint(
         # A .keras file is a zip archive, and Keras ignores members it does not know.
         with zipfile.ZipFile(partial, "a") as archive:
             archive.writestr(_MEMBER, json.dumps(state))
-        # Without it a power cut can leave a renamed file whose content never arrived.
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
 
 
 def load_checkpoint(path: str | Path) -> tuple[keras.Model, int, list[dict]]:
@@ -85,15 +83,20 @@ def load_checkpoint(path: str | Path) -> tuple[keras.Model, int, list[dict]]:
     --------
     >>> model, epoch, rows = load_checkpoint("gan.keras")
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            state = json.loads(archive.read(_MEMBER))
-    except (zipfile.BadZipFile, KeyError) as error:
+    state = read_member(path, _MEMBER)
+    epoch, rows = state.get("epoch"), state.get("rows")
+    whole = isinstance(epoch, int) and isinstance(rows, list) and len(rows) > 0
+    if not whole or any(
+        not isinstance(row, dict)
+        or not all(isinstance(value, int | float) for value in row.values())
+        or not isinstance(row.get("epoch"), int)
+        for row in rows
+    ):
         raise ValueError(
-            f"{path} must be a checkpoint that holds {_MEMBER}. "
-            f"Received: {type(error).__name__}."
-        ) from error
-    return keras.saving.load_model(path), state["epoch"], state["rows"]
+            f"{path} must be a checkpoint whose {_MEMBER} has `epoch` and `rows` of "
+            f"losses. Received: epoch {epoch!r}, rows {str(rows)[:80]}."
+        )
+    return load_model(path), epoch, rows
 
 
 class Checkpoint(keras.callbacks.Callback):

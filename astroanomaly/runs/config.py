@@ -7,21 +7,47 @@ are here or in the recipe of the model. Keras is imported only to look them up.
 import inspect
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 import tomli_w
 
+# In the order of a record that a person reads.
 TABLES = ("data", "stretch", "model", "training", "encoder", "detector")
+# The words of a file, and the classes of `astroanomaly.stretches`.
 STRETCHES = {"linear": "Linear", "sqrt": "Sqrt", "log": "Log", "asinh": "Asinh"}
 SCHEDULES = ("one_cycle", "constant")
+# The first model, whose runs named none.
 _DEFAULT = "wgan_gp"
+# TOML tells 1 from 1.0, and people do not.
 _NUMBER = (int, float)
+# A file holds lists, an argument may be a tuple.
 _NAMES = (list, tuple)
 # Tables of the record that are no settings.
 _RECORD = ("run", "versions")
+# Zero of them would train, read or draw nothing without a word.
 _AT_LEAST_ONE = ("epochs", "batch_size", "size", "sample_grid")
+# More is a slip of the pen, or a file meant to fill the memory. What several settings
+# make together is bounded where the network is built.
+_AT_MOST = {
+    "size": 1024,
+    "batch_size": 65_536,
+    "sample_grid": 1024,
+    "smoothing": 1024,
+    "epochs": 1_000_000,
+    "latent_dim": 1_000_000,
+    "width": 10_000,
+    "kernel_size": 255,
+    "n_hidden": 1_000_000,
+    "n_modes": 10_000,
+    "n_clusters": 10_000,
+    # The largest whole number of TOML and of int64.
+    "seed": 2**63 - 1,
+}
+# Of all other numbers; far above any flux, rate or count.
+_LARGEST = 1e12
 
 # Of each setting: its default and the types that it may have. A default of None
 # is left out of the record.
@@ -51,6 +77,7 @@ _PASSED = ("self", "image_shape", "latent_dim", "gan", "model", "stretch", "late
 
 def recipes() -> dict:
     """Return how each model is trained, by name."""
+    # Here, as it imports Keras, which takes seconds.
     from astroanomaly.models.recipes import RECIPES
 
     return RECIPES
@@ -74,6 +101,7 @@ def _signature(made, passed=_PASSED, **defaults) -> dict:
 @cache
 def schema(model: str) -> dict:
     """Return every setting of a model, table by table: its default and its types."""
+    # As in `recipes`.
     from astroanomaly.detector import AnomalyDetector, ClassifierDetector
     from astroanomaly.latent import Encoder
 
@@ -141,30 +169,52 @@ def read_config(config: str | Path | Mapping | None) -> dict:
     """
     if config is None:
         return {}
-    name = "`config`"
-    if not isinstance(config, Mapping):
-        name = str(config)
-        try:
-            config = tomllib.loads(Path(config).read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{name} must be a TOML file. Received: {error}") from None
-    found = {table: keys for table, keys in config.items() if table not in _RECORD}
+    if isinstance(config, Mapping):
+        return check_tables("`config`", config)
+    return check_tables(str(config), read_toml(config))
+
+
+def read_toml(file: str | Path) -> dict:
+    """Read a TOML file, or say which one is broken."""
+    try:
+        return tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    # Brackets a thousand deep end in a RecursionError.
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file} must be a TOML file. Received: {error}") from None
+
+
+def check_tables(name: str, tables: Mapping) -> dict:
+    """Return the tables of settings, each key known and each value of its kind.
+
+    Raises
+    ------
+    ValueError
+        If a table or key is unknown, or a value of another type or out of bounds.
+    """
+    found = {table: keys for table, keys in tables.items() if table not in _RECORD}
     for table, keys in found.items():
         if table not in TABLES or not isinstance(keys, Mapping):
             raise ValueError(
                 f"{name} must hold the tables {', '.join(TABLES)}. Received: {table}"
+                f"{_nearest(table, TABLES)}"
             )
         known: dict = {}
+        # Keys of another model are known words, and refused with their model below.
         for model in recipes():
             known |= schema(model).get(table, {})
         for key, value in keys.items():
             if key not in known:
                 raise ValueError(
                     f"{name} has the unknown key {key} in [{table}]; known are "
-                    f"{', '.join(known)}."
+                    f"{', '.join(known)}.{_nearest(key, known)}"
                 )
             _check_value(name, f"[{table}] {key}", value, known[key][1])
     return {table: dict(keys) for table, keys in found.items()}
+
+
+def _nearest(word: str, known) -> str:
+    near = get_close_matches(str(word), known, n=1)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def _check_value(name: str, key: str, value, types) -> None:
@@ -173,8 +223,21 @@ def _check_value(name: str, key: str, value, types) -> None:
         names = types if isinstance(types, tuple) else (types,)
         words = " or ".join(dict.fromkeys(t.__name__ for t in names if t is not tuple))
         raise ValueError(f"{name} must give {key} as {words}. Received: {value!r}")
-    if key.split()[1] in _AT_LEAST_ONE and value < 1:
+    word = key.split()[1]
+    if word in _AT_LEAST_ONE and value < 1:
         raise ValueError(f"{name} must give {key} of at least 1. Received: {value}")
+    if isinstance(value, _NAMES):
+        # Of bands the names; of all other lists numbers.
+        kind = str if word == "bands" else _NUMBER
+        if any(isinstance(v, bool) or not isinstance(v, kind) for v in value):
+            what = "names" if word == "bands" else "numbers"
+            raise ValueError(f"{name} must give {key} as {what}. Received: {value!r}")
+    most = _AT_MOST.get(word, _LARGEST)
+    for number in value if isinstance(value, _NAMES) else [value]:
+        if isinstance(number, _NUMBER) and not abs(number) <= most:
+            raise ValueError(
+                f"{name} must give {key} of at most {most:g}. Received: {number}"
+            )
 
 
 def merge(*layers: Mapping) -> dict:

@@ -8,16 +8,19 @@ from pathlib import Path
 import numpy as np
 
 from astroanomaly.runs.run import calibrate, train
-from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.files import atomic_path, read_json
 from astroanomaly.utils.installed import versions
 from astroanomaly.utils.progress import Stages
 
+# 99 per cent needs at least a hundred galaxies: `n_calibration` of each scale.
 LEVELS = (90, 95, 99)
 # Of companion to galaxy: minor mergers begin at 1:10.
 FLUX_RATIO = (0.1, 1.0)
 # 1:4 parts minor from major mergers.
 BINS = (0.1, 0.25, 0.5, 1.0)
+# The mark is written first, the summary last.
 _SUMMARY, _MARK = "summary.json", "quickstart.json"
+# Simulate, train, calibrate, score, evaluate, draw.
 _N_STAGES = 6
 
 
@@ -173,12 +176,12 @@ def quickstart(
     # As JSON gives it back, where tuples are lists.
     record = json.loads(json.dumps({"seed": int(seed), "settings": asdict(settings)}))
     if resume and mark.is_file():
-        if json.loads(mark.read_text(encoding="utf-8")) != record:
+        if read_json(mark) != record:
             raise ValueError(
                 f"`resume` needs the seed and the scale with which {folder} was begun. "
                 f"Received: others than {mark} holds."
             )
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif folder.is_dir() and any(path.name[0] != "." for path in folder.iterdir()):
         what = "files already"
         if mark.is_file():
             what = "an earlier quickstart; resume it by `resume` (--resume)"

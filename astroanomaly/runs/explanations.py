@@ -16,7 +16,9 @@ from astroanomaly.runs.run import load_run
 from astroanomaly.utils.files import atomic_path, new_folder
 from astroanomaly.utils.progress import count_bar
 
+# Each is a method of `Look`.
 METHODS = ("occlusion", "dream", "gradcam")
+# What matplotlib writes without further packages.
 ENDINGS = (".png", ".pdf", ".svg")
 # Ids of a long list that an error shows.
 _SHOWN = 3

@@ -2,29 +2,45 @@
 
 import json
 import shutil
-import tomllib
 from pathlib import Path
 
 from astroanomaly import __version__
 from astroanomaly.runs import config
-from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.files import (
+    CHECKSUMS,
+    atomic_path,
+    checksums,
+    read_json,
+    restore_dir,
+)
 from astroanomaly.utils.installed import versions
 
 # Of the folder; one that this version cannot read has another.
 FORMAT = 1
-_CONFIG, _OBJECTS = "config.toml", "training_objects.json"
+# The first makes a folder a run, the second is large.
+CONFIG, OBJECTS = "config.toml", "training_objects.json"
+# Of the record what later commands read; labels are a classifier's.
+_OBJECTS_HOLD = {"n": int, "bands": str, "pixels": str, "labels": int}
 
 
 def begin(folder: Path, settings: dict, record: dict) -> None:
     """Write what a run is made with, once nothing speaks against it."""
-    if not (folder / _CONFIG).is_file():
+    if not (folder / CONFIG).is_file():
         made = {"run": {"format": FORMAT, "astroanomaly": __version__}}
-        with atomic_path(folder / _CONFIG) as partial:
+        with atomic_path(folder / CONFIG) as partial:
             text = config.dumps({**settings, **made, "versions": versions()})
             partial.write_text(text, encoding="utf-8")
-    if not (folder / _OBJECTS).is_file():
-        with atomic_path(folder / _OBJECTS) as partial:
+    if not (folder / OBJECTS).is_file():
+        with atomic_path(folder / OBJECTS) as partial:
             partial.write_text(json.dumps(record), encoding="utf-8")
+
+
+def write_checksums(folder: Path) -> None:
+    """Write the SHA-256 of what a training leaves beside its detector."""
+    names = (CONFIG, OBJECTS, "model.keras", "history.csv")
+    found = checksums(folder, [name for name in names if (folder / name).is_file()])
+    with atomic_path(folder / CHECKSUMS) as partial:
+        partial.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 def sweep(folder: Path) -> None:
@@ -43,20 +59,19 @@ def holds_files(folder: Path) -> bool:
 
 def read_config(folder: Path) -> dict:
     """Return the settings of a run, or refuse what is none of this version."""
-    file = folder / _CONFIG
+    file = folder / CONFIG
     if not file.is_file():
-        what = f"a folder without {_CONFIG}" if folder.is_dir() else "no such folder"
+        what = f"a folder without {CONFIG}" if folder.is_dir() else "no such folder"
         if folder.is_file():
             what = "a file"
         raise ValueError(
             f"{folder} must be a run folder, as `astroanomaly train` makes it. "
             f"Received: {what}."
         )
-    try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} must be a TOML file. Received: {error}") from None
-    record = tables.get("run", {})
+    tables = config.read_toml(file)
+    # Before all else: another format may have other tables.
+    record = tables.get("run")
+    record = record if isinstance(record, dict) else {}
     if record.get("format") != FORMAT:
         raise ValueError(
             f"{file} must be of run format {FORMAT}, which astroanomaly {__version__} "
@@ -64,18 +79,51 @@ def read_config(folder: Path) -> dict:
             f"{record.get('astroanomaly', 'of an unknown version')}; train again or "
             "use that version."
         )
-    return {key: tables[key] for key in config.TABLES if key in tables}
+    # A folder from elsewhere is data: a key that no training knows names no file here.
+    return config.check_tables(str(file), tables)
 
 
 def finished(folder: Path) -> bool:
     """Tell whether the training of a run has ended."""
+    # A calibration that was killed may have set the detector aside.
+    restore_dir(folder / "detector")
     return (folder / "detector" / "detector.json").is_file()
 
 
 def read_objects(folder: Path) -> dict | None:
-    """Return the record of the training objects, None where there is none yet."""
-    file = folder / _OBJECTS
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    """Return the record of the training objects, None where there is none yet.
+
+    Raises
+    ------
+    ValueError
+        If it is broken, or lacks what a run needs of it.
+    """
+    file = folder / OBJECTS
+    if not file.is_file():
+        return None
+    found = read_json(file)
+    for key, kind in _OBJECTS_HOLD.items():
+        value = found.get(key)
+        if key == "labels" and key not in found:
+            continue
+        words = f"a list of {kind.__name__}"
+        good = isinstance(value, list) and all(isinstance(v, kind) for v in value)
+        if key == "n":
+            words, good = "a whole number", isinstance(value, int)
+        if not good:
+            raise ValueError(
+                f"{file} must give `{key}` as {words}. "
+                f"Received: {'none' if value is None else type(value).__name__}."
+            )
+    # Each hash stands for an image, and each label for a hash.
+    lengths = {len(found[key]) for key in ("pixels", "labels") if key in found}
+    if lengths != {found["n"]} or not found["bands"]:
+        raise ValueError(
+            f"{file} must name bands and have `n` entries of `pixels` (and `labels`). "
+            f"Received: n {found['n']}, {sorted(lengths)} entries, bands "
+            f"{found['bands']}."
+        )
+    return found
 
 
 def settle(folder: Path, chosen: dict, given: dict, resume: bool) -> dict:
@@ -100,6 +148,8 @@ def settle(folder: Path, chosen: dict, given: dict, resume: bool) -> dict:
     ValueError
         If the folder holds something already, or its run has other settings.
     """
+    # As in `finished`: what was set aside counts as being there.
+    restore_dir(folder / "detector")
     holds = holds_files(folder)
     if holds and not resume:
         raise ValueError(

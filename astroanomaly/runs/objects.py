@@ -82,7 +82,8 @@ class TrainingObjects:
         if old and any(old[key] != self.record[key] for key in ("pixels", "bands")):
             raise ValueError(
                 f"{folder} must be resumed with the cutouts it was begun with: "
-                f"{old['n']} of {old['cutouts']}. Received: {self.record['n']} of "
+                f"{old['n']} of {old.get('cutouts', 'others')}. "
+                f"Received: {self.record['n']} of "
                 f"{self.record['cutouts']}, which are not the same images."
             )
         self.labels = None

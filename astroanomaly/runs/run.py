@@ -233,12 +233,21 @@ class Run:
         Raises
         ------
         ValueError
-            If the cutouts lack a band that the model was trained on.
+            If the cutouts lack a band that the model was trained on, or the run's
+            record and its model differ in size.
         """
         from astroanomaly.data.reading import read_cutouts
 
         options = {k: v for k, v in options.items() if v is not None}
         reading = {**self.settings["data"], **options, "stream": True}
+        shape = self.detector.image_shape
+        if "size" not in options and shape[:2] != (reading["size"],) * 2:
+            # Before the reading: another size could take all memory.
+            raise ValueError(
+                f"{self.folder / _folder.CONFIG} must give [data] size as the side of "
+                f"the model's images, {shape[0]} x {shape[1]} pixels. "
+                f"Received: {reading['size']}"
+            )
         try:
             stream = read_cutouts(path, **reading)
             if "bands" not in options and len(reading.get("bands", ())) == 1:
@@ -331,13 +340,19 @@ def load_run(run: str | Path) -> Run:
     'peak'
     """
     folder = Path(run)
-    settings = _folder.read_config(folder)
+    settings = _config.resolve(_folder.read_config(folder))
     if not _folder.finished(folder):
         raise ValueError(
             f"{folder} must hold a finished run. Received: one whose training has not "
             f"ended; go on with `astroanomaly train CUTOUTS --out {folder} --resume`."
         )
-    return Run(folder, settings, tuple(_folder.read_objects(folder)["bands"]))
+    objects = _folder.read_objects(folder)
+    if objects is None:
+        raise ValueError(
+            f"{folder} must hold {_folder.OBJECTS}, the record of its training. "
+            "Received: none."
+        )
+    return Run(folder, settings, tuple(objects["bands"]))
 
 
 def calibrate(

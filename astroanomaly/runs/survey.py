@@ -3,22 +3,28 @@
 import hashlib
 import json
 import shutil
+import time
+import warnings
+import zipfile
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
 
 from astroanomaly.tables.files import check_ending, read_table, write_table
-from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.files import atomic_path, file_digest, read_json, sweep
 from astroanomaly.utils.progress import progress_bar
 
 __all__ = ["check_ending", "read_table", "score_survey", "write_table"]
 
 # As the detector's: a break costs the scores of so many objects.
 BLOCK = 512
+# What all blocks of a scoring share.
 _MANIFEST = "manifest.json"
 # Before the names of the columns, which may be anything.
-_ROWS, _SKIPPED = "rows_", "skipped_"
+_ROWS, _SKIPPED, _ABOUT = "rows_", "skipped_", "about_"
 
 
 def score_survey(
@@ -49,7 +55,8 @@ def score_survey(
         Objects per block.
     resume : bool, optional
         Keep the blocks of a scoring that was broken off. The table is, to the bit,
-        that of a scoring without a break. Begin where there is none.
+        that of a scoring without a break. Begin where there is none. A block whose
+        files have changed since is read again, and scored anew if its pixels have.
     progress : bool, optional
         Show a bar with count, rate and time left.
     fdr : float, optional
@@ -67,7 +74,12 @@ def score_survey(
         read, or there are blocks of another scoring (or of this one, without
         `resume`).
     OSError
-        If `out` cannot be written.
+        If `out` cannot be written, or the system ends a worker that reads.
+
+    Warns
+    -----
+    UserWarning
+        If a finished block is broken, or its pixels have changed: it is scored anew.
 
     Examples
     --------
@@ -93,16 +105,34 @@ def score_survey(
         "method": detector.method,
         "block": int(block),
     }
-    parts = Parts(out, manifest, resume)
-    start = min(parts.n_finished * parts.block, len(cutouts))
+    # Files that change from now on may change between their reading and their digest.
+    began = time.time_ns()
+    parts, block = Parts(out, manifest, resume), int(block)
+    blocks = range(-(-len(cutouts) // block))
+    inputs = {k: inputs_digest(cutouts, k, block, began) for k in parts.known}
+    # These are read again: reading costs a fraction of scoring.
+    doubtful = {k for k in inputs if not inputs[k] or inputs[k] != parts.known[k][0]}
+    wanted = [k for k in blocks if k not in parts.known or k in doubtful]
+    changed = []
+    n_wanted = sum(min(block, len(cutouts) - k * block) for k in wanted)
+    start = len(cutouts) - n_wanted
     with progress_bar("Scoring", len(cutouts), progress, start) as advance:
-        rest, first = cutouts, start
-        if hasattr(cutouts, "images"):
-            rest, first = cutouts[start:], 0
-        for rows, skipped in detector.score_blocks(rest, parts.block, start=first):
-            parts.add(rows, skipped)
-            advance(min(parts.block, len(cutouts) - start), len(skipped))
-            start += parts.block
+        for k, part in read_blocks(cutouts, block, wanted):
+            pixels = pixels_digest(part)
+            if k not in doubtful or pixels != parts.known[k][1]:
+                changed += [k] if k in doubtful else []
+                rows = detector.score_block(part) if len(part) else None
+                about = inputs_digest(cutouts, k, block, began), pixels
+                parts.add(k, rows, part.skipped, about)
+            advance(min(block, len(cutouts) - k * block), len(part.skipped))
+    if changed:
+        warnings.warn(
+            f"{len(changed)} finished blocks of {parts.folder} were scored anew, as "
+            "their pixels had changed since; the first begins at object "
+            f"{changed[0] * block + 1}.",
+            UserWarning,
+            stacklevel=2,
+        )
     rows, skipped = parts.read()
     if rows is None:
         first = "none"
@@ -113,13 +143,41 @@ def score_survey(
             f"to write to {out}. Received: {first}."
         )
     table = detector.rank(rows, len(skipped), fdr)
+    # By these `verify` knows the table again.
+    table.meta |= {"n_rows": len(table), "rows_digest": rows_digest(table)}
+    table.meta["detector_digest"] = manifest["detector"]
     listed = out.with_name(f"{out.name}.skipped.ecsv")
+    # Of an earlier scoring, which this one replaces.
     listed.unlink(missing_ok=True)
     if len(skipped):
         write_table(skipped, listed)
     write_table(table, out)
     parts.remove()
     return table
+
+
+def read_blocks(cutouts, block: int, wanted) -> Iterator[tuple]:
+    """Yield the number and the cutouts of some blocks, each run of them in one reading.
+
+    Parameters
+    ----------
+    cutouts : CutoutStream or Cutouts
+        What to read.
+    block : int
+        Objects per block.
+    wanted : list of int
+        Rising numbers of blocks.
+    """
+    for _, run in groupby(enumerate(wanted), lambda pair: pair[1] - pair[0]):
+        numbers = [k for _, k in run]
+        first = numbers[0] * block
+        if hasattr(cutouts, "images"):
+            chunks = cutouts[first:].chunks(block)
+        else:
+            chunks = cutouts.chunks(block, start=first)
+        # The numbers first: a chunk beyond them would be read for nothing.
+        yield from zip(numbers, chunks, strict=False)
+        chunks.close()
 
 
 class Parts:
@@ -136,10 +194,9 @@ class Parts:
 
     Attributes
     ----------
-    n_finished : int
-        Blocks that are there.
-    block : int
-        Objects per block.
+    known : dict of int to tuple of str
+        Of the blocks that are there, what they were made from: the digests of their
+        files and of their pixels, empty where not known.
 
     Raises
     ------
@@ -149,48 +206,73 @@ class Parts:
 
     def __init__(self, out: Path, manifest: dict, resume: bool):
         self.folder = out.with_name(f"{out.name}.parts")
-        self.block, self.n_finished = manifest["block"], 0
+        self.known: dict[int, tuple[str, str]] = {}
         file = self.folder / _MANIFEST
         if file.is_file():
-            old = json.loads(file.read_text(encoding="utf-8"))
             if not resume:
                 raise ValueError(
                     f"{self.folder} holds the blocks of a scoring that was broken off; "
                     "finish it by `resume` (--resume), or remove that folder."
                 )
+            try:
+                old = read_json(file)
+            except ValueError as error:
+                raise ValueError(f"{error} Remove {self.folder}.") from None
             if changed := [key for key in manifest if old.get(key) != manifest[key]]:
                 raise ValueError(
                     f"{self.folder} holds blocks of another scoring, which cannot be "
                     f"resumed. Received: another {' and another '.join(changed)}; "
                     "repeat the first command, or remove that folder."
                 )
-            while self._file(self.n_finished).is_file():
-                self.n_finished += 1
+            # What is there is known by its digests; what is broken counts for nothing.
+            broken = []
+            sweep(self.folder)
+            for file in sorted(self.folder.glob("[0-9]*.npz")):
+                try:
+                    found = self._load(file)
+                # An empty or half-written file, as a power cut leaves it.
+                except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+                    broken.append(file)
+                    continue
+                about = [
+                    str(found.get(f"{_ABOUT}{n}", "")) for n in ("inputs", "pixels")
+                ]
+                self.known[int(file.stem)] = tuple(about)
+            if broken:
+                warnings.warn(
+                    f"{broken[0]} is broken, as a power cut leaves a file: the "
+                    f"{len(broken)} broken blocks of {self.folder} are scored anew.",
+                    UserWarning,
+                    stacklevel=3,
+                )
             return
         with atomic_path(file) as partial:
             partial.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
-    def _file(self, k: int) -> Path:
-        return self.folder / f"{k:06d}.npz"
+    def _load(self, file: Path) -> dict:
+        # numpy leaves a file open where it is no archive.
+        with open(file, "rb") as content, np.load(content) as part:
+            return {name: part[name] for name in part.files}
 
-    def add(self, rows: Table | None, skipped: Table) -> None:
-        """Write the next block; rows are None where nothing could be read."""
+    def add(self, k: int, rows: Table | None, skipped: Table, about=("", "")) -> None:
+        """Write block `k`; rows are None where nothing could be read."""
         columns = {f"{_SKIPPED}{n}": _array(skipped[n]) for n in skipped.colnames}
         for name in [] if rows is None else rows.colnames:
             columns[f"{_ROWS}{name}"] = _array(rows[name])
+        inputs, pixels = about
+        columns |= {f"{_ABOUT}inputs": inputs, f"{_ABOUT}pixels": pixels}
         with (
-            atomic_path(self._file(self.n_finished)) as partial,
+            atomic_path(self.folder / f"{k:06d}.npz") as partial,
             open(partial, "wb") as file,
         ):
             np.savez(file, **columns)
-        self.n_finished += 1
+        self.known[k] = (inputs, pixels)
 
     def read(self) -> tuple[Table | None, Table]:
         """Return the rows of all blocks (None without any) and what was skipped."""
         rows, skipped = [], []
-        for k in range(self.n_finished):
-            with np.load(self._file(k)) as part:
-                found = {name: part[name] for name in part.files}
+        for k in sorted(self.known):
+            found = self._load(self.folder / f"{k:06d}.npz")
             skipped.append(_table(found, _SKIPPED))
             rows.append(_table(found, _ROWS))
         rows = [part for part in rows if part.colnames]
@@ -199,6 +281,10 @@ class Parts:
 
     def remove(self) -> None:
         """Remove the folder."""
+        # The manifest last: without it the others would be of no known scoring.
+        for file in self.folder.iterdir():
+            if file.name != _MANIFEST:
+                file.unlink()
         shutil.rmtree(self.folder)
 
 
@@ -223,8 +309,75 @@ def cutouts_digest(cutouts) -> str:
     return digest.hexdigest()
 
 
+def inputs_digest(cutouts, k: int, block: int, before: int) -> str:
+    """Return a text that changes with the files of a block; "" where it is not known.
+
+    Parameters
+    ----------
+    cutouts : CutoutStream or Cutouts
+        Cutouts in memory have no files.
+    k, block : int
+        Number of the block and objects per block.
+    before : int
+        Time in ns; a file that changed since may not be the one that was read.
+    """
+    if not hasattr(cutouts, "inputs"):
+        return ""
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        paths = cutouts.inputs(k * block, (k + 1) * block)
+        for path in paths:
+            found, changed = file_digest(path)
+            if changed >= before:
+                return ""
+            digest.update(f"{path}:{found}".encode())
+    except OSError:
+        # What cannot be read is listed as such by the reader.
+        return ""
+    return digest.hexdigest() if paths else ""
+
+
+def pixels_digest(part) -> str:
+    """Return a text that changes with the pixels and the columns of a block.
+
+    Parameters
+    ----------
+    part : Cutouts
+        The block; what of it could not be read counts too.
+    """
+    columns = [part.skipped[name] for name in part.skipped.colnames]
+    columns += [part.table[n] for n in ("object_id", "file", "ra", "dec", "flag")]
+    # Masked values are None in a list.
+    words = repr([column.tolist() for column in columns])
+    digest = hashlib.blake2b(words.encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(part.images).data)
+    return digest.hexdigest()
+
+
+def rows_digest(table: Table) -> str:
+    """Return a text that changes with a score table's numbers, or ids, or their order.
+
+    Parameters
+    ----------
+    table : Table
+        The table; ids count where they are ASCII, as FITS may spell others otherwise.
+    """
+    ids = [str(name) for name in table["object_id"]]
+    digest = hashlib.blake2b(digest_size=16)
+    if "".join(ids).isascii():
+        digest.update(repr(ids).encode())
+    for name in table.colnames:
+        values = np.asarray(table[name])
+        # As float64: formats differ in their kinds of whole numbers.
+        if values.dtype.kind in "biuf":
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(values, "<f8").data)
+    return digest.hexdigest()
+
+
 def detector_digest(detector) -> str:
     """Return a text that changes with anything that a score depends on."""
+    # Other versions may score the same; `verify` speaks of them.
     settings = {k: v for k, v in detector.settings().items() if k != "versions"}
     known = [settings]
     if (noise := getattr(detector, "noise", None)) is not None:

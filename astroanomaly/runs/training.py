@@ -13,8 +13,10 @@ from astroanomaly.detector import AnomalyDetector, ClassifierDetector
 from astroanomaly.latent import Encoder
 from astroanomaly.models import OneCycle
 from astroanomaly.runs import callbacks
+from astroanomaly.runs import folder as _folder
 from astroanomaly.runs.config import STRETCHES, recipes, reconstructs
 from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.keras_files import bounded_weights
 
 
 def build_model(settings: dict, image_shape, n_steps: int, **compiling) -> keras.Model:
@@ -42,17 +44,24 @@ def build_model(settings: dict, image_shape, n_steps: int, **compiling) -> keras
         If a setting is out of range.
     """
     chosen, training = dict(settings["model"]), settings["training"]
-    recipe = recipes()[chosen.pop("name")]
+    name = chosen.pop("name")
+    recipe = recipes()[name]
     if recipe.spread:
         chosen = recipe.spread(image_shape, n_steps * training["batch_size"]) | chosen
-    model = recipe.model(image_shape, seed=training["seed"], **chosen)
+    # Optimizers hold two or three times as much again.
+    with bounded_weights("[model]"):
+        model = recipe.model(image_shape, seed=training["seed"], name=name, **chosen)
     if recipe.check:
         recipe.check(model, n_steps, training)
     rate = training.get("learning_rate")
     if training.get("schedule") == "one_cycle":
         # A cycle has a first step and a last one.
         rate = OneCycle(rate, max(n_steps, 2))
-    model.compile(**recipe.optimizers(rate, training), **compiling)
+    optimizers = recipe.optimizers(rate, training)
+    for argument, optimizer in optimizers.items():
+        # Keras counts names on, so that a run's would tell what was made before it.
+        optimizer.name = argument
+    model.compile(**optimizers, **compiling)
     return model
 
 
@@ -79,8 +88,12 @@ def build_encoder(settings: dict, gan) -> Encoder:
     chosen = dict(settings["encoder"])
     chosen.pop("epochs")
     rate = chosen.pop("learning_rate")
-    encoder = Encoder(gan, seed=settings["training"]["seed"], **chosen)
-    encoder.compile(keras.optimizers.Adam(rate))
+    with bounded_weights("[encoder]"):
+        encoder = Encoder(
+            gan, seed=settings["training"]["seed"], name="encoder", **chosen
+        )
+    # With a name of its own, also where no GAN was trained before in this process.
+    encoder.compile(keras.optimizers.Adam(rate, name="optimizer"))
     return encoder
 
 
@@ -108,6 +121,7 @@ def build_callbacks(settings: dict) -> list:
 
 # Real galaxies are too many-sided for fewer; 201 cutouts are the fewest we tried.
 FEW_IMAGES = 100
+# Others are shown by the name of their model in capitals.
 _TITLES = {"encoder": "Encoder", "lens_finder": "Lens finder"}
 
 
@@ -134,13 +148,29 @@ class Fitting:
         self.seed = settings["training"]["seed"]
         self.rows: dict[str, list[dict]] = {}
 
-    def loaded(self, name: str):
-        """Load a model from its checkpoint; return None if no checkpoint exists."""
+    def loaded(self, name: str, shape=None):
+        """Load a model from its checkpoint; return None if no checkpoint exists.
+
+        Parameters
+        ----------
+        name : str
+            Name of the model.
+        shape : tuple of int, optional
+            The shape that its images must have.
+        """
         self.rows[name] = []
         file = self.checkpoint(name)
         if not file.is_file():
             return None
         model, _, self.rows[name] = callbacks.load_checkpoint(file)
+        # A checkpoint from elsewhere would fail deep within the first step.
+        own = tuple(getattr(model, "image_shape", ()))
+        encodes = isinstance(model, Encoder)
+        if shape and (own != tuple(shape) or encodes != (name == "encoder")):
+            raise ValueError(
+                f"{file} must hold the {name} of images of shape {tuple(shape)}. "
+                f"Received: {type(model).__name__} of images of shape {own}"
+            )
         return model
 
     def checkpoint(self, name: str) -> Path:
@@ -253,13 +283,16 @@ class Training(Fitting):
         alone = reconstructs(name)
         # The file of a checkpoint: "gan.keras", "dcae.keras", ...
         self.name = name if alone else "gan"
-        self.model = self.loaded(self.name) or build_model(
-            settings, cutouts.image_shape, self._n_steps()
+        # Over the steps of the whole training a schedule runs.
+        n_steps = settings["training"]["epochs"] * int(self._batches().cardinality())
+        self.model = self.loaded(self.name, cutouts.image_shape) or build_model(
+            settings, cutouts.image_shape, n_steps
         )
         self.annealing = build_callbacks(settings)
         self.encoder = None
         if not alone:
-            self.encoder = self.loaded("encoder") or build_encoder(settings, self.model)
+            kept = self.loaded("encoder", cutouts.image_shape)
+            self.encoder = kept or build_encoder(settings, self.model)
             self.encoder.attach(self.model)
         self.detector = AnomalyDetector(
             self.model,
@@ -281,6 +314,8 @@ class Training(Fitting):
         self.detector.measure_noise(self.cutouts)
         self.detector.remember("trained", self.cutouts)
         self.draw_curves()
+        # Before the detector, which says that a run is whole.
+        _folder.write_checksums(self.folder)
         self.detector.save(self.folder / "detector")
         return self.detector
 
@@ -293,10 +328,6 @@ class Training(Fitting):
             seed=self.seed,
             augment=training["augment"],
         )
-
-    def _n_steps(self) -> int:
-        """Return the steps of the whole training, over which a schedule runs."""
-        return self.settings["training"]["epochs"] * int(self._batches().cardinality())
 
     def _before_checkpoint(self, name: str) -> list:
         if name == "encoder":
@@ -355,7 +386,7 @@ class FinderTraining(Fitting):
         weights = None
         if training["class_weight"]:
             weights = class_weights(labels[self.train])
-        self.model = self.loaded(self.name) or build_model(
+        self.model = self.loaded(self.name, cutouts.image_shape) or build_model(
             settings, cutouts.image_shape, n_steps=0, class_weight=weights
         )
         self.keep = callbacks.KeepBest(self.checkpoint(f"{self.name}_best"))
@@ -373,6 +404,7 @@ class FinderTraining(Fitting):
         with atomic_path(self.folder / "model.keras") as partial:
             best.save(partial)
         self.draw_curves()
+        _folder.write_checksums(self.folder)
         detector = ClassifierDetector(best, self.stretch, **self.settings["detector"])
         detector.remember("trained", self.cutouts)
         detector.save(self.folder / "detector")

@@ -16,6 +16,7 @@ from keras import ops
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.stretches.sky import image_sky, sky_noise
 from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.keras_files import load_object
 from astroanomaly.utils.notebook import facts
 
 # Part of registered names: a saved stretch is found again by it.
@@ -379,8 +380,18 @@ def load(path: str | Path) -> Stretch:
     -------
     Stretch
         The layer, with its range.
+
+    Raises
+    ------
+    ValueError
+        If the file is broken or describes something else.
     """
-    return keras.saving.deserialize_keras_object(json.loads(Path(path).read_text()))
+    found = load_object(path)
+    if not isinstance(found, Stretch):
+        raise ValueError(
+            f"{path} must describe a stretch. Received: {type(found).__name__}"
+        )
+    return found
 
 
 @keras.saving.register_keras_serializable(_PACKAGE)

@@ -1,6 +1,16 @@
 """Small tools that any room uses: files, processes, progress, versions."""
 
-from astroanomaly.utils.files import atomic_dir, atomic_path, new_folder, restore_dir
+from astroanomaly.utils.files import (
+    atomic_dir,
+    atomic_path,
+    checksums,
+    file_digest,
+    new_folder,
+    read_json,
+    restore_dir,
+    sweep,
+    sync,
+)
 from astroanomaly.utils.installed import versions
 from astroanomaly.utils.optional import require
 from astroanomaly.utils.parallel import process_count, shared_threads, usable_cores
@@ -11,13 +21,18 @@ __all__ = [
     "atomic_dir",
     "atomic_path",
     "bar_or_lines",
+    "checksums",
     "count_bar",
+    "file_digest",
     "new_folder",
     "process_count",
     "progress_bar",
+    "read_json",
     "require",
     "restore_dir",
     "shared_threads",
+    "sweep",
+    "sync",
     "usable_cores",
     "versions",
 ]

@@ -267,7 +267,7 @@ def test_version(capsys):
             ["score", "R", *"abcdefgh", "--out", "t.csv"],
             "such as 'cutouts/*.fits' in q",
         ),
-        (["train", "X", "--out", "Y", "--sise", "3"], "No such option: --sise"),
+        (["train", "X", "--out", "Y", "--sise", "3"], "--sise"),
         (["simulate", "galaxies", "--mergers", "--out", "Y"], "Missing option '--n'"),
         (["train", "X", "--out", "Y", "--size", "big"], "'--size'"),
         (["calibrate", "RUN", "X", "--levels", "90", "high"], "'--levels'"),

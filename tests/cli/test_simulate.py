@@ -85,8 +85,8 @@ def test_smooth_lenses_have_no_mass_fraction(capsys, tmp_path, fraction):
             ["--substructure", "vortex", "--mass-fraction", "1"],
             "`mass_fraction` must be at least 0 and less than 1. Received: mass_fract",
         ),
-        (["--mergers"], "No such option: --mergers"),
-        (["--flux-ratio", "0.5"], "No such option: --flux-ratio"),
+        (["--mergers"], "--mergers"),
+        (["--flux-ratio", "0.5"], "--flux-ratio"),
     ],
 )
 def test_what_lenses_refuse(capsys, tmp_path, extras, words, sentence):
@@ -125,7 +125,7 @@ def test_a_write_that_fails_keeps_its_files(capsys, tmp_path, extras, monkeypatc
 
 def test_galaxies_refuse_what_lenses_take(capsys, tmp_path):
     words = ["galaxies", "--n", "1", "--out", tmp_path / "out", "--setting", "autolens"]
-    assert "No such option: --setting" in _fails(capsys, *words)
+    assert "--setting" in _fails(capsys, *words)
 
 
 # --- Euclid's bands -----------------------------------------------------------
@@ -187,7 +187,7 @@ def test_the_defaults_are_the_librarys(verb):
             "`upsample` must be True where VIS and NISP bands share an image",
         ),
         (["compound", "--star-density", "-1"], "`star_density` must be a number of at"),
-        (["lens-survey", "--kind", "arcs"], "No such option: --kind"),
+        (["lens-survey", "--kind", "arcs"], "--kind"),
     ],
 )
 def test_what_euclids_frames_refuse(capsys, tmp_path, extras, words, sentence):

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astroanomaly.data.options import BadCutout, ReadOptions
+from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
+from astroanomaly.data.prepare import prepare
 from astroanomaly.data.reading import read_cutouts
 from astroanomaly.data.sources.array import from_numpy
 from astroanomaly.data.sources.files import SINGLE, FileSource, Layout
@@ -209,3 +210,9 @@ def test_a_bad_object_of_a_source_is_a_bad_cutout(tmp_path, write_fits, noise):
     source = FileSource(["a"], [(str(path),)], Layout(SINGLE, ("i",)))
     with pytest.raises(BadCutout, match="max_bytes"):
         source.read(0, ReadOptions(max_bytes=100))
+
+
+def test_a_pixel_scale_that_would_fill_the_memory_skips_the_object():
+    options = ReadOptions(size=(8, 8), pixel_scale=1e-9)
+    with pytest.raises(BadCutout, match=r"12000000000x12000000000 pixels of 1e-09"):
+        prepare(Cutout([np.ones((120, 120))], [0.1]), options, ("i",))

@@ -82,6 +82,7 @@ def test_the_smallest_quickstart_gives_the_same_table(tmp_path):
     names = {path.name for path in (tmp_path / "quick" / "run").iterdir()}
     assert names == {
         "checkpoint",
+        "checksums.json",
         "config.toml",
         "detector",
         "figures",

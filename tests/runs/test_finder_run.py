@@ -71,6 +71,8 @@ def test_the_run_folder(whole, work):
     names = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
     assert names == {
         "config.toml",
+        "checksums.json",
+        "detector/checksums.json",
         "training_objects.json",
         "model.keras",
         "history.csv",

@@ -5,10 +5,11 @@ from astroanomaly.runs import config, folder
 
 def test_the_record_is_written_once(tmp_path):
     settings = config.resolve({"training": {"seed": 7}})
-    folder.begin(tmp_path, settings, {"n": 1})
-    folder.begin(tmp_path, config.resolve(), {"n": 2})
+    record = {"n": 1, "bands": ["VIS"], "pixels": ["00"]}
+    folder.begin(tmp_path, settings, record)
+    folder.begin(tmp_path, config.resolve(), record | {"n": 2})
     assert folder.read_config(tmp_path) == settings
-    assert folder.read_objects(tmp_path) == {"n": 1}
+    assert folder.read_objects(tmp_path) == record
     tables = tomllib.loads((tmp_path / "config.toml").read_text())
     assert tables["run"] == {"format": 1, "astroanomaly": "0.1.0"}
     assert "tensorflow" in tables["versions"]

@@ -450,3 +450,23 @@ def test_a_named_single_band_is_checked_against_the_header(run, tmp_path):
     assert other.read(survey, bands=["F814W"]).bands == ("F814W",)
     same = _write_fits(tmp_path / "f814w", "F814W")
     assert other.read(same).bands == ("F814W",)
+
+
+def test_names_in_a_saved_model_do_not_tell_what_was_made_before(folder, tmp_path):
+    """The optimizer of an encoder is named the same after a resume, as is the model."""
+    settings = runs.config.resolve(CONFIG)
+    configs = []
+    for _ in range(2):
+        gan = training.build_model(settings, (32, 32, 1), 4)
+        encoder = training.build_encoder(settings, gan)
+        configs.append(
+            [
+                {k: v for k, v in model.get_compile_config().items()}
+                if hasattr(model, "optimizer_names")
+                else model.optimizer.get_config()
+                for model in (gan, encoder)
+            ]
+            + [gan.name, encoder.name]
+        )
+    assert configs[0] == configs[1]
+    assert configs[0][2:] == ["wgan_gp", "encoder"]

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts
@@ -26,10 +28,10 @@ from astroanomaly.runs import survey
 from astroanomaly.data.reading import read_cutouts
 from astroanomaly.detector import load_detector
 
-def add(self, rows, skipped, plain=survey.Parts.add):
-    if self.n_finished == 2:
+def add(self, k, *block, plain=survey.Parts.add):
+    if k == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-    plain(self, rows, skipped)
+    plain(self, k, *block)
 
 survey.Parts.add = add
 stream = read_cutouts(sys.argv[2], stream=True)
@@ -122,8 +124,8 @@ def test_killed_and_resumed_equals_never_stopped(
     monkeypatch.setattr(
         survey.Parts,
         "add",
-        lambda self, rows, skipped: (
-            scored.extend(rows["object_id"]) or plain(self, rows, skipped)
+        lambda self, k, rows, *block: (
+            scored.extend(rows["object_id"]) or plain(self, k, rows, *block)
         ),
     )
     with pytest.raises(ValueError, match=r"scoring that was broken off.*\(--resume\)"):
@@ -140,8 +142,8 @@ def test_killed_and_resumed_equals_never_stopped(
 
 
 def _break_off(detector, cutouts, out, monkeypatch, **options):
-    def stop(self, rows, skipped, plain=survey.Parts.add):
-        plain(self, rows, skipped)
+    def stop(self, *block, plain=survey.Parts.add):
+        plain(self, *block)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -187,6 +189,80 @@ def test_a_break_after_the_last_block_scores_nothing_again(
     monkeypatch.setattr(survey.Parts, "add", None)
     table = survey.score_survey(detector, stream, out, block=BLOCK, resume=True)
     np.testing.assert_array_equal(table["anomaly_score"], whole["anomaly_score"])
+
+
+def _copied(folder, tmp_path):
+    """Copy the thirty objects, so that they may change."""
+    return shutil.copytree(folder / "cutouts", tmp_path / "copy")
+
+
+def _rewrite(place, rows, scale=1.0, keep_time=False):
+    """Write some objects anew under their names, with other pixels or the same."""
+    for row in rows:
+        file = place / f"object_{row:03d}.fits"
+        before = file.stat()
+        with fits.open(file, mode="update") as hdus:
+            hdus[0].data = (hdus[0].data * np.float32(scale)).astype("f4")
+        assert file.stat().st_size == before.st_size
+        later = before.st_mtime_ns + (0 if keep_time else 1)
+        os.utime(file, ns=(later, later))
+
+
+@pytest.mark.parametrize("keep_time", [False, True])
+def test_other_pixels_under_the_same_names_are_never_mixed(
+    detector, folder, tmp_path, monkeypatch, keep_time
+):
+    place, out = _copied(folder, tmp_path), tmp_path / "scores.ecsv"
+    _break_off(detector, read_cutouts(place, stream=True), out, monkeypatch, block=8)
+    _rewrite(place, [2], 1.5, keep_time)
+    stream = read_cutouts(place, stream=True)
+    with pytest.warns(UserWarning, match="1 finished blocks of .* scored anew"):
+        table = survey.score_survey(detector, stream, out, block=8, resume=True)
+    expected = survey.score_survey(detector, stream, tmp_path / "fresh.ecsv", block=8)
+    for name in expected.colnames:
+        np.testing.assert_array_equal(table[name], expected[name])
+
+
+def test_files_that_were_copied_anew_with_the_same_pixels_keep_their_blocks(
+    detector, folder, tmp_path, monkeypatch
+):
+    place, out = _copied(folder, tmp_path), tmp_path / "scores.ecsv"
+    _break_off(detector, read_cutouts(place, stream=True), out, monkeypatch, block=8)
+    _rewrite(place, range(8))
+    added = []
+    plain = survey.Parts.add
+    monkeypatch.setattr(
+        survey.Parts, "add", lambda self, k, *b: added.append(k) or plain(self, k, *b)
+    )
+    stream = read_cutouts(place, stream=True)
+    survey.score_survey(detector, stream, out, block=8, resume=True)
+    assert added == [1, 2, 3]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", None])
+def test_a_broken_block_is_scored_anew(
+    detector, whole, stream, tmp_path, monkeypatch, content
+):
+    out = tmp_path / "scores.ecsv"
+    with monkeypatch.context() as patch:
+        patch.setattr(survey, "write_table", None)
+        with pytest.raises(TypeError):
+            survey.score_survey(detector, stream, out, block=BLOCK)
+    block = tmp_path / "scores.ecsv.parts" / "000001.npz"
+    half = block.read_bytes()
+    block.write_bytes(half[: len(half) // 2] if content is None else content)
+    with pytest.warns(UserWarning, match=r"000001.npz is broken.* 1 broken blocks"):
+        table = survey.score_survey(detector, stream, out, block=BLOCK, resume=True)
+    for name in whole.colnames:
+        np.testing.assert_array_equal(table[name], whole[name])
+
+
+def test_a_broken_manifest_is_a_sentence(detector, stream, tmp_path, monkeypatch):
+    out = tmp_path / "scores.csv"
+    _break_off(detector, stream, out, monkeypatch, block=BLOCK)
+    (tmp_path / "scores.csv.parts" / "manifest.json").write_text("")
+    with pytest.raises(ValueError, match=r"manifest.json must be a JSON.* Remove "):
+        survey.score_survey(detector, stream, out, block=BLOCK, resume=True)
 
 
 def test_the_manifest_says_what_the_blocks_depend_on(

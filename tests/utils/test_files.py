@@ -3,7 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from astroanomaly.utils.files import atomic_dir, atomic_path, restore_dir
+from astroanomaly.utils.files import (
+    atomic_dir,
+    atomic_path,
+    file_digest,
+    read_json,
+    restore_dir,
+    sweep,
+)
 
 
 def _break(manager, path, write, error):
@@ -159,3 +166,100 @@ def test_a_replacement_broken_off_between_its_steps_is_undone(tmp_path):
     aside.mkdir()
     restore_dir(folder)
     assert _names(tmp_path) == ["detector"]
+
+
+# --- Power cuts, full disks, killed writers -------------------------------------------
+
+
+def test_what_is_renamed_was_written_to_the_disk_before(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: calls.append("fsync"))
+    replace = os.replace
+    monkeypatch.setattr(
+        os, "replace", lambda *paths: calls.append("replace") or replace(*paths)
+    )
+    with atomic_path(tmp_path / "a") as partial:
+        partial.write_text("a")
+    # The file, its new name, and the folder that lists it.
+    assert calls == ["fsync", "replace", "fsync"]
+    calls.clear()
+    with atomic_dir(tmp_path / "b") as partial:
+        (partial / "c").mkdir()
+        (partial / "c" / "d").write_text("d")
+    assert calls == ["fsync"] * 3 + ["replace", "fsync"]
+    calls.clear()
+    with atomic_path(tmp_path / "e", durable=False) as partial:
+        partial.write_text("e")
+    assert calls == ["replace"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        (28, "No space left on device"),
+        ("Can't write data (errno = 28, error message = 'No space left')",),
+    ],
+)
+@pytest.mark.parametrize("manager", [atomic_path, atomic_dir])
+def test_a_full_disk_names_the_file(tmp_path, error, manager):
+    with pytest.raises(OSError, match="No space left") as caught:
+        _break(manager, tmp_path / "table.csv", lambda p: None, OSError(*error))
+    assert caught.value.filename == str(tmp_path / "table.csv")
+    assert caught.value.errno == 28
+    assert _names(tmp_path) == []
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path):
+    error = FileNotFoundError(2, "No such file", "elsewhere")
+    with pytest.raises(FileNotFoundError) as caught:
+        _break(atomic_path, tmp_path / "a", lambda partial: None, error)
+    assert caught.value.filename == "elsewhere"
+
+
+def test_what_a_killed_writer_left_goes_and_a_living_ones_stays(tmp_path):
+    # No process has the largest number; this one's own is alive.
+    dead = tmp_path / f".{2**22 + 1}-0a.partial.table.csv"
+    dead.write_text("half")
+    living = tmp_path / f".{os.getppid()}-0b.partial.table.csv"
+    living.write_text("half")
+    other = tmp_path / f".{2**22 + 1}-0c.partial.other.csv"
+    other.write_text("half")
+    with atomic_path(tmp_path / "table.csv") as partial:
+        partial.write_text("whole")
+    assert _names(tmp_path) == sorted([living.name, other.name, "table.csv"])
+    sweep(tmp_path)
+    assert _names(tmp_path) == sorted([living.name, "table.csv"])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "must be a JSON file"),
+        (b'{"a": ', "must be a JSON file"),
+        (b"\xff", "must be a JSON file"),
+        (b"[" * 10**5, "must be a JSON file"),
+        (b"[]", "must hold an object"),
+    ],
+)
+def test_broken_json_names_the_file(tmp_path, content, words):
+    file = tmp_path / "state.json"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=f"state.json {words}"):
+        read_json(file)
+
+
+@pytest.mark.parametrize("size", [0, 100, 65_536, 65_537, 10**6])
+def test_a_look_at_a_file_sees_size_time_and_pieces(tmp_path, size):
+    file = tmp_path / "a.fits"
+    file.write_bytes(bytes(size))
+    os.utime(file, ns=(10**9, 10**9))
+    first = file_digest(file)
+    assert file_digest(file) == first
+    os.utime(file, ns=(10**9, 10**9 + 1))
+    assert file_digest(file) != first
+    for place in {0, size - 1} if size else ():
+        with file.open("r+b") as written:
+            written.seek(place)
+            written.write(b"x")
+        os.utime(file, ns=(10**9, 10**9))
+        assert file_digest(file) != first

@@ -146,3 +146,17 @@ def test_a_reader_that_stops_leaves_workers_that_can_be_used_again():
     assert next(found) is None
     found.close()
     assert list(parallel(pow, [(2, 3)] * 3, 2)) == [8] * 3
+
+
+def _end_by_the_system(task):
+    if task == 3:
+        os.kill(os.getpid(), 9)
+    return task
+
+
+@pytest.mark.filterwarnings("ignore:.*worker")
+def test_a_worker_that_the_system_ends_is_one_sentence_and_others_follow():
+    tasks = [(k,) for k in range(6)]
+    with pytest.raises(ChildProcessError, match=r"--resume.* Received: 2 workers"):
+        list(parallel(_end_by_the_system, tasks, 2))
+    assert list(parallel(pow, [(2, 3), (3, 2)], 2)) == [8, 9]
