@@ -14,15 +14,15 @@ def load_tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silent_stderr():
+    with silent_stderr():
         import tensorflow as tf
     tf.get_logger().setLevel("ERROR")
 
 
 @contextmanager
-def _silent_stderr():
-    # The libraries write to the file descriptor itself, before their own log level
-    # counts. After an error what they wrote comes out.
+def silent_stderr():
+    """Hold back what is written to standard error; after an error it comes out."""
+    # Libraries write to the file descriptor itself, before their own log level counts.
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as sink:

@@ -1,4 +1,3 @@
-import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,21 +24,6 @@ def test_a_long_sentence_is_not_wrapped(capsys):
 def test_a_warning_is_one_line_without_a_place(capsys):
     terminal.show_warning(UserWarning("scores\n differ"), UserWarning, "x.py", 3)
     assert capsys.readouterr().err == "astroanomaly: warning: scores differ\n"
-
-
-def test_the_noise_of_an_import_is_held_back(capfd):
-    with terminal._silent_stderr():
-        os.write(2, b"noise")
-    assert capfd.readouterr().err == ""
-    with pytest.raises(ImportError):
-        _fail_noisily()
-    assert capfd.readouterr().err == "the reason"
-
-
-def _fail_noisily():
-    with terminal._silent_stderr():
-        os.write(2, b"the reason")
-        raise ImportError
 
 
 def test_a_finders_training_names_the_epoch_that_was_kept(tmp_path, capsys):

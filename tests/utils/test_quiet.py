@@ -4,6 +4,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+from astroanomaly.utils.quiet import silent_stderr
+
 
 def test_the_first_model_writes_nothing_to_standard_error():
     code = (
@@ -19,3 +23,18 @@ def test_the_first_model_writes_nothing_to_standard_error():
         env=environment,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_noise_of_an_import_is_held_back(capfd):
+    with silent_stderr():
+        os.write(2, b"noise")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ImportError):
+        _fail_noisily()
+    assert capfd.readouterr().err == "the reason"
+
+
+def _fail_noisily():
+    with silent_stderr():
+        os.write(2, b"the reason")
+        raise ImportError
