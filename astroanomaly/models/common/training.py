@@ -81,16 +81,17 @@ class EpochOrderMixin:
         self._check_settings()
 
     def _check_settings(self):
-        """Refuse number formats in which the losses of a model fail."""
+        """Refuse settings of Keras in which the networks fail or lose digits."""
         # The networks inside follow the global policy, the model its own argument.
         policies = {self.dtype_policy.name, keras.config.dtype_policy().name}
+        half = [name for name in sorted(policies) if "float16" in name]
         # The squares of small gradients underflow in float16, and the optimizers
         # of a step of our own get no scaled loss.
-        if self.float32_only and policies != {"float32"}:
+        if self.float32_only and half:
             raise ValueError(
                 f"`dtype` of {type(self).__name__} must be float32: set "
                 'keras.mixed_precision.set_global_policy("float32") first. '
-                f"Received: {', '.join(sorted(policies - {'float32'}))}"
+                f"Received: {half[0]}"
             )
         if keras.config.image_data_format() != "channels_last":
             raise ValueError(
@@ -99,7 +100,13 @@ class EpochOrderMixin:
             )
 
     def _check_training(self, x, y=None, weights=None):
-        """Refuse targets that no step looks at, and more devices than one."""
+        """Refuse targets that no step looks at, float64 and several devices."""
+        # Random numbers and images are float32; scores alone may be float64.
+        if self.float32_only and self.compute_dtype != "float32":
+            raise ValueError(
+                f"`dtype` of {type(self).__name__} must be float32 in training. "
+                f"Received: {self.compute_dtype}"
+            )
         spec = getattr(x, "element_spec", None)
         if not self.learns_from_labels and (
             y is not None or weights is not None or isinstance(spec, tuple | list)
