@@ -9,17 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from astroanomaly.data import headers
-from astroanomaly.data.options import BadCutout
-from astroanomaly.data.planes import (
-    ImageHDU,
-    candidates,
-    is_fits_name,
-    list_images,
-    open_fits,
-    stem,
-)
+from astroanomaly.data.decode import ImageHDU, candidates, is_fits_name, stem
+from astroanomaly.data.options import BadCutout, ReadOptions
+from astroanomaly.data.sources import Source
 from astroanomaly.data.sources.array import from_array, from_numpy
-from astroanomaly.data.sources.cube import ExtensionSource, from_cube
+from astroanomaly.data.sources.cube import CubeSource, from_cube, from_extensions
 from astroanomaly.data.sources.files import (
     EXTENSIONS,
     FILES,
@@ -27,6 +21,7 @@ from astroanomaly.data.sources.files import (
     SINGLE,
     FileSource,
     Layout,
+    Looked,
     only_image,
 )
 
@@ -90,10 +85,14 @@ def list_files(path: str | Path | Sequence) -> list[str]:
     name = os.fspath(path)
     if os.path.isdir(name):
         with os.scandir(name) as entries:
+            # Links that lead nowhere and pipes are in, to be listed as skipped.
             found = [
                 e.path
                 for e in entries
-                if is_fits_name(e.name) and not e.name.startswith(".") and e.is_file()
+                if is_fits_name(e.name)
+                and not e.name.startswith(".")
+                and not e.is_dir(follow_symlinks=False)
+                and not (e.is_symlink() and os.path.isdir(e.path))
             ]
         found = [f for f in found if os.path.basename(f) != "catalog.fits"]
         if not found:
@@ -106,11 +105,18 @@ def list_files(path: str | Path | Sequence) -> list[str]:
                 f"with .gz or .fz). Received: {text}."
             )
         return sorted(found)
-    if os.path.exists(name):
+    if os.path.lexists(name):
         return [name]
     if not glob.has_magic(name):
         raise FileNotFoundError(f"There is no file or folder {name!r}.")
-    found = sorted(f for f in glob.glob(name, recursive=True) if os.path.isfile(f))
+    # A folder "field[1]" that exists is meant, and not a folder "field1".
+    pattern, folder = [], ""
+    for part in name.split("/"):
+        folder += part
+        pattern.append(glob.escape(part) if os.path.lexists(folder) else part)
+        folder += "/"
+    found = glob.glob("/".join(pattern), recursive=True)
+    found = sorted(f for f in found if not os.path.isdir(f))
     if not found:
         raise ValueError(f"No file matches the pattern {name!r}. Received: zero files.")
     return found
@@ -144,18 +150,17 @@ def name_pattern(pattern: str, bands: Sequence[str] | None) -> re.Pattern:
     return re.compile(text)
 
 
-def from_named_files(path, pattern: str, bands) -> FileSource:
+def from_named_files(path, options: ReadOptions) -> FileSource:
     """Group files into objects by a file-name pattern.
 
     Parameters
     ----------
     path : str, Path or sequence of them
         Where the files are.
-    pattern : str
-        With ``{object_id}`` and ``{band}``, such as "{object_id}_{band}.fits". With
-        a "/" in it, it is matched from the folder `path` downwards.
-    bands : sequence of str, optional
-        The bands wanted, in order; all that occur, sorted, by default.
+    options : ReadOptions
+        Its `band_pattern` has ``{object_id}`` and ``{band}``, such as
+        "{object_id}_{band}.fits". With a "/" in it, it is matched from the folder
+        `path` downwards. All bands that occur, sorted, are read by default.
 
     Returns
     -------
@@ -167,10 +172,13 @@ def from_named_files(path, pattern: str, bands) -> FileSource:
     ValueError
         If no file fits the pattern, or none of a wanted band.
     """
+    pattern, bands = options.band_pattern, options.bands
     if "/" in pattern and isinstance(path, str | Path) and os.path.isdir(path):
         root = os.fspath(path)
         files = sorted(
-            f for f in glob.glob(f"{root}/**/*", recursive=True) if os.path.isfile(f)
+            f
+            for f in glob.glob(f"{glob.escape(root)}/**/*", recursive=True)
+            if not os.path.isdir(f)
         )
         names = [os.path.relpath(f, root).replace(os.sep, "/") for f in files]
     else:
@@ -205,7 +213,7 @@ def from_named_files(path, pattern: str, bands) -> FileSource:
             f"{list(wanted)}; no file fits {pattern!r} with {missing}."
         )
     paths = [tuple(group.get(b, "") for b in wanted) for group in groups.values()]
-    return FileSource(groups, paths, Layout(FILES, wanted))
+    return FileSource(groups, paths, Layout(FILES, wanted), Looked(options.max_bytes))
 
 
 def _extension_bands(images: list[ImageHDU], pattern: str) -> dict[str, str]:
@@ -232,18 +240,17 @@ def _pick(present: dict[str, str], bands, where: str) -> tuple[tuple, tuple]:
     return tuple(wanted), tuple(present[band] for band in wanted)
 
 
-def _extension_layout(paths, path, images, pattern: str, bands) -> Layout:
+def _extension_layout(paths, path, pattern: str, bands, looked: Looked) -> Layout:
     union: dict[str, str] = {}
     for row in sample_rows(len(paths), _SAMPLE):
         try:
-            with open_fits(paths[row]) as hdus:
-                present = _extension_bands(list_images(hdus), pattern)
+            present = _extension_bands(looked[paths[row]], pattern)
         except BadCutout:
             continue
         for band, name in present.items():
             union.setdefault(band, name)
     if not union:
-        names = [image.name or str(image.index) for image in images]
+        names = [image.name or str(image.index) for image in looked[path]]
         raise ValueError(
             f"`band_pattern` {pattern!r} must fit extensions of the files. Received: "
             f"{path} with {names}."
@@ -251,17 +258,18 @@ def _extension_layout(paths, path, images, pattern: str, bands) -> Layout:
     return Layout(EXTENSIONS, *_pick(union, bands, path))
 
 
-def find_layout(paths: list[str], band_pattern: str | None, bands) -> Layout:
+def find_layout(paths: list[str], options: ReadOptions, looked: Looked) -> Layout:
     """Tell from the first readable file where its bands are.
 
     Parameters
     ----------
     paths : list of str
         FITS files, one object each.
-    band_pattern : str, optional
-        The extension of a band, such as "{band}_FLUX".
-    bands : sequence of str, optional
-        The bands wanted, or the name of the only one.
+    options : ReadOptions
+        With `band_pattern`, the extension of a band such as "{band}_FLUX", and
+        `bands`, the bands wanted, or the name of the only one.
+    looked : Looked
+        The headers read so far.
 
     Returns
     -------
@@ -275,18 +283,19 @@ def find_layout(paths: list[str], band_pattern: str | None, bands) -> Layout:
     ValueError
         If the bands are not in the files, or no file can be read.
     """
-    path, images, header = _first_readable(paths)
-    if band_pattern is not None:
-        return _extension_layout(paths, path, images, band_pattern, bands)
+    bands = options.bands
+    path = _first_readable(paths, looked)
+    images = looked[path]
+    if options.band_pattern is not None:
+        return _extension_layout(paths, path, options.band_pattern, bands, looked)
     if _extension_bands(images, FLUX_PATTERN):
-        return _extension_layout(paths, path, images, FLUX_PATTERN, bands)
-    found = candidates(images)
+        return _extension_layout(paths, path, FLUX_PATTERN, bands, looked)
     try:
         image = only_image(images)
     except BadCutout as error:
         if bands is None:
             raise ValueError(f"{path} {error}. Received: no bands.") from error
-        present = {i.name: i.name for i in found if i.name}
+        present = {i.name: i.name for i in candidates(images) if i.name}
         return Layout(EXTENSIONS, *_pick(present, bands, path))
     if len(image.shape) == 3:
         if bands is None or len(bands) != image.shape[0]:
@@ -295,24 +304,17 @@ def find_layout(paths: list[str], band_pattern: str | None, bands) -> Layout:
                 f"shape {image.shape}, a plane per band. Received: {bands}."
             )
         return Layout(PLANES, tuple(bands), (), tuple(range(len(bands))))
-    if bands is None:
-        return Layout(SINGLE, (_one_filter(paths),), check_filter=True)
-    if len(bands) != 1:
-        raise ValueError(
-            f"`bands` must give one name: {path} has one image, of the filter "
-            f"{headers.band_name(header)!r}. Received: {list(bands)}."
-        )
-    return Layout(SINGLE, tuple(bands))
-
-
-def _one_filter(paths: list[str]) -> str:
-    """Return the filter that a sample of the files states."""
+    if bands is not None:
+        if len(bands) != 1:
+            raise ValueError(
+                f"`bands` must give one name: {path} has one image, of the filter "
+                f"{headers.band_name(image.header)!r}. Received: {list(bands)}."
+            )
+        return Layout(SINGLE, tuple(bands))
     found: dict[str, str] = {}
     for row in sample_rows(len(paths), _SAMPLE):
         try:
-            with open_fits(paths[row]) as hdus:
-                index = only_image(list_images(hdus)).index
-                name = headers.band_name(headers.inherited(hdus, index))
+            name = headers.band_name(only_image(looked[paths[row]]).header)
         except BadCutout:
             continue
         found.setdefault(name, paths[row])
@@ -325,17 +327,17 @@ def _one_filter(paths: list[str]) -> str:
             '"{object_id}_{band}.fits" or the like; bands=[name] takes them for one. '
             f"Received: {shown}."
         )
-    return named[0] if named else headers.NO_FILTER
+    name = named[0] if named else headers.NO_FILTER
+    return Layout(SINGLE, (name,), check_filter=True)
 
 
-def _first_readable(paths: list[str]):
+def _first_readable(paths: list[str], looked: Looked) -> str:
+    """Return the first file that has an image; raise if there is none."""
     reasons = []
     for path in paths:
         try:
-            with open_fits(path) as hdus:
-                images = list_images(hdus)
-                header = headers.inherited(hdus, candidates(images)[0].index)
-                return path, images, header
+            candidates(looked[path])
+            return path
         except BadCutout as error:
             reasons.append(f"{path}: {error}")
     shown = "; ".join(reasons[:_SHOWN])
@@ -344,70 +346,100 @@ def _first_readable(paths: list[str]):
     )
 
 
-def from_files(paths: list[str], band_pattern: str | None, bands) -> FileSource:
+def from_files(paths: list[str], options: ReadOptions) -> FileSource:
     """Return the source for FITS files with one object each.
 
     Parameters
     ----------
     paths : list of str
         The files.
-    band_pattern : str, optional
-        See `find_layout`.
-    bands : sequence of str, optional
+    options : ReadOptions
         See `find_layout`.
 
     Returns
     -------
     FileSource
-        The object ids are the files' names without their endings.
+        The object ids are the files' names without their endings, with as much of
+        the folders before them as tells files of one name apart.
+
+    Raises
+    ------
+    ValueError
+        If two files give one id, such as a.fits and a.fits.gz.
     """
-    layout = find_layout(paths, band_pattern, bands)
-    return FileSource([stem(p) for p in paths], [(p,) for p in paths], layout)
+    looked = Looked(options.max_bytes)
+    layout = find_layout(paths, options, looked)
+    ids = [stem(path) for path in paths]
+    if len(set(ids)) < len(ids):
+        root = os.path.commonpath([os.path.dirname(os.path.abspath(p)) for p in paths])
+        folders = [os.path.relpath(os.path.dirname(p) or ".", root) for p in paths]
+        ids = [
+            name if folder == "." else f"{folder.replace(os.sep, '/')}/{name}"
+            for folder, name in zip(folders, ids, strict=True)
+        ]
+        first: dict[str, str] = {}
+        for name, path in zip(ids, paths, strict=True):
+            if name in first:
+                raise ValueError(
+                    "The files must give each object_id once. Received: "
+                    f"{name!r} from {first[name]} and {path}."
+                )
+            first[name] = path
+    return FileSource(ids, [(path,) for path in paths], layout, looked)
 
 
-def find_objects(path, band_pattern: str | None, bands):
+def find_objects(path, options: ReadOptions) -> tuple[Source, dict]:
     """Return the source for what the caller named, and columns found with it.
 
     Parameters
     ----------
-    path : str, Path, sequence of them, or ndarray
+    path : str, Path, sequence of them, ndarray or list of ndarray
         See `read_cutouts`; not a mosaic.
-    band_pattern : str, optional
-        Of extensions, or of file names if "{object_id}" is in it.
-    bands : sequence of str, optional
-        The bands wanted.
+    options : ReadOptions
+        What the caller asked of the reader.
 
     Returns
     -------
-    source
-        A FileSource, ArraySource or ExtensionSource.
+    Source
+        Of files, a cube or an array.
     dict
         Columns that came with the pixels (.npz).
     """
-    if isinstance(path, np.ndarray):
-        return from_array(path, bands), {}
+    in_memory = isinstance(path, np.ndarray) or (
+        isinstance(path, list | tuple)
+        and len(path) > 0
+        and all(isinstance(item, np.ndarray) for item in path)
+    )
+    if in_memory:
+        if options.mask_extension is not None:
+            raise ValueError(
+                "`mask_extension` is for files; mask an array with np.ma.array. "
+                f"Received: {options.mask_extension!r}."
+            )
+        return from_array(path, options.bands), {}
     if isinstance(path, str | Path) and str(path).endswith((".npy", ".npz")):
         if not os.path.exists(path):
             raise FileNotFoundError(f"There is no file or folder {str(path)!r}.")
-        return from_numpy(os.fspath(path), bands)
-    if band_pattern is not None and "{object_id}" in band_pattern:
-        return from_named_files(path, band_pattern, bands), {}
+        return from_numpy(os.fspath(path), options)
+    if options.band_pattern is not None and "{object_id}" in options.band_pattern:
+        return from_named_files(path, options), {}
     paths = list_files(path)
     single = isinstance(path, str | Path) and paths == [os.fspath(path)]
-    if single:
-        source = _many_in_one(paths[0], band_pattern, bands)
-        if source is not None:
-            return source, {}
-    return from_files(paths, band_pattern, bands), {}
+    source = _many_in_one(paths[0], options) if single else None
+    return source or from_files(paths, options), {}
 
 
-def _many_in_one(path: str, band_pattern: str | None, bands):
+def _many_in_one(path: str, options: ReadOptions) -> CubeSource | None:
     """Return the source for a file of many objects, or None for a file of one."""
-    images, header = _first_readable([path])[1:]
+    looked, bands = Looked(options.max_bytes), options.bands
+    images = looked[_first_readable([path], looked)]
     found = candidates(images)
     if len(found) == 1 and len(found[0].shape) > 2:
-        return from_cube(path, found[0], header, bands)
-    flux = band_pattern is not None or _extension_bands(images, FLUX_PATTERN)
+        # As many names as planes: the planes are the bands of one object.
+        if len(found[0].shape) == 3 and bands and 1 < len(bands) == found[0].shape[0]:
+            return None
+        return from_cube(path, found[0], bands)
+    flux = options.band_pattern is not None or _extension_bands(images, FLUX_PATTERN)
     flat = all(len(image.shape) == 2 for image in found)
     if len(found) == 1 or flux or not flat or (bands and len(bands) > 1):
         return None
@@ -416,6 +448,6 @@ def _many_in_one(path: str, band_pattern: str | None, bands):
     try:
         only_image(images)
     except BadCutout:
-        name = headers.band_name(header) if bands is None else bands[0]
-        return ExtensionSource(path, found, name)
+        name = headers.band_name(found[0].header) if bands is None else bands[0]
+        return from_extensions(path, found, name)
     return None

@@ -7,6 +7,8 @@ import warnings
 import numpy as np
 from astropy.io.fits import Header
 
+from astroanomaly.data.options import BadCutout
+
 ZERO_POINT_KEYS = ("MAGZERO", "ABZP", "MAGZPT", "ZEROPT", "MAGZP", "ABMAGZP", "ZP")
 PIXEL_SCALE_KEYS = ("PIXSCALE", "PIXELSCL", "SECPIX", "D001SCAL")
 
@@ -20,39 +22,57 @@ _SIP = re.compile(r"(A|B|AP|BP)_(ORDER|DMAX|\d+_\d+)|(CPDIS|DP|D2IM|CPERR|CQ).*"
 
 
 class PlainHeader:
-    """The keywords of one header, looked up in its text when asked for.
+    """The cards of one header; a value is parsed when it is asked for.
+
+    A card that breaks the standard costs its own value and nothing else, where
+    astropy raises for the whole header.
 
     Parameters
     ----------
     text : bytes
-        The cards, 80 characters each.
+        The cards, 80 characters each, without END.
     """
 
     def __init__(self, text: bytes):
-        self._text = text
-
-    def _find(self, key: str) -> int:
-        card = key.encode().ljust(8) + b"="
-        place = self._text.find(card)
-        while place >= 0 and place % _CARD:
-            place = self._text.find(card, place + 1)
-        return place
+        # Archives write Latin-1 names of observers; every byte has a letter there.
+        self._text = text = text.decode("latin-1")
+        # Backwards: of a keyword that occurs twice the first card counts.
+        last = len(text) // _CARD * _CARD - _CARD
+        self._places = {text[i : i + 8]: i for i in range(last, -1, -_CARD)}
 
     def __contains__(self, key: str) -> bool:
-        """Tell whether the header has a keyword."""
-        return self._find(key) >= 0
+        """Return whether the header has a keyword."""
+        return f"{key:<8}" in self._places
 
     def get(self, key: str, default=None):
         """Return a keyword's value; `default` where there is none to be read."""
-        place = self._find(key)
-        if place < 0:
+        place = self._places.get(f"{key:<8}")
+        if place is None or self._text[place + 8] != "=":
             return default
-        value = _value(self._text[place + 9 : place + _CARD].decode("latin-1"))
+        value = _value(self._text[place + 9 : place + _CARD])
+        # The CONTINUE convention: "&" at the end says that the text goes on.
+        while isinstance(value, str) and value.endswith("&"):
+            place += _CARD
+            if self._text[place : place + 8] != "CONTINUE":
+                break
+            more = _value(self._text[place + 9 : place + _CARD])
+            value = value[:-1] + (more if isinstance(more, str) else "")
         return default if value is None else value
 
+    def number(self, key: str, default=None):
+        """Return a keyword's number; raise BadCutout if its card holds none."""
+        if key not in self:
+            return default
+        value = self.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            place = self._places[f"{key:<8}"]
+            card = " ".join(self._text[place : place + _CARD].split())
+            raise BadCutout(f"has a header card that must be a number: {card!r}")
+        return value
+
     def full(self) -> Header:
-        """Return astropy's header."""
-        return Header.fromstring(self._text)
+        """Return astropy's header, of ASCII letters alone as it demands."""
+        return Header.fromstring(self._text.encode("ascii", "replace"))
 
 
 def _value(text: str) -> str | bool | int | float | None:
@@ -64,11 +84,13 @@ def _value(text: str) -> str | bool | int | float | None:
     text = text.split("/", 1)[0].strip()
     if text in ("T", "F"):
         return text == "T"
-    for kind in (int, float):
-        try:
-            return kind(text.upper().replace("D", "E"))
-        except ValueError:
-            continue
+    # Python reads 1_000 as a number, FITS does not.
+    if "_" not in text:
+        for kind in (int, float):
+            try:
+                return kind(text.upper().replace("D", "E"))
+            except ValueError:
+                continue
     return None
 
 
@@ -330,8 +352,17 @@ def sky_position(header: Header, x: float, y: float) -> tuple[float, float]:
     return float(ra), float(dec)
 
 
-class _Inherited:
-    """A header that looks missing keywords up in the primary header."""
+class Inherited:
+    """A header whose missing keywords are looked up in the primary header.
+
+    Archives write FILTER, PHOTFLAM and the like only once, at the top of a file.
+    What describes the pixel grid must be taken from the extension alone, `own`.
+
+    Parameters
+    ----------
+    own, primary : PlainHeader
+        The extension's header, and the first one of the file.
+    """
 
     def __init__(self, own, primary):
         self.own, self.primary = own, primary
@@ -342,43 +373,13 @@ class _Inherited:
         return self.primary.get(key, default) if value is None else value
 
 
-def inherited(hdus, index: int):
-    """Return an extension's header, completed from the primary one.
-
-    Archives write FILTER, PHOTFLAM and the like only once, at the top of a file.
-    What describes the pixel grid must be taken from the extension alone, `own`.
-
-    Parameters
-    ----------
-    hdus : HDUList
-        An open file.
-    index : int
-        The extension.
-
-    Returns
-    -------
-    object with ``get(key, default)``
-        The header itself for the primary one.
-
-    Examples
-    --------
-    >>> from astropy.io import fits
-    >>> hdus = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU()])
-    >>> hdus[0].header["FILTER"] = "F814W"
-    >>> band_name(inherited(hdus, 1))
-    'F814W'
-    """
-    header = hdus[index].header
-    return header if index == 0 else _Inherited(header, hdus[0].header)
-
-
 def own(header):
-    """Return the extension's own header out of what `inherited` gave.
+    """Return the extension's own header.
 
     Parameters
     ----------
-    header : Header, or as from `inherited`
-        Any of the two.
+    header : Header, PlainHeader or Inherited
+        Any of the three.
 
     Returns
     -------

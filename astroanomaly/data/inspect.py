@@ -9,15 +9,9 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly.data import headers
+from astroanomaly.data.decode import FitsFile, ImageHDU, candidates, header_of, stem
 from astroanomaly.data.find import find_objects, list_files, sample_rows
-from astroanomaly.data.options import BadCutout
-from astroanomaly.data.planes import (
-    candidates,
-    list_images,
-    open_fits,
-    pixels,
-    stem,
-)
+from astroanomaly.data.options import BadCutout, ReadOptions
 
 MAX_FILES = 200
 
@@ -46,6 +40,8 @@ class Inspection:
         Pixel scale in arcsec, to 4 digits, to the number of bands.
     bands : tuple of str
         The names that the reader would give.
+    n_read : int
+        Of the files opened, those with an image that can be read.
     bad : Table
         Columns `file` and `reason` of the files that cannot be read.
     suggestion : str
@@ -102,22 +98,20 @@ def _counts(counts: dict, text) -> str:
     return ", ".join(f"{text(k)} ({n})" for k, n in items) or "not stated"
 
 
-def _row(path: str, hdus, image) -> tuple:
-    header = hdus[image.index].header
-    dtype = {8: "uint8", 16: "int16", 32: "int32", 64: "int64"}
-    dtype |= {-32: "float32", -64: "float64"}
-    bits = int(header.get("ZBITPIX", header.get("BITPIX", 0)))
+def _row(path: str, file: FitsFile, image: ImageHDU) -> tuple:
     n_nan = -1
     if not image.why_not and np.prod(image.shape) <= _FINITE_PIXELS:
-        n_nan = int(np.count_nonzero(~np.isfinite(pixels(hdus[image.index]))))
+        planes = (file.plane(image, k) for k in range(image.n_planes))
+        n_nan = sum(int(np.count_nonzero(~np.isfinite(plane))) for plane in planes)
+    kind = "float" if image.bitpix < 0 else "uint" if image.bitpix == 8 else "int"
     return (
         os.path.basename(path),
         image.index,
         image.name,
         "x".join(str(n) for n in image.shape),
-        dtype.get(bits, str(bits)),
-        headers.pixel_scale(header) or np.nan,
-        headers.unit(headers.inherited(hdus, image.index)),
+        f"{kind}{abs(image.bitpix)}",
+        headers.pixel_scale(header_of(image)) or np.nan,
+        headers.unit(image.header),
         n_nan,
         image.why_not or "band",
     )
@@ -180,13 +174,12 @@ def inspect(path: str | Path) -> Inspection:
     rows, bad, shapes, scales = [], [], Counter(), Counter()
     for row in sample_rows(len(paths), MAX_FILES):
         try:
-            with open_fits(paths[row], memmap=True) as hdus:
-                images = list_images(hdus)
-                rows += [_row(paths[row], hdus, image) for image in images]
-                for image in candidates(images):
+            with FitsFile(paths[row]) as file:
+                rows += [_row(paths[row], file, image) for image in file.images]
+                for image in candidates(file.images):
                     many = image.shape[0] if len(image.shape) > 2 else 1
                     shapes[image.shape[-2:]] += many
-                    scale = headers.pixel_scale(hdus[image.index].header)
+                    scale = headers.pixel_scale(header_of(image))
                     if scale:
                         scales[float(f"{scale:.4g}")] += many
         except BadCutout as error:
@@ -198,7 +191,7 @@ def inspect(path: str | Path) -> Inspection:
     found.bad = _table(bad, {"file": str, "reason": str})
     problem = ""
     try:
-        found.bands = tuple(find_objects(name, None, None)[0].bands)
+        found.bands = tuple(find_objects(name, ReadOptions())[0].bands)
     except ValueError as error:
         found.bands, problem = (), str(error)
     found.suggestion = _suggest(found)
@@ -236,17 +229,16 @@ def _endings(names: list[str]) -> list[str]:
 
 
 def _inspect_array(path: str) -> Inspection:
-    source, columns = find_objects(path, None, None)
-    array = source.pixels()
+    source, columns = find_objects(path, ReadOptions())
+    array = source.images
     n, shape = len(array), tuple(int(k) for k in array.shape[1:3])
     kind = "x".join(str(k) for k in array.shape)
     n_nan = -1
-    if array.size <= _FINITE_PIXELS:
-        n_nan = int(np.count_nonzero(~np.isfinite(array)))
+    if np.prod(array.shape) <= _FINITE_PIXELS:
+        n_nan = sum(int(np.count_nonzero(~np.isfinite(array[row]))) for row in range(n))
     name = f"columns: {', '.join(columns)}" if columns else ""
     row = (os.path.basename(path), 0, name, kind, str(array.dtype), np.nan, "")
     table = _table([(*row, n_nan, "band")], _COLUMNS)
-    source.release()
     found = Inspection(path, 1, 1, table, {shape: n}, {}, tuple(source.bands))
     found.bad = _table([], {"file": str, "reason": str})
     found.suggestion = _suggest(found)

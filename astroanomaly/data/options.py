@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+# A tile of a large camera as float32 is 0.4 GiB; no cutout comes near.
+MAX_BYTES = 2**30
+
 
 class BadCutout(ValueError):
     """One object cannot be used; the message is the reason, without the name."""
@@ -13,7 +16,7 @@ class BadCutout(ValueError):
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What the caller asked of the reader; each worker process gets a copy.
+    """What the caller asked of the reader, unchanged from there to each source.
 
     Parameters
     ----------
@@ -35,6 +38,8 @@ class ReadOptions:
         Name of the extension whose pixels other than 0 are bad.
     on_error : str
         "skip" or "raise".
+    max_bytes : int
+        The most that one object's file may unpack to, or one image of it declare.
     shape : tuple of int, optional
         Rows and columns every cutout must come out with.
     scale : float, optional
@@ -55,6 +60,7 @@ class ReadOptions:
     nan: str = "fill"
     mask_extension: str | None = None
     on_error: str = "skip"
+    max_bytes: int = MAX_BYTES
     shape: tuple[int, int] | None = None
     scale: float | None = None
 
@@ -68,6 +74,11 @@ class ReadOptions:
             if (value := getattr(self, name)) not in allowed:
                 words = " or ".join(f'"{word}"' for word in allowed)
                 raise ValueError(f"`{name}` must be {words}. Received: {value!r}.")
+        if not isinstance(self.max_bytes, int | np.integer) or self.max_bytes < 1:
+            raise ValueError(
+                "`max_bytes` must be a whole number of bytes above 0. Received: "
+                f"{self.max_bytes!r}."
+            )
         if self.size is not None:
             pair = (self.size,) * 2 if np.ndim(self.size) == 0 else tuple(self.size)
             whole = all(isinstance(n, int | np.integer) for n in pair)

@@ -3,8 +3,71 @@
 import numpy as np
 
 from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
-from astroanomaly.data.resize import background, crop_or_pad, resample, same_scale
+from astroanomaly.data.resize import (
+    background,
+    crop_or_pad,
+    resample,
+    resampled_shape,
+    same_scale,
+)
 from astroanomaly.tables.flags import FLAG_NAN_FILLED, FLAG_PADDED
+
+_NO_SCALE = "states no pixel scale, which pixel_scale= needs; give input_pixel_scale="
+
+
+def expected(found, options: ReadOptions) -> tuple[tuple[int, int], float | None]:
+    """Return the shape and the pixel scale that `prepare` will give an object.
+
+    Parameters
+    ----------
+    found : sequence of tuple
+        Shape (rows, columns) and pixel scale (arcsec or None) of each band's image.
+    options : ReadOptions
+        Size and scale wanted.
+
+    Returns
+    -------
+    tuple of int
+        Rows and columns.
+    float or None
+        Arcsec per pixel.
+
+    Raises
+    ------
+    BadCutout
+        If the object cannot be brought to that size and scale, or its bands differ.
+
+    Examples
+    --------
+    >>> expected([((8, 8), 0.1)], ReadOptions(pixel_scale=0.2))
+    ((4, 4), 0.2)
+    """
+    shapes = []
+    for shape, native in found:
+        scale, wanted = native or options.input_pixel_scale, options.pixel_scale
+        if wanted is not None:
+            if scale is None:
+                raise BadCutout(_NO_SCALE)
+            if not same_scale(scale, wanted):
+                shape = resampled_shape(shape, wanted / scale, whole=True)
+                if min(shape) < 1:
+                    raise BadCutout(f'is smaller than one pixel of {wanted:g}"')
+        if options.size is not None:
+            if options.edge == "error" and any(
+                n < size for n, size in zip(shape, options.size, strict=True)
+            ):
+                raise BadCutout(
+                    f"is {_text(shape)} pixels, smaller than the size "
+                    f'{_text(options.size)} asked for with edge="error"'
+                )
+            shape = options.size
+        shapes.append(tuple(shape))
+    for shape in shapes:
+        if shape != shapes[0]:
+            raise BadCutout(
+                f"has bands of {_text(shapes[0])} and {_text(shape)} pixels; give size="
+            )
+    return shapes[0], options.pixel_scale or found[0][1]
 
 
 def _text(shape) -> str:
@@ -25,9 +88,7 @@ def _rescale(
             )
         return plane
     if scale is None:
-        raise BadCutout(
-            "states no pixel scale, which pixel_scale= needs; give input_pixel_scale="
-        )
+        raise BadCutout(_NO_SCALE)
     if same_scale(scale, wanted):
         return plane
     factor = wanted / scale

@@ -11,12 +11,13 @@ from astropy.table import Table
 
 from astroanomaly.data import catalog as catalogs
 from astroanomaly.data.cutouts import Cutouts, band_index
+from astroanomaly.data.decode import FitsFile, candidates, is_fits_name
 from astroanomaly.data.find import find_layout, find_objects, sample_rows
-from astroanomaly.data.options import BadCutout, ReadOptions
-from astroanomaly.data.planes import candidates, is_fits_name, list_images, open_fits
-from astroanomaly.data.sources.files import FILES, FileSource, Layout
+from astroanomaly.data.options import MAX_BYTES, BadCutout, ReadOptions
+from astroanomaly.data.sources import Source
+from astroanomaly.data.sources.files import FILES, FileSource, Layout, Looked
 from astroanomaly.data.sources.mosaic import from_mosaic
-from astroanomaly.data.stream import CutoutStream, none_readable, read_batch
+from astroanomaly.data.stream import CutoutStream, none_readable
 from astroanomaly.tables.columns import check_unique
 from astroanomaly.tables.objects import skipped_table
 from astroanomaly.utils.parallel import worker_count
@@ -42,6 +43,7 @@ def read_cutouts(
     progress: bool = False,
     on_error: str = "skip",
     cache: str | Path | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> Cutouts | CutoutStream:
     """Read cutouts: FITS files, cubes, arrays, or a mosaic with a catalog.
 
@@ -97,6 +99,9 @@ def read_cutouts(
     cache : str or Path, optional
         A .npy file to hold the pixels, which are then mapped and not in memory. It
         is written anew.
+    max_bytes : int
+        The most that one file may unpack to, and that one image may declare, in
+        bytes; 1 GiB by default. What is larger is refused before it is unpacked.
 
     Returns
     -------
@@ -128,6 +133,7 @@ def read_cutouts(
         nan,
         mask_extension,
         on_error,
+        max_bytes,
     )
     worker_count(n_workers, 1)
     if stream and cache is not None:
@@ -145,9 +151,9 @@ def read_cutouts(
 def _find(path, catalog, options: ReadOptions):
     """Return the source and the catalog columns of its objects."""
     table = None if catalog is None else catalogs.read_catalog(catalog)
-    if isinstance(path, dict) or (table is not None and _is_mosaic(path)):
+    if isinstance(path, dict) or (table is not None and _is_mosaic(path, options)):
         return _find_in_mosaic(path, table, options)
-    source, found = find_objects(path, options.band_pattern, options.bands)
+    source, found = find_objects(path, options)
     if table is None and isinstance(source, FileSource):
         table, source = _catalog_of_folder(path, source)
     columns = Table(found) if found else None
@@ -168,15 +174,15 @@ def _find(path, catalog, options: ReadOptions):
     return source, joined
 
 
-def _is_mosaic(path) -> bool:
+def _is_mosaic(path, options: ReadOptions) -> bool:
     """Return whether a path is one FITS file of flat images."""
     if not isinstance(path, str | Path) or not os.path.isfile(path):
         return False
     if not is_fits_name(path):
         return False
     try:
-        with open_fits(path, memmap=True) as hdus:
-            found = candidates(list_images(hdus))
+        with FitsFile(os.fspath(path), options.max_bytes) as file:
+            found = candidates(file.images)
     except BadCutout as error:
         raise ValueError(f"{path}: {error}.") from error
     return all(len(image.shape) == 2 for image in found)
@@ -198,7 +204,7 @@ def _find_in_mosaic(path, table: Table | None, options: ReadOptions):
         paths, layout = tuple(files[i] for i in index), Layout(FILES, names)
     else:
         paths = (os.fspath(path),)
-        layout = find_layout(paths, options.band_pattern, options.bands)
+        layout = find_layout(list(paths), options, Looked(options.max_bytes))
     try:
         source = from_mosaic(paths, layout, table, options)
     except BadCutout as error:
@@ -223,7 +229,7 @@ def _catalog_of_folder(path, source: FileSource):
     return table, source.take(np.argsort(rows, kind="stable"))
 
 
-def _probe(source, options: ReadOptions) -> ReadOptions:
+def _probe(source: Source, options: ReadOptions) -> ReadOptions:
     """Look at a sample: the shape that all must have, and their pixel scale."""
     n, files = len(source.object_ids), source.files
     sample = sample_rows(n, _SAMPLE)
@@ -233,16 +239,13 @@ def _probe(source, options: ReadOptions) -> ReadOptions:
     for k, row in enumerate((*sample, *rest)):
         if k >= len(sample) and looked:
             break
-        # One at a time: a batch is of one shape, which is what is asked here.
-        batch = read_batch(source, options, [row])
-        bad += batch.skipped
-        if batch.rows:
-            scale = batch.cutouts[0].scales[0]
-            looked.append((files[row], batch.images.shape[1:3], scale))
+        try:
+            looked.append((files[row], *source.probe(row, options)))
+        except BadCutout as error:
+            bad.append((files[row], str(error)))
     source.release()
     if not looked:
-        pairs = [(files[row], reason) for row, reason in sorted(bad)]
-        raise ValueError(none_readable(skipped_table(pairs)))
+        raise ValueError(none_readable(skipped_table(bad)))
     shapes = Counter(shape for _, shape, _ in looked)
     if len(shapes) > 1:
         first = {shape: file for file, shape, _ in reversed(looked)}

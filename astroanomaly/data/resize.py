@@ -47,6 +47,35 @@ def overlap_matrix(n_in: int, step: float, n_out: int) -> np.ndarray:
     return matrix
 
 
+def resampled_shape(shape, factor: float, whole: bool) -> tuple[int, int]:
+    """Return the shape that `resample` gives an image.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns.
+    factor : float
+        Size of an output pixel in input pixels.
+    whole : bool
+        See `resample`.
+
+    Returns
+    -------
+    tuple of int
+        Rows and columns; 0 where no output pixel fits.
+
+    Examples
+    --------
+    >>> resampled_shape((5, 4), 2.0, whole=True)
+    (2, 2)
+    """
+    rounding = math.floor if whole else math.ceil
+    # A factor that went through arcsec is off a whole number by some 1e-12.
+    slack = 1e-6 if whole else -1e-6
+    rows, columns = (int(rounding(n / factor + slack)) for n in shape)
+    return rows, columns
+
+
 def resample(image: np.ndarray, factor: float, whole: bool = False) -> np.ndarray:
     """Resample an image to pixels `factor` times as large; the flux is conserved.
 
@@ -82,9 +111,7 @@ def resample(image: np.ndarray, factor: float, whole: bool = False) -> np.ndarra
     """
     if not factor > 0 or not math.isfinite(factor):
         raise ValueError(f"`factor` must be a number above 0. Received: {factor}.")
-    rounding = math.floor if whole else math.ceil
-    slack = 1e-6 if whole else -1e-6
-    shape = [int(rounding(n / factor + slack)) for n in image.shape]
+    shape = resampled_shape(image.shape, factor, whole)
     if min(shape) < 1:
         raise ValueError(
             f"A pixel {factor:g} times as large does not fit into the image. "

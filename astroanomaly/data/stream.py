@@ -12,8 +12,10 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts, band_index
+from astroanomaly.data.decode import plain_words
 from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
 from astroanomaly.data.prepare import prepare
+from astroanomaly.data.sources import Source
 from astroanomaly.tables.objects import skipped_table
 from astroanomaly.utils.parallel import parallel, worker_count
 from astroanomaly.utils.progress import progress_bar
@@ -45,14 +47,16 @@ class Batch:
     skipped: list[tuple[int, str]] = field(default_factory=list)
 
 
-def read_batch(source, settings: ReadOptions, rows: list[int], start: int = 0) -> Batch:
+def read_batch(
+    source: Source | None, options: ReadOptions, rows: list[int], start: int = 0
+) -> Batch:
     """Read and prepare some objects, here and now.
 
     Parameters
     ----------
-    source : object with ``read(row, mask_extension)`` and ``release()``
+    source : Source
         Where the objects are.
-    settings : ReadOptions
+    options : ReadOptions
         What to make of them.
     rows : list of int
         Which rows of `source`.
@@ -75,10 +79,16 @@ def read_batch(source, settings: ReadOptions, rows: list[int], start: int = 0) -
         warnings.simplefilter("ignore", RuntimeWarning)
         for row in rows:
             try:
-                cutout = source.read(row, settings.mask_extension)
-                image, flag = prepare(cutout, settings)
+                cutout = source.read(row, options)
+                image, flag = prepare(cutout, options)
             except BadCutout as error:
                 batch.skipped.append((row + start, str(error)))
+                continue
+            except Exception as error:
+                # No object ends a run, whatever library complains of it.
+                batch.skipped.append(
+                    (row + start, f"cannot be read ({plain_words(error)})")
+                )
                 continue
             images.append(image)
             batch.rows.append(row + start)
@@ -271,10 +281,9 @@ class CutoutStream:
 
     Parameters
     ----------
-    source : object
-        Where the objects are: `object_ids`, `files`, `bands`, ``read(row)``,
-        ``take(rows)``, ``select(index)``, ``signature()``.
-    settings : ReadOptions
+    source : Source
+        Where the objects are.
+    options : ReadOptions
         What to make of each object; its `shape` is set.
     columns : Table of n rows, optional
         Catalog columns, a row per object of `source`.
@@ -311,19 +320,19 @@ class CutoutStream:
     def __init__(
         self,
         source,
-        settings: ReadOptions,
+        options: ReadOptions,
         columns: Table | None = None,
         pixel_scale: float | None = None,
         n_workers: int | None = None,
         progress: bool = False,
     ):
         self._source = source
-        self._settings = settings
+        self._options = options
         self._columns = columns
         self.pixel_scale = pixel_scale
         self.n_workers = n_workers
         self.progress = progress
-        self.on_error = settings.on_error
+        self.on_error = options.on_error
         self._reasons: dict[int, str] = {}
         self._files: list[str] = source.files
 
@@ -335,7 +344,7 @@ class CutoutStream:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """The shape (ny, nx, n_bands) of one cutout."""
-        return (*self._settings.shape, len(self.bands))
+        return (*self._options.shape, len(self.bands))
 
     @property
     def object_ids(self) -> list[str]:
@@ -365,7 +374,7 @@ class CutoutStream:
 
     def _batches(self, first: int, stop: int, size: int) -> Iterator[Batch]:
         """Read the rows from `first` on; no batch crosses a chunk of `size`."""
-        source, settings = self._source, self._settings
+        source, options = self._source, self._options
         ranges = (
             (a, min(a + BATCH, chunk + size, stop))
             for chunk in range(first, stop, size)
@@ -373,10 +382,10 @@ class CutoutStream:
         )
         if not source.in_workers or worker_count(self.n_workers, stop - first) == 1:
             for a, b in ranges:
-                yield read_batch(source, settings, range(a, b))
+                yield read_batch(source, options, range(a, b))
             return
         tasks = (
-            (source.take(range(a, b)), settings, range(b - a), a) for a, b in ranges
+            (source.take(range(a, b)), options, range(b - a), a) for a, b in ranges
         )
         n_workers = worker_count(self.n_workers, stop - first)
         yield from parallel(read_batch, tasks, n_workers)
@@ -523,7 +532,7 @@ class CutoutStream:
         index = band_index(bands, self.bands)
         return CutoutStream(
             self._source.select(index),
-            self._settings,
+            self._options,
             self._columns,
             self.pixel_scale,
             self.n_workers,
@@ -546,7 +555,7 @@ class CutoutStream:
         >>> len(read_cutouts(images, stream=True).fingerprint())
         64
         """
-        o = self._settings
+        o = self._options
         # These words have been hashed from the first version on: a scoring that was
         # interrupted under an older one can be resumed.
         text = (

@@ -8,7 +8,7 @@ import numpy as np
 from astropy.io import fits
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.data.planes import is_fits_name
+from astroanomaly.data.decode import is_fits_name
 from astroanomaly.data.stream import BATCH
 from astroanomaly.tables.objects import stack_tables
 from astroanomaly.utils.files import atomic_path

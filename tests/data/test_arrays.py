@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from astroanomaly.data.planes import list_images, open_fits
 from astropy.io import fits
 
 from astroanomaly.data.options import BadCutout
-from astroanomaly.data.planes import list_images, open_fits
 from astroanomaly.data.sources.array import from_array, from_numpy, numbered
 from astroanomaly.data.sources.cube import ExtensionSource, from_cube
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from astroanomaly.data.planes import ImageHDU
 from astropy.io import fits
 
 from astroanomaly.data.options import BadCutout
-from astroanomaly.data.planes import ImageHDU
 from astroanomaly.data.sources.files import (
     EXTENSIONS,
     FILES,

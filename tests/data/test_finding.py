@@ -4,7 +4,7 @@ from astropy.io import fits
 
 from astroanomaly.data.find import find_layout, find_objects, from_files
 from astroanomaly.data.sources.array import ArraySource
-from astroanomaly.data.sources.cube import ExtensionSource
+from astroanomaly.data.sources.cube import CubeSource
 from astroanomaly.data.sources.files import EXTENSIONS, PLANES, SINGLE, FileSource
 
 
@@ -64,7 +64,7 @@ def test_several_images_need_names(tmp_path, noise):
 def test_one_file_with_an_object_per_extension(tmp_path, noise):
     a = _extensions(tmp_path / "a.fits", noise, "obj1", "obj2", "obj3")
     source, _ = find_objects(a, None, None)
-    assert isinstance(source, ExtensionSource)
+    assert isinstance(source, CubeSource)
     assert [i.lower() for i in source.object_ids] == ["a_obj1", "a_obj2", "a_obj3"]
 
 

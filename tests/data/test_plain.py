@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+from astroanomaly.data.planes import read_plain
 from astropy.io import fits
 
 from astroanomaly.data import headers
 from astroanomaly.data.headers import PlainHeader
-from astroanomaly.data.planes import read_plain
 from astroanomaly.data.sources.files import SINGLE, FileSource, Layout
 
 

@@ -2,9 +2,6 @@ import gzip
 
 import numpy as np
 import pytest
-from astropy.io import fits
-
-from astroanomaly.data.options import BadCutout
 from astroanomaly.data.planes import (
     candidates,
     is_fits_name,
@@ -13,6 +10,9 @@ from astroanomaly.data.planes import (
     pixels,
     stem,
 )
+from astropy.io import fits
+
+from astroanomaly.data.options import BadCutout
 
 
 def _read(path):

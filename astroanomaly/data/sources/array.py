@@ -1,17 +1,19 @@
-"""Objects along the first axis of one array: in memory, .npy, .npz, FITS cube."""
+"""Objects along the first axis of one array: in memory, in a .npy or .npz file."""
 
 import hashlib
-import mmap
 import os
-from pathlib import Path
+import zipfile
+from collections.abc import Sequence
 
 import numpy as np
 
-from astroanomaly.data import headers
-from astroanomaly.data.options import Cutout
-from astroanomaly.data.planes import open_fits, stem
+from astroanomaly.data.decode import FileBytes, plain_words, stem
+from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
+from astroanomaly.data.prepare import expected
 
 _DIGITS = 6
+# No survey has more bands; an axis that is longer holds pixels.
+_MAX_BANDS = 12
 
 
 def numbered(prefix: str, n: int) -> list[str]:
@@ -38,113 +40,6 @@ def numbered(prefix: str, n: int) -> list[str]:
     return [f"{prefix}_{i:0{digits}d}" for i in range(n)]
 
 
-class ArraySource:
-    """Objects along the first axis of one array.
-
-    Parameters
-    ----------
-    object_ids : list of str
-        One per object.
-    bands : tuple of str
-        One per channel.
-    array : ndarray of shape (n, ny, nx) or (n, ny, nx, n_bands), optional
-        The pixels, in memory.
-    path : str
-        A .npy or FITS file that is mapped while it is read, when `array` is None.
-    hdu : int
-        The extension of a FITS file, whose axes are (n, ny, nx) or
-        (n, n_bands, ny, nx).
-    channels : list of int
-        Which channels to read.
-    header : Header, optional
-        The header of a FITS cube, for units, zero points and pixel scale.
-    """
-
-    in_workers = False
-
-    def __init__(
-        self, object_ids, bands, channels, array=None, path="", hdu=0, header=None
-    ):
-        self.object_ids = list(object_ids)
-        self.bands = tuple(bands)
-        self.channels = list(channels)
-        self.path, self.hdu, self.header = str(path), hdu, header
-        self._memory = array
-        self._mapped = None
-
-    @property
-    def files(self) -> list[str]:
-        """The file of each object, for the table."""
-        return [self.path] * len(self.object_ids)
-
-    def select(self, index: list[int]) -> "ArraySource":
-        """Return the source that reads only the chosen bands."""
-        bands = [self.bands[i] for i in index]
-        channels = [self.channels[i] for i in index]
-        return ArraySource(
-            self.object_ids,
-            bands,
-            channels,
-            self._memory,
-            self.path,
-            self.hdu,
-            self.header,
-        )
-
-    def signature(self) -> list[str]:
-        """Return one text per object; the first holds the file's size or a digest."""
-        if self._memory is None:
-            first = str(os.path.getsize(self.path))
-        else:
-            data = np.ascontiguousarray(self._memory)
-            first = hashlib.sha256(data.view(np.uint8).data).hexdigest()
-        return [Path(self.path).name + first] + [""] * (len(self.object_ids) - 1)
-
-    def pixels(self) -> np.ndarray:
-        """Return the whole array, mapped when it lies in a file."""
-        if self._memory is not None:
-            return self._memory
-        if self._mapped is None:
-            self._mapped = self._map()
-        return self._mapped
-
-    def _map(self) -> np.ndarray:
-        if self.path.endswith(".npy"):
-            return np.load(self.path, mmap_mode="r", allow_pickle=False)
-        with open_fits(self.path, memmap=True) as hdus:
-            data = hdus[self.hdu].data
-        return data if data.ndim == 3 else np.moveaxis(data, 1, 3)
-
-    def read(self, row: int, mask_extension: str | None = None) -> Cutout:
-        """Read one object; see `FileSource.read`."""
-        image = self.pixels()[row]
-        image = image[..., np.newaxis] if image.ndim == 2 else image
-        planes = [np.array(image[..., c], np.float32) for c in self.channels]
-        if self.header is None:
-            return Cutout(planes, [None] * len(planes))
-        n = len(planes)
-        return Cutout(
-            planes,
-            [headers.pixel_scale(headers.own(self.header))] * n,
-            units=[headers.unit(self.header)] * n,
-            zero_points=[headers.zero_point(self.header)] * n,
-        )
-
-    def release(self) -> None:
-        """Unmap the file: pages that were read would count as used memory."""
-        # A packed or scaled cube is no map, and would have to be read again.
-        if _is_mapped(self._mapped):
-            self._mapped = None
-
-
-def _is_mapped(array) -> bool:
-    while array is not None:
-        if isinstance(array, np.memmap | mmap.mmap):
-            return True
-        array = getattr(array, "base", None)
-    return False
-
-
 def channel_names(bands, n: int, default: str, what: str) -> tuple[str, ...]:
     """Return a name per channel: `bands`, or `default` or running numbers."""
     if bands is None:
@@ -157,23 +52,152 @@ def channel_names(bands, n: int, default: str, what: str) -> tuple[str, ...]:
     return tuple(bands)
 
 
-def _check_array(array, what: str) -> None:
-    if array.dtype.kind not in "fiub" or array.ndim not in (3, 4):
-        raise ValueError(
-            f"{what} must hold numbers of shape (n, ny, nx) or (n, ny, nx, n_bands). "
-            f"Received: shape {array.shape}, dtype {array.dtype}."
-        )
-    if 0 in array.shape:
-        raise ValueError(f"{what} holds zero images. Received: shape {array.shape}.")
+class NpyFile:
+    """The images of a .npy file, read one by one.
 
-
-def from_array(array: np.ndarray, bands) -> ArraySource:
-    """Return the source for an array in memory.
+    The file is not mapped: one that becomes shorter would end the process.
 
     Parameters
     ----------
-    array : ndarray of shape (n, ny, nx) or (n, ny, nx, n_bands)
-        The pixels.
+    path : str
+        The file.
+    """
+
+    def __init__(self, path: str):
+        self._bytes = FileBytes(path, 1)
+        # Mapped for a moment and not looked into, since that checks the header.
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        self.shape, self.dtype, self._offset = found.shape, found.dtype, found.offset
+        self.c_order = found.flags.c_contiguous
+        self.ndim = found.ndim
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return self.shape[0]
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        """Return one image."""
+        shape = self.shape[1:]
+        n = int(np.prod(shape)) * self.dtype.itemsize
+        raw = self._bytes.read(self._offset + row * n, n)
+        if len(raw) < n:
+            raise BadCutout("became shorter while it was read")
+        return np.frombuffer(raw, self.dtype).reshape(shape)
+
+
+class ArraySource:
+    """Objects along the first axis of one array.
+
+    Parameters
+    ----------
+    object_ids : list of str
+        One per object.
+    bands : tuple of str
+        One per channel.
+    channels : list of int
+        Which channels to read.
+    images : sequence of ndarray of shape (ny, nx) or (ny, nx, n_bands), or NpyFile
+        The pixels of each object; masked ones of a masked array are undefined.
+    path : str
+        The file they came from; "" for an array in memory.
+    rows : list of int, optional
+        Which image is which object's; all in order by default.
+    """
+
+    in_workers = False
+
+    def __init__(self, object_ids, bands, channels, images, path="", rows=None):
+        self.object_ids = list(object_ids)
+        self.bands = tuple(bands)
+        self.channels = list(channels)
+        self.images, self.path = images, str(path)
+        self.rows = list(range(len(images)) if rows is None else rows)
+
+    @property
+    def files(self) -> list[str]:
+        """The file of each object, for the table."""
+        return [self.path] * len(self.object_ids)
+
+    def take(self, rows: Sequence[int]) -> "ArraySource":
+        """Return the source of the chosen objects."""
+        ids, chosen = [self.object_ids[i] for i in rows], [self.rows[i] for i in rows]
+        return ArraySource(
+            ids, self.bands, self.channels, self.images, self.path, chosen
+        )
+
+    def select(self, index: list[int]) -> "ArraySource":
+        """Return the source that reads only the chosen bands."""
+        bands = [self.bands[i] for i in index]
+        channels = [self.channels[i] for i in index]
+        return ArraySource(
+            self.object_ids, bands, channels, self.images, self.path, self.rows
+        )
+
+    def signature(self) -> list[str]:
+        """Return one text per object; the first holds the file's size or a digest."""
+        if isinstance(self.images, NpyFile):
+            first = str(os.path.getsize(self.path))
+        elif isinstance(self.images, np.ndarray):
+            data = np.ascontiguousarray(np.ma.getdata(self.images))
+            first = hashlib.sha256(data.view(np.uint8).data).hexdigest()
+        else:
+            digest = hashlib.sha256()
+            for image in self.images:
+                digest.update(np.ascontiguousarray(np.ma.getdata(image)).data)
+            first = digest.hexdigest()
+        first = os.path.basename(self.path) + first
+        return [first] + [""] * (len(self.object_ids) - 1)
+
+    def probe(self, row: int, options: ReadOptions):
+        """Return the shape and the pixel scale to come; see `Source`."""
+        images = self.images
+        same = isinstance(images, np.ndarray | NpyFile)
+        shape = images.shape[1:3] if same else images[self.rows[row]].shape[:2]
+        return expected([(shape, None)] * len(self.channels), options)
+
+    def read(self, row: int, options: ReadOptions) -> Cutout:
+        """Read one object; see `Source`."""
+        image = self.images[self.rows[row]]
+        image = image[..., np.newaxis] if image.ndim == 2 else image
+        planes = []
+        for channel in self.channels:
+            plane = np.array(np.ma.getdata(image)[..., channel], np.float32)
+            if np.ma.is_masked(image):
+                plane[np.ma.getmaskarray(image)[..., channel]] = np.nan
+            planes.append(plane)
+        return Cutout(planes, [None] * len(planes))
+
+    def release(self) -> None:
+        """Close what `read` left open: nothing."""
+
+
+def _check_array(array, what: str) -> None:
+    if array.dtype.kind not in "fiub" or array.ndim not in (3, 4):
+        hint = "; an image alone is image[np.newaxis]" if array.ndim == 2 else ""
+        raise ValueError(
+            f"{what} must hold numbers of shape (n, ny, nx) or (n, ny, nx, n_bands)"
+            f"{hint}. Received: shape {array.shape}, dtype {array.dtype}."
+        )
+    if 0 in array.shape:
+        raise ValueError(f"{what} holds zero images. Received: shape {array.shape}.")
+    if array.ndim == 4:
+        rows, columns, last = array.shape[1:]
+        if last > _MAX_BANDS and (rows <= _MAX_BANDS or columns == last != rows):
+            raise ValueError(
+                f"{what} must have its bands last, (n, ny, nx, n_bands); of bands "
+                "first, as in PyTorch, give np.moveaxis(array, 1, 3). Received: shape "
+                f"{array.shape}."
+            )
+
+
+def from_array(array, bands) -> ArraySource:
+    """Return the source for an array, or a list of arrays, in memory.
+
+    Parameters
+    ----------
+    array : ndarray of shape (n, ny, nx) or (n, ny, nx, n_bands), or list of ndarray
+        The pixels; a list holds an image of shape (ny, nx) or (ny, nx, n_bands) for
+        each object. Masked pixels are undefined.
     bands : sequence of str or None
         One name per channel.
 
@@ -192,13 +216,26 @@ def from_array(array: np.ndarray, bands) -> ArraySource:
     >>> from_array(np.zeros((2, 8, 8)), ["H"]).object_ids
     ['image_000000', 'image_000001']
     """
-    _check_array(array, "The array")
-    n = 1 if array.ndim == 3 else array.shape[3]
+    if isinstance(array, np.ndarray):
+        _check_array(array, "The array")
+        n = 1 if array.ndim == 3 else array.shape[3]
+    else:
+        array = [np.asanyarray(image) for image in array]
+        for k, image in enumerate(array):
+            _check_array(image[np.newaxis], f"Image {k} of the list")
+        kinds = {image.shape[2:] for image in array}
+        if len(kinds) > 1:
+            raise ValueError(
+                "The images of a list must have one number of bands. Received: the "
+                f"shapes {sorted({image.shape for image in array})}."
+            )
+        (kind,) = kinds
+        n = kind[0] if kind else 1
     names = channel_names(bands, n, "image", "the array")
     return ArraySource(numbered("image", len(array)), names, range(n), array)
 
 
-def from_numpy(path: str, bands) -> tuple[ArraySource, dict]:
+def from_numpy(path: str, options: ReadOptions) -> tuple[ArraySource, dict]:
     """Return the source for a .npy or .npz file, and the columns found in it.
 
     Parameters
@@ -206,13 +243,14 @@ def from_numpy(path: str, bands) -> tuple[ArraySource, dict]:
     path : str
         A .npy file of shape (n, ny, nx) or (n, ny, nx, n_bands), or a .npz file with
         one such array, or one named `images`. Pickled objects are refused.
-    bands : sequence of str or None
-        One name per channel.
+    options : ReadOptions
+        With the bands, `max_bytes`, and `mask_extension`, which names an array of a
+        .npz file.
 
     Returns
     -------
     ArraySource
-        A .npy file is mapped, a .npz file is held in memory.
+        A .npy file is read image by image, a .npz file is held in memory.
     dict
         The one-dimensional arrays of a .npz file with one value per image;
         `object_id` among them names the objects.
@@ -220,56 +258,83 @@ def from_numpy(path: str, bands) -> tuple[ArraySource, dict]:
     Raises
     ------
     ValueError
-        If the file is no NumPy file, or has no array of such a shape.
+        If the file is no NumPy file, has no array of such a shape, or unpacks to more
+        than `max_bytes`.
 
     Examples
     --------
     >>> np.save("images.npy", np.zeros((2, 8, 8)))
-    >>> from_numpy("images.npy", None)[0].object_ids
+    >>> from_numpy("images.npy", ReadOptions())[0].object_ids
     ['images_000000', 'images_000001']
     """
+    columns = {}
     try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-        columns = {}
-        if isinstance(loaded, np.ndarray):
-            array, memory = loaded, None
+        # Refuses pipes and devices, which numpy would wait for.
+        FileBytes(path, 1).close()
+        if zipfile.is_zipfile(path):
+            images, columns = _from_npz(path, options)
         else:
-            with loaded:
-                array, columns = _from_npz(path, loaded)
-            memory = array
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, EOFError) as error:
+            images = NpyFile(path)
+            _check_array(images, str(path))
+            if not images.c_order:
+                # Its pixels do not lie together: they are read all at once.
+                size = os.path.getsize(path)
+                if size > options.max_bytes:
+                    raise BadCutout(
+                        f"is in Fortran order and holds {size} bytes, more than the "
+                        f"{options.max_bytes} that `max_bytes` allows"
+                    )
+                images = np.load(path, allow_pickle=False)
+    except BadCutout as error:
+        raise ValueError(f"{path} {error}. Received: that file.") from error
+    except Exception as error:
         if str(error).startswith(str(path)):
             raise
+        # zipfile, zlib and numpy have their own kinds of error for damaged files.
         raise ValueError(
-            f"{path} must be a .npy or .npz file of numbers. Received: {error}."
+            f"{path} must be a .npy or .npz file of numbers. Received: "
+            f"{plain_words(error)}."
         ) from error
-    _check_array(array, str(path))
-    n = 1 if array.ndim == 3 else array.shape[3]
-    names = channel_names(bands, n, "image", path)
-    ids = numbered(stem(path), len(array))
+    _check_array(images, str(path))
+    if options.mask_extension is not None and not np.ma.isMaskedArray(images):
+        raise ValueError(
+            f"`mask_extension` must name an array of a .npz file. Received: "
+            f"{options.mask_extension!r} with {path}, which has none."
+        )
+    n = 1 if images.ndim == 3 else images.shape[3]
+    names = channel_names(options.bands, n, "image", path)
+    ids = numbered(stem(path), len(images))
     if "object_id" in columns:
         ids = [str(value) for value in columns.pop("object_id")]
-    return ArraySource(ids, names, range(n), memory, path), columns
+    return ArraySource(ids, names, range(n), images, path), columns
 
 
-def _from_npz(path, archive) -> tuple[np.ndarray, dict]:
-    names = list(archive.files)
-    key = "images" if "images" in names else names[0] if len(names) == 1 else None
-    if key is None:
-        raise ValueError(
-            f"{path} must hold one array, or one named 'images'. Received: {names}."
+def _from_npz(path: str, options: ReadOptions) -> tuple[np.ndarray, dict]:
+    with zipfile.ZipFile(path) as archive:
+        size = sum(item.file_size for item in archive.infolist())
+    if size > options.max_bytes:
+        raise BadCutout(
+            f"unpacks to {size} bytes, more than the {options.max_bytes} that "
+            "`max_bytes` allows"
         )
-    array, columns = archive[key], {}
-    for name in names:
-        if name == key:
-            continue
-        try:
-            value = archive[name]
-        except ValueError:
-            # An array of Python objects would need pickle: it is left out.
-            continue
-        if value.shape == array.shape[:1]:
-            columns[name] = value
+    with np.load(path, allow_pickle=False) as archive:
+        names = list(archive.files)
+        key = "images" if "images" in names else names[0] if len(names) == 1 else None
+        if key is None:
+            raise ValueError(
+                f"{path} must hold one array, or one named 'images'. Received: {names}."
+            )
+        array, columns = archive[key], {}
+        if (mask := options.mask_extension) in names:
+            array = np.ma.array(array, mask=archive[mask] != 0)
+        for name in names:
+            if name in (key, mask):
+                continue
+            try:
+                value = archive[name]
+            except ValueError:
+                # An array of Python objects would need pickle: it is left out.
+                continue
+            if value.shape == array.shape[:1]:
+                columns[name] = value
     return array, columns

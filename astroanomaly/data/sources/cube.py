@@ -1,85 +1,103 @@
 """Many objects in one FITS file: a cube, or an extension for each object."""
 
 import os
-import warnings
-from pathlib import Path
-
-from astropy.io import fits
+from collections.abc import Sequence
 
 from astroanomaly.data import headers
-from astroanomaly.data.options import BadCutout, Cutout
-from astroanomaly.data.planes import pixels, stem
-from astroanomaly.data.sources.array import ArraySource, channel_names, numbered
+from astroanomaly.data.decode import FitsFile, ImageHDU, header_of, stem
+from astroanomaly.data.options import Cutout, ReadOptions
+from astroanomaly.data.prepare import expected
+from astroanomaly.data.sources.array import channel_names, numbered
+from astroanomaly.data.sources.files import cutout_of, find_mask, masked_plane, size_of
 
 
-class ExtensionSource:
-    """Objects in the extensions of one FITS file, one each.
+class CubeSource:
+    """Objects in one FITS file, each a plane or some planes of an extension.
+
+    The file stays open between objects: opening it anew for each would read all the
+    headers before it again.
 
     Parameters
     ----------
     path : str
         The file.
-    images : list of ImageHDU
-        The extensions, all of two axes.
-    band : str
-        The band's name.
+    object_ids : list of str
+        One per object.
+    bands : tuple of str
+        One per channel.
+    places : list of tuple
+        The extension of each object, an ImageHDU, and its planes, one per channel.
+    in_sky : bool
+        Whether the WCS of its extension gives an object's position; that of a cube
+        belongs to one of its planes at most.
     """
 
     in_workers = False
 
-    def __init__(self, path, images, band: str):
-        self.path, self.images, self.bands = str(path), list(images), (band,)
-        names = [image.name or f"{image.index:04d}" for image in self.images]
-        if len(set(names)) < len(names):
-            names = [f"{image.index:04d}" for image in self.images]
-        self.object_ids = [f"{stem(path)}_{name}" for name in names]
-        # Opening anew for each object would read all headers before it again.
-        self._hdus = None
+    def __init__(self, path: str, object_ids, bands, places, in_sky: bool):
+        self.path, self.bands, self.in_sky = str(path), tuple(bands), in_sky
+        self.object_ids, self.places = list(object_ids), list(places)
+        self._file = None
 
     @property
     def files(self) -> list[str]:
-        """The file of each object, for the table."""
-        return [f"{self.path}[{image.index}]" for image in self.images]
+        """The file of each object; with its extension if each has its own."""
+        if not self.in_sky:
+            return [self.path] * len(self.places)
+        return [f"{self.path}[{image.index}]" for image, _ in self.places]
 
-    def select(self, index: list[int]) -> "ExtensionSource":
-        """Return the source itself: it has one band."""
-        return self
+    def take(self, rows: Sequence[int]) -> "CubeSource":
+        """Return the source of the chosen objects."""
+        ids = [self.object_ids[row] for row in rows]
+        places = [self.places[row] for row in rows]
+        return CubeSource(self.path, ids, self.bands, places, self.in_sky)
+
+    def select(self, index: list[int]) -> "CubeSource":
+        """Return the source that reads only the chosen bands."""
+        bands = [self.bands[i] for i in index]
+        places = [(image, [planes[i] for i in index]) for image, planes in self.places]
+        return CubeSource(self.path, self.object_ids, bands, places, self.in_sky)
 
     def signature(self) -> list[str]:
-        """Return one text per object: its extension and the file's size."""
-        size = os.path.getsize(self.path)
-        return [f"{Path(self.path).name}[{i.index}]:{size}" for i in self.images]
+        """Return one text per object, the first at least with the file's size."""
+        name, size = os.path.basename(self.path), size_of(self.path)
+        # As from the first version on: a scoring begun under it can be resumed.
+        if self.in_sky:
+            return [f"{name}[{image.index}]:{size}" for image, _ in self.places]
+        return [f"{name}{size}"] + [""] * (len(self.places) - 1)
 
-    def read(self, row: int, mask_extension: str | None = None) -> Cutout:
-        """Read one object; see `FileSource.read`."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                if self._hdus is None:
-                    self._hdus = fits.open(self.path, memmap=True)
-                hdu = self._hdus[self.images[row].index]
-                plane, header = pixels(hdu), hdu.header
-            except (OSError, ValueError, TypeError, IndexError) as error:
-                raise BadCutout(f"cannot be read as FITS ({error})") from error
-        ny, nx = plane.shape
-        ra, dec = headers.sky_position(header, (nx - 1) / 2, (ny - 1) / 2)
-        return Cutout(
-            [plane],
-            [headers.pixel_scale(header)],
-            ra,
-            dec,
-            [headers.unit(header)],
-            [headers.zero_point(header)],
-        )
+    def _masks(self, row: int, options: ReadOptions) -> list:
+        """Open the file if it is not; return the mask of each band."""
+        if self._file is None:
+            self._file = FitsFile(self.path, options.max_bytes)
+        images, image = self._file.images, self.places[row][0]
+        return [find_mask(images, image, band, options) for band in self.bands]
+
+    def probe(self, row: int, options: ReadOptions):
+        """Return the shape and the pixel scale to come; see `Source`."""
+        self._masks(row, options)
+        image, planes = self.places[row]
+        scale = headers.pixel_scale(header_of(image))
+        return expected([(image.shape[-2:], scale)] * len(planes), options)
+
+    def read(self, row: int, options: ReadOptions) -> Cutout:
+        """Read one object; see `Source`."""
+        masks = self._masks(row, options)
+        image, planes = self.places[row]
+        pixels = [
+            masked_plane(self._file, image, mask, k)
+            for k, mask in zip(planes, masks, strict=True)
+        ]
+        return cutout_of(pixels, [image.header] * len(planes), self.in_sky)
 
     def release(self) -> None:
-        """Close the file."""
-        if self._hdus is not None:
-            self._hdus.close()
-        self._hdus = None
+        """Close the file, unless its tiles or its gzip would be unpacked again."""
+        if self._file is not None and not self._file.unpacked:
+            self._file.close()
+            self._file = None
 
 
-def from_cube(path: str, image, header, bands) -> ArraySource:
+def from_cube(path: str, image: ImageHDU, bands) -> CubeSource:
     """Return the source for a FITS cube.
 
     Parameters
@@ -88,34 +106,50 @@ def from_cube(path: str, image, header, bands) -> ArraySource:
         The file.
     image : ImageHDU
         The extension, of shape (n, ny, nx) or (n, n_bands, ny, nx).
-    header : Header
-        Its header.
     bands : sequence of str or None
         One name per channel.
 
     Returns
     -------
-    ArraySource
-        The file is mapped while it is read; object ids are running numbers.
+    CubeSource
+        Object ids are running numbers.
 
     Raises
     ------
     ValueError
         If the number of bands disagrees, or the cube holds no image.
-
-    Examples
-    --------
-    >>> from astropy.io.fits import Header
-    >>> from astroanomaly.data.planes import ImageHDU
-    >>> from_cube("cube.fits", ImageHDU(0, "", (2, 8, 8)), Header(), None).bands
-    ('image',)
     """
-    n, n_bands = image.shape[0], 1 if len(image.shape) == 3 else image.shape[1]
-    if len(image.shape) not in (3, 4) or n == 0:
+    if len(image.shape) not in (3, 4) or 0 in image.shape:
         raise ValueError(
             f"{path} must hold a cube of shape (n, ny, nx) or (n, n_bands, ny, nx). "
             f"Received: {image.shape}."
         )
-    names = channel_names(bands, n_bands, headers.band_name(header), path)
-    ids = numbered(stem(path), n)
-    return ArraySource(ids, names, range(n_bands), None, path, image.index, header)
+    n, n_bands = image.shape[0], image.n_planes // image.shape[0]
+    names = channel_names(bands, n_bands, headers.band_name(image.header), path)
+    places = [(image, range(k * n_bands, (k + 1) * n_bands)) for k in range(n)]
+    return CubeSource(path, numbered(stem(path), n), names, places, False)
+
+
+def from_extensions(path: str, images: list[ImageHDU], band: str) -> CubeSource:
+    """Return the source for a FITS file with an extension per object.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    images : list of ImageHDU
+        The extensions, of two axes each.
+    band : str
+        The band's name.
+
+    Returns
+    -------
+    CubeSource
+        Object ids are the file's name and the extension's, or its number where names
+        are missing or occur twice.
+    """
+    names = [image.name or f"{image.index:04d}" for image in images]
+    if len(set(names)) < len(names):
+        names = [f"{image.index:04d}" for image in images]
+    ids = [f"{stem(path)}_{name}" for name in names]
+    return CubeSource(path, ids, (band,), [(image, [0]) for image in images], True)

@@ -2,21 +2,16 @@
 
 import math
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from astroanomaly.data import headers
-from astroanomaly.data.options import BadCutout, Cutout
-from astroanomaly.data.planes import (
-    ImageHDU,
-    candidates,
-    list_images,
-    open_fits,
-    pixels,
-    read_plain,
-)
+from astroanomaly.data.decode import FitsFile, ImageHDU, candidates, header_of
+from astroanomaly.data.options import MAX_BYTES, BadCutout, Cutout, ReadOptions
+from astroanomaly.data.prepare import expected
 
 SINGLE, EXTENSIONS, FILES, PLANES = "single", "extensions", "files", "planes"
 
@@ -62,7 +57,7 @@ def find_image(images: list[ImageHDU], name: str, what: str) -> ImageHDU:
     Parameters
     ----------
     images : list of ImageHDU
-        As from `list_images`.
+        As `FitsFile` lists them.
     name : str
         EXTNAME; capitals do not matter, as in FITS.
     what : str
@@ -96,7 +91,7 @@ def only_image(images: list[ImageHDU]) -> ImageHDU:
     Parameters
     ----------
     images : list of ImageHDU
-        As from `list_images`.
+        As `FitsFile` lists them.
 
     Returns
     -------
@@ -132,7 +127,7 @@ def find_images(images: list[ImageHDU], layout: Layout) -> list[ImageHDU]:
     Parameters
     ----------
     images : list of ImageHDU
-        As from `list_images`.
+        As `FitsFile` lists them.
     layout : Layout
         Where the bands are.
 
@@ -159,11 +154,36 @@ def find_images(images: list[ImageHDU], layout: Layout) -> list[ImageHDU]:
     ]
 
 
-def _shape_of(image: ImageHDU, dimensions: int) -> None:
-    if len(image.shape) != dimensions:
-        raise BadCutout(
-            f"has an image of shape {image.shape} where {dimensions} axes were expected"
-        )
+class Looked(dict):
+    """The images of FITS files by path; the headers of a file are read once.
+
+    Parameters
+    ----------
+    max_bytes : int
+        See `FitsFile`.
+    """
+
+    def __init__(self, max_bytes: int = MAX_BYTES):
+        super().__init__()
+        self.max_bytes = max_bytes
+
+    def __missing__(self, path: str) -> list[ImageHDU]:
+        """Read the headers of a file; raise BadCutout if it is no FITS file."""
+        with FitsFile(path, self.max_bytes) as file:
+            self[path] = file.images
+        return self[path]
+
+
+@contextmanager
+def naming(path: str, names: Sequence[str], layout: Layout):
+    """Name file and band in a BadCutout where an object has a file per band."""
+    try:
+        yield
+    except BadCutout as error:
+        if layout.kind != FILES:
+            raise
+        name = os.path.basename(path)
+        raise BadCutout(f"{error} (band {names[0]}, file {name})") from error
 
 
 class FileSource:
@@ -177,14 +197,19 @@ class FileSource:
         The files of each object: one, or one per band ("" = this band has none).
     layout : Layout
         Where the bands are.
+    looked : Looked, optional
+        The headers read so far.
     """
 
     in_workers = True
 
-    def __init__(self, object_ids, paths, layout: Layout):
+    def __init__(
+        self, object_ids, paths, layout: Layout, looked: "Looked | None" = None
+    ):
         self.object_ids = list(object_ids)
         self.paths = list(paths)
         self.layout = layout
+        self._looked = Looked() if looked is None else looked
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -206,146 +231,195 @@ class FileSource:
         paths = self.paths
         if self.layout.kind == FILES:
             paths = [tuple(p[i] for i in index) for p in paths]
-        return FileSource(self.object_ids, paths, self.layout.select(index))
+        return FileSource(
+            self.object_ids, paths, self.layout.select(index), self._looked
+        )
 
     def signature(self) -> list[str]:
         """Return one text per object: its files and their sizes in bytes."""
         return [
-            "|".join(f"{Path(p).name}:{_size(p)}" for p in paths)
+            "|".join(f"{os.path.basename(p)}:{size_of(p)}" for p in paths)
             for paths in self.paths
         ]
 
-    def read(self, row: int, mask_extension: str | None = None) -> Cutout:
-        """Read one object.
-
-        Parameters
-        ----------
-        row : int
-            Which one.
-        mask_extension : str, optional
-            Pixels that are not 0 there become NaN; "{band}" in it is replaced by
-            the band's name.
-
-        Returns
-        -------
-        Cutout
-            One plane per band.
-
-        Raises
-        ------
-        BadCutout
-            If a file is damaged or lacks a band.
-        """
-        layout, paths = self.layout, self.paths[row]
-        if layout.kind == FILES:
-            return _read_files(paths, layout, mask_extension)
-        if layout.kind == SINGLE:
-            parts = _read_single(paths[0], layout.bands[0], mask_extension)
-            planes, masks, found_headers = ([part] for part in parts)
-        else:
-            planes, masks, found_headers = _read_images(
-                paths[0], layout, mask_extension
-            )
+    def _choose(self, images: list[ImageHDU], names, options: ReadOptions) -> list:
+        """Return image, plane and mask of the bands `names` that a file holds."""
+        layout, found = self.layout, find_images(images, self.layout)
         if layout.check_filter:
-            name, band = headers.band_name(found_headers[0]), layout.bands[0]
-            if name not in (band, headers.NO_FILTER):
-                raise BadCutout(
-                    f"is of the filter {name} where the others are of {band}; tell the "
-                    'bands apart with band_pattern="{object_id}_{band}.fits" or the '
-                    "like"
-                )
+            check_filter(found[0].header, layout.bands[0])
+        planes = layout.planes or (0,) * len(found)
         if layout.kind == PLANES:
-            cube, n = planes[0], len(layout.planes)
-            if max(layout.planes) >= len(cube):
-                raise BadCutout(
-                    f"has {len(cube)} planes where the bands {list(layout.bands)} were "
-                    "expected"
-                )
-            planes = [cube[i] for i in layout.planes]
-            masks, found_headers = masks * n, found_headers * n
-        return _raw(planes, masks, found_headers)
+            check_axes(found[0], 3, max(planes) + 1)
+            found = found * len(planes)
+        else:
+            for image in found:
+                check_axes(image, 2)
+        return [
+            (image, k, find_mask(images, image, name, options))
+            for image, k, name in zip(found, planes, names, strict=True)
+        ]
+
+    def _parts(self, row: int) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield each file of an object and its bands; name both in a BadCutout."""
+        paths, bands = self.paths[row], self.layout.bands
+        if self.layout.kind != FILES:
+            yield paths[0], bands
+            return
+        for path, band in zip(paths, bands, strict=True):
+            if not path:
+                raise BadCutout(f"has no file for the band {band}")
+            yield path, (band,)
+
+    def probe(self, row: int, options: ReadOptions):
+        """Return the shape and the pixel scale to come; see `Source`."""
+        found = []
+        for path, names in self._parts(row):
+            with naming(path, names, self.layout):
+                for image, *_ in self._choose(self._looked[path], names, options):
+                    scale = headers.pixel_scale(header_of(image))
+                    found.append((image.shape[-2:], scale))
+        return expected(found, options)
+
+    def read(self, row: int, options: ReadOptions) -> Cutout:
+        """Read one object; see `Source`."""
+        planes, found = [], []
+        for path, names in self._parts(row):
+            with (
+                naming(path, names, self.layout),
+                FitsFile(path, options.max_bytes) as file,
+            ):
+                for image, k, mask in self._choose(file.images, names, options):
+                    planes.append(masked_plane(file, image, mask, k))
+                    found.append(image.header)
+        return cutout_of(planes, found)
 
     def release(self) -> None:
         """Close what `read` left open: nothing."""
 
 
-def _size(path: str) -> int:
+def size_of(path: str) -> int:
+    """Return a file's size in bytes, -1 where there is none."""
     try:
         return os.path.getsize(path)
     except OSError:
         return -1
 
 
-def _mask(hdus, images, name: str | None, band: str, shape):
-    if name is None:
-        return None
-    image = find_image(images, name.replace("{band}", band), "the mask")
-    mask = pixels(hdus[image.index]) != 0
-    if mask.shape != shape:
+def check_axes(image: ImageHDU, n_axes: int, n_planes: int = 1) -> None:
+    """Raise BadCutout if an image has other axes, or fewer planes."""
+    if len(image.shape) != n_axes:
         raise BadCutout(
-            f"has a mask {image.name} of shape {mask.shape} for an image of {shape}"
+            f"has an image of shape {image.shape} where {n_axes} axes were expected"
+        )
+    if image.n_planes < n_planes:
+        raise BadCutout(
+            f"has {image.n_planes} planes where {n_planes} or more were expected"
+        )
+
+
+def check_filter(header, band: str) -> None:
+    """Raise BadCutout if a header states another filter than `band`."""
+    name = headers.band_name(header)
+    if name not in (band, headers.NO_FILTER):
+        raise BadCutout(
+            f"is of the filter {name} where the others are of {band}; tell the bands "
+            'apart with band_pattern="{object_id}_{band}.fits" or the like'
+        )
+
+
+def find_mask(images: list[ImageHDU], image: ImageHDU, band: str, options: ReadOptions):
+    """Return the mask of an image that `mask_extension` names; None without one.
+
+    Parameters
+    ----------
+    images : list of ImageHDU
+        All images of the file.
+    image : ImageHDU
+        The one to be masked.
+    band : str
+        The name of its band, for "{band}" in `mask_extension`.
+    options : ReadOptions
+        With `mask_extension`.
+
+    Returns
+    -------
+    ImageHDU or None
+        Of the image's own EXTVER where several have the name.
+
+    Raises
+    ------
+    BadCutout
+        If the file has no such extension, or one of another shape.
+    """
+    if options.mask_extension is None:
+        return None
+    name = options.mask_extension.replace("{band}", band)
+    same = [i for i in images if i.version == image.version]
+    try:
+        mask = find_image(same, name, "the mask")
+    except BadCutout:
+        mask = find_image(images, name, "the mask")
+    if mask.shape not in (image.shape, image.shape[-2:]):
+        raise BadCutout(
+            f"has a mask {mask.name} of shape {mask.shape} for an image of shape "
+            f"{image.shape}"
         )
     return mask
 
 
-def _read_single(path: str, band: str, mask_extension):
-    """Return pixels, mask and header of the only image of a file."""
-    found = None if mask_extension else read_plain(path)
-    if found is not None:
-        plane, header = found
-        if min(plane.shape) > 1:
-            return plane, None, header
-    with open_fits(path) as hdus:
-        images = list_images(hdus)
-        image = only_image(images)
-        _shape_of(image, 2)
-        plane = pixels(hdus[image.index])
-        mask = _mask(hdus, images, mask_extension, band, plane.shape)
-        return plane, mask, headers.inherited(hdus, image.index)
+def masked_plane(file: FitsFile, image, mask, k=0, rows=None, columns=None):
+    """Return pixels as `FitsFile.plane` does, NaN where the mask is not 0.
+
+    Parameters
+    ----------
+    file : FitsFile
+        The open file.
+    image, mask : ImageHDU
+        The image and its mask, as from `find_mask`; None for no mask.
+    k : int
+        Which plane; a mask of two axes holds for all.
+    rows, columns : slice, optional
+        The part; all by default.
+
+    Returns
+    -------
+    ndarray of shape (ny, nx)
+        Float32.
+    """
+    plane = file.plane(image, k, rows, columns)
+    if mask is not None:
+        k = k if mask.n_planes > 1 else 0
+        plane[file.plane(mask, k, rows, columns, bits=True) != 0] = np.nan
+    return plane
 
 
-def _read_images(path: str, layout: Layout, mask_extension):
-    """Return pixels, masks and headers of the images that a layout names."""
-    with open_fits(path) as hdus:
-        images = list_images(hdus)
-        found = find_images(images, layout)
-        for image in found:
-            _shape_of(image, 3 if layout.kind == PLANES else 2)
-        planes = [pixels(hdus[image.index]) for image in found]
-        masks = [
-            _mask(hdus, images, mask_extension, band, plane.shape[-2:])
-            for band, plane in zip(layout.bands, planes, strict=False)
-        ]
-        return planes, masks, [headers.inherited(hdus, i.index) for i in found]
+def cutout_of(planes: list[np.ndarray], found: list, in_sky: bool = True) -> Cutout:
+    """Return the record of one object: its pixels, and what their headers say.
 
+    Parameters
+    ----------
+    planes : list of ndarray of shape (ny, nx)
+        One per band.
+    found : list of PlainHeader or Inherited
+        The header of each.
+    in_sky : bool
+        Whether the first header's WCS is that of the object.
 
-def _read_files(paths, layout: Layout, mask_extension) -> Cutout:
-    planes, masks, found_headers = [], [], []
-    for path, band in zip(paths, layout.bands, strict=True):
-        if not path:
-            raise BadCutout(f"has no file for the band {band}")
-        try:
-            plane, mask, header = _read_single(path, band, mask_extension)
-        except BadCutout as error:
-            raise BadCutout(f"{error} (band {band}, file {Path(path).name})") from error
-        planes.append(plane)
-        masks.append(mask)
-        found_headers.append(header)
-    return _raw(planes, masks, found_headers)
-
-
-def _raw(planes, masks, found_headers) -> Cutout:
-    for plane, mask in zip(planes, masks, strict=True):
-        if mask is not None:
-            plane[mask] = np.nan
-    own = [headers.own(header) for header in found_headers]
+    Returns
+    -------
+    Cutout
+        The position is that of the first band's centre.
+    """
+    own = [headers.own(header) for header in found]
     ny, nx = planes[0].shape
-    ra, dec = headers.sky_position(own[0], (nx - 1) / 2, (ny - 1) / 2)
+    ra = dec = math.nan
+    if in_sky:
+        ra, dec = headers.sky_position(own[0], (nx - 1) / 2, (ny - 1) / 2)
     return Cutout(
         planes,
         [headers.pixel_scale(header) for header in own],
         ra if math.isfinite(ra) else math.nan,
         dec if math.isfinite(dec) else math.nan,
-        [headers.unit(header) for header in found_headers],
-        [headers.zero_point(header) for header in found_headers],
+        [headers.unit(header) for header in found],
+        [headers.zero_point(header) for header in found],
     )

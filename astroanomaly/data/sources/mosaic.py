@@ -2,30 +2,30 @@
 
 import math
 import os
-from pathlib import Path
 
 import numpy as np
 from astropy.coordinates import SkyCoord
-from astropy.io.fits import CompImageHDU
 from astropy.nddata import NoOverlapError, overlap_slices
 from astropy.table import Table
 
 from astroanomaly.data import headers
 from astroanomaly.data.catalog import pixel_columns, sky_columns
+from astroanomaly.data.decode import FitsFile, header_of, stem
 from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
-from astroanomaly.data.planes import list_images, open_fits, stem
+from astroanomaly.data.prepare import expected
 from astroanomaly.data.resize import same_scale
 from astroanomaly.data.sources.array import numbered
 from astroanomaly.data.sources.files import (
     FILES,
     SINGLE,
     Layout,
-    find_image,
+    check_axes,
+    cutout_of,
     find_images,
+    find_mask,
+    masked_plane,
+    size_of,
 )
-
-_PACKED = (".gz", ".bz2", ".fz")
-_SCALED = ("BSCALE", "BZERO", "BLANK")
 
 
 def positions(
@@ -101,16 +101,16 @@ class MosaicSource:
         x, y, ra, dec of each object.
     box : tuple of int
         Rows and columns to cut, in pixels of the mosaic.
-    mapped : bool
-        False for packed or scaled pixels, which cannot be mapped from the disk:
-        they are held in memory, by this process alone.
+    unpacked : bool
+        True for gzip and compressed tiles, which are unpacked once and held in
+        memory, by this process alone.
     """
 
-    def __init__(self, paths, layout: Layout, object_ids, places, box, mapped=True):
+    def __init__(self, paths, layout: Layout, object_ids, places, box, unpacked=False):
         self.paths, self.layout, self.box = tuple(paths), layout, tuple(box)
         self.object_ids = list(object_ids)
         self.places = np.asarray(places, float)
-        self.mapped = self.in_workers = mapped
+        self.unpacked, self.in_workers = unpacked, not unpacked
         self._open = None
 
     @property
@@ -127,7 +127,9 @@ class MosaicSource:
         """Return the source of the chosen objects only."""
         ids = [self.object_ids[i] for i in rows]
         places = self.places[list(rows)]
-        return MosaicSource(self.paths, self.layout, ids, places, self.box, self.mapped)
+        return MosaicSource(
+            self.paths, self.layout, ids, places, self.box, self.unpacked
+        )
 
     def select(self, index: list[int]) -> "MosaicSource":
         """Return the source that reads only the chosen bands."""
@@ -136,82 +138,73 @@ class MosaicSource:
             paths = [paths[i] for i in index]
         layout = self.layout.select(index)
         return MosaicSource(
-            paths, layout, self.object_ids, self.places, self.box, self.mapped
+            paths, layout, self.object_ids, self.places, self.box, self.unpacked
         )
 
     def signature(self) -> list[str]:
         """Return one text per object: its position and the files' sizes."""
-        sizes = [f"{Path(p).name}:{os.path.getsize(p)}" for p in self.paths]
+        sizes = [f"{os.path.basename(p)}:{size_of(p)}" for p in self.paths]
         return [f"{'|'.join(sizes)}@{x:.3f},{y:.3f}" for x, y, *_ in self.places]
 
-    def _load(self, mask_extension):
-        planes, masks, own = [], [], []
-        for path, layout in parts(self.paths, self.layout):
-            with open_fits(path, memmap=self.mapped) as hdus:
-                images = list_images(hdus)
-                found = find_images(images, layout)
-                planes += [_image(hdus[image.index]) for image in found]
-                own += [headers.inherited(hdus, image.index) for image in found]
-                for band in layout.bands:
-                    mask = None
-                    if mask_extension is not None:
-                        name = mask_extension.replace("{band}", band)
-                        place = find_image(images, name, "the mask").index
-                        mask = _image(hdus[place])
-                    masks.append(mask)
-        return (
-            planes,
-            masks,
-            [headers.pixel_scale(headers.own(header)) for header in own],
-            [headers.unit(header) for header in own],
-            [headers.zero_point(header) for header in own],
-        )
+    def _images(self, options: ReadOptions) -> list[tuple]:
+        """Open the files if they are not; return file, image, mask of each band."""
+        if self._open is None:
+            self._open = []
+            for path, layout in parts(self.paths, self.layout):
+                file = FitsFile(path, options.max_bytes)
+                found = find_images(file.images, layout)
+                for image, band in zip(found, layout.bands, strict=True):
+                    check_axes(image, 2)
+                    mask = find_mask(file.images, image, band, options)
+                    self._open.append((file, image, mask))
+        return self._open
+
+    def probe(self, row: int, options: ReadOptions):
+        """Return the shape and the pixel scale to come; see `Source`."""
+        scales = [
+            headers.pixel_scale(header_of(image))
+            for _, image, _ in self._images(options)
+        ]
+        return expected([(self.box, scale) for scale in scales], options)
 
     def _overlap(self, row: int, shape):
         """Return the slices of the mosaic and of the box that belong together."""
         name, (x, y) = self.object_ids[row], self.places[row, :2]
         if not (math.isfinite(x) and math.isfinite(y)):
             raise BadCutout(f"{name} has no position in the catalog")
-        # The nearest pixel first: a position that went through a WCS is off a whole
-        # number by 1e-10, which must not move the box.
-        nearest = math.floor(y + 0.5), math.floor(x + 0.5)
+        # A position that went through a WCS is off by 1e-10, which must not move the
+        # box: rounded, the centre is that of astropy's Cutout2D.
         try:
-            return overlap_slices(shape, self.box, nearest, "partial")
+            return overlap_slices(
+                shape, self.box, (round(y, 6), round(x, 6)), "partial"
+            )
         except NoOverlapError as error:
             raise BadCutout(
                 f"{name} lies outside the mosaic, at x={x:.1f}, y={y:.1f} of "
                 f"{shape[1]}x{shape[0]} pixels (x, y)"
             ) from error
 
-    def read(self, row: int, mask_extension: str | None = None) -> Cutout:
-        """Read one object; see `FileSource.read`."""
-        if self._open is None:
-            self._open = self._load(mask_extension)
-        planes, masks, scales, units, zero_points = self._open
-        ra, dec = self.places[row, 2:]
-        large, small = self._overlap(row, planes[0].shape)
+    def read(self, row: int, options: ReadOptions) -> Cutout:
+        """Read one object; see `Source`."""
+        images = self._images(options)
+        large, small = self._overlap(row, images[0][1].shape)
         outside = np.ones(self.box, bool)
         outside[small] = False
-        cut = []
-        for plane, mask in zip(planes, masks, strict=True):
-            image = np.full(self.box, np.nan, np.float32)
-            image[small] = plane[large]
-            if mask is not None:
-                image[small][mask[large] != 0] = np.nan
-            cut.append(image)
-        return Cutout(
-            cut,
-            scales,
-            float(ra),
-            float(dec),
-            units,
-            zero_points,
-            outside if outside.any() else None,
-        )
+        planes = []
+        for file, image, mask in images:
+            plane = np.full(self.box, np.nan, np.float32)
+            plane[small] = masked_plane(file, image, mask, 0, *large)
+            planes.append(plane)
+        cutout = cutout_of(planes, [image.header for _, image, _ in images], False)
+        cutout.ra, cutout.dec = (float(value) for value in self.places[row, 2:])
+        cutout.outside = outside if outside.any() else None
+        return cutout
 
     def release(self) -> None:
-        """Unmap the mosaic: pages that were read would count as used memory."""
-        if self.mapped:
+        """Close the files, unless they would have to be unpacked again."""
+        if self._open is not None and not self.unpacked:
+            for file, *_ in self._open:
+                file.close()
             self._open = None
 
     def __getstate__(self) -> dict:
@@ -245,13 +238,8 @@ def parts(paths, layout: Layout) -> list[tuple[str, Layout]]:
     return [(path, Layout(SINGLE, (band,))) for path, band in pairs]
 
 
-def _image(hdu) -> np.ndarray:
-    data = hdu.data
-    return data.reshape(data.shape[-2:])
-
-
 def native_box(
-    size: tuple[int, int], scale: float | None, settings: ReadOptions
+    size: tuple[int, int], scale: float | None, options: ReadOptions
 ) -> tuple[int, int]:
     """Return how many pixels of a mosaic a cutout of `size` needs.
 
@@ -261,7 +249,7 @@ def native_box(
         Rows and columns of the finished cutout.
     scale : float or None
         Pixel size of the mosaic, arcsec.
-    settings : ReadOptions
+    options : ReadOptions
         With the pixel scale wanted, if any.
 
     Returns
@@ -275,29 +263,26 @@ def native_box(
     >>> native_box((32, 32), 0.05, ReadOptions(pixel_scale=0.1))
     (66, 66)
     """
-    scale = scale or settings.input_pixel_scale
-    wanted = settings.pixel_scale
+    scale = scale or options.input_pixel_scale
+    wanted = options.pixel_scale
     if wanted is None or scale is None or same_scale(scale, wanted):
         return size
     rows, columns = (math.ceil(n * wanted / scale - 1e-9) + 2 for n in size)
     return rows, columns
 
 
-def _grid(paths, layout: Layout):
-    """Return the first band's header and whether all can be mapped.
+def _grid(paths, layout: Layout, options: ReadOptions):
+    """Return the first band's header and whether a file has to be unpacked.
 
     All bands must have one pixel grid: the same shape and the same sky, to half a
     pixel, in the first and in the last corner.
     """
-    found, mapped = [], True
+    found, unpacked = [], False
     for path, part in parts(paths, layout):
-        with open_fits(path, memmap=True) as hdus:
-            for image in find_images(list_images(hdus), part):
-                hdu = hdus[image.index]
-                found.append((path, image.shape, hdu.header.copy()))
-                packed = path.lower().endswith(_PACKED) or isinstance(hdu, CompImageHDU)
-                scaled = any(key in hdu.header for key in _SCALED)
-                mapped = mapped and not packed and not scaled
+        with FitsFile(path, options.max_bytes) as file:
+            for image in find_images(file.images, part):
+                found.append((path, image.shape, header_of(image)))
+                unpacked = unpacked or file.unpacked or image.tiled
     path, shape, header = found[0]
     for other, other_shape, other_header in found:
         if other_shape != shape or len(shape) != 2:
@@ -310,7 +295,7 @@ def _grid(paths, layout: Layout):
                 "The bands of a mosaic must lie on one pixel grid. Received: "
                 f"{path} and {other}, whose positions differ by half a pixel or more."
             )
-    return header, mapped
+    return header, unpacked
 
 
 def _same_sky(first, second, shape) -> bool:
@@ -325,7 +310,7 @@ def _same_sky(first, second, shape) -> bool:
     return True
 
 
-def from_mosaic(paths, layout: Layout, catalog: Table, settings: ReadOptions):
+def from_mosaic(paths, layout: Layout, catalog: Table, options: ReadOptions):
     """Return the source for a mosaic and a catalog.
 
     Parameters
@@ -336,7 +321,7 @@ def from_mosaic(paths, layout: Layout, catalog: Table, settings: ReadOptions):
         Where the bands are.
     catalog : Table of n rows
         As from `read_catalog`.
-    settings : ReadOptions
+    options : ReadOptions
         With the size, which a mosaic needs.
 
     Returns
@@ -352,16 +337,16 @@ def from_mosaic(paths, layout: Layout, catalog: Table, settings: ReadOptions):
     BadCutout
         If a file cannot be opened.
     """
-    if settings.size is None:
+    if options.size is None:
         raise ValueError(
             f"`size` must be given to cut objects out of the mosaic {paths[0]}. "
             "Received: None."
         )
-    header, mapped = _grid(paths, layout)
+    header, unpacked = _grid(paths, layout, options)
     places = np.column_stack(positions(paths[0], header, catalog))
     if "object_id" in catalog.colnames:
         ids = catalog["object_id"].tolist()
     else:
         ids = numbered(stem(paths[0]), len(catalog))
-    box = native_box(settings.size, headers.pixel_scale(header), settings)
-    return MosaicSource(paths, layout, ids, places, box, mapped)
+    box = native_box(options.size, headers.pixel_scale(header), options)
+    return MosaicSource(paths, layout, ids, places, box, unpacked)
