@@ -81,8 +81,11 @@ def _try(call, url: str):
                 raise BadCutout("does not exist on the server (404)") from error
             status, kind = getattr(error, "status", 0) or 0, type(error).__name__
             # Of botocore and gcsfs, which may not be installed.
-            if status in (401, 403) or "Credential" in kind or "Forbidden" in kind or (
-                isinstance(error, PermissionError)
+            if (
+                status in (401, 403)
+                or "Credential" in kind
+                or "Forbidden" in kind
+                or (isinstance(error, PermissionError))
             ):
                 raise BadCutout(
                     "may not be read without credentials, which fsspec takes from the "
@@ -163,9 +166,7 @@ class RemoteFile:
         start, self._at = self._at, max(stop, self._at)
         if self._data is not None:
             return self._data[start:stop]
-        blocks = [
-            self._block(k) for k in range(start // _BLOCK, -(-stop // _BLOCK))
-        ]
+        blocks = [self._block(k) for k in range(start // _BLOCK, -(-stop // _BLOCK))]
         first = start - start // _BLOCK * _BLOCK
         return b"".join(blocks)[first : first + max(stop - start, 0)]
 
@@ -230,7 +231,9 @@ def list_remote(url: str, accept) -> list[str]:
     )
     files = [name for name in files if not folder or accept(name)]
     if not files:
-        raise ValueError(f"No file matches {url!r} on the server. Received: zero files.")
+        raise ValueError(
+            f"No file matches {url!r} on the server. Received: zero files."
+        )
     return files
 
 

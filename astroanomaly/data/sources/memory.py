@@ -3,14 +3,14 @@
 import io
 import os
 import warnings
-from pathlib import Path
+from collections.abc import Iterable
 
 import numpy as np
 from astropy.io import fits
 from astropy.nddata import Cutout2D, NDData
 
-from astroanomaly.data.decode import MemoryFile, plain_words
-from astroanomaly.data.sources.array import check_array, numbered
+from astroanomaly.data.decode import MemoryFile, plain_words, stem
+from astroanomaly.data.sources.array import numbered
 
 _HDUS = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
 _IMAGES = (fits.HDUList, *_HDUS, NDData, Cutout2D)
@@ -35,7 +35,7 @@ class LazyImages:
         return self.shape[0]
 
     def __getitem__(self, row: int) -> np.ndarray:
-        """Return one image."""
+        """Return one image, or all for an ellipsis."""
         return np.asanyarray(self._array[row])
 
 
@@ -86,9 +86,11 @@ def _pixels(data, what: str) -> np.ndarray:
         )
     if data.dtype.kind == "b":
         return data.astype(np.uint8)
-    return data.astype(np.float32) if data.dtype.itemsize in (2, 16) and (
-        data.dtype.kind == "f"
-    ) else data
+    return (
+        data.astype(np.float32)
+        if data.dtype.itemsize in (2, 16) and (data.dtype.kind == "f")
+        else data
+    )
 
 
 def _as_hdu(image, what: str):
@@ -167,8 +169,8 @@ def as_file(image, name: str) -> MemoryFile:
     return MemoryFile(name, buffer.getvalue())
 
 
-def in_memory(value) -> tuple[list, list[str], bool] | None:
-    """Return the images in memory that the caller gave; None for paths.
+def from_memory(value):
+    """Return what the caller gave as paths, arrays and files in memory.
 
     Parameters
     ----------
@@ -177,56 +179,60 @@ def in_memory(value) -> tuple[list, list[str], bool] | None:
 
     Returns
     -------
-    list
-        Arrays, or MemoryFiles.
-    list of str
-        Object ids: the keys of a dict, the names of files that were opened, else
-        running numbers.
-    bool
-        Whether one thing was given and not a collection of them.
+    object
+        Paths as they are; an array or a list of arrays; a MemoryFile for one astropy
+        image, or a list of them.
+    list of str or None
+        Object ids of a collection in memory: the keys of a dict, the names of files
+        that were opened, else running numbers.
 
     Raises
     ------
     TypeError
-        If it is neither path nor image.
+        If it is neither path nor image, or a collection is of several kinds.
     ValueError
-        If a collection is empty or of several kinds.
+        If an array is of another type or shape.
     """
-    if isinstance(value, str | bytes | os.PathLike):
-        return None
+    if isinstance(value, str | os.PathLike):
+        return value, None
+    if isinstance(value, _IMAGES):
+        return as_file(value, _name(value) or "image_000000"), None
+    array = None if isinstance(value, list | tuple) else as_array(value, "The array")
+    if array is not None and array.ndim == 1 and array.dtype.kind in "UOT":
+        # A column of file names.
+        value = array.tolist()
+    elif array is not None:
+        return array, None
     if isinstance(value, dict):
-        if not value or all(isinstance(v, str | Path) for v in value.values()):
-            return None
         items, ids = list(value.values()), [str(key) for key in value]
-    elif isinstance(value, _IMAGES):
-        items, ids = [value], ["image_000000"]
-    elif (array := as_array(value, "The array")) is not None:
-        return [array], [], True
-    elif isinstance(value, list | tuple):
-        items, ids = list(value), numbered("image", len(value))
+    elif isinstance(value, Iterable) and not isinstance(value, bytes):
+        items = list(value)
+        ids = [_name(item) for item in items]
+        # Files of one name in two folders, and images without a file.
+        if not all(ids) or len(set(ids)) < len(ids):
+            ids = numbered("image", len(items))
     else:
         raise TypeError(
             "`path` must be a path, paths, an array, an astropy image, or a list or "
             f"dict of them. Received: {type(value).__name__}."
         )
     if all(isinstance(item, str | os.PathLike) for item in items):
-        return None
-    single = isinstance(value, _IMAGES)
+        return value if isinstance(value, dict) else items, None
     if all(isinstance(item, _IMAGES) for item in items):
-        for k, item in enumerate(items):
-            opened = item.filename() if isinstance(item, fits.HDUList) else None
-            if opened and not isinstance(value, dict):
-                ids[k] = os.path.basename(opened)
-        return [as_file(i, n) for i, n in zip(items, ids, strict=True)], ids, single
-    arrays = [as_array(i, f"Image {k} of the list") for k, i in enumerate(items)]
-    # Numbers in lists of lists are an array that was not made one.
-    wrong = [type(i).__name__ for i, a in zip(items, arrays, strict=True) if a is None]
-    if wrong:
+        return [as_file(i, n) for i, n in zip(items, ids, strict=True)], ids
+    arrays = [as_array(item, f"Image {k}") for k, item in enumerate(items)]
+    # An NDData is an array too, which would lose its mask and its unit.
+    mixed = any(isinstance(item, _IMAGES) for item in items)
+    if mixed or any(array is None for array in arrays):
         kinds = ", ".join(sorted({type(item).__name__ for item in items}))
         raise TypeError(
             "`path` must hold paths, arrays or astropy images, all of one kind. "
             f"Received: {kinds}."
         )
-    for k, array in enumerate(arrays):
-        check_array(array[np.newaxis], f"Image {k} of the list")
-    return arrays, ids, False
+    return [np.asanyarray(array[...]) for array in arrays], ids
+
+
+def _name(image) -> str:
+    """Return the name of the file that an HDUList was opened from, or ""."""
+    opened = image.filename() if isinstance(image, fits.HDUList) else None
+    return stem(opened) if opened else ""

@@ -92,9 +92,7 @@ class PictureSource:
             image = _decode(picture)
         except Exception as error:
             # Each of Pillow's formats has its own kinds of error for damaged files.
-            raise BadCutout(
-                f"is a damaged picture ({plain_words(error)})"
-            ) from error
+            raise BadCutout(f"is a damaged picture ({plain_words(error)})") from error
         planes = [image[..., c].astype(np.float32) for c in self.channels]
         return Cutout(planes, [None] * len(planes))
 

@@ -397,7 +397,9 @@ def _from_group(path: str, group, prefix: str, options: ReadOptions):
         if len(groups) == 1 and name not in found and (images or deeper):
             return _from_group(path, child, f"{prefix}{name}/", options)
     if not found:
-        held = ", ".join([*(f"{n} of shape {a.shape}" for n, a in arrays.items()), *groups])
+        held = ", ".join(
+            [*(f"{n} of shape {a.shape}" for n, a in arrays.items()), *groups]
+        )
         raise ValueError(
             f"{where} must hold an array of images of shape (n, ny, nx) or of four "
             "axes, or a group with an image for each object; links to other files are "
@@ -416,8 +418,10 @@ def _from_stack(path, prefix, arrays, names, options, attributes=None):
     columns = {}
     for name, array in arrays.items():
         text = np.dtype(array.dtype).kind in "SUOT"
-        if array.ndim in (1, 2) and array.shape[0] == n and (
-            array.ndim == 1 or not text
+        if (
+            array.ndim in (1, 2)
+            and array.shape[0] == n
+            and (array.ndim == 1 or not text)
         ):
             columns[name] = array
     if any(arrays[name].shape[0] != n for name in names):
@@ -463,7 +467,11 @@ def _from_stack(path, prefix, arrays, names, options, attributes=None):
 def _store_stem(path: str) -> str:
     name = os.path.basename(path.rstrip("/"))
     ending = next(
-        (e for e in (*HDF5_ENDINGS, *reversed(ZARR_ENDINGS)) if name.lower().endswith(e)),
+        (
+            e
+            for e in (*HDF5_ENDINGS, *reversed(ZARR_ENDINGS))
+            if name.lower().endswith(e)
+        ),
         "",
     )
     return name[: len(name) - len(ending)]

@@ -148,7 +148,9 @@ class TableSource:
 
     def take(self, rows: Sequence[int]) -> "TableSource":
         """Return the source of the chosen objects."""
-        chosen = {name: [self.places[name][i] for i in rows] for name in ("rows", "scales")}
+        chosen = {
+            name: [self.places[name][i] for i in rows] for name in ("rows", "scales")
+        }
         ids = [self.object_ids[i] for i in rows]
         return TableSource(self.path, ids, self.bands, **{**self.places, **chosen})
 

@@ -76,36 +76,22 @@ class EpochOrderMixin:
     float32_only = True
     learns_from_labels = False
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self._check_settings()
-
-    def _check_settings(self):
-        """Refuse settings of Keras in which the networks fail or lose digits."""
+    def _check_training(self, x, y=None, weights=None):
+        """Refuse settings, targets and devices that the steps are not made for."""
         # The networks inside follow the global policy, the model its own argument.
-        policies = {self.dtype_policy.name, keras.config.dtype_policy().name}
-        half = [name for name in sorted(policies) if "float16" in name]
+        kinds = {part.compute_dtype for part in (self, *self.layers)} - {"float32"}
         # The squares of small gradients underflow in float16, and the optimizers
         # of a step of our own get no scaled loss.
-        if self.float32_only and half:
+        if self.float32_only and kinds:
             raise ValueError(
-                f"`dtype` of {type(self).__name__} must be float32: set "
-                'keras.mixed_precision.set_global_policy("float32") first. '
-                f"Received: {half[0]}"
+                f"`dtype` of {type(self).__name__} must be float32 in training: make it "
+                'after keras.mixed_precision.set_global_policy("float32"). '
+                f"Received: {', '.join(sorted(kinds))}"
             )
         if keras.config.image_data_format() != "channels_last":
             raise ValueError(
                 "`image_data_format` of Keras must be channels_last: images have "
                 "shape (n, ny, nx, n_bands). Received: channels_first"
-            )
-
-    def _check_training(self, x, y=None, weights=None):
-        """Refuse targets that no step looks at, float64 and several devices."""
-        # Random numbers and images are float32; scores alone may be float64.
-        if self.float32_only and self.compute_dtype != "float32":
-            raise ValueError(
-                f"`dtype` of {type(self).__name__} must be float32 in training. "
-                f"Received: {self.compute_dtype}"
             )
         spec = getattr(x, "element_spec", None)
         if not self.learns_from_labels and (
