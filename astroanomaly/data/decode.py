@@ -323,7 +323,11 @@ class FitsFile:
         self._untiled: dict[int, np.ndarray] = {}
         self.images: list[ImageHDU] = []
         self.tables: list[tuple[PlainHeader, int]] = []
-        self._list_images()
+        try:
+            self._list_images()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def unpacked(self) -> bool:

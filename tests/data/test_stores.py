@@ -42,8 +42,8 @@ class Zarr:
         self.root = zarr.create_group(where, zarr_format=version)
 
     def add(self, name, value, **attributes):
-        made = self.root.create_array(name, data=np.asarray(value))
-        made.attrs.update(attributes)
+        # At once, since a zip file forgets nothing.
+        self.root.create_array(name, data=np.asarray(value), attributes=attributes)
 
     def close(self):
         if self.store is not None:

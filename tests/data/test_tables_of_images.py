@@ -52,12 +52,12 @@ def test_stamps_with_ids_and_positions(tmp_path, packed):
 
 @pytest.mark.parametrize("form", ["B", "I", "J", "K", "E", "D"])
 @pytest.mark.parametrize("scaled", [False, True])
-def test_every_number_type_equals_astropy(tmp_path, form, scaled):
+def test_every_number_type_gives_its_values(tmp_path, form, scaled):
     images = RNG.integers(0, 100, (3, 8, 9)).astype("f8")
     column = stamps(images=images, form=form)
     cards = {"TSCAL1": 0.5, "TZERO1": 3.0} if scaled else {}
     path = write(tmp_path / "t.fits", [column], **cards)
-    wanted = np.asarray(fits.getdata(path)["STAMP"], "f4")
+    wanted = images * 0.5 + 3 if scaled else images
     np.testing.assert_array_equal(read_cutouts(path).images[..., 0], wanted)
 
 

@@ -1,6 +1,7 @@
 """HDF5 files and Zarr stores: a stack of images, or a group for each object."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -100,7 +101,10 @@ def members(group) -> tuple[dict, dict]:
         By name.
     """
     if hasattr(group, "arrays"):
-        return dict(sorted(group.arrays())), dict(sorted(group.groups()))
+        with warnings.catch_warnings():
+            # zarr warns of a table that lies in the folder of a store.
+            warnings.simplefilter("ignore")
+            return dict(sorted(group.arrays())), dict(sorted(group.groups()))
     h5py = require("h5py", "io")
     arrays, groups = {}, {}
     for name in group:
@@ -380,7 +384,7 @@ def _from_group(path: str, group, prefix: str, options: ReadOptions):
     stacks = _only_stack(arrays, options, where)
     flat = {n: a for n, a in arrays.items() if a.ndim == 2 and _is_images(a)}
     # A table of numbers beside a stack has two axes too.
-    if stacks and not (len(arrays[stacks[0]]) == 1 and len(groups) > 1):
+    if stacks and not (arrays[stacks[0]].shape[0] == 1 and len(groups) > 1):
         return _from_stack(path, prefix, arrays, stacks, options, group.attrs)
     if not stacks and not groups and len(flat) > 0:
         return _from_objects(path, {n: ("", a, {}) for n, a in flat.items()}, options)
@@ -435,7 +439,7 @@ def _from_stack(path, prefix, arrays, names, options, attributes=None):
     if by_array and first.ndim == 3:
         axis, bands, channels = None, names, range(len(names))
     else:
-        wanted = options.bands or stated
+        wanted = stated or options.bands
         axis = _order(first, None if by_array else wanted, attributes, what)
         n_bands = 1 if axis is None else first.shape[1:][axis]
         if stated is not None and len(stated) != n_bands:
@@ -520,7 +524,7 @@ def _from_objects(path: str, found: dict, options: ReadOptions):
     stated = _stated(_BAND_NAMES, {}, array.attrs, attributes)
     stated = None if stated is None else _words(stated)
     if array.ndim == 3:
-        wanted = options.bands or stated
+        wanted = stated or options.bands
         what = f"{path}, array {name},"
         axis = band_axis(image, wanted, None, what)
     n_bands = 1 if axis is None else array.shape[axis]
