@@ -41,7 +41,12 @@ Nan = Annotated[
     str | None, typer.Option(help="fill (default) or refuse: images with NaN pixels.")
 ]
 MaskExtension = Annotated[
-    str | None, typer.Option(help="Extension whose pixels other than 0 are bad.")
+    str | None,
+    typer.Option(help="Extension that marks bad pixels; MASK:BAD,SAT chooses planes."),
+]
+MaxBytes = Annotated[
+    int | None,
+    typer.Option(help="Most bytes that a file may unpack to; 1073741824 (1 GiB)."),
 ]
 Workers = Annotated[
     int | None, typer.Option(help="Worker processes, by default one per core.")
@@ -153,6 +158,7 @@ READING = {
     "band_pattern": BandPattern,
     "pixel_scale": PixelScale,
     "input_pixel_scale": InputPixelScale,
+    "max_bytes": MaxBytes,
 }
 # How images are prepared: a run keeps it for all that it scores later.
 PREPARING = {"edge": Edge, "nan": Nan, "mask_extension": MaskExtension}

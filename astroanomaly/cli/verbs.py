@@ -69,7 +69,11 @@ def inspect(path: opt.Cutouts) -> None:
     """Show what the reader sees: files, HDUs, bands, shapes, pixel scale, NaNs."""
     from astroanomaly.data.inspect import inspect as look
 
-    typer.echo(str(look(path)))
+    found = look(path)
+    typer.echo(str(found))
+    # As for any path of which nothing can be read; scripts go by the status.
+    if not found.shapes:
+        raise typer.Exit(2)
 
 
 @app.command()

@@ -23,38 +23,11 @@ from astropy.io import fits
 from astroanomaly.data.headers import Inherited, PlainHeader
 from astroanomaly.data.options import MAX_BYTES, BadCutout
 from astroanomaly.data.remote import RemoteFile, is_remote
+from astroanomaly.data.roles import role_of_extension
 
 FITS_ENDINGS = (".fits", ".fit", ".fts")
 PACKED_ENDINGS = ("", ".gz", ".fz", ".bz2", ".xz")
 
-_NOT_BANDS = {
-    "PSF": "a point-spread function",
-    "RMS": "a noise map",
-    "ERR": "a noise map",
-    "ERROR": "a noise map",
-    "SIGMA": "a noise map",
-    "STD": "a noise map",
-    "VAR": "a noise map",
-    "VARIANCE": "a noise map",
-    "IVAR": "a noise map",
-    "INVVAR": "a noise map",
-    "WHT": "a weight map",
-    "WT": "a weight map",
-    "WEIGHT": "a weight map",
-    "EXP": "an exposure map",
-    "EXPTIME": "an exposure map",
-    "CTX": "a context map",
-    "CON": "a context map",
-    "DQ": "a mask",
-    "MASK": "a mask",
-    "FLAG": "a mask",
-    "FLAGS": "a mask",
-    "BKG": "a background map",
-    "SEG": "a segmentation map",
-    "D2IMARR": "a table of distortions",
-    "WCSDVARR": "a table of distortions",
-    "SEGM": "a segmentation map",
-}
 _BLOCK = 2880
 _CARD = 80
 _END = b"END     "
@@ -204,7 +177,7 @@ class FileBytes:
             else:
                 self._packed = gzip.GzipFile(fileobj=source)
             self._held = bytearray()
-        elif self._held or not self._size:
+        if self._size <= _SMALL:
             self._file.close()
 
     @property
@@ -249,6 +222,11 @@ class FileBytes:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def __del__(self):
+        """Close the file: cubes and mosaics keep theirs open between objects."""
+        if hasattr(self, "_file"):
+            self._file.close()
 
 
 @dataclass(frozen=True)
@@ -323,11 +301,22 @@ class FitsFile:
         self._untiled: dict[int, np.ndarray] = {}
         self.images: list[ImageHDU] = []
         self.tables: list[tuple[PlainHeader, int]] = []
+        # For the sky alone: tables of a distortion, or of the axes, may lie here.
+        self.more_than_images = False
+        self._path = path
         try:
             self._list_images()
         except BaseException:
             self.close()
             raise
+
+    @property
+    def with_tables(self) -> str:
+        """The path where other extensions may add to a WCS, else ""."""
+        more = self.more_than_images or any(
+            image.name in ("WCSDVARR", "D2IMARR") for image in self.images
+        )
+        return self._path if more else ""
 
     @property
     def unpacked(self) -> bool:
@@ -408,13 +397,13 @@ class FitsFile:
         kind = header.get("XTENSION", "IMAGE")
         if kind == "BINTABLE" and not tiled:
             self.tables.append((header, start))
+        self.more_than_images |= kind != "IMAGE" and not tiled
         if sizes and elements and not grouped and (tiled or kind == "IMAGE"):
             while len(sizes) > 2 and sizes[0] == 1:
                 del sizes[0]
             name = header.get("EXTNAME", "")
             name = name.strip() if isinstance(name, str) else str(name)
-            # Names end in what they hold: VIS_RMS, SCI-DQ.
-            why_not = _NOT_BANDS.get(name.upper().replace("-", "_").split("_")[-1], "")
+            why_not = role_of_extension(name)
             if not why_not and (len(sizes) < 2 or min(sizes) < 2):
                 why_not = f"an array of shape {tuple(sizes)}, no image"
             version = header.get("EXTVER", 1)
@@ -467,7 +456,7 @@ class FitsFile:
             return self._decompress(image, bits)[k, top:bottom, left:right]
         dtype = np.dtype(_DTYPES[image.bitpix])
         width, height = right - left, bottom - top
-        self._check(width * height, dtype.itemsize)
+        check_room(width * height, image.bitpix, self._max_bytes)
         first = image.places[1] + k * ny * nx * dtype.itemsize
         if width == nx:
             raw = self._bytes.read(
@@ -487,21 +476,13 @@ class FitsFile:
             np.frombuffer(raw, dtype).reshape(height, width), header_of(image), bits
         )
 
-    def _check(self, n_pixels: int, itemsize: int) -> None:
-        # Pixels become float32, which takes more room than bytes do.
-        if n_pixels * max(itemsize, 4) > self._max_bytes:
-            raise BadCutout(
-                f"declares an image of {n_pixels * max(itemsize, 4)} bytes, more than "
-                f"the {self._max_bytes} that `max_bytes` allows"
-            )
-
     def _decompress(self, image: ImageHDU, bits: bool) -> np.ndarray:
         """Return the pixels of compressed tiles, shape (n_planes, ny, nx)."""
         if image.index in self._untiled:
             return self._untiled[image.index]
         if image.bitpix not in _DTYPES:
             raise BadCutout(f"has ZBITPIX = {image.bitpix}, no FITS number type")
-        self._check(math.prod(image.shape), abs(image.bitpix) // 8)
+        check_room(math.prod(image.shape), image.bitpix, self._max_bytes)
         at, start, stop = image.places
         raw = self._bytes.read(at, stop - at)
         cards = [raw[i : i + _CARD] for i in range(0, start - at, _CARD)]
@@ -524,6 +505,17 @@ class FitsFile:
                 ) from error
         self._untiled[image.index] = _physical(data, header_of(image), bits)
         return self._untiled[image.index]
+
+
+def check_room(n_pixels: int, bitpix: int, max_bytes: int) -> None:
+    """Raise BadCutout if pixels take more than `max_bytes` of memory."""
+    # Pixels become float32, which may take more room than those of the file.
+    n_bytes = n_pixels * max(abs(bitpix) // 8, 4)
+    if n_bytes > max_bytes:
+        raise BadCutout(
+            f"declares an image of {n_bytes} bytes, more than the {max_bytes} that "
+            "`max_bytes` allows"
+        )
 
 
 def header_of(image: ImageHDU):
@@ -599,6 +591,9 @@ def candidates(images: list[ImageHDU]) -> list[ImageHDU]:
     'SCI'
     """
     bands = [image for image in images if not image.why_not]
+    # A file of one weight map or PSF can be read if that is all there is.
+    if not bands and len(images) == 1 and role_of_extension(images[0].name):
+        bands = images
     if not bands:
         what = ", ".join(f"{i.name or i.index} ({i.why_not})" for i in images)
         raise BadCutout(f"has no image HDU; found: {what or 'none with pixels'}")

@@ -3,22 +3,24 @@
 import glob
 import os
 import re
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from astroanomaly.data import headers
 from astroanomaly.data.decode import (
     ImageHDU,
     candidates,
     exists,
-    header_of,
     is_fits_name,
     stem,
 )
+from astroanomaly.data.filters import NO_FILTER, band_name, plane_names, same_band
 from astroanomaly.data.options import BadCutout, ReadOptions
 from astroanomaly.data.remote import is_remote, list_remote, local_copy
+from astroanomaly.data.roles import role_of_file, role_of_header
 from astroanomaly.data.sources import Source
 from astroanomaly.data.sources.array import from_array, from_numpy
 from astroanomaly.data.sources.cube import CubeSource, from_cube, from_extensions
@@ -229,6 +231,22 @@ def from_named_files(path, options: ReadOptions) -> FileSource:
             f"`band_pattern` {pattern!r} must fit the file names. Received: "
             f"{', '.join(names[:_SHOWN])}."
         )
+    if bands is None:
+        # "wht" of o1_sci.fits and o1_wht.fits is no band, unless there is no other.
+        others = [
+            band
+            for band in seen
+            if any(role_of_file(group.get(band, "")) for group in groups.values())
+        ]
+        if len(others) < len(seen):
+            for band in others:
+                del seen[band]
+            if others:
+                warnings.warn(
+                    f"Files that are no images of the sky are left out: {others}.",
+                    UserWarning,
+                    stacklevel=2,
+                )
     wanted = tuple(sorted(seen)) if bands is None else tuple(bands)
     missing = [band for band in wanted if band not in seen]
     if missing:
@@ -237,7 +255,28 @@ def from_named_files(path, options: ReadOptions) -> FileSource:
             f"{list(wanted)}; no file fits {pattern!r} with {missing}."
         )
     paths = [tuple(group.get(b, "") for b in wanted) for group in groups.values()]
-    return FileSource(groups, paths, Layout(FILES, wanted), Looked(options.max_bytes))
+    looked = Looked(options.max_bytes)
+    filters = []
+    for i in range(len(wanted)):
+        column = [group[i] for group in paths if group[i]]
+        filters.append(
+            next((n for n in _filters(column, looked) if n != NO_FILTER), "")
+        )
+    return FileSource(
+        groups, paths, Layout(FILES, wanted, filters=tuple(filters)), looked
+    )
+
+
+def _filters(paths: list[str], looked: Looked) -> dict[str, str]:
+    """Return the filters that a sample of files states, each with the first file."""
+    found: dict[str, str] = {}
+    for row in sample_rows(len(paths), _SAMPLE):
+        try:
+            name = band_name(only_image(looked[paths[row]]).header)
+        except BadCutout:
+            continue
+        found.setdefault(name, paths[row])
+    return found
 
 
 def _extension_bands(images: list[ImageHDU], pattern: str) -> dict[str, str]:
@@ -308,7 +347,9 @@ def find_layout(paths: list[str], options: ReadOptions, looked: Looked) -> Layou
         If the bands are not in the files, or no file can be read.
     """
     bands = options.bands
-    path = _first_readable(paths, looked)
+    path, check_role = _first_readable(paths, looked)
+    if check_role:
+        paths = [p for p in paths if not role_of_file(p)]
     images = looked[path]
     if options.band_pattern is not None:
         return _extension_layout(paths, path, options.band_pattern, bands, looked)
@@ -324,10 +365,11 @@ def find_layout(paths: list[str], options: ReadOptions, looked: Looked) -> Layou
         present = {label: label for image, label in named if image.name}
         return Layout(EXTENSIONS, *_pick(present, bands, path))
     if len(image.shape) == 3:
-        stated = _plane_bands(image)
-        if stated and set(bands or stated) <= set(stated):
-            names, _ = _pick({name: name for name in stated}, bands, path)
-            return Layout(PLANES, names, (), tuple(stated.index(n) for n in names))
+        names = plane_names(image.header, image.shape[0])
+        if names is not None and set(bands or names) <= set(names):
+            wanted = tuple(bands or names)
+            planes = tuple(names.index(band) for band in wanted)
+            return Layout(PLANES, wanted, (), planes, names=names)
         if bands is None or len(bands) != image.shape[0]:
             raise ValueError(
                 f"`bands` must give {image.shape[0]} names: {path} has an image of "
@@ -338,49 +380,44 @@ def find_layout(paths: list[str], options: ReadOptions, looked: Looked) -> Layou
         if len(bands) != 1:
             raise ValueError(
                 f"`bands` must give one name: {path} has one image, of the filter "
-                f"{headers.band_name(image.header)!r}. Received: {list(bands)}."
+                f"{band_name(image.header)!r}. Received: {list(bands)}."
             )
         return Layout(SINGLE, tuple(bands))
-    found: dict[str, str] = {}
-    for row in sample_rows(len(paths), _SAMPLE):
-        try:
-            name = headers.band_name(only_image(looked[paths[row]]).header)
-        except BadCutout:
-            continue
-        found.setdefault(name, paths[row])
+    found = _filters(paths, looked)
     # A file that does not say is taken for one of the others.
-    named = [name for name in found if name != headers.NO_FILTER]
-    if len(named) > 1:
+    named = [name for name in found if name != NO_FILTER]
+    if not same_band(named):
         shown = ", ".join(f"{name} ({found[name]})" for name in named)
         raise ValueError(
             "Files of several filters must be told apart with band_pattern="
             '"{object_id}_{band}.fits" or the like; bands=[name] takes them for one. '
             f"Received: {shown}."
         )
-    name = named[0] if named else headers.NO_FILTER
-    return Layout(SINGLE, (name,), check_filter=True)
+    name = named[0] if named else NO_FILTER
+    # Where no file of the sample says, the first that does is another filter, too.
+    return Layout(SINGLE, (name,), filters=(name,))
 
 
-def _plane_bands(image: ImageHDU) -> list[str]:
-    """Return the bands of a cube's planes as the Legacy Survey's service states them.
+def _first_readable(paths: list[str], looked: Looked) -> tuple[str, bool]:
+    """Return the first file with an image of the sky, and True.
 
-    Its cutouts have BANDS = 'grz', and BAND0, BAND1 and BAND2.
+    If there are only weight maps and the like, the first of these, and False.
     """
-    n, header = image.shape[0], header_of(image)
-    numbered = [str(header.get(f"BAND{i}", "")).strip() for i in range(n)]
-    names = numbered if all(numbered) else list(str(header.get("BANDS", "")).strip())
-    return names if len(names) == n == len(set(names)) else []
-
-
-def _first_readable(paths: list[str], looked: Looked) -> str:
-    """Return the first file that has an image; raise if there is none."""
-    reasons = []
-    for path in paths:
+    reasons, companion = [], ""
+    # By their names first: no need to open what is called a weight map.
+    for path in sorted(paths, key=lambda p: bool(role_of_file(p))):
         try:
-            candidates(looked[path])
-            return path
+            image = candidates(looked[path])[0]
         except BadCutout as error:
             reasons.append(f"{path}: {error}")
+            continue
+        if not role_of_file(path) and not role_of_header(image.header):
+            return path, True
+        companion = companion or path
+        if role_of_file(path):
+            break
+    if companion:
+        return companion, False
     shown = "; ".join(reasons[:_SHOWN])
     raise ValueError(
         f"None of the {len(paths)} objects could be read. Received: {shown}."
@@ -409,7 +446,9 @@ def from_files(paths: list[str], options: ReadOptions) -> FileSource:
         If two files give one id, such as a.fits and a.fits.gz.
     """
     looked = Looked(options.max_bytes)
-    layout = find_layout(paths, options, looked)
+    # Weight maps and the like are objects that cannot be used, and so are listed.
+    check_role = _first_readable(paths, looked)[1]
+    layout = replace(find_layout(paths, options, looked), check_role=check_role)
     ids = [stem(path) for path in paths]
     if len(set(ids)) < len(ids):
         root = os.path.commonpath([os.path.dirname(os.path.abspath(p)) for p in paths])
@@ -509,17 +548,14 @@ def _table_in(path: str, options: ReadOptions):
 def _many_in_one(path: str, options: ReadOptions) -> CubeSource | None:
     """Return the source for a file of many objects, or None for a file of one."""
     looked, bands = Looked(options.max_bytes), options.bands
-    images = looked[_first_readable([path], looked)]
+    images = looked[_first_readable([path], looked)[0]]
     found = candidates(images)
-    if (
-        len(found) == 1
-        and len(found[0].shape) == 3
-        and ((stated := _plane_bands(found[0])) and set(bands or stated) <= set(stated))
-    ):
-        return None
     if len(found) == 1 and len(found[0].shape) > 2:
-        # As many names as planes: the planes are the bands of one object.
-        if len(found[0].shape) == 3 and bands and 1 < len(bands) == found[0].shape[0]:
+        # As many names as planes, or the header's: these are the bands of one object.
+        if len(found[0].shape) == 3 and (
+            (bands and 1 < len(bands) == found[0].shape[0])
+            or plane_names(found[0].header, found[0].shape[0])
+        ):
             return None
         return from_cube(path, found[0], bands)
     flux = options.band_pattern is not None or _extension_bands(images, FLUX_PATTERN)
@@ -531,7 +567,18 @@ def _many_in_one(path: str, options: ReadOptions) -> CubeSource | None:
     try:
         only_image(images)
     except BadCutout:
-        name = headers.band_name(found[0].header) if bands is None else bands[0]
         science = [image for image in found if image.name.upper() == "SCI"]
-        return from_extensions(path, science or found, name)
+        found = science or found
+        if bands is None:
+            named = zip(labels(found), found, strict=True)
+            names = {label: band_name(image.header) for label, image in named}
+            if not same_band(list(names.values())):
+                raise ValueError(
+                    f"{path} must have extensions of one filter, one for each object, "
+                    "or `bands` must name those that are bands. Received: "
+                    f"{', '.join(f'{k} of {v}' for k, v in names.items())}."
+                ) from None
+            known = [name for name in names.values() if name != NO_FILTER]
+            bands = known[:1] or [NO_FILTER]
+        return from_extensions(path, found, bands[0])
     return None

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly.data import headers
 from astroanomaly.data.decode import FitsFile, ImageHDU, candidates, header_of, stem
 from astroanomaly.data.find import find_objects, list_files, sample_rows
+from astroanomaly.data.headers import unit
 from astroanomaly.data.options import BadCutout, ReadOptions
+from astroanomaly.data.roles import role_of_file
+from astroanomaly.data.sky import pixel_scale
 
 MAX_FILES = 200
 
@@ -40,8 +42,6 @@ class Inspection:
         Pixel scale in arcsec, to 4 digits, to the number of bands.
     bands : tuple of str
         The names that the reader would give.
-    n_read : int
-        Of the files opened, those with an image that can be read.
     bad : Table
         Columns `file` and `reason` of the files that cannot be read.
     suggestion : str
@@ -73,7 +73,7 @@ class Inspection:
             with_nan = int(np.sum(bands["n_nan"] > 0))
             lines += [f"NaN or infinite pixels: in {with_nan} of {len(bands)} images"]
         if self.bad is not None and len(self.bad):
-            lines += ["", f"{len(self.bad)} file(s) cannot be read:"]
+            lines += ["", f"{len(self.bad)} file(s) are left out or cannot be read:"]
             lines += [f"  {row['file']}: {row['reason']}" for row in self.bad[:10]]
         lines += ["", f"Suggestion: {self.suggestion}"]
         return "\n".join(lines)
@@ -110,8 +110,8 @@ def _row(path: str, file: FitsFile, image: ImageHDU) -> tuple:
         image.name,
         "x".join(str(n) for n in image.shape),
         f"{kind}{abs(image.bitpix)}",
-        headers.pixel_scale(header_of(image)) or np.nan,
-        headers.unit(image.header),
+        pixel_scale(header_of(image)) or np.nan,
+        unit(image.header),
         n_nan,
         image.why_not or "band",
     )
@@ -172,14 +172,19 @@ def inspect(path: str | Path) -> Inspection:
         return _inspect_array(name)
     paths = list_files(name)
     rows, bad, shapes, scales = [], [], Counter(), Counter()
+    mixed = not all(role_of_file(path) for path in paths)
     for row in sample_rows(len(paths), MAX_FILES):
+        if mixed and (role := role_of_file(paths[row])):
+            reason = f"is {role} by its name, no image of the sky"
+            bad.append((os.path.basename(paths[row]), reason))
+            continue
         try:
             with FitsFile(paths[row]) as file:
                 rows += [_row(paths[row], file, image) for image in file.images]
                 for image in candidates(file.images):
                     many = image.shape[0] if len(image.shape) > 2 else 1
                     shapes[image.shape[-2:]] += many
-                    scale = headers.pixel_scale(header_of(image))
+                    scale = pixel_scale(header_of(image))
                     if scale:
                         scales[float(f"{scale:.4g}")] += many
         except BadCutout as error:

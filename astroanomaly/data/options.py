@@ -10,8 +10,52 @@ import numpy as np
 MAX_BYTES = 2**30
 
 
+# Planes of LSST's masks that mark the sources themselves.
+_SOURCES = ("DETECTED", "DETECTED_NEGATIVE")
+
+
 class BadCutout(ValueError):
     """One object cannot be used; the message is the reason, without the name."""
+
+
+def mask_name(mask: str) -> tuple[str, tuple[str, ...]]:
+    """Split the option into the extension's name and the planes wanted.
+
+    Parameters
+    ----------
+    mask : str
+        "DQ", "{band}_MASK", "MASK:BAD,SAT,CR" (planes by name) or "DQ:4,16" (bits by
+        value).
+
+    Returns
+    -------
+    tuple of str and tuple of str
+        The extension, and the planes: none stands for the usual ones.
+
+    Raises
+    ------
+    ValueError
+        If a name is empty, or a plane is one that marks the sources themselves.
+
+    Examples
+    --------
+    >>> mask_name("MASK:BAD,SAT")
+    ('MASK', ('BAD', 'SAT'))
+    """
+    name, colon, listed = mask.partition(":")
+    planes = tuple(p.strip().upper() for p in listed.split(",")) if colon else ()
+    if not name.strip() or not all(planes):
+        raise ValueError(
+            '`mask_extension` must be the name of an extension, or "NAME:PLANE,PLANE". '
+            f"Received: {mask!r}."
+        )
+    for plane in planes:
+        if plane in _SOURCES:
+            raise ValueError(
+                f"`mask_extension` must not use the plane {plane}, which marks the "
+                f"sources themselves. Received: {mask!r}."
+            )
+    return name.strip(), planes
 
 
 @dataclass(frozen=True)
@@ -35,7 +79,7 @@ class ReadOptions:
     nan : str
         "fill" or "refuse".
     mask_extension : str, optional
-        Name of the extension whose pixels other than 0 are bad.
+        Name of the extension that marks bad pixels, and which of its planes do.
     on_error : str
         "skip" or "raise".
     max_bytes : int
@@ -79,6 +123,8 @@ class ReadOptions:
                 "`max_bytes` must be a whole number of bytes above 0. Received: "
                 f"{self.max_bytes!r}."
             )
+        if self.mask_extension is not None:
+            mask_name(self.mask_extension)
         if self.size is not None:
             pair = (self.size,) * 2 if np.ndim(self.size) == 0 else tuple(self.size)
             whole = all(isinstance(n, int | np.integer) for n in pair)
@@ -123,6 +169,8 @@ class Cutout:
         The pixels that lay outside the mosaic (they are NaN).
     flag : int
         Bits of what was repaired; set by `prepare`.
+    masked : float
+        The share of the pixels that a mask took, of the band with most.
     """
 
     planes: list[np.ndarray]
@@ -133,3 +181,4 @@ class Cutout:
     zero_points: list[float] = field(default_factory=list)
     outside: np.ndarray | None = None
     flag: int = 0
+    masked: float = 0.0

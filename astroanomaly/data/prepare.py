@@ -1,5 +1,8 @@
 """From the pixels of a file to a finished cutout: scale, size, gaps, refusals."""
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
 from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
@@ -10,6 +13,7 @@ from astroanomaly.data.resize import (
     resampled_shape,
     same_scale,
 )
+from astroanomaly.data.units import how_to_merge
 from astroanomaly.tables.flags import FLAG_NAN_FILLED, FLAG_PADDED
 
 _NO_SCALE = "states no pixel scale, which pixel_scale= needs; give input_pixel_scale="
@@ -74,96 +78,27 @@ def _text(shape) -> str:
     return f"{shape[0]}x{shape[1]}"
 
 
-def _rescale(
-    plane: np.ndarray, scale: float | None, settings: ReadOptions
-) -> np.ndarray:
-    scale = scale or settings.input_pixel_scale
-    wanted = settings.pixel_scale
-    if wanted is None:
-        reference = settings.scale
-        if scale and reference and abs(scale / reference - 1.0) > 0.01:
-            raise BadCutout(
-                f'has pixels of {scale:.4g}" where the others have {reference:.4g}"; '
-                "give pixel_scale= to resample all to one"
-            )
-        return plane
-    if scale is None:
-        raise BadCutout(_NO_SCALE)
-    if same_scale(scale, wanted):
-        return plane
-    factor = wanted / scale
-    if min(plane.shape) < factor:
-        raise BadCutout(f'is {_text(plane.shape)} pixels, less than one of {wanted}"')
-    return resample(plane, factor, whole=True)
-
-
-def _fit(plane: np.ndarray, settings: ReadOptions) -> np.ndarray:
-    size = settings.size
-    if size is None or plane.shape == size:
-        return plane
-    if settings.edge == "error" and any(
-        n < wanted for n, wanted in zip(plane.shape, size, strict=True)
-    ):
-        raise BadCutout(
-            f"is {_text(plane.shape)} pixels, smaller than the size {_text(size)} "
-            'asked for with edge="error"'
-        )
-    return crop_or_pad(plane, size)
-
-
-def _fill(plane: np.ndarray, added: np.ndarray, settings: ReadOptions):
-    """Replace NaN and infinite pixels; tell whether any was the file's own."""
-    bad = ~np.isfinite(plane)
-    if not bad.any():
-        return plane, False
-    if bad.all():
-        raise BadCutout("has no finite pixel: every pixel is NaN")
-    own = bool((bad & ~added).any())
-    if own and settings.nan == "refuse":
-        count = int((bad & ~added).sum())
-        raise BadCutout(f'has {count} NaN, infinite or masked pixels and nan="refuse"')
-    return np.where(bad, np.float32(background(plane)), plane), own
-
-
-def _one_plane(plane, native, raw, settings) -> tuple[np.ndarray, int]:
-    scaled = _rescale(plane, native, settings)
-    fitted = _fit(scaled, settings)
-    if np.isfinite(fitted).all():
-        lowest = fitted.min()
-        if lowest == fitted.max():
-            raise BadCutout(f"constant: every pixel is {lowest:g}")
-        return fitted, 0
-    # What the file did not have: the padding, and what lay outside the mosaic.
-    inside = np.ones(scaled.shape, np.float32)
-    if raw.outside is not None:
-        # The same way as the pixels went: NaN marks what was touched.
-        inside = np.where(raw.outside, np.float32(np.nan), np.ones_like(plane))
-        inside = _rescale(inside, native, settings)
-    added = ~np.isfinite(_fit(inside, settings))
-    if settings.edge == "error" and added.any():
-        raise BadCutout('reaches over the edge of the mosaic with edge="error"')
-    filled, repaired = _fill(fitted, added, settings)
-    if np.ptp(filled) == 0:
-        raise BadCutout(f"constant: every pixel is {filled[0, 0]:g}")
-    flag = FLAG_NAN_FILLED if repaired else 0
-    return filled, flag | (FLAG_PADDED if added.any() else 0)
-
-
-def prepare(raw: Cutout, settings: ReadOptions) -> tuple[np.ndarray, int]:
+def prepare(
+    raw: Cutout, options: ReadOptions, bands: Sequence[str] = ()
+) -> tuple[np.ndarray, int]:
     """Make the finished cutout of one object.
 
     Parameters
     ----------
     raw : Cutout
         The object as its file has it.
-    settings : ReadOptions
+    options : ReadOptions
         Size, scale and what to do with gaps.
+    bands : sequence of str, optional
+        The bands' names, for the reason why one of several cannot be used.
 
     Returns
     -------
     ndarray of shape (ny, nx, n_bands)
         Float32 without NaN: resampled, then cropped or padded at the centre, then
-        filled with the local background.
+        filled with the local background. Resampling sums the flux of pixels, or
+        averages a brightness per solid angle, whose zero point in `raw` then becomes
+        that of the new pixel.
     int
         The bits FLAG_NAN_FILLED and FLAG_PADDED.
 
@@ -180,11 +115,26 @@ def prepare(raw: Cutout, settings: ReadOptions) -> tuple[np.ndarray, int]:
     (4, 4, 1)
     """
     flag, planes = 0, []
-    for plane, native in zip(raw.planes, raw.scales, strict=True):
-        finished, bits = _one_plane(plane, native, raw, settings)
+    for i, (plane, native) in enumerate(zip(raw.planes, raw.scales, strict=True)):
+        try:
+            how = how_to_merge(raw.units[i]) if raw.units else "sum"
+            finished, bits = _finish(plane, native, raw.outside, options, how)
+        except BadCutout as error:
+            if len(raw.planes) == 1 or len(bands) < len(raw.planes):
+                raise
+            raise BadCutout(f"{error} (band {bands[i]})") from error
         planes.append(finished)
         flag |= bits
-    shape = settings.shape or planes[0].shape
+        scale, wanted = native or options.input_pixel_scale, options.pixel_scale
+        if (
+            how == "mean"
+            and raw.zero_points
+            and wanted
+            and not same_scale(scale, wanted)
+        ):
+            # The brightness stays, the area that it shines from does not.
+            raw.zero_points[i] -= 5.0 * math.log10(wanted / scale)
+    shape = options.shape or planes[0].shape
     for plane in planes:
         if plane.shape != shape:
             raise BadCutout(
@@ -192,3 +142,76 @@ def prepare(raw: Cutout, settings: ReadOptions) -> tuple[np.ndarray, int]:
                 "give size="
             )
     return np.stack(planes, axis=-1), flag
+
+
+def _finish(plane, native, outside, options, how) -> tuple[np.ndarray, int]:
+    """Return one band's finished image and the bits of what was repaired."""
+    finished = _fit(_rescale(plane, native, options, how), options)
+    # Minimum and maximum are NaN or infinite if any pixel is.
+    lowest, highest = finished.min(), finished.max()
+    if math.isfinite(lowest) and math.isfinite(highest):
+        if lowest == highest:
+            raise BadCutout(f"constant: every pixel is {lowest:g}")
+        return finished, 0
+    # What the file did not have, the padding and what lay outside the mosaic, goes
+    # the same way as the pixels went: NaN marks what was touched.
+    inside = np.ones(plane.shape, np.float32)
+    if outside is not None:
+        inside[outside] = np.nan
+    added = ~np.isfinite(_fit(_rescale(inside, native, options), options))
+    if options.edge == "error" and added.any():
+        raise BadCutout('reaches over the edge of the mosaic with edge="error"')
+    bad = ~np.isfinite(finished)
+    if bad.all():
+        raise BadCutout("has no finite pixel: every pixel is NaN, infinite or masked")
+    n_own = int((bad & ~added).sum())
+    if n_own and options.nan == "refuse":
+        raise BadCutout(f'has {n_own} NaN, infinite or masked pixels and nan="refuse"')
+    filled = np.where(bad, np.float32(background(finished)), finished)
+    if np.ptp(filled) == 0:
+        raise BadCutout(f"constant: every pixel is {filled[0, 0]:g}")
+    flag = FLAG_NAN_FILLED if n_own else 0
+    return filled, flag | (FLAG_PADDED if added.any() else 0)
+
+
+def _fit(plane: np.ndarray, options: ReadOptions) -> np.ndarray:
+    size = options.size
+    if size is None or plane.shape == size:
+        return plane
+    if options.edge == "error" and any(
+        n < wanted for n, wanted in zip(plane.shape, size, strict=True)
+    ):
+        raise BadCutout(
+            f"is {_text(plane.shape)} pixels, smaller than the size {_text(size)} "
+            'asked for with edge="error"'
+        )
+    return crop_or_pad(plane, size)
+
+
+def _rescale(
+    plane: np.ndarray, scale: float | None, options: ReadOptions, how: str = "sum"
+) -> np.ndarray:
+    scale, wanted = scale or options.input_pixel_scale, options.pixel_scale
+    if wanted is None:
+        reference = options.scale
+        # One per cent shifts the edge of a cutout of 100 pixels by half a pixel.
+        if scale and reference and abs(scale / reference - 1.0) > 0.01:
+            raise BadCutout(
+                f'has pixels of {scale:.4g}" where the others have {reference:.4g}"; '
+                "give pixel_scale= to resample all to one"
+            )
+        return plane
+    if scale is None:
+        raise BadCutout(_NO_SCALE)
+    if same_scale(scale, wanted):
+        return plane
+    factor = wanted / scale
+    if min(plane.shape) < factor:
+        raise BadCutout(f'is {_text(plane.shape)} pixels, less than one of {wanted}"')
+    if how == "none":
+        raise BadCutout(
+            "is in magnitudes or the like (BUNIT), which cannot be resampled; leave "
+            "out pixel_scale="
+        )
+    merged = resample(plane, factor, whole=True)
+    return merged / np.float32(factor**2) if how == "mean" else merged

@@ -24,7 +24,7 @@ from astroanomaly.data.sources import Source
 from astroanomaly.data.sources.files import FILES, FileSource, Layout, Looked
 from astroanomaly.data.sources.memory import from_memory
 from astroanomaly.data.sources.mosaic import from_mosaic
-from astroanomaly.data.stream import CutoutStream, none_readable
+from astroanomaly.data.stream import CutoutStream, none_readable, places
 from astroanomaly.tables.columns import check_unique
 from astroanomaly.tables.objects import skipped_table
 from astroanomaly.utils.parallel import worker_count
@@ -50,7 +50,7 @@ def read_cutouts(
     progress: bool = False,
     on_error: str = "skip",
     cache: str | Path | None = None,
-    max_bytes: int = MAX_BYTES,
+    max_bytes: int | None = None,
 ) -> Cutouts | CutoutStream:
     """Read cutouts: FITS files, cubes, arrays, or a mosaic with a catalog.
 
@@ -94,7 +94,10 @@ def read_cutouts(
         "fill": NaN, infinite and masked pixels become the local background and the
         object is flagged; "refuse": such an object is not used.
     mask_extension : str, optional
-        Extension whose pixels other than 0 are bad, such as "DQ" or "{band}_MASK".
+        Extension that marks bad pixels, such as "DQ" or "{band}_MASK": of masks with
+        named planes (HSC, Rubin) the planes BAD, SAT, CR and NO_DATA, of Hubble's and
+        JWST's DQ the bits that spoil a pixel, of others every value but 0.
+        "MASK:BAD,INTRP" chooses planes by name, "DQ:4,16" bits by value.
     stream : bool
         Return a `CutoutStream`, which reads when it is iterated.
     n_workers : int, optional
@@ -106,7 +109,7 @@ def read_cutouts(
     cache : str or Path, optional
         A .npy file to hold the pixels, which are then mapped and not in memory. It
         is written anew.
-    max_bytes : int
+    max_bytes : int, optional
         The most that one file may unpack to, and that one image may declare, in
         bytes; 1 GiB by default. What is larger is refused before it is unpacked.
 
@@ -140,7 +143,7 @@ def read_cutouts(
         nan,
         mask_extension,
         on_error,
-        max_bytes,
+        MAX_BYTES if max_bytes is None else max_bytes,
     )
     worker_count(n_workers, 1)
     if stream and cache is not None:
@@ -244,7 +247,7 @@ def _catalog_of_folder(path, source: FileSource):
 
 def _probe(source: Source, options: ReadOptions) -> ReadOptions:
     """Look at a sample: the shape that all must have, and their pixel scale."""
-    n, files = len(source.object_ids), source.files
+    n, files = len(source.object_ids), places(source)
     sample = sample_rows(n, _SAMPLE)
     looked, bad, seen = [], [], set(sample)
     # If the sample has no readable object, any other one will do.

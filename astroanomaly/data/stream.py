@@ -13,6 +13,7 @@ from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts, band_index
 from astroanomaly.data.decode import plain_words
+from astroanomaly.data.masks import SHARE_TOLD
 from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
 from astroanomaly.data.prepare import prepare
 from astroanomaly.data.sources import Source
@@ -80,7 +81,7 @@ def read_batch(
         for row in rows:
             try:
                 cutout = source.read(row, options)
-                image, flag = prepare(cutout, options)
+                image, flag = prepare(cutout, options, source.bands)
             except BadCutout as error:
                 batch.skipped.append((row + start, str(error)))
                 continue
@@ -98,6 +99,25 @@ def read_batch(
         source.release()
     batch.images = np.stack(images) if images else None
     return batch
+
+
+def places(source: Source) -> list[str]:
+    """Return where each object lies, for the list of what could not be read.
+
+    Parameters
+    ----------
+    source : Source
+        Where the objects are.
+
+    Returns
+    -------
+    list of str
+        The file; with the object's row, "cube.fits[3]", where several share one.
+    """
+    files = source.files
+    if "" not in files and len(set(files)) == len(files):
+        return files
+    return [f"{file}[{row}]" for row, file in enumerate(files)]
 
 
 class NpyWriter:
@@ -241,6 +261,19 @@ class Sink:
             The columns that `Cutouts` promises, then those of the catalog.
         """
         rows = self.rows
+        taken = [
+            (c.masked, files[row]) for c, row in zip(self._cutouts, rows, strict=True)
+        ]
+        taken = [pair for pair in taken if pair[0] > SHARE_TOLD]
+        if taken:
+            share, file = max(taken)
+            warnings.warn(
+                f"The mask took more than {SHARE_TOLD:.0%} of the pixels of "
+                f"{len(taken)} object(s), at most {share:.0%} of {file}. If it marks "
+                'the sources, choose its planes: mask_extension="MASK:BAD,SAT".',
+                UserWarning,
+                stacklevel=2,
+            )
         table = Table(
             {
                 "object_id": np.array([ids[row] for row in rows], str),
@@ -334,7 +367,7 @@ class CutoutStream:
         self.progress = progress
         self.on_error = options.on_error
         self._reasons: dict[int, str] = {}
-        self._files: list[str] = source.files
+        self._files, self._places = source.files, places(source)
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -370,7 +403,7 @@ class CutoutStream:
         )
 
     def _skipped(self, pairs: Sequence[tuple[int, str]]) -> Table:
-        return skipped_table([(self._files[row], reason) for row, reason in pairs])
+        return skipped_table([(self._places[row], reason) for row, reason in pairs])
 
     def _batches(self, first: int, stop: int, size: int) -> Iterator[Batch]:
         """Read the rows from `first` on; no batch crosses a chunk of `size`."""
@@ -393,7 +426,7 @@ class CutoutStream:
     def _checked(self, batch: Batch) -> Batch:
         for row, reason in batch.skipped:
             if self.on_error == "raise":
-                raise ValueError(f"{self._files[row]}: {reason}.")
+                raise ValueError(f"{self._places[row]}: {reason}.")
             self._reasons[row] = reason
         return batch
 

@@ -34,6 +34,7 @@ _DATA = {
     "edge": ("pad", str),
     "nan": ("fill", str),
     "mask_extension": (None, str),
+    "max_bytes": (None, int),
 }
 # Here and not from a signature: the settings of all stretches are in one table.
 _STRETCH = {

@@ -80,9 +80,9 @@ def train(
     n_workers : int, optional
         Processes that read.
     **reading
-        `band_pattern`, `pixel_scale`, `input_pixel_scale`, `edge`, `nan` and
-        `mask_extension` of :func:`astroanomaly.read_cutouts`; the run remembers
-        them for the objects that it scores later.
+        `band_pattern`, `pixel_scale`, `input_pixel_scale`, `edge`, `nan`,
+        `mask_extension` and `max_bytes` of :func:`astroanomaly.read_cutouts`; the run
+        remembers them for the objects that it scores later.
 
     Returns
     -------

@@ -6,6 +6,7 @@ kept per band and by name, an inverse, and the count of clipped pixels.
 """
 
 import json
+import warnings
 from pathlib import Path
 
 import keras
@@ -20,6 +21,9 @@ _PACKAGE = "astroanomaly"
 # Images that percentiles and the sky's noise are taken from, at most: 4096 of 64 x 64
 # pixels hold 17 million values a band, whose percentiles no more images move.
 SAMPLE = 4096
+# A pixel so many times as far from the sky as the brightest of an ordinary image is no
+# source but a fault of the file: a star that saturates a camera reaches some 1e4 times.
+ABSURD = 1e5
 
 
 def per_band(values) -> tuple[float, ...] | None:
@@ -44,6 +48,62 @@ def pixels_of(images) -> np.ndarray:
             f"Received: shape {pixels.shape}"
         )
     return pixels
+
+
+def robust_ends(pixels: np.ndarray) -> tuple[float, float]:
+    """Return the least and the largest of one band's pixels without absurd ones.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (n, ny, nx)
+        Pixel values; NaN and infinite ones are left out.
+
+    Returns
+    -------
+    tuple of float
+        The extremes of all pixels, unless some are `ABSURD` times as far from the
+        median as the extremes of half of the images (of fewer than three images: as
+        the 0.1st or the 99.9th percentile): then those of the rest, with a warning.
+
+    Raises
+    ------
+    ValueError
+        If no pixel is finite.
+
+    Examples
+    --------
+    >>> robust_ends(np.arange(27.0).reshape(3, 3, 3))
+    (0.0, 26.0)
+    """
+    sample = pixels[:: -(-len(pixels) // SAMPLE)]
+    finite = sample[np.isfinite(sample)].astype(np.float64)
+    if finite.size == 0:
+        raise ValueError("`pixels` must hold a finite value. Received: none.")
+    # These pass over NaN, and make no copy of a memory map.
+    lows, highs = (f.reduce(pixels, axis=(1, 2)) for f in (np.fmin, np.fmax))
+    middle = np.median(finite)
+    if len(pixels) > 2:
+        low, high = np.nanmedian(lows.astype(float)), np.nanmedian(highs.astype(float))
+    else:
+        low, high = np.percentile(finite, (0.1, 99.9))
+    # Where half of the images are constant there is nothing to compare with.
+    reach = ABSURD * max(high - middle, middle - low) or np.inf
+    ordinary = (lows >= middle - reach) & (highs <= middle + reach)
+    values = pixels[~ordinary].astype(np.float64)
+    near = np.abs(values - middle) <= reach
+    low = min(lows[ordinary].min(initial=np.inf), values[near].min(initial=np.inf))
+    high = max(highs[ordinary].max(initial=-np.inf), values[near].max(initial=-np.inf))
+    far = np.isfinite(values) & ~near
+    if far.any():
+        worst = values[far][np.argmax(np.abs(values[far] - middle))]
+        warnings.warn(
+            f"{far.sum()} pixel(s) of {far.any(axis=(1, 2)).sum()} training image(s), "
+            f"of up to {worst:g}, lie far beyond all others. They do not set the range "
+            f"of the stretch, {low:g} to {high:g}, and are clipped and flagged.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return float(low), float(high)
 
 
 class Stretch(keras.layers.Layer):
@@ -148,6 +208,13 @@ class Stretch(keras.layers.Layer):
         ------
         ValueError
             If there is no image, or a band holds no finite or only one value.
+
+        Warns
+        -----
+        UserWarning
+            If pixels lie beyond all others, 1e5 times as far from the median as the
+            extremes of half of the images: they do not set the range, and the stretch
+            clips them.
         """
         pixels = pixels_of(images)
         if isinstance(images, Cutouts):
@@ -155,7 +222,6 @@ class Stretch(keras.layers.Layer):
         # Evenly spaced images stand for very many; the extremes come from all.
         sample = pixels[:: -(-len(pixels) // SAMPLE)]
         if not self.per_image:
-            extremes = {0.0: np.nanmin, 100.0: np.nanmax}
             ranges = []
             for b in range(pixels.shape[-1]):
                 finite = sample[..., b][np.isfinite(sample[..., b])]
@@ -165,11 +231,10 @@ class Stretch(keras.layers.Layer):
                         f"band {b} holds "
                         f"{f'only {finite[0]}' if finite.size else 'none'}."
                     )
+                ends = dict(zip((0.0, 100.0), robust_ends(pixels[..., b]), strict=True))
                 ranges.append(
                     [
-                        extremes[q](pixels[..., b])
-                        if q in extremes
-                        else np.percentile(finite, q)
+                        ends[q] if q in ends else np.percentile(finite, q)
                         for q in self.percentiles
                     ]
                 )

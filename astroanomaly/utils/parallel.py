@@ -5,6 +5,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -94,6 +95,11 @@ def parallel(function: Callable, tasks: Iterable[tuple], n_workers: int) -> Iter
     object
         The results. An error in a task is raised here.
 
+    Raises
+    ------
+    ChildProcessError
+        If the system ended a worker process, as it does when memory runs out.
+
     Examples
     --------
     >>> list(parallel(pow, [(2, 3), (3, 2)], 1))
@@ -128,6 +134,12 @@ def parallel(function: Callable, tasks: Iterable[tuple], n_workers: int) -> Iter
             running = following
         for result in running:  # noqa: UP028
             yield result
+    except BrokenExecutor as error:
+        raise ChildProcessError(
+            "A worker process was ended from outside, most often because memory ran "
+            "out: use fewer (`n_workers`, --workers) and repeat the command; with "
+            f"--resume what is done is kept. Received: {n_workers} workers."
+        ) from error
     finally:
         # joblib stops all workers when results are left: read those under way.
         for rest in (running, following):

@@ -41,6 +41,19 @@ def test_sky_positions_go_through_the_wcs(mosaic):
     assert found.pixel_scale == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("size", [15, 16, (9, 32)])
+@pytest.mark.parametrize("x", [15.5, 30, 30.4999, 30.5, 30.6, 30 + 1e-11, 0.2, 97.8])
+def test_the_centre_is_that_of_cutout2d(mosaic, size, x):
+    path, image = mosaic
+    catalog = Table({"x": [x], "y": [75.5 - 1e-11]})
+    found = read_cutouts(path, catalog=catalog, size=size)
+    position = (round(x, 6), 75.5)
+    part = Cutout2D(image, position, size, mode="partial", fill_value=np.nan).data
+    inside = np.isfinite(part)
+    np.testing.assert_array_equal(found.images[0, ..., 0][inside], part[inside])
+    assert found.table["flag"][0] == (0 if inside.all() else 2)
+
+
 def test_pixel_positions_count_from_zero(mosaic):
     path, image = mosaic
     found = read_cutouts(path, catalog=Table({"x": [30.0], "y": [40.0]}), size=5)
@@ -167,7 +180,7 @@ def test_a_mosaic_per_band(tmp_path, write_fits, noise, tan_header):
         read_cutouts({"Y": tmp_path / "Y.fits"}, catalog=catalog, size=16)
 
 
-def test_scaled_pixels_cannot_be_mapped(tmp_path):
+def test_scaled_pixels_are_read_in_workers(tmp_path):
     image = np.arange(1600, dtype=np.uint16).reshape(40, 40)
     fits.PrimaryHDU(image).writeto(tmp_path / "m.fits")
     catalog = Table({"x": [20.0], "y": [20.0]})
@@ -177,8 +190,10 @@ def test_scaled_pixels_cannot_be_mapped(tmp_path):
         catalog,
         ReadOptions(size=(8, 8)),
     )
-    assert not source.in_workers
-    np.testing.assert_array_equal(source.read(0).planes[0], image[16:24, 16:24])
+    assert source.in_workers
+    np.testing.assert_array_equal(
+        source.read(0, ReadOptions()).planes[0], image[16:24, 16:24]
+    )
 
 
 def test_a_damaged_mosaic(tmp_path, write_fits, noise):
@@ -209,7 +224,7 @@ def test_a_packed_mosaic_is_held_by_one_process(tmp_path, write_fits, noise):
     source = from_mosaic([path], layout, catalog, ReadOptions(size=(8, 8)))
     assert not source.in_workers
     expected = noise(40, 40)[16:24, 16:24]
-    np.testing.assert_array_equal(source.read(0).planes[0], expected)
+    np.testing.assert_array_equal(source.read(0, ReadOptions()).planes[0], expected)
 
 
 def test_take_and_signature(mosaic):
@@ -219,5 +234,5 @@ def test_take_and_signature(mosaic):
     assert second.object_ids == ["b"]
     assert second.signature() != source.signature()[:1]
     with pytest.raises(BadCutout, match="b lies outside"):
-        second.read(0)
+        second.read(0, ReadOptions())
     assert source.select([0]).bands == ("i",)

@@ -6,6 +6,7 @@ from astroanomaly.data.find import (
     name_pattern,
     sample_rows,
 )
+from astroanomaly.data.options import ReadOptions
 
 
 def test_sample_is_spread_evenly():
@@ -46,6 +47,10 @@ def test_name_pattern_with_bands_that_hold_an_underscore():
     assert (found["band"], found["object_id"]) == ("h", "a")
 
 
+def _named(path, pattern, bands=None):
+    return from_named_files(path, ReadOptions(bands=bands, band_pattern=pattern))
+
+
 @pytest.fixture
 def pairs(tmp_path):
     for name in ("a_h", "a_j", "b_j", "other"):
@@ -54,26 +59,26 @@ def pairs(tmp_path):
 
 
 def test_files_are_grouped(pairs):
-    source = from_named_files(pairs, "{object_id}_{band}.fits", None)
+    source = _named(pairs, "{object_id}_{band}.fits")
     assert source.bands == ("h", "j")
     assert source.object_ids == ["a", "b"]
     assert source.paths[1] == ("", f"{pairs}/b_j.fits")
-    assert from_named_files(pairs, "{object_id}_{band}.fits", ["j"]).bands == ("j",)
+    assert _named(pairs, "{object_id}_{band}.fits", ["j"]).bands == ("j",)
 
 
 def test_a_folder_per_band(tmp_path):
     for band in "hj":
         (tmp_path / band).mkdir()
         (tmp_path / band / "a.fits").write_text("")
-    source = from_named_files(tmp_path, "{band}/{object_id}.fits", ["j", "h"])
+    source = _named(tmp_path, "{band}/{object_id}.fits", ["j", "h"])
     assert source.paths == [(f"{tmp_path}/j/a.fits", f"{tmp_path}/h/a.fits")]
 
 
 def test_wrong_bands_and_patterns(pairs):
     pattern = "{object_id}_{band}.fits"
     with pytest.raises(ValueError, match=r"bands that the file names have.*\['k'\]"):
-        from_named_files(pairs, pattern, ["h", "k"])
+        _named(pairs, pattern, ["h", "k"])
     with pytest.raises(ValueError, match=r"have, \['h', 'j'\]. Received: \['k'\]"):
-        from_named_files(pairs, pattern, ["k"])
+        _named(pairs, pattern, ["k"])
     with pytest.raises(ValueError, match="must fit the file names"):
-        from_named_files(pairs, "{object_id}-{band}.fits", None)
+        _named(pairs, "{object_id}-{band}.fits")

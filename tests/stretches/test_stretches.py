@@ -185,3 +185,40 @@ def test_saved_stretch_is_the_same(tmp_path):
 def test_bad_arguments_are_named(make, sentence):
     with pytest.raises(ValueError, match=sentence):
         make()
+
+
+def test_one_absurd_pixel_does_not_set_the_range():
+    rng = np.random.default_rng(3)
+    images = rng.normal(0, 1, (24, 32, 32, 2)).astype(np.float32)
+    images[:, 14:18, 14:18] += 100
+    clean = stretches.Asinh().adapt(images)
+    images[3, 5, 5, 1] = 1e30
+    images[4, 5, 5, 1] = -1e30
+    images[5, 5, 5, 0] = np.nan
+    with pytest.warns(UserWarning, match=r"2 pixel\(s\) of 2 training image\(s\)"):
+        stretch = stretches.Asinh().adapt(images)
+    np.testing.assert_allclose(stretch.vmax, clean.vmax, rtol=1e-6)
+    np.testing.assert_allclose(stretch.vmin, clean.vmin, rtol=1e-6)
+    assert np.ptp(np.asarray(stretch(images[:1]))) > 0.5
+    assert stretch.count_clipped(images).tolist()[:6] == [0, 0, 0, 1, 1, 0]
+
+
+def test_a_bright_star_sets_the_range_as_before():
+    images = np.random.default_rng(3).normal(0, 1, (5, 16, 16, 1))
+    images[:, 8, 8] = 50.0
+    images[2, 4:6, 4:6] = 6e5
+    assert stretches.Linear().adapt(images).vmax == (6e5,)
+
+
+def test_of_two_images_one_may_be_absurd():
+    images = np.random.default_rng(3).normal(0, 1, (2, 64, 64, 1))
+    images[0, 1, 1] = 1e20
+    with pytest.warns(UserWarning, match="1e\\+20"):
+        stretch = stretches.Linear().adapt(images)
+    assert 2 < stretch.vmax[0] < 6
+
+
+def test_constant_images_beside_others_are_no_fault():
+    images = np.zeros((5, 8, 8, 1))
+    images[4] = np.arange(64).reshape(8, 8, 1)
+    assert stretches.Linear().adapt(images).vmax == (63.0,)

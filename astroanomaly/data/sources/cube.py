@@ -3,10 +3,11 @@
 import os
 from collections.abc import Sequence
 
-from astroanomaly.data import headers
-from astroanomaly.data.decode import FitsFile, ImageHDU, header_of, stem
+from astroanomaly.data.decode import FitsFile, ImageHDU, check_room, header_of, stem
+from astroanomaly.data.filters import band_name
 from astroanomaly.data.options import Cutout, ReadOptions
 from astroanomaly.data.prepare import expected
+from astroanomaly.data.sky import pixel_scale
 from astroanomaly.data.sources.array import channel_names, numbered
 from astroanomaly.data.sources.files import (
     cutout_of,
@@ -83,18 +84,24 @@ class CubeSource:
         """Return the shape and the pixel scale to come; see `Source`."""
         self._masks(row, options)
         image, planes = self.places[row]
-        scale = headers.pixel_scale(header_of(image))
+        ny, nx = image.shape[-2:]
+        check_room(ny * nx, image.bitpix, options.max_bytes)
+        scale = pixel_scale(header_of(image))
         return expected([(image.shape[-2:], scale)] * len(planes), options)
 
     def read(self, row: int, options: ReadOptions) -> Cutout:
         """Read one object; see `Source`."""
         masks = self._masks(row, options)
         image, planes = self.places[row]
-        pixels = [
-            masked_plane(self._file, image, mask, k)
+        found = [
+            masked_plane(self._file, image, mask, options, k)
             for k, mask in zip(planes, masks, strict=True)
         ]
-        return cutout_of(pixels, [image.header] * len(planes), self.in_sky)
+        pixels, shares = zip(*found, strict=True)
+        tables, n = self._file.with_tables, len(pixels)
+        cutout = cutout_of(list(pixels), [image.header] * n, tables, self.in_sky)
+        cutout.masked = max(shares)
+        return cutout
 
     def release(self) -> None:
         """Close the file, unless its tiles or its gzip would be unpacked again."""
@@ -131,7 +138,7 @@ def from_cube(path: str, image: ImageHDU, bands) -> CubeSource:
             f"Received: {image.shape}."
         )
     n, n_bands = image.shape[0], image.n_planes // image.shape[0]
-    names = channel_names(bands, n_bands, headers.band_name(image.header), path)
+    names = channel_names(bands, n_bands, band_name(image.header), path)
     places = [(image, range(k * n_bands, (k + 1) * n_bands)) for k in range(n)]
     return CubeSource(path, numbered(stem(path), n), names, places, False)
 

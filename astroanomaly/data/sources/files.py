@@ -16,10 +16,21 @@ from astroanomaly.data.decode import (
     ImageHDU,
     MemoryFile,
     candidates,
+    check_room,
     header_of,
 )
-from astroanomaly.data.options import MAX_BYTES, BadCutout, Cutout, ReadOptions
+from astroanomaly.data.filters import NO_FILTER, band_name, plane_names, zero_point
+from astroanomaly.data.masks import bad_pixels
+from astroanomaly.data.options import (
+    MAX_BYTES,
+    BadCutout,
+    Cutout,
+    ReadOptions,
+    mask_name,
+)
 from astroanomaly.data.prepare import expected
+from astroanomaly.data.roles import role_of_file, role_of_header
+from astroanomaly.data.sky import pixel_scale, sky_and_scale
 
 SINGLE, EXTENSIONS, FILES, PLANES = "single", "extensions", "files", "planes"
 
@@ -39,15 +50,22 @@ class Layout:
         The extension of each band, for "extensions".
     planes : tuple of int
         The plane of each band, for "planes".
-    check_filter : bool
-        Refuse a file whose header states another filter than the band's name.
+    filters : tuple of str
+        The filter that the header of each band must state if it states one; "" for
+        any. Without them every filter is taken.
+    names : tuple of str
+        For "planes", the bands of all planes as the first file's header has them.
+    check_role : bool
+        Refuse a file that is a weight map or the like, by its name or its header.
     """
 
     kind: str
     bands: tuple[str, ...]
     extensions: tuple[str, ...] = ()
     planes: tuple[int, ...] = ()
-    check_filter: bool = False
+    filters: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    check_role: bool = False
 
     def select(self, index: list[int]) -> "Layout":
         """Return the layout of the chosen bands, in the order of `index`."""
@@ -56,6 +74,7 @@ class Layout:
             bands=tuple(self.bands[i] for i in index),
             extensions=tuple(self.extensions[i] for i in index if self.extensions),
             planes=tuple(self.planes[i] for i in index if self.planes),
+            filters=tuple(self.filters[i] for i in index if self.filters),
         )
 
 
@@ -294,8 +313,18 @@ class FileSource:
     def _choose(self, images: list[ImageHDU], names, options: ReadOptions) -> list:
         """Return image, plane and mask of the bands `names` that a file holds."""
         layout, found = self.layout, find_images(images, self.layout)
-        if layout.check_filter:
-            check_filter(found[0].header, layout.bands[0])
+        if layout.check_role and (role := role_of_header(found[0].header)):
+            raise BadCutout(f"is {role} by its header, no image of the sky")
+        for image, name in zip(found, names, strict=False):
+            if layout.filters:
+                check_filter(image.header, layout.filters[layout.bands.index(name)])
+        if layout.names:
+            other = plane_names(found[0].header, found[0].n_planes)
+            if other not in (None, layout.names):
+                raise BadCutout(
+                    f"has the bands {', '.join(other)} where the others have "
+                    f"{', '.join(layout.names)}"
+                )
         planes = layout.planes or (0,) * len(found)
         if layout.kind == PLANES:
             check_axes(found[0], 3, max(planes) + 1)
@@ -311,6 +340,8 @@ class FileSource:
     def _parts(self, row: int) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield each file of an object and its bands; name both in a BadCutout."""
         paths, bands = self.paths[row], self.layout.bands
+        if self.layout.check_role and (role := role_of_file(paths[0])):
+            raise BadCutout(f"is {role} by its name, no image of the sky")
         if self.layout.kind != FILES:
             yield paths[0], bands
             return
@@ -325,22 +356,29 @@ class FileSource:
         for path, names in self._parts(row):
             with naming(path, names, self.layout):
                 for image, *_ in self._choose(self._looked[path], names, options):
-                    scale = headers.pixel_scale(header_of(image))
+                    ny, nx = image.shape[-2:]
+                    check_room(ny * nx, image.bitpix, options.max_bytes)
+                    scale = pixel_scale(header_of(image))
                     found.append((image.shape[-2:], scale))
         return expected(found, options)
 
     def read(self, row: int, options: ReadOptions) -> Cutout:
         """Read one object; see `Source`."""
-        planes, found = [], []
+        planes, found, tables, taken = [], [], "", 0.0
         for path, names in self._parts(row):
             with (
                 naming(path, names, self.layout),
                 FitsFile(path, options.max_bytes) as file,
             ):
+                tables = tables if found else file.with_tables
                 for image, k, mask in self._choose(file.images, names, options):
-                    planes.append(masked_plane(file, image, mask, k))
+                    plane, share = masked_plane(file, image, mask, options, k)
+                    planes.append(plane)
                     found.append(image.header)
-        return cutout_of(planes, found)
+                    taken = max(taken, share)
+        cutout = cutout_of(planes, found, tables)
+        cutout.masked = taken
+        return cutout
 
     def release(self) -> None:
         """Close what `read` left open: nothing."""
@@ -369,9 +407,9 @@ def check_axes(image: ImageHDU, n_axes: int, n_planes: int = 1) -> None:
 
 
 def check_filter(header, band: str) -> None:
-    """Raise BadCutout if a header states another filter than `band`."""
-    name = headers.band_name(header)
-    if name not in (band, headers.NO_FILTER):
+    """Raise BadCutout if a header states another filter than `band` ("" for any)."""
+    name = band_name(header)
+    if band and name not in (band, NO_FILTER):
         raise BadCutout(
             f"is of the filter {name} where the others are of {band}; tell the bands "
             'apart with band_pattern="{object_id}_{band}.fits" or the like'
@@ -404,7 +442,7 @@ def find_mask(images: list[ImageHDU], image: ImageHDU, band: str, options: ReadO
     """
     if options.mask_extension is None:
         return None
-    name = options.mask_extension.replace("{band}", band)
+    name = mask_name(options.mask_extension)[0].replace("{band}", band)
     same = [i for i in images if i.version == image.version]
     try:
         mask = find_image(same, name, "the mask")
@@ -418,8 +456,10 @@ def find_mask(images: list[ImageHDU], image: ImageHDU, band: str, options: ReadO
     return mask
 
 
-def masked_plane(file: FitsFile, image, mask, k=0, rows=None, columns=None):
-    """Return pixels as `FitsFile.plane` does, NaN where the mask is not 0.
+def masked_plane(
+    file: FitsFile, image, mask, options: ReadOptions, k=0, rows=None, columns=None
+) -> tuple[np.ndarray, float]:
+    """Return pixels as `FitsFile.plane` does, NaN where the mask says they are bad.
 
     Parameters
     ----------
@@ -427,6 +467,8 @@ def masked_plane(file: FitsFile, image, mask, k=0, rows=None, columns=None):
         The open file.
     image, mask : ImageHDU
         The image and its mask, as from `find_mask`; None for no mask.
+    options : ReadOptions
+        With the planes of the mask that count, see `bad_pixels`.
     k : int
         Which plane; a mask of two axes holds for all.
     rows, columns : slice, optional
@@ -436,15 +478,23 @@ def masked_plane(file: FitsFile, image, mask, k=0, rows=None, columns=None):
     -------
     ndarray of shape (ny, nx)
         Float32.
+    float
+        The share of the pixels that the mask took.
     """
     plane = file.plane(image, k, rows, columns)
-    if mask is not None:
-        k = k if mask.n_planes > 1 else 0
-        plane[file.plane(mask, k, rows, columns, bits=True) != 0] = np.nan
-    return plane
+    if mask is None:
+        return plane, 0.0
+    k = k if mask.n_planes > 1 else 0
+    found = file.plane(mask, k, rows, columns, bits=True)
+    wanted = mask_name(options.mask_extension)[1]
+    bad = bad_pixels(found, [mask.header, image.header], wanted)
+    plane[bad] = np.nan
+    return plane, float(bad.mean())
 
 
-def cutout_of(planes: list[np.ndarray], found: list, in_sky: bool = True) -> Cutout:
+def cutout_of(
+    planes: list[np.ndarray], found: list, path: str = "", in_sky: bool = True
+) -> Cutout:
     """Return the record of one object: its pixels, and what their headers say.
 
     Parameters
@@ -453,6 +503,8 @@ def cutout_of(planes: list[np.ndarray], found: list, in_sky: bool = True) -> Cut
         One per band.
     found : list of PlainHeader or Inherited
         The header of each.
+    path : str
+        The first one's file where it has tables that add to the WCS.
     in_sky : bool
         Whether the first header's WCS is that of the object.
 
@@ -463,14 +515,12 @@ def cutout_of(planes: list[np.ndarray], found: list, in_sky: bool = True) -> Cut
     """
     own = [headers.own(header) for header in found]
     ny, nx = planes[0].shape
-    ra = dec = math.nan
-    if in_sky:
-        ra, dec = headers.sky_position(own[0], (nx - 1) / 2, (ny - 1) / 2)
+    (ra, dec), scale = sky_and_scale(own[0], (nx - 1) / 2, (ny - 1) / 2, path)
     return Cutout(
         planes,
-        [headers.pixel_scale(header) for header in own],
-        ra if math.isfinite(ra) else math.nan,
-        dec if math.isfinite(dec) else math.nan,
+        [scale, *(pixel_scale(header) for header in own[1:])],
+        ra if in_sky else math.nan,
+        dec if in_sky else math.nan,
         [headers.unit(header) for header in found],
-        [headers.zero_point(header) for header in found],
+        [zero_point(header) for header in found],
     )

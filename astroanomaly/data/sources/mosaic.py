@@ -8,12 +8,18 @@ from astropy.coordinates import SkyCoord
 from astropy.nddata import NoOverlapError, overlap_slices
 from astropy.table import Table
 
-from astroanomaly.data import headers
 from astroanomaly.data.catalog import pixel_columns, sky_columns
 from astroanomaly.data.decode import FitsFile, header_of, stem
 from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
 from astroanomaly.data.prepare import expected
 from astroanomaly.data.resize import same_scale
+from astroanomaly.data.sky import (
+    celestial_wcs,
+    pixel_scale,
+    sky_position,
+    to_pixels,
+    to_sky,
+)
 from astroanomaly.data.sources.array import numbered
 from astroanomaly.data.sources.files import (
     FILES,
@@ -27,9 +33,13 @@ from astroanomaly.data.sources.files import (
     size_of,
 )
 
+# In sizes of the mosaic: a gnomonic projection puts a source 90 degrees away 1e8 pixels
+# out, a number that helps nobody.
+_FAR = 10
+
 
 def positions(
-    path: str, header, catalog: Table
+    path: str, header, catalog: Table, tables: str = ""
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return where a catalog's objects lie in a mosaic.
 
@@ -40,15 +50,17 @@ def positions(
     header : Header
         Its header.
     catalog : Table of n rows
-        With ra and dec in degrees, which go through the mosaic's WCS (distortions
-        included), or with x and y counted from 0. Where it has both, the sky
+        With ra and dec in degrees, ICRS, which go through the mosaic's WCS (frame and
+        distortions included), or with x and y counted from 0. Where it has both, the sky
         positions count if the mosaic has a WCS.
+    tables : str
+        The mosaic's path where it has tables that add to the WCS.
 
     Returns
     -------
     tuple of ndarray of shape (n,)
         x, y (pixels, from 0), ra, dec (deg, NaN when unknown). An object without a
-        position has NaN.
+        position has NaN, one that the projection cannot show is infinitely far.
 
     Raises
     ------
@@ -68,12 +80,9 @@ def positions(
             "The catalog must have the columns ra and dec (numbers, degrees) or x and "
             f"y (pixels from 0). Received: the columns {catalog.colnames}."
         )
-    wcs = headers.celestial_wcs(header)
+    wcs = celestial_wcs(header, tables)
     if sky is not None and wcs is not None:
-        x, y = np.full((2, len(catalog)), np.nan)
-        good = np.isfinite(sky[0]) & np.isfinite(sky[1])
-        x[good], y[good] = wcs.all_world2pix(sky[0][good], sky[1][good], 0, quiet=True)
-        return x, y, *sky
+        return *to_pixels(wcs, *sky), *sky
     if grid is None:
         raise ValueError(
             f"The mosaic {path} must have a celestial WCS (CTYPE1 RA---TAN or the "
@@ -81,7 +90,7 @@ def positions(
             "Received: a header without one."
         )
     if sky is None and wcs is not None:
-        sky = tuple(np.asarray(v, float) for v in wcs.all_pix2world(*grid, 0))
+        sky = to_sky(wcs, *grid)
     unknown = np.full(len(catalog), np.nan)
     return *grid, *(sky or (unknown, unknown))
 
@@ -161,17 +170,23 @@ class MosaicSource:
 
     def probe(self, row: int, options: ReadOptions):
         """Return the shape and the pixel scale to come; see `Source`."""
+        self._overlap(row, self._images(options)[0][1].shape)
         scales = [
-            headers.pixel_scale(header_of(image))
-            for _, image, _ in self._images(options)
+            pixel_scale(header_of(image)) for _, image, _ in self._images(options)
         ]
         return expected([(self.box, scale) for scale in scales], options)
 
     def _overlap(self, row: int, shape):
         """Return the slices of the mosaic and of the box that belong together."""
         name, (x, y) = self.object_ids[row], self.places[row, :2]
-        if not (math.isfinite(x) and math.isfinite(y)):
+        if math.isnan(x) or math.isnan(y):
             raise BadCutout(f"{name} has no position in the catalog")
+        # Pixels say nothing of a position that is many images away.
+        if not (abs(x) < _FAR * shape[1] and abs(y) < _FAR * shape[0]):
+            raise BadCutout(
+                f"{name} lies outside the mosaic, far from it on the sky: ra="
+                f"{self.places[row, 2]:.5f}, dec={self.places[row, 3]:.5f}"
+            )
         # A position that went through a WCS is off by 1e-10, which must not move the
         # box: rounded, the centre is that of astropy's Cutout2D.
         try:
@@ -191,11 +206,15 @@ class MosaicSource:
         outside = np.ones(self.box, bool)
         outside[small] = False
         planes = []
+        taken = 0.0
         for file, image, mask in images:
             plane = np.full(self.box, np.nan, np.float32)
-            plane[small] = masked_plane(file, image, mask, 0, *large)
+            plane[small], share = masked_plane(file, image, mask, options, 0, *large)
             planes.append(plane)
-        cutout = cutout_of(planes, [image.header for _, image, _ in images], False)
+            taken = max(taken, share)
+        found = [image.header for _, image, _ in images]
+        cutout = cutout_of(planes, found, in_sky=False)
+        cutout.masked = taken
         cutout.ra, cutout.dec = (float(value) for value in self.places[row, 2:])
         cutout.outside = outside if outside.any() else None
         return cutout
@@ -272,14 +291,15 @@ def native_box(
 
 
 def _grid(paths, layout: Layout, options: ReadOptions):
-    """Return the first band's header and whether a file has to be unpacked.
+    """Return the first band's header, if a file is to be unpacked, and its tables' path.
 
     All bands must have one pixel grid: the same shape and the same sky, to half a
     pixel, in the first and in the last corner.
     """
-    found, unpacked = [], False
+    found, unpacked, tables = [], False, ""
     for path, part in parts(paths, layout):
         with FitsFile(path, options.max_bytes) as file:
+            tables = tables if found else file.with_tables
             for image in find_images(file.images, part):
                 found.append((path, image.shape, header_of(image)))
                 unpacked = unpacked or file.unpacked or image.tiled
@@ -295,16 +315,16 @@ def _grid(paths, layout: Layout, options: ReadOptions):
                 "The bands of a mosaic must lie on one pixel grid. Received: "
                 f"{path} and {other}, whose positions differ by half a pixel or more."
             )
-    return header, unpacked
+    return header, unpacked, tables
 
 
 def _same_sky(first, second, shape) -> bool:
-    scale = headers.pixel_scale(first)
-    if first is second or scale is None or headers.pixel_scale(second) is None:
+    scale = pixel_scale(first)
+    if first is second or scale is None or pixel_scale(second) is None:
         return True
     for x, y in ((0, 0), (shape[1] - 1, shape[0] - 1)):
-        a = SkyCoord(*headers.sky_position(first, x, y), unit="deg")
-        b = SkyCoord(*headers.sky_position(second, x, y), unit="deg")
+        a = SkyCoord(*sky_position(first, x, y), unit="deg")
+        b = SkyCoord(*sky_position(second, x, y), unit="deg")
         if a.separation(b).arcsec >= 0.5 * scale:
             return False
     return True
@@ -342,11 +362,11 @@ def from_mosaic(paths, layout: Layout, catalog: Table, options: ReadOptions):
             f"`size` must be given to cut objects out of the mosaic {paths[0]}. "
             "Received: None."
         )
-    header, unpacked = _grid(paths, layout, options)
-    places = np.column_stack(positions(paths[0], header, catalog))
+    header, unpacked, tables = _grid(paths, layout, options)
+    places = np.column_stack(positions(paths[0], header, catalog, tables))
     if "object_id" in catalog.colnames:
         ids = catalog["object_id"].tolist()
     else:
         ids = numbered(stem(paths[0]), len(catalog))
-    box = native_box(options.size, headers.pixel_scale(header), options)
+    box = native_box(options.size, pixel_scale(header, tables), options)
     return MosaicSource(paths, layout, ids, places, box, unpacked)

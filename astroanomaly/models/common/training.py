@@ -84,8 +84,8 @@ class EpochOrderMixin:
         # of a step of our own get no scaled loss.
         if self.float32_only and kinds:
             raise ValueError(
-                f"`dtype` of {type(self).__name__} must be float32 in training: make it "
-                'after keras.mixed_precision.set_global_policy("float32"). '
+                f"`dtype` of {type(self).__name__} must be float32 in training: make "
+                'it after keras.mixed_precision.set_global_policy("float32"). '
                 f"Received: {', '.join(sorted(kinds))}"
             )
         if keras.config.image_data_format() != "channels_last":

@@ -1,0 +1,211 @@
+"""What is too large, ends too early or is never there costs a sentence, not a run."""
+
+import bz2
+import gzip
+import io
+import os
+import signal
+import zipfile
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from astroanomaly.data.options import BadCutout, ReadOptions
+from astroanomaly.data.reading import read_cutouts
+from astroanomaly.data.sources.array import from_numpy
+from astroanomaly.data.sources.files import SINGLE, FileSource, Layout
+from astroanomaly.utils.parallel import parallel
+
+MIB = 2**20
+
+
+def _header(*shape):
+    hdu = fits.PrimaryHDU(np.zeros((2, 2), "f4"))
+    head = hdu.header.tostring().encode()
+    for i, n in enumerate(reversed(shape), 1):
+        head = head.replace(
+            f"NAXIS{i}  = {2:>20}".encode(), f"NAXIS{i}  = {n:>20}".encode()
+        )
+    return head
+
+
+def _sparse(path, head, size):
+    with open(path, "wb") as file:
+        file.write(head)
+        file.truncate(size)
+
+
+@pytest.fixture
+def bombs(tmp_path, folder):
+    """Write ten files that claim or unpack to far more than they hold."""
+    zeros, big = bytes(16 * MIB), _header(50_000, 50_000)
+    (folder / "b0.fits.gz").write_bytes(gzip.compress(big + 4 * zeros))
+    (folder / "b1.fits.bz2").write_bytes(bz2.compress(big + 4 * zeros))
+    (folder / "b2.fits").write_bytes(gzip.compress(_header(9000, 9000) + 20 * zeros))
+    _sparse(folder / "b3.fits", big, 11 * 10**9)
+    (folder / "b4.fits").write_bytes(_header(2**40, 2**40))
+    (folder / "b5.fits").write_bytes(_header(2**62, 2**62) + zeros[: 2 * MIB])
+    many = _header(1000, 1000) + zeros[:4_000_320]
+    (folder / "b6.fits.gz").write_bytes(
+        gzip.compress(many + 40 * (many.replace(b"SIMPLE  = ", b"XTENSION= ")))
+    )
+    _sparse(folder / "b7.fits", b"SIMPLE  =".ljust(80), 10**9)
+    hdu = fits.CompImageHDU(np.zeros((64, 64), "i2"))
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(folder / "b8.fits")
+    data = (folder / "b8.fits").read_bytes()
+    data = data.replace(
+        f"ZNAXIS1 = {64:>20}".encode(), f"ZNAXIS1 = {2**40:>20}".encode()
+    )
+    (folder / "b8.fits").write_bytes(data)
+    (folder / "b9.fits").write_bytes(bz2.compress(b"SIMPLE  =".ljust(80) + 6 * zeros))
+    return folder
+
+
+def test_ten_bombs_are_listed(bombs):
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    found = read_cutouts(bombs, max_bytes=64 * MIB)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    assert found.object_ids == [f"g{i}" for i in range(5)]
+    assert len(found.skipped) == 10
+    assert after.ru_utime - before.ru_utime < 10
+    # Kibibytes; what was held at any time, tests before this one included.
+    assert after.ru_maxrss - before.ru_maxrss < 400 * 1024
+    large = [row for row in found.skipped if "max_bytes" in row["reason"]]
+    assert len(large) >= 4
+
+
+def test_what_fits_into_max_bytes_is_read(tmp_path, write_fits, noise):
+    image = noise(100, 100)
+    path = write_fits(tmp_path / "a.fits.gz", image)
+    found = read_cutouts(path, max_bytes=50_000)
+    np.testing.assert_array_equal(found.images[0, ..., 0], image)
+    with pytest.raises(ValueError, match="`max_bytes`"):
+        read_cutouts(path, max_bytes=30_000)
+    with pytest.raises(ValueError, match="`max_bytes` must be .*Received: 0"):
+        read_cutouts(path, max_bytes=0)
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_npz_bombs(tmp_path, honest):
+    path = tmp_path / "a.npz"
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        head, {"descr": "<f4", "fortran_order": False, "shape": (4, 1000, 1000)}
+    )
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.npy", head.getvalue() + bytes(16_000_000 * honest))
+    with pytest.raises(ValueError, match="max_bytes" if honest else "a.npz"):
+        from_numpy(str(path), ReadOptions(max_bytes=MIB))
+
+
+@pytest.mark.parametrize("kind", ["mosaic", "cube", "npy"])
+def test_a_file_that_becomes_shorter_while_it_is_read(tmp_path, write_fits, kind):
+    cube = np.random.default_rng(1).normal(size=(8, 300, 300)).astype("f4")
+    options, catalog = {"stream": True}, {"x": [50.0, 50], "y": [50.0, 290]}
+    if kind == "npy":
+        path = tmp_path / "a.npy"
+        np.save(path, cube)
+    elif kind == "cube":
+        path = write_fits(tmp_path / "a.fits", cube)
+    else:
+        from astropy.table import Table
+
+        path = write_fits(tmp_path / "a.fits", np.concatenate(cube))
+        catalog = Table({"x": [50.0, 50.0], "y": [50.0, 2300.0]})
+        options |= {"catalog": catalog, "size": 16}
+    stream = read_cutouts(path, **options)
+    os.truncate(path, path.stat().st_size // 2)
+    found = [part for part in stream.chunks(1)]
+    assert sum(len(part) for part in found) < len(stream)
+    assert len(stream.skipped) > 0
+    assert (
+        "shorter" in stream.skipped["reason"][-1]
+        or "trunc" in (stream.skipped["reason"][-1])
+    )
+
+
+def _die(k):
+    if k == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return k
+
+
+def test_a_killed_worker_is_a_sentence():
+    with pytest.raises(ChildProcessError, match="worker process"):
+        list(parallel(_die, [(k,) for k in range(6)], 2))
+    assert list(parallel(_die, [(k,) for k in range(3)], 2)) == [0, 1, 2]
+
+
+class _Broken(FileSource):
+    def read(self, row, options):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError("odd"), fits.VerifyError("card"), MemoryError(), KeyError("X")]
+)
+def test_no_error_of_a_library_ends_a_run(folder, error):
+    from astroanomaly.data.stream import read_batch
+
+    source = _Broken(["a"], [(str(folder / "g0.fits"),)], Layout(SINGLE, ("i",)))
+    source.error = error
+    batch = read_batch(source, ReadOptions(), [0])
+    assert type(error).__name__ in batch.skipped[0][1]
+
+
+def test_links_and_pipes_in_a_folder_are_listed(folder):
+    os.symlink(folder / "gone.fits", folder / "link.fits")
+    os.symlink(folder / "self.fits", folder / "self.fits")
+    os.mkfifo(folder / "pipe.fits")
+    (folder / "folder.fits").mkdir()
+    found = read_cutouts(folder)
+    assert len(found) == 5
+    names = [os.path.basename(name) for name in found.skipped["file"]]
+    assert names == ["link.fits", "pipe.fits", "self.fits"]
+    with pytest.raises(ValueError, match="no regular file"):
+        read_cutouts(folder / "pipe.fits")
+    os.mkfifo(folder / "pipe.npy")
+    with pytest.raises(ValueError, match="no regular file"):
+        read_cutouts(folder / "pipe.npy")
+
+
+def test_names_with_brackets(tmp_path, write_fits, noise):
+    root = tmp_path / "field[1]"
+    for band in "gr":
+        write_fits(root / band / "a [b].fits", noise(8, 8))
+        write_fits(tmp_path / "field1" / band / "x.fits", noise(8, 8))
+    assert read_cutouts(f"{root}/g/*.fits").object_ids == ["a [b]"]
+    found = read_cutouts(root, band_pattern="{band}/{object_id}.fits")
+    assert (found.object_ids, found.bands) == (["a [b]"], ("g", "r"))
+    # Where no such folder exists the brackets are a pattern.
+    assert len(read_cutouts(f"{tmp_path}/field[0-9]/[g]/*.fits")) == 1
+
+
+def test_files_of_one_name(tmp_path, write_fits, noise):
+    for k, tile in enumerate(("t1", "t2")):
+        write_fits(tmp_path / tile / "c.fits", noise(8, 8, seed=k))
+    assert read_cutouts(f"{tmp_path}/**/*.fits").object_ids == ["t1/c", "t2/c"]
+    write_fits(tmp_path / "t1" / "c.fits.gz", noise(8, 8))
+    with pytest.raises(ValueError, match=r"'c' from .*c.fits and .*c.fits.gz"):
+        read_cutouts(tmp_path / "t1")
+
+
+def test_the_reason_names_the_band(tmp_path, write_fits, noise):
+    for k in range(2):
+        cube = noise(3, 8, 8, seed=k)
+        cube[2] *= k
+        write_fits(tmp_path / f"o{k}.fits", cube)
+    found = read_cutouts(tmp_path, bands=["g", "r", "z"])
+    assert found.skipped["reason"][0] == "constant: every pixel is 0 (band z)"
+    alone = read_cutouts(tmp_path / "o1.fits", bands=["g", "r", "z"])
+    assert alone.image_shape == (8, 8, 3)
+
+
+def test_a_bad_object_of_a_source_is_a_bad_cutout(tmp_path, write_fits, noise):
+    path = write_fits(tmp_path / "a.fits", noise(8, 8))
+    source = FileSource(["a"], [(str(path),)], Layout(SINGLE, ("i",)))
+    with pytest.raises(BadCutout, match="max_bytes"):
+        source.read(0, ReadOptions(max_bytes=100))
