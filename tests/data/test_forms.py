@@ -40,7 +40,7 @@ def test_each_chip_is_an_object_with_its_own_mask(tmp_path):
 def test_one_chip_is_never_taken_silently(tmp_path):
     flc(tmp_path / "a_flc.fits")
     flc(tmp_path / "b_flc.fits")
-    with pytest.raises(ValueError, match=r"SCI,1; SCI,2.*Received: no bands"):
+    with pytest.raises(ValueError, match=r"SCI,1, SCI,2.*Received: no bands"):
         read_cutouts(tmp_path)
     with pytest.raises(ValueError, match=r"\['SCI,1', 'SCI,2'.*Received: \['SCI'\]"):
         read_cutouts(tmp_path, bands=["SCI"])

@@ -181,7 +181,7 @@ def only_image(images: list[ImageHDU]) -> ImageHDU:
     if len(found) > 1:
         found = science or found
         raise BadCutout(
-            f"has {len(found)} image extensions ({'; '.join(labels(found))}) where one "
+            f"has {len(found)} image extensions ({', '.join(labels(found))}) where one "
             "was expected; name those that are bands with bands= or band_pattern="
             '"{band}...", or read the file alone, where each is an object'
         )
