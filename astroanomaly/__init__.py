@@ -40,6 +40,18 @@ _NAMES = {
     "write_cutouts": "data",
     "dataset": "data",
 }
+# These import TensorFlow.
+_LEARNING = {
+    "detector",
+    "interpret",
+    "latent",
+    "models",
+    "stretches",
+    "AnomalyDetector",
+    "ClassifierDetector",
+    "load_detector",
+    "dataset",
+}
 # Public modules of version 0.1 and where their names are now; gone in 0.3.
 _MOVED = {
     "baselines": "scores.baselines",
@@ -61,6 +73,9 @@ __all__ = ["__version__", *_ROOMS, *_NAMES]
 
 def __getattr__(name):
     """Import a room or a public name on first use."""
+    if name in _LEARNING:
+        # Else its first lines on standard error drown the user's own.
+        import_module(f"{__name__}.utils.quiet").load_tensorflow()
     if name in _ROOMS:
         return import_module(f"{__name__}.{name}")
     if name in _NAMES:

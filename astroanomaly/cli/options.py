@@ -13,7 +13,7 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
 Table = Annotated[
     Path,
     typer.Argument(
-        metavar="TABLE", help="A score table: .ecsv, .fits, .csv or .parquet."
+        metavar="TABLE", help="A score table: .ecsv, .fits, .csv, .parquet or .vot."
     ),
 ]
 Catalog = Annotated[
@@ -58,7 +58,8 @@ Method = Annotated[
 Model = Annotated[
     str | None,
     typer.Option(
-        help="wgan_gp (default), hsc, progressive, rbm, dcae, cvae, aae; lens_finder."
+        help="wgan_gp (default), hsc, progressive, pca (seconds), rbm, dcae, cvae, "
+        "aae; lens_finder."
     ),
 ]
 LENS_LABELS = "Table of object_id and is_lens, for a lens finder:"

@@ -3,8 +3,6 @@
 import csv
 import os
 import sys
-import tempfile
-from contextlib import contextmanager
 
 
 def sentence(error: Exception) -> str:
@@ -35,33 +33,6 @@ def usage(error) -> str:
 def show_warning(message, category, filename, lineno, file=None, line=None) -> None:
     """Write a warning without the place in the code where it arose."""
     sys.stderr.write(f"astroanomaly: warning: {' '.join(str(message).split())}\n")
-
-
-def load_tensorflow() -> None:
-    """Import TensorFlow without its log lines."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silent_stderr():
-        import tensorflow as tf
-    tf.get_logger().setLevel("ERROR")
-
-
-@contextmanager
-def _silent_stderr():
-    # The libraries write to the file descriptor itself, before their own log level
-    # counts. After an error what they wrote comes out.
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as sink:
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            sink.seek(0)
-            os.write(kept, sink.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def _console():

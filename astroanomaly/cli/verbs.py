@@ -11,6 +11,7 @@ import typer
 from astroanomaly import __version__
 from astroanomaly.cli import options as opt
 from astroanomaly.cli import simulate, terminal
+from astroanomaly.utils.quiet import load_tensorflow
 
 app = typer.Typer(
     name="astroanomaly",
@@ -54,13 +55,16 @@ def quickstart(
         bool, typer.Option("--smoke", help="A minute's run: does everything work?")
     ] = False,
     workers: opt.Workers = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Resume the quickstart in --out.")
+    ] = False,
 ) -> None:
     """Run the whole chain on a simulated survey written as real FITS."""
-    terminal.load_tensorflow()
+    load_tensorflow()
     from astroanomaly.runs.demo import quickstart as run
 
     scale = "smoke" if smoke else "standard"
-    result = run(out, seed, scale, progress=True, n_workers=workers)
+    result = run(out, seed, scale, progress=True, n_workers=workers, resume=resume)
     terminal.show_quickstart(result)
 
 
@@ -98,7 +102,7 @@ def train(
     reading: dict,
 ) -> None:
     """Train a detector on cutouts of ordinary objects, or a lens finder on labels."""
-    terminal.load_tensorflow()
+    load_tensorflow()
     from astroanomaly import runs
 
     run = runs.train(
@@ -132,7 +136,7 @@ def calibrate(
     reading: dict,
 ) -> None:
     """Set thresholds from ordinary objects, preferably not used in training."""
-    terminal.load_tensorflow()
+    load_tensorflow()
     from astroanomaly import runs
 
     calibrated = runs.calibrate(
@@ -153,7 +157,7 @@ def score(
     run: opt.Run,
     cutouts: opt.Cutouts,
     out: Annotated[
-        Path, typer.Option(help="The table: .ecsv, .fits, .csv or .parquet.")
+        Path, typer.Option(help="The table: .ecsv, .fits, .csv, .parquet or .vot.")
     ],
     method: opt.Method = None,
     resume: Annotated[
@@ -167,7 +171,7 @@ def score(
     from astroanomaly.runs import survey
 
     survey.check_ending(out)
-    terminal.load_tensorflow()
+    load_tensorflow()
     from astroanomaly import runs
 
     opened = runs.load_run(run)
@@ -230,7 +234,7 @@ def report(
 
     scores = survey.read_table(table)
     truth = None if labels is None else survey.read_table(labels)
-    terminal.load_tensorflow()
+    load_tensorflow()
     from astroanomaly import evaluation, runs
     from astroanomaly import report as page
 
@@ -253,6 +257,47 @@ def report(
         title=title,
     )
     typer.echo(f"Report written to {written}.")
+
+
+@app.command()
+def export(
+    table: opt.Table,
+    out: Annotated[
+        Path, typer.Option(help="The file; with --samp the VOTable that is sent.")
+    ],
+    to: Annotated[
+        str | None, typer.Option(help="ds9 (regions), votable, moc or csv.")
+    ] = None,
+    top: Annotated[int | None, typer.Option(help="The strangest N only.")] = None,
+    level: Annotated[
+        float | None, typer.Option(help="Only objects above a level, such as 99.")
+    ] = None,
+    known: Annotated[
+        Path | None,
+        typer.Option(help="Catalog of known objects: adds name and separation."),
+    ] = None,
+    radius: Annotated[
+        float, typer.Option(help="Largest separation from a known object, arcsec.")
+    ] = 2.0,
+    samp: Annotated[
+        bool, typer.Option("--samp", help="Send to TOPCAT, Aladin or DS9 by SAMP.")
+    ] = False,
+) -> None:
+    """Take the strangest rows to DS9, TOPCAT, Aladin, or a sky coverage map."""
+    from astroanomaly import tables
+
+    if to is None and not samp:
+        raise ValueError("`--to` must be ds9, votable, moc or csv. Received: none.")
+    if samp and to not in (None, "votable"):
+        raise ValueError(f"`--samp` sends a VOTable. Received: --to {to}.")
+    rows = tables.select(tables.read_table(table), top=top, level=level)
+    if known is not None:
+        rows = tables.match_known(rows, tables.read_table(known), radius)
+    if samp:
+        reached = tables.send(rows, out, table.stem)
+        typer.echo(f"{len(rows)} objects sent to {', '.join(reached)}.")
+        return
+    typer.echo(f"{len(rows)} objects written to {tables.export(rows, out, to)}.")
 
 
 @app.command()
@@ -284,7 +329,7 @@ def explain(
     typed = {f"--{k.replace('_', '-')}": v for k, v in others[method].items()}
     opt.refuse(f"--method {method}", typed)
     given = hiding | dreaming
-    terminal.load_tensorflow()
+    load_tensorflow()
     found = explanations.explain(
         run,
         cutout,

@@ -1,65 +1,42 @@
-"""Catalogs: reading them, joining them to cutouts, positions in them."""
+"""Catalogs: reading them, joining them to cutouts."""
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from astropy import units as u
-from astropy.table import MaskedColumn, Table
+from astropy.table import Column, Table
 
-from astroanomaly.tables.objects import fill_missing
+from astroanomaly.tables.columns import (
+    FILE_NAMES,
+    ID_NAMES,
+    find_columns,
+    id_texts,
+    plain_name,
+    rows_of_ids,
+    text_of,
+)
+from astroanomaly.tables.files import read_table
+from astroanomaly.tables.objects import fill_missing, plain_table, take_rows
+from astroanomaly.tables.positions import pixel_columns, sky_columns
+
+__all__ = [
+    "CATALOG_NAMES",
+    "join",
+    "match_rows",
+    "pixel_columns",
+    "read_catalog",
+    "sky_columns",
+]
 
 CATALOG_NAMES = ("catalog.ecsv", "catalog.csv", "catalog.fits")
 
-_ID_NAMES = ("object_id", "objectid", "objid", "id", "number", "source_id", "name")
-_FILE_NAMES = ("file", "filename", "file_name", "path")
-_RA_NAMES = (
-    "ra",
-    "alpha_j2000",
-    "alphawin_j2000",
-    "raj2000",
-    "ra_j2000",
-    "_raj2000",
-    "ra_deg",
-    "radeg",
-    "right_ascension",
-)
-_DEC_NAMES = (
-    "dec",
-    "delta_j2000",
-    "deltawin_j2000",
-    "dej2000",
-    "decj2000",
-    "dec_j2000",
-    "_dej2000",
-    "dec_deg",
-    "decdeg",
-    "de",
-    "declination",
-)
-# SExtractor counts pixels from 1 (FITS), everything here counts from 0.
-_X_NAMES = {"x": 0, "xcentroid": 0, "x_image": 1, "xwin_image": 1}
-_Y_NAMES = {"y": 0, "ycentroid": 0, "y_image": 1, "ywin_image": 1}
-
-_FORMATS = {
-    ".ecsv": "ascii.ecsv",
-    ".csv": "ascii.csv",
-    ".fits": "fits",
-    ".fit": "fits",
-    ".fits.gz": "fits",
-    ".parquet": "parquet",
-    ".vot": "votable",
-    ".xml": "votable",
-    ".txt": "ascii",
-    ".dat": "ascii",
-    ".cat": "ascii",
-}
-
-
-def _find_column(table: Table, names) -> str | None:
-    lower = {name.lower(): name for name in reversed(table.colnames)}
-    return next((lower[name] for name in names if name in lower), None)
+# Often of something else: a class, an observer's word. They count where they join, or
+# where no other column names the objects and no two rows have the same.
+_UNSURE = ("number", "name", "iauname", "designation", "label")
+# Columns that only a catalog of `write_cutouts` has together: its flag is ours.
+_OURS = ("object_id", "file", "ra", "dec", "flag")
 
 
 def read_catalog(catalog: str | Path | Table) -> Table:
@@ -68,16 +45,17 @@ def read_catalog(catalog: str | Path | Table) -> Table:
     Parameters
     ----------
     catalog : str, Path or Table
-        A file whose ending tells its form: .ecsv, .csv, .fits, .parquet, .vot, or
-        .txt, .dat and .cat for what astropy guesses (SExtractor's among them); or a
-        table, which is copied.
+        A file as `read_table` reads it (ECSV, FITS, CSV, Parquet, VOTable, SExtractor's
+        and others), or a table, which is copied.
 
     Returns
     -------
     Table
-        Missing numbers are NaN, missing text is "". A column that names the
-        objects (OBJECT_ID, ID, NUMBER, ...) is called `object_id` and holds text; one
-        that names files is called `file`.
+        Missing numbers are NaN, missing text is "". The first of the columns object_id,
+        objid, source_id, coadd_object_id, id, NUMBER, name (in any capitals) and label
+        that has a different value in every row is also there as `object_id`, in text;
+        one that names files as `file`. A column `flag`, other than that of
+        `write_cutouts`, is called `catalog_flag`.
 
     Raises
     ------
@@ -92,62 +70,59 @@ def read_catalog(catalog: str | Path | Table) -> Table:
     '7'
     """
     if isinstance(catalog, Table):
-        table = catalog.copy()
+        name, table = "", plain_table(catalog.copy())
+        # Before the filling, which would make floats of ids with a missing one.
+        for column in find_columns(table, ID_NAMES[:1]):
+            table[column] = id_texts(table[column])
+        table = fill_missing(table)
+    elif isinstance(catalog, str | Path):
+        if not Path(catalog).exists():
+            raise FileNotFoundError(f"There is no catalog {str(catalog)!r}.")
+        name, table = f" {catalog}", read_table(catalog)
     else:
-        table = _read_file(Path(catalog))
+        raise TypeError(
+            "`catalog` must be a file or an astropy Table. "
+            f"Received: {type(catalog).__name__}."
+        )
     if len(table) == 0:
-        name = "" if isinstance(catalog, Table) else f" {catalog}"
         raise ValueError(
             f"The catalog{name} must have a row. Received: an empty table."
         )
-    table.convert_bytestring_to_unicode()
-    table = fill_missing(table)
-    for names, name in ((_ID_NAMES, "object_id"), (_FILE_NAMES, "file")):
-        found = _find_column(table, names)
-        if found is None:
-            continue
-        text = [str(value).strip() for value in table[found]]
-        if found != name:
-            table.rename_column(found, name)
-        table[name] = np.array(text, str)
+    ours = {*_OURS} <= {*table.colnames} and any(
+        name.startswith("zero_point_") for name in table.colnames
+    )
+    for column in [n for n in table.colnames if n.lower() == "flag" and not ours]:
+        kept = "catalog_flag"
+        while kept in table.colnames:
+            kept += "_"
+        table.rename_column(column, kept)
+    ids = _id_columns(table)
+    explicit = [name for name in ids if plain_name(name) == "objectid"]
+    whole = [n for n, text in ids.items() if len({*text} - {""}) == len(table)]
+    sure = [name for name in ids if plain_name(name) not in _UNSURE]
+    if chosen := next(iter([*explicit, *whole, *sure]), None):
+        # FITS cannot hold two columns whose names differ in capitals alone.
+        if chosen.lower() == "object_id":
+            table.rename_column(chosen, "object_id")
+        table["object_id"] = ids[chosen]
+    for chosen in find_columns(table, FILE_NAMES)[:1]:
+        if chosen.lower() == "file":
+            table.rename_column(chosen, "file")
+            chosen = "file"
+        table["file"] = text_of(table[chosen])
     return table
 
 
-def _read_file(path: Path) -> Table:
-    if not path.exists():
-        raise FileNotFoundError(f"There is no catalog {str(path)!r}.")
-    name = path.name.lower()
-    form = next((f for ending, f in _FORMATS.items() if name.endswith(ending)), None)
-    if form is None:
-        raise ValueError(
-            f"A catalog's name must end in one of {', '.join(_FORMATS)}. "
-            f"Received: {str(path)!r}."
-        )
-    try:
-        return Table.read(path, format=form)
-    except ImportError as error:
-        raise ImportError(
-            f'Reading {path.name} needs another package: pip install "astroanomaly'
-            '[survey]"'
-        ) from error
-    except Exception as error:
-        # Each of astropy's readers has its own kinds of error for a damaged file.
-        text = " ".join(str(error).split())[:200]
-        raise ValueError(
-            f"{path} must be a table of the form {form}. Received: "
-            f"{type(error).__name__}: {text}."
-        ) from error
-
-
-def _match(keys: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
-    """Return the row of each wanted key, -1 where there is none."""
-    rows = {key: row for row, key in reversed(list(enumerate(keys)))}
-    return np.array([rows.get(key, -1) for key in wanted], int)
+def _id_columns(table: Table) -> dict[str, np.ndarray]:
+    """Return the texts of each column that may name the objects, in order of trust."""
+    names = find_columns(table, (*ID_NAMES, "label"))
+    names = [n for n in names if isinstance(table[n], Column) and table[n].ndim == 1]
+    return {name: id_texts(table[name]) for name in names}
 
 
 def match_rows(
     catalog: Table, object_ids: Sequence[str], files: Sequence[str]
-) -> tuple[np.ndarray, bool]:
+) -> tuple[np.ndarray, str]:
     """Find the catalog's row of each object.
 
     Parameters
@@ -161,8 +136,9 @@ def match_rows(
     -------
     ndarray of int
         A row for each object, -1 for none.
-    bool
-        True when the column `file` matched and not `object_id`.
+    str
+        The column that names most of them; of several the first of file, object_id,
+        objid, source_id, coadd_object_id, id, number, name, label. "" for none.
 
     Raises
     ------
@@ -172,28 +148,29 @@ def match_rows(
     Examples
     --------
     >>> match_rows(Table({"object_id": ["b", "a"]}), ["a"], ["a.fits"])
-    (array([1]), False)
+    (array([1]), 'object_id')
     """
-    best, by_file = np.full(len(object_ids), -1), False
+    best, by, twice = np.full(len(object_ids), -1), "", []
     names = [Path(name).name for name in files]
     if "file" in catalog.colnames and len(set(names)) == len(names):
         keys = [Path(name).name for name in catalog["file"].tolist()]
         # In the catalog of a cube every row names the same file.
         if len(set(keys)) == len(keys):
-            best, by_file = _match(keys, names), True
-    if "object_id" in catalog.colnames:
-        keys = catalog["object_id"].tolist()
-        ids = _match(keys, object_ids)
-        if (ids >= 0).sum() > (best >= 0).sum():
-            wanted = set(object_ids)
-            twice = [k for k, n in Counter(keys).items() if n > 1 and k in wanted]
-            if twice:
-                raise ValueError(
-                    "The catalog must have one row per object_id. Received: "
-                    f"{len(twice)} duplicate object_id value(s), such as {twice[0]!r}."
-                )
-            return ids, False
-    return best, by_file
+            best = rows_of_ids(names, keys)
+            by = "file" if (best >= 0).any() else ""
+    wanted = set(object_ids)
+    for name, ids in _id_columns(catalog).items():
+        rows = rows_of_ids(object_ids, ids)
+        if (rows >= 0).sum() > (best >= 0).sum():
+            counts = Counter(ids.tolist())
+            twice = [key for key, n in counts.items() if n > 1 and key in wanted]
+            best, by = rows, name
+    if twice:
+        raise ValueError(
+            f"The catalog must have one row per {by}. Received: {len(twice)} "
+            f"duplicate {by} value(s), such as {twice[0]!r}."
+        )
+    return best, by
 
 
 def join(
@@ -212,7 +189,8 @@ def join(
     -------
     Table of n rows, or None
         The catalog's columns, a row per object; an object without one has NaN or
-        "" there. None when no object has a row.
+        "" there. Positions are in `ra` and `dec`, in degrees. None when no object has
+        a row.
     list of str
         The objects' ids: the catalog's `object_id` where its `file` matched.
 
@@ -221,96 +199,32 @@ def join(
     >>> join(Table({"object_id": ["a"], "mag": [24.0]}), ["a"], ["a.fits"])[1]
     ['a']
     """
-    rows, by_file = match_rows(catalog, object_ids, files)
-    found = rows >= 0
-    if not found.any():
-        return None, list(object_ids)
-    ids = list(object_ids)
-    if by_file and "object_id" in catalog.colnames:
-        names = catalog["object_id"].tolist()
-        ids = [
-            names[row] if row >= 0 else old for row, old in zip(rows, ids, strict=True)
-        ]
-    columns = _normalize(catalog)[np.where(found, rows, 0)]
-    if not found.all():
-        columns = Table(columns, masked=True)
-        for name in columns.colnames:
-            if isinstance(columns[name], MaskedColumn):
-                columns[name].mask |= ~found
-        columns = fill_missing(columns)
+    rows, by = match_rows(catalog, object_ids, files)
+    ids = [str(name) for name in object_ids]
+    if not by:
+        return None, ids
+    if by == "file" and "object_id" in catalog.colnames:
+        given = catalog["object_id"].tolist()
+        # A row without an id leaves the object its own.
+        ids = [given[r] or i if r >= 0 else i for r, i in zip(rows, ids, strict=True)]
+    elif unnamed := np.flatnonzero(text_of(catalog[by]) == "").tolist():
+        warnings.warn(
+            f"The catalog must hold {by} in every row. Received: none in row "
+            f"{unnamed[0]} (from 0), {len(unnamed)} of {len(catalog)} rows, which are "
+            "not used.",
+            stacklevel=2,
+        )
+    columns, sky = Table(catalog, copy=False), sky_columns(catalog)
+    for name in [n for n in columns.colnames if n.lower() in ("ra", "dec")]:
+        if sky is None:
+            # Words, or one without the other: kept, but no position.
+            columns.rename_column(name, f"catalog_{name.lower()}")
+        else:
+            columns.remove_column(name)
+    if sky is not None:
+        columns["ra"], columns["dec"] = sky
+    columns = take_rows(columns, rows)
+    if by not in ("file", "object_id") and "object_id" in columns.colnames:
+        columns.rename_column("object_id", "catalog_object_id")
+    columns["object_id"] = np.array(ids, str)
     return columns, ids
-
-
-def _normalize(catalog: Table) -> Table:
-    """Return the catalog with positions, when it has any, named ra and dec."""
-    table = Table(catalog, copy=False)
-    for aliases, name in ((_RA_NAMES, "ra"), (_DEC_NAMES, "dec")):
-        found = _find_column(table, aliases)
-        if found is not None and table[found].dtype.kind in "fiu":
-            degrees = _degrees(table[found])
-            if found.lower() == name and found != name:
-                table.remove_column(found)
-            table[name] = degrees
-    return table
-
-
-def _degrees(column) -> np.ndarray:
-    unit = getattr(column, "unit", None)
-    values = np.asarray(column, float)
-    if unit is None or not unit.is_equivalent(u.deg):
-        return values
-    return (values * unit).to_value(u.deg)
-
-
-def sky_columns(catalog: Table) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the catalog's right ascensions and declinations.
-
-    Parameters
-    ----------
-    catalog : Table
-        With columns of numbers named ra and dec, or as SExtractor, CDS and others
-        name them, in degrees unless the column has another unit of angle.
-
-    Returns
-    -------
-    tuple of ndarray of shape (n,), or None
-        Degrees; None when there are no such columns.
-
-    Examples
-    --------
-    >>> sky_columns(Table({"RA": [150.0], "DEC": [2.2]}))[0].tolist()
-    [150.0]
-    """
-    names = _find_column(catalog, _RA_NAMES), _find_column(catalog, _DEC_NAMES)
-    if None in names or any(catalog[n].dtype.kind not in "fiu" for n in names):
-        return None
-    return _degrees(catalog[names[0]]), _degrees(catalog[names[1]])
-
-
-def pixel_columns(catalog: Table) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the catalog's pixel positions, counted from 0.
-
-    Parameters
-    ----------
-    catalog : Table
-        With columns x and y (or xcentroid, ycentroid), counted from 0 at the centre
-        of the first pixel; or SExtractor's X_IMAGE, Y_IMAGE, XWIN_IMAGE, YWIN_IMAGE,
-        which count from 1.
-
-    Returns
-    -------
-    tuple of ndarray of shape (n,), or None
-        Columns and rows; None when there are no such columns.
-
-    Examples
-    --------
-    >>> pixel_columns(Table({"X_IMAGE": [1.0], "Y_IMAGE": [3.0]}))[1].tolist()
-    [2.0]
-    """
-    found = []
-    for names in (_X_NAMES, _Y_NAMES):
-        name = _find_column(catalog, names)
-        if name is None or catalog[name].dtype.kind not in "fiu":
-            return None
-        found.append(np.asarray(catalog[name], float) - names[name.lower()])
-    return found[0], found[1]

@@ -13,6 +13,10 @@ from astroanomaly.tables.flags import (
     FLAG_PADDED,
 )
 from astroanomaly.tables.objects import skipped_table, stack_tables, standard_table
+from astroanomaly.utils.notebook import thumbnails
+
+# One row of pictures fits across a notebook's cell.
+_N_SHOWN = 10
 
 __all__ = [
     "FLAG_CLIPPED",
@@ -135,6 +139,12 @@ class Cutouts:
             f"<Cutouts: {len(self)} objects, {ny}x{nx} pixels, "
             f"bands {', '.join(self.bands)}{scale}{skipped}>"
         )
+
+    def _repr_html_(self) -> str:
+        """Return the first objects as pictures, for a notebook."""
+        title = repr(self).strip("<>")
+        n = min(_N_SHOWN, len(self))
+        return thumbnails(title, self.images[:n], self.object_ids[:n])
 
     def __getitem__(self, key) -> "Cutouts":
         """Return the chosen objects with their table rows.

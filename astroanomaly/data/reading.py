@@ -1,6 +1,7 @@
 """Read cutouts from files, arrays or a mosaic."""
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -69,10 +70,13 @@ def read_cutouts(
         - with `catalog`, one FITS file with a large image: a mosaic, or a dict of
           them, ``{band: file}``, on the same pixel grid.
     catalog : str, Path or Table, optional
-        ECSV, FITS or CSV. Beside cutouts it is joined by `object_id` or `file`; for
-        a mosaic it gives the positions: ra and dec in degrees through the WCS, or x
-        and y in pixels from 0. A ``catalog.ecsv`` or ``catalog.csv`` in the folder
-        that is read is joined by itself, and gives the order.
+        ECSV, FITS (also LDAC), CSV, Parquet, VOTable or text. Beside cutouts it is
+        joined by the column that names them: `file`, object_id, objid, source_id,
+        coadd_object_id, id, NUMBER, name or label. For a mosaic it gives the
+        positions: ra and dec (or as archives name them, in degrees or their own unit,
+        or a SkyCoord) through the WCS, or x and y in pixels from 0. A
+        ``catalog.ecsv``, ``catalog.csv`` or ``catalog.fits`` in the folder that is
+        read is joined by itself, and gives the order.
     size : int or tuple of int, optional
         Rows and columns wanted: the centre is kept, too small an image is padded
         with its background and flagged. Needed for a mosaic and for files of
@@ -174,13 +178,17 @@ def _find(path, catalog, options: ReadOptions):
         return source, columns
     joined, ids = catalogs.join(table, source.object_ids, source.files)
     if joined is None:
-        if catalog is None:
-            return source, columns
-        raise ValueError(
+        held = [n for n in ("object_id", "file") if n in table.colnames]
+        sentence = (
             "The catalog must have a column object_id or file that names the objects "
             f"read, such as {source.object_ids[0]!r}. Received: the columns "
-            f"{table.colnames}, none of which names one."
+            f"{table.colnames}, none of which names one"
+            + "".join(f"; {n} is {str(table[n][0])!r} in the first row" for n in held)
         )
+        if catalog is None:
+            warnings.warn(f"{sentence}; the catalog is not used.", stacklevel=4)
+            return source, columns
+        raise ValueError(f"{sentence}.")
     source.object_ids = ids
     for name, values in found.items():
         joined[name] = values

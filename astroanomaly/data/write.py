@@ -10,6 +10,7 @@ from astropy.io import fits
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.data.decode import is_fits_name
 from astroanomaly.data.stream import BATCH
+from astroanomaly.tables.files import write_table
 from astroanomaly.tables.objects import stack_tables
 from astroanomaly.utils.files import atomic_path
 from astroanomaly.utils.parallel import parallel, worker_count
@@ -90,8 +91,7 @@ def write_cutouts(
     n_workers = worker_count(n_workers, len(cutouts))
     tables = list(parallel(_write_batch, tasks, n_workers))
     catalog = folder / "catalog.ecsv"
-    with atomic_path(catalog) as partial:
-        stack_tables(tables).write(partial, format="ascii.ecsv")
+    write_table(stack_tables(tables), catalog)
     return catalog
 
 

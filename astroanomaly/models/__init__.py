@@ -8,6 +8,7 @@ from astroanomaly.models.autoencoders.dcae import DCAE
 from astroanomaly.models.autoencoders.outlier_exposure import OutlierExposure
 from astroanomaly.models.common.schedules import OneCycle
 from astroanomaly.models.lens_finder.model import LensFinder
+from astroanomaly.models.pca.model import PCA
 from astroanomaly.models.progressive.model import ProgressiveGAN
 from astroanomaly.models.rbm.model import RBM
 from astroanomaly.models.wgan_gp.model import WGANGP
@@ -16,6 +17,7 @@ __all__ = [
     "AAE",
     "CVAE",
     "DCAE",
+    "PCA",
     "RBM",
     "KLAnnealing",
     "LensFinder",

@@ -5,6 +5,7 @@ A new model needs its folder, with a recipe, and one line here.
 
 from astroanomaly.models.autoencoders import recipe as autoencoders
 from astroanomaly.models.lens_finder.recipe import FINDER
+from astroanomaly.models.pca.recipe import COMPONENTS
 from astroanomaly.models.progressive.recipe import PROGRESSIVE
 from astroanomaly.models.rbm.recipe import MACHINE
 from astroanomaly.models.wgan_gp.recipe import HSC, WGAN_GP
@@ -13,6 +14,7 @@ RECIPES = {
     "wgan_gp": WGAN_GP,
     "hsc": HSC,
     "progressive": PROGRESSIVE,
+    "pca": COMPONENTS,
     "rbm": MACHINE,
     "dcae": autoencoders.CONVOLUTIONAL,
     "cvae": autoencoders.VARIATIONAL,

@@ -1,9 +1,10 @@
 """The objects of the report: their pictures, rows, and what the browser sorts by."""
 
-import base64
+import hashlib
 import io
 
 import numpy as np
+from astropy.nddata import block_reduce
 from matplotlib import colormaps
 
 from astroanomaly.plots import display
@@ -11,8 +12,32 @@ from astroanomaly.plots.images import RESIDUAL_MAP
 from astroanomaly.plots.style import level_colors
 from astroanomaly.tables import columns
 from astroanomaly.tables.flags import flag_words
+from astroanomaly.utils.notebook import data_uri, picture
 
 DASH = "\N{EN DASH}"
+# What the page says of a column when the pointer rests on it; docs/scores.md has more.
+MEANINGS = {
+    "rank": "Place in the table, 1 is the strangest.",
+    "anomaly_score": "The score that ranks and calibrates; higher is stranger.",
+    "peak_score": "Brightest unexplained spot, in units of the noise there.",
+    "residual_score": "Sum of the absolute differences to the reconstruction.",
+    "feature_score": "Difference in the network's features: texture and shape.",
+    "total_score": "Weighted sum of the residual and the feature score.",
+    "whitened_score": "Mean square of the residual in units of its noise.",
+    "orthogonal_score": "Residual without the patterns that ordinary objects show.",
+    "mse_score": "Mean square difference to the reconstruction.",
+    "wasserstein_score": "Difference of the two images' sorted pixel values.",
+    "latent_norm": "How unusual the closest image is that the model can draw.",
+    "p_lens": "Probability of a lens, as the network gives it.",
+    "p_lens_calibrated": "Probability of a lens, calibrated on labelled objects.",
+    "p_value": "Share of calibration objects at least as strange, counting this one.",
+    "level": "Highest calibrated level that the object is above, per cent.",
+}
+# Pixels of all objects together that the enlarged view may carry at full
+# resolution; beyond it they are binned, so that the page can still be mailed.
+_MAX_LINEAR = 4_000_000
+# Lines of a scale bar may not cover more of a picture than this.
+_BAR_SHARE = 1 / 3
 # Small is good for these: the browser's first click sorts them upwards.
 ASCENDING = ("rank", "object_id", "ra", "dec", "p_value")
 
@@ -28,9 +53,13 @@ class Objects:
         The column that ranks.
     n_rows : int
         How many rows to keep.
+    n_calibration : int, optional
+        Number of calibration objects: the smallest p-value that they can show is
+        written as a bound.
     """
 
-    def __init__(self, table, by: str, n_rows: int):
+    def __init__(self, table, by: str, n_rows: int, n_calibration: int = 0):
+        self.n_calibration = n_calibration
         self.by = by
         self.table = table[columns.ranking(table, by)[:n_rows]]
         self.ids = columns.texts(self.table)
@@ -63,10 +92,12 @@ class Objects:
         """Return the number of rows kept."""
         return len(self.ids)
 
-    def data(self) -> dict:
+    def data(self, drawn: bool) -> dict:
         """Return what the browser sorts and filters by, without NaN."""
         return {
             "by": self.by,
+            "key": self.key(),
+            "drawn": drawn,
             "columns": list(self.columns),
             "scores": self.scores,
             "ascending": ASCENDING,
@@ -107,9 +138,20 @@ class Objects:
         # Five decimals of a degree are 0.04 arcsec.
         forms = {"rank": ".0f", "ra": ".5f", "dec": ".5f", "p_value": ".2g"}
         form = {**forms, "level": "g"}.get(name, ".4g")
-        return value if isinstance(value, str) else number(value, form)
+        if isinstance(value, str):
+            return value
+        smallest = 1 / (self.n_calibration + 1)
+        bound = name == "p_value" and self.n_calibration > 0
+        bound = bound and value <= smallest * (1 + 1e-9)
+        return ("\N{LESS-THAN OR EQUAL TO} " if bound else "") + number(value, form)
 
-    def cards(self, explained: dict, bands=None) -> list[dict]:
+    def key(self) -> str:
+        """Return what stars and notes are kept under in the browser."""
+        # The same objects keep their notes when the page is written again.
+        names = "\n".join(sorted(self.ids)).encode()
+        return f"astroanomaly:{hashlib.sha256(names).hexdigest()[:16]}"
+
+    def cards(self, explained: dict, cutouts, bands=None) -> list[dict]:
         """Return what a card shows of each explained object, beyond its row.
 
         Parameters
@@ -117,6 +159,8 @@ class Objects:
         explained : dict of str to ndarray of shape (n, ny, nx, n_bands)
             "original", "reconstruction" and "residual" of the first n rows, or
             "original" alone, whose bands are then shown side by side.
+        cutouts : Cutouts
+            The same n objects; their linear pixels are for the enlarged view.
         bands : sequence of str, optional
             Names of the bands.
         """
@@ -125,6 +169,8 @@ class Objects:
             planes = display.residual_plane(explained["residual"])
             limit = display.residual_limit(planes)
         names = bands or [str(b) for b in range(original.shape[-1])]
+        factor = int(np.ceil(np.sqrt(max(cutouts.images.size / _MAX_LINEAR, 1))))
+        bar = scale_bar(cutouts.pixel_scale, original.shape[2])
         cards = []
         for k, row in zip(range(len(original)), self.rows(), strict=False):
             if drawn:
@@ -154,10 +200,28 @@ class Objects:
                 level = self.highest[k]
                 called.append(f"above {level}%" if level else "not flagged")
             images = [
-                {"name": name, "alt": f"{alt} of {self.ids[k]}", **picture(pixels)}
+                {
+                    "name": name,
+                    "alt": f"{alt} of {self.ids[k]}",
+                    "bar": None,
+                    **picture(pixels),
+                }
                 for name, pixels, alt in panels
             ]
-            cards.append({**row, "badge": ", ".join(called), "images": images})
+            images[0]["bar"] = bar
+            cards.append(
+                {
+                    **row,
+                    "badge": ", ".join(called),
+                    "images": images,
+                    "linear": linear(cutouts.images[k], factor),
+                    # Public viewers take the full position, not the rounded one.
+                    "sky": [self.columns[name][k] for name in ("ra", "dec")]
+                    if {"ra", "dec"} <= set(self.columns)
+                    and np.isfinite(self.columns["ra"][k])
+                    else None,
+                }
+            )
         return cards
 
 
@@ -168,27 +232,52 @@ def flags(table) -> np.ndarray:
     return np.nan_to_num(columns.numbers(table, "flag")).astype(np.int64)
 
 
-def picture(pixels: np.ndarray) -> dict:
-    """Return pixels in [0, 1] as a data URI, the first row at the bottom, and sizes.
+def scale_bar(pixel_scale: float | None, nx: int) -> dict | None:
+    """Return the length of a scale bar in words and as per cent of a picture."""
+    fitting = [x for x in display.LENGTHS if x <= _BAR_SHARE * nx * (pixel_scale or 0)]
+    if not fitting:
+        return None
+    return {
+        "words": f'{fitting[-1]:g}"',
+        "share": 100 * fitting[-1] / (pixel_scale * nx),
+    }
 
-    An image is written at its own size; the browser enlarges it.
+
+def linear(image: np.ndarray, factor: int) -> dict:
+    """Return linear pixels for the browser: 16 bits in a picture's red and green.
+
+    Parameters
+    ----------
+    image : ndarray of shape (ny, nx, n_bands)
+        Linear pixels; rows from below.
+    factor : int
+        Pixels a side that are averaged into one.
+
+    Returns
+    -------
+    dict
+        "uri" of a PNG with the bands below one another, rows from above; "low" and
+        "high", the values of 0 and 65535 of each band; "height" of one band.
     """
     from PIL import Image
 
-    bits = np.round(255 * np.clip(pixels[::-1], 0.0, 1.0)).astype(np.uint8)
-    ny, nx = bits.shape[:2]
-    # PNG is exact, but noise of a large cutout does not compress, and a page of 60
-    # objects must stay small enough to be mailed.
-    large = max(ny, nx) > 100
-    kind, extra = ("jpeg", {"quality": 88}) if large else ("png", {})
+    ny, nx = (n // factor * factor for n in image.shape[:2])
+    image = np.nan_to_num(np.asarray(image[:ny, :nx], np.float64))
+    if factor > 1:
+        image = block_reduce(image, (factor, factor, 1), np.mean)
+    low, high = image.min(axis=(0, 1)), image.max(axis=(0, 1))
+    span = np.where(high > low, high - low, 1.0)
+    bits = np.round(65535 * (image - low) / span).astype(np.uint16)
+    planes = np.concatenate(list(np.moveaxis(bits[::-1], -1, 0)))
+    colors = np.stack([planes >> 8, planes & 255, np.zeros_like(planes)], axis=-1)
     buffer = io.BytesIO()
-    Image.fromarray(bits).save(buffer, kind, **extra)
-    return {"uri": data_uri(buffer.getvalue(), kind), "width": nx, "height": ny}
-
-
-def data_uri(content: bytes, kind: str) -> str:
-    """Return the bytes of an image as a data URI."""
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    Image.fromarray(colors.astype(np.uint8)).save(buffer, "png")
+    return {
+        "uri": data_uri(buffer.getvalue(), "png"),
+        "low": low.tolist(),
+        "high": (low + span).tolist(),
+        "height": image.shape[0],
+    }
 
 
 def text(value) -> str:

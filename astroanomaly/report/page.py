@@ -12,14 +12,31 @@ import astroanomaly
 from astroanomaly import plots
 from astroanomaly.plots import display
 from astroanomaly.plots.style import png
-from astroanomaly.report.objects import Objects, data_uri, flags, text
+from astroanomaly.report.objects import MEANINGS, Objects, flags, text
 from astroanomaly.tables import columns
 from astroanomaly.tables.flags import flag_words
 from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.notebook import data_uri
 
 # Longer tables make browsers slow to sort; the score table has the rest.
 N_TABLE_ROWS = 300
 _N_SKIPPED_ROWS = 200
+# Public viewers by position; the page opens them on a click and loads none itself.
+_VIEWERS = (
+    (
+        "Aladin",
+        "https://aladin.cds.unistra.fr/AladinLite/?target={ra}%20{dec}&fov=0.02",
+    ),
+    (
+        "Legacy",
+        "https://www.legacysurvey.org/viewer?ra={ra}&dec={dec}&zoom=16&mark={ra},{dec}",
+    ),
+    (
+        "SIMBAD",
+        "https://simbad.cds.unistra.fr/simbad/sim-coo?Coord={ra}%20{dec}&CooFrame=ICRS"
+        "&Radius=10&Radius.unit=arcsec",
+    ),
+)
 
 
 def write(
@@ -37,10 +54,14 @@ def write(
 
     The page holds the ranked gallery (cutout, reconstruction, residual, every
     score; the bands, of a lens finder), the table of the 300 strangest objects,
-    score histogram, thresholds with their intervals, and all settings. Gallery and
-    table sort and filter in the browser; the choice is kept in the address, so
-    ``report.html#sort=feature_score&level=99`` can be sent to a colleague. The
-    keys are sort, order (asc, desc), id, level, min and flag.
+    score histogram, thresholds with their intervals, and all settings. A click on a
+    picture enlarges it, with a choice of band and stretch on the linear pixels.
+    Links by position open public sky viewers; the page itself loads nothing. Stars
+    and notes are kept in the browser; they and the rows shown can be downloaded.
+
+    Gallery and table sort and filter in the browser; the choice is kept in the
+    address, so ``report.html#sort=feature_score&level=99`` can be sent to a
+    colleague. The keys are sort, order (asc, desc), id, level, min, flag and star.
 
     Parameters
     ----------
@@ -89,8 +110,11 @@ def write(
         raise ValueError("The score table has no rows: there is nothing to report.")
     if int(n) != n or n < 1:
         raise ValueError(f"`n` must be a whole number >= 1. Received: {n}.")
-    objects = Objects(table, "anomaly_score", max(n, N_TABLE_ROWS))
-    explained = detector.explain(display.select(cutouts, objects.ids[:n]))
+    calibration = detector.calibration
+    n_calibration = 0 if calibration is None else len(calibration.scores)
+    objects = Objects(table, "anomaly_score", max(n, N_TABLE_ROWS), n_calibration)
+    shown = display.select(cutouts, objects.ids[:n])
+    explained = detector.explain(shown)
     drawn = "reconstruction" in explained
     bands = getattr(detector, "bands", None)
     skipped = getattr(cutouts, "skipped", None)
@@ -101,7 +125,6 @@ def write(
     labels = "is_anomaly" if "is_anomaly" in table.colnames else None
     histogram = plots.score_histogram(table, detector.calibration, labels=labels)
     curves = None if history is None else plots.training_curves(history)
-    calibration = detector.calibration
     parts = PackageLoader("astroanomaly.report")
     environment = Environment(
         loader=parts,
@@ -126,7 +149,11 @@ def write(
         facts=_facts(calibration, skipped, table, objects.colors),
         drawn=drawn,
         objects=objects,
-        cards=objects.cards(explained, bands),
+        cards=objects.cards(
+            explained, shown.select_bands(bands) if bands else shown, bands
+        ),
+        meanings=MEANINGS,
+        viewers=_VIEWERS,
         flags=[(bit, flag_words(bit)[0]) for bit in bits],
         histogram=figure(histogram, "Histogram of anomaly scores with the thresholds"),
         thresholds=calibration and astropy_table(calibration.intervals()),

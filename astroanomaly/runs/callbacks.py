@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.progress import bar_or_lines
 
 _MEMBER = "training.json"
 # Losses that fit beside the bar in 80 columns.
@@ -309,6 +310,8 @@ class ReconstructionGrid(keras.callbacks.Callback):
 class TrainingProgress(keras.callbacks.Callback):
     """Show a bar with the epoch, the losses and the time left.
 
+    Where the console is no terminal, one line an epoch and one a minute.
+
     Parameters
     ----------
     title : str
@@ -328,15 +331,14 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Open the bar."""
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-        self._bar = Progress(
+        self._bar = bar_or_lines(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.fields[losses]}"),
             TimeRemainingColumn(),
-            console=self.console or Console(stderr=True),
+            console=self.console,
         )
         self._bar.start()
 
@@ -366,6 +368,8 @@ class TrainingProgress(keras.callbacks.Callback):
             f"{name.removesuffix('_loss')} {float(value):.4g}" for name, value in shown
         )
         self._bar.update(self._task, completed=done, losses=losses)
+        if hasattr(self._bar, "line"):
+            self._bar.line()
 
     def on_train_end(self, logs=None):
         """Close the bar."""

@@ -79,7 +79,7 @@ def schema(model: str) -> dict:
 
     recipe = recipes()[model]
     training = {
-        "epochs": (100, int),
+        "epochs": (recipe.epochs, int),
         "batch_size": (recipe.batch_size, int),
         "learning_rate": (recipe.learning_rate, _NUMBER),
         **recipe.training,
@@ -104,7 +104,9 @@ def schema(model: str) -> dict:
     else:
         training["sample_grid"] = (16, int)
         # Left out of the record, as runs had no such setting at first.
-        tables["detector"] = _signature(AnomalyDetector, n_modes=None)
+        tables["detector"] = _signature(
+            AnomalyDetector, n_modes=None, **recipe.detector
+        )
     return tables
 
 

@@ -120,6 +120,7 @@ def quickstart(
     scale: str | Settings = "standard",
     progress: bool = False,
     n_workers: int | None = None,
+    resume: bool = False,
 ) -> Result:
     """Run the whole chain on a simulated survey with known anomalies.
 
@@ -141,6 +142,9 @@ def quickstart(
         Announce stages and show bars with the time left.
     n_workers : int, optional
         Processes that simulate, write and read.
+    resume : bool, optional
+        Resume the interrupted quickstart in `out`, of the same seed and scale; the
+        result is identical to an uninterrupted one.
 
     Returns
     -------
@@ -150,7 +154,8 @@ def quickstart(
     Raises
     ------
     ValueError
-        If `out` holds something already, or `scale` is unknown.
+        If `out` holds something already (without `resume`), or a quickstart of
+        another seed or scale, or `scale` is unknown.
     ImportError
         If GalSim is missing.
 
@@ -164,14 +169,22 @@ def quickstart(
             f"`scale` must be one of {', '.join(SCALES)}. Received: {scale}"
         )
     settings = scale if isinstance(scale, Settings) else SCALES[scale]
-    folder = Path(out)
-    if folder.is_dir() and any(folder.iterdir()):
+    folder, mark = Path(out), Path(out) / _MARK
+    # As JSON gives it back, where tuples are lists.
+    record = json.loads(json.dumps({"seed": int(seed), "settings": asdict(settings)}))
+    if resume and mark.is_file():
+        if json.loads(mark.read_text(encoding="utf-8")) != record:
+            raise ValueError(
+                f"`resume` needs the seed and the scale with which {folder} was begun. "
+                f"Received: others than {mark} holds."
+            )
+    elif folder.is_dir() and any(folder.iterdir()):
         what = "files already"
-        if (folder / _MARK).is_file():
-            what = "an earlier quickstart"
+        if mark.is_file():
+            what = "an earlier quickstart; resume it by `resume` (--resume)"
         raise ValueError(
-            f"{folder} must be a new folder. Received: one that holds {what}; choose "
-            "another by `out` (--out)."
+            f"{folder} must be a new folder. Received: one that holds {what}, or "
+            "choose another by `out` (--out)."
         )
     folder.mkdir(parents=True, exist_ok=True)
     stages = Stages(_N_STAGES, progress)
@@ -180,7 +193,9 @@ def quickstart(
         f"Quickstart: {settings.n} simulated galaxies, about {settings.minutes:g} "
         f"minutes on 2 CPU cores, {megabytes:.0f} MB in {folder}."
     )
-    chain = _Chain(folder, settings, int(seed), stages, progress, n_workers)
+    with atomic_path(mark) as partial:
+        partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    chain = _Chain(folder, settings, int(seed), stages, progress, n_workers, resume)
     chain.simulate()
     chain.train()
     table = chain.score()
@@ -193,10 +208,10 @@ def quickstart(
 class _Chain:
     """The steps of a quickstart, each the call that a user would make."""
 
-    def __init__(self, folder, settings, seed, stages, progress, n_workers):
+    def __init__(self, folder, settings, seed, stages, progress, n_workers, resume):
         self.folder, self.settings, self.seed = folder, settings, seed
         self.stages, self.progress, self.n_workers = stages, progress, n_workers
-        self.cutouts = folder / "cutouts"
+        self.cutouts, self.resume = folder / "cutouts", resume
 
     def simulate(self) -> None:
         """Simulate and write the three sets, each with random numbers of its own."""
@@ -206,9 +221,6 @@ class _Chain:
 
         sets = self.settings
         with self.stages.stage(f"Simulating {sets.n} galaxies, writing FITS"):
-            record = {"seed": self.seed, "settings": asdict(self.settings)}
-            with atomic_path(self.folder / _MARK) as partial:
-                partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
             seeds = np.random.SeedSequence(self.seed).generate_state(4)
             plan = {
                 "train": [("train", sets.n_train, 0.0)],
@@ -220,15 +232,19 @@ class _Chain:
             }
             seeds = iter(seeds.tolist())
             for name, parts in plan.items():
+                own = [next(seeds) for _ in parts]
+                # The catalog is written last: it says that a set is whole.
+                if self.resume and (self.cutouts / name / "catalog.ecsv").is_file():
+                    continue
                 drawn = []
-                for prefix, n, fraction in parts:
+                for (prefix, n, fraction), seed in zip(parts, own, strict=True):
                     galaxies = simulate.galaxies(
                         n,
                         instrument=sets.instrument,
                         size=sets.size,
                         companion_fraction=fraction,
                         flux_ratio=FLUX_RATIO,
-                        seed=next(seeds),
+                        seed=seed,
                         n_workers=self.n_workers,
                         progress=self.progress,
                     )
@@ -236,7 +252,12 @@ class _Chain:
                     galaxies.table["object_id"] = ids
                     drawn.append(galaxies)
                 cutouts = drawn[0] if len(drawn) == 1 else concatenate(drawn)
-                write_cutouts(self.cutouts / name, cutouts, n_workers=self.n_workers)
+                write_cutouts(
+                    self.cutouts / name,
+                    cutouts,
+                    overwrite=self.resume,
+                    n_workers=self.n_workers,
+                )
 
     def train(self) -> None:
         """Train, then calibrate on galaxies that the training did not see."""
@@ -252,6 +273,7 @@ class _Chain:
                 config,
                 size=sets.size,
                 seed=self.seed,
+                resume=self.resume,
                 progress=self.progress,
                 n_workers=self.n_workers,
             )
@@ -274,6 +296,7 @@ class _Chain:
                 self.run.detector,
                 stream,
                 self.folder / "scores.ecsv",
+                resume=self.resume,
                 progress=self.progress,
             )
             self.test = stream.read()

@@ -42,7 +42,7 @@ def score_survey(
         What to score. Objects that cannot be read are listed with their reasons in
         ``OUT.skipped.ecsv`` and counted in the table's `meta`.
     out : str or Path
-        The table; its ending, .ecsv, .fits, .csv or .parquet, is its format. A
+        The table; its ending, .ecsv, .fits, .csv, .parquet or .vot, is its format. A
         table that exists is replaced when the new one is complete.
     block : int, optional
         Objects per block.

@@ -16,6 +16,7 @@ from keras import ops
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.stretches.sky import image_sky, sky_noise
 from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.notebook import facts
 
 _PACKAGE = "astroanomaly"
 # Images that percentiles and the sky's noise are taken from, at most: 4096 of 64 x 64
@@ -332,6 +333,21 @@ class Stretch(keras.layers.Layer):
             return np.zeros(len(pixels), int)
         low, high = (np.asarray(end, np.float32) for end in self._ends(pixels))
         return ((pixels < low) | (pixels > high)).sum(axis=(1, 2, 3))
+
+    def _repr_html_(self) -> str:
+        """Return the kind and the range, for a notebook."""
+        ends = None
+        if self.vmin is not None:
+            names = self.bands or [f"band {k}" for k in range(len(self.vmin))]
+            ends = ", ".join(
+                f"{name} {low:.4g} to {high:.4g}"
+                for name, low, high in zip(names, self.vmin, self.vmax, strict=True)
+            )
+        each = "of each image" if self.per_image else "not learned yet: call adapt"
+        return facts(
+            f"{type(self).__name__} stretch to [0, 1]",
+            [("range", ends or each), ("a", getattr(self, "a", None))],
+        )
 
     def get_config(self):
         """Return the settings, the learned range among them."""

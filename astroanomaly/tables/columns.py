@@ -1,6 +1,8 @@
 """Read columns of a table: text, numbers, truth values, levels, rank, ids."""
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +17,24 @@ _TRUTHS = {
 }
 # How missing text arrives: FITS has no mask for text, numpy and astropy print these.
 _NOTHING = ("", "nan", "--")
+# Columns that name the objects, the most explicit first, as `plain_name` spells them.
+ID_NAMES = (
+    "objectid",
+    "objid",
+    "sourceid",
+    "coaddobjectid",
+    "coaddobjectsid",
+    "targetid",
+    "id",
+    "number",
+    "name",
+    "iauname",
+    "designation",
+)
+FILE_NAMES = ("file", "filename", "path", "filepath")
+# The first so many always name an object; `number` and `name` may be of something else.
+_N_SURE = 7
+_OWN = ("object_id", "file")
 # A message names only the first few objects of what may be thousands.
 _MAX_NAMED = 3
 
@@ -28,24 +48,70 @@ def require(table, *names: str) -> None:
         )
 
 
-def words(column) -> np.ndarray:
-    """Return a column as stripped text; FITS bytes are decoded, masked is ""."""
+def plain_name(name: str) -> str:
+    """Return the letters and digits of a column's name in lower case."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def find_columns(table, names: Sequence[str]) -> list[str]:
+    """Return the columns of a table that have one of the plain `names`, in order."""
+    known = {name: place for place, name in enumerate(names)}
+    found = [name for name in table.colnames if plain_name(name) in known]
+    # Where several are spelled alike, our own spelling goes first: object_id, file.
+    return sorted(found, key=lambda n: (known[plain_name(n)], n not in _OWN))
+
+
+def text_of(column) -> np.ndarray:
+    """Return a column as text, to the character; masked and None are "".
+
+    Bytes are UTF-8, and the blanks at their end are FITS's padding.
+    """
     values = np.ma.asarray(column)
+    missing, data = np.ma.getmaskarray(values), np.ma.getdata(values)
     if values.dtype.kind == "S":
-        text = np.char.decode(np.ma.getdata(values), "utf-8")
+        text = np.char.rstrip(np.char.decode(data, "utf-8"), " ")
     elif values.dtype.kind == "O":
-        found = [v.decode() if isinstance(v, bytes) else str(v) for v in values.data]
+        missing = missing | np.array([v is None or v is np.ma.masked for v in data])
+        found = [v.decode() if isinstance(v, bytes) else str(v) for v in data]
         text = np.array(found, dtype=str)
     else:
-        # CSV files give numbers where ids look like numbers.
-        text = np.ma.getdata(values).astype(str)
-    return np.where(np.ma.getmaskarray(values), "", np.char.strip(text))
+        text = data.astype(str)
+    return np.where(missing, "", text)
+
+
+def words(column) -> np.ndarray:
+    """Return a column as text without blanks at the ends; masked is ""."""
+    return np.char.strip(text_of(column))
+
+
+def id_texts(column) -> np.ndarray:
+    """Return a column of ids as text, to the character; a missing id is "".
+
+    Whole floats, which pandas makes of integers when one is missing, are written as
+    integers; a float too large to be exact raises ValueError.
+    """
+    text = text_of(column)
+    if column.dtype.kind == "f":
+        values = np.ma.filled(np.ma.asarray(column), np.nan)
+        # Above this a float no longer tells neighbouring integers apart.
+        limit = 2.0 ** (np.finfo(values.dtype).nmant + 1)
+        if len(inexact := np.flatnonzero(np.abs(values) > limit)):
+            raise ValueError(
+                f"Column {column.name!r} must hold ids as text or integers. Received: "
+                f"{values.dtype} numbers too large to be exact, such as "
+                f"{values[inexact[0]]} in row {inexact[0]}."
+            )
+        for row in np.flatnonzero(values == np.floor(values)):
+            text[row] = str(int(values[row]))
+        text[np.isnan(values)] = ""
+    text[np.char.strip(text) == ""] = ""
+    return text
 
 
 def texts(table, name: str = "object_id") -> list[str]:
-    """Return a column as plain strings, as :func:`words` does."""
+    """Return a column as plain strings, as :func:`id_texts` does."""
     require(table, name)
-    return words(table[name]).tolist()
+    return id_texts(table[name]).tolist()
 
 
 def numbers(table, name: str) -> np.ndarray:
@@ -142,7 +208,13 @@ def score_names(table) -> list[str]:
 
 
 def check_unique(object_ids: Sequence[str], what: str = "The cutouts") -> None:
-    """Raise if an object id occurs more than once in `what`."""
+    """Raise if an id in `what` is missing ("") or occurs more than once."""
+    if "" in object_ids:
+        rows = [row for row, name in enumerate(object_ids) if name == ""]
+        raise ValueError(
+            f"{what} must hold an object_id in every row. Received: none in row "
+            f"{rows[0]} (from 0), {len(rows)} of {len(object_ids)} rows without one."
+        )
     if len(set(object_ids)) == len(object_ids):
         return
     names, counts = np.unique(np.asarray(object_ids, str), return_counts=True)
@@ -156,23 +228,46 @@ def check_unique(object_ids: Sequence[str], what: str = "The cutouts") -> None:
 
 def object_ids(table, name: str) -> np.ndarray:
     """Return the object ids of a table as text, each once, or raise."""
-    if "object_id" not in table.colnames:
+    found = find_columns(table, ID_NAMES[:_N_SURE])
+    if not found:
         raise ValueError(
             f"`{name}` needs a column object_id. Received: columns "
             f"{', '.join(table.colnames) or 'none'}."
         )
-    ids = words(table["object_id"])
+    ids = id_texts(table[found[0]])
     check_unique(ids.tolist(), f"`{name}`")
     return ids
 
 
-def rows_of_ids(wanted: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Return the row in `ids` of each wanted id, -1 where it is not there."""
+def _loose(text: str) -> str:
+    """Return an id without what programs change in it."""
+    # macOS writes file names in decomposed letters, pandas writes 101.0 for 101.
+    text = unicodedata.normalize("NFC", str(text)).strip()
+    whole = re.fullmatch(r"(\d+)\.0+", text)
+    return whole[1] if whole else text
+
+
+def rows_of_ids(wanted, ids) -> np.ndarray:
+    """Return the row in `ids` of each wanted id, -1 where it is not there.
+
+    What is not there to the character is found where it differs only by blanks at the
+    ends, by composed letters, or by the .0 that a float adds, and by that from one id.
+    """
+    wanted, ids = np.asarray(wanted, str), np.asarray(ids, str)
     if not len(ids):
         return np.full(len(wanted), -1)
-    order = np.argsort(ids)
+    order = np.argsort(ids, kind="stable")
     place = np.minimum(np.searchsorted(ids[order], wanted), len(ids) - 1)
-    return np.where(ids[order][place] == wanted, order[place], -1)
+    rows = np.where(ids[order][place] == wanted, order[place], -1)
+    if len(lost := np.flatnonzero(rows < 0)):
+        free = np.setdiff1d(np.arange(len(ids)), rows)
+        names, keys = ([_loose(t) for t in some] for some in (wanted[lost], ids[free]))
+        asked, held = Counter(names), Counter(keys)
+        known = {k: row for k, row in zip(keys, free, strict=True) if held[k] == 1}
+        for row, name in zip(lost, names, strict=True):
+            if asked[name] == 1 and name:
+                rows[row] = known.get(name, -1)
+    return rows
 
 
 def match(table, ids: list[str], what: str = "the table") -> np.ndarray:

@@ -128,9 +128,10 @@ def read_labels(labels) -> Labels:
     Parameters
     ----------
     labels : str, Path or Table
-        A table, or a file of one (.ecsv, .fits, .csv, .parquet), with object_id and
-        is_lens or, without it, is_anomaly: true and false, or 1 and 0. An object
-        with a missing value has no label.
+        A table, or a file of one (.ecsv, .fits, .csv, .parquet, .vot), with object_id
+        (or objid, source_id, coadd_object_id, id) and is_lens or, without it,
+        is_anomaly: true and false, or 1 and 0. An object with a missing value has no
+        label.
 
     Returns
     -------

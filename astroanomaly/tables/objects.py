@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 
 import numpy as np
-from astropy.table import MaskedColumn, Table, vstack
+from astropy.coordinates import SkyCoord
+from astropy.table import Column, MaskedColumn, Table, vstack
+from astropy.table.serialize import represent_mixins_as_columns
+from astropy.time import Time
+
+from astroanomaly.tables.columns import id_texts
+from astroanomaly.tables.positions import degrees
+
+# Whole numbers above it are not exact as floats.
+_EXACT = 2**53
+# Columns of these kinds stay; their missing rows are NaN, or masked for a time.
+_MIXINS = (SkyCoord, Time)
 
 
 def _fill_column(column):
@@ -14,12 +25,15 @@ def _fill_column(column):
         return column.filled()
     if kind in "fc":
         return column.filled(np.nan)
+    present = np.ma.getdata(column)[~missing]
+    if kind in "iu" and ((present > _EXACT) | (present < -_EXACT)).any():
+        # Ids of 64 bits: as floats they would lose their last digits.
+        kind, column = "U", column.astype(str)
     # Only floats have a value that means "missing".
     if kind in "iub":
         return column.astype(float).filled(np.nan)
     if kind in "US":
         return column.astype(str).filled("")
-    present = np.ma.getdata(column)[~missing]
     if not all(isinstance(value, np.ndarray) for value in present):
         return column
     # A column of arrays of several lengths: a missing one is empty.
@@ -40,8 +54,9 @@ def fill_missing(table: Table) -> Table:
     Returns
     -------
     Table
-        Missing numbers and truth values are NaN (such a column becomes float),
-        missing text is "", and a missing array (of a column of arrays) is empty.
+        Missing numbers and truth values are NaN (such a column becomes float, or text
+        where a float would lose digits), missing text is "", and a missing array (of a
+        column of arrays) is empty.
 
     Examples
     --------
@@ -50,6 +65,77 @@ def fill_missing(table: Table) -> Table:
     """
     columns = {name: _fill_column(table[name]) for name in table.colnames}
     return Table(columns, meta=table.meta, copy=False)
+
+
+def plain_table(table: Table) -> Table:
+    """Return a table of columns, SkyCoord and Time; text is text, not bytes.
+
+    Quantities become columns with a unit, and other mixins the columns they are made
+    of, such as ``name.x`` and ``name.y``.
+    """
+    if type(table) is Table and not any(
+        column.dtype.kind == "S" if isinstance(column, Column) else True
+        for column in table.itercols()
+    ):
+        return table
+    # An astropy Table, unlike a QTable, holds quantities as columns with a unit.
+    plain = Table(table, copy=False)
+    kept = {n: plain[n] for n in plain.colnames if isinstance(plain[n], _MIXINS)}
+    names = plain.colnames
+    plain = represent_mixins_as_columns(plain[[n for n in names if n not in kept]])
+    plain.meta.pop("__serialized_columns__", None)
+    plain.convert_bytestring_to_unicode()
+    for name, column in kept.items():
+        plain.add_column(column, names.index(name), name)
+    return plain
+
+
+def take_rows(table: Table, rows: np.ndarray) -> Table:
+    """Return the rows of a table in another order, -1 for a missing row.
+
+    Parameters
+    ----------
+    table : Table
+        At least one row.
+    rows : ndarray of int of shape (n,)
+        Which rows; -1 for one that is missing.
+
+    Returns
+    -------
+    Table of n rows
+        In a missing row numbers are NaN, text is "", a SkyCoord is NaN, and a Time is
+        masked.
+
+    Examples
+    --------
+    >>> take_rows(Table({"mag": [20.5]}), np.array([0, -1]))["mag"].tolist()
+    [20.5, nan]
+    """
+    lost = np.asarray(rows) < 0
+    taken = table[np.where(lost, 0, rows)]
+    if not lost.any():
+        return taken
+    for name in taken.colnames:
+        column = taken[name]
+        if isinstance(column, SkyCoord):
+            # All that it is made of becomes NaN: astropy before 7 has no mask for it.
+            gone = column[lost]
+            parts = [gone.data, *gone.data.differentials.values()]
+            parts = [
+                type(p)(**{c: getattr(p, c) * np.nan for c in p.components})
+                for p in parts
+            ]
+            data = parts[0].with_differentials(
+                dict(zip(gone.data.differentials, parts[1:], strict=True))
+            )
+            column[lost] = SkyCoord(gone.frame.realize_frame(data))
+        elif isinstance(column, Time):
+            column[lost] = np.ma.masked
+        else:
+            column = MaskedColumn(column, copy=True)
+            column[lost] = np.ma.masked
+            taken[name] = column
+    return fill_missing(taken)
 
 
 def stack_tables(tables: Sequence[Table]) -> Table:
@@ -63,7 +149,8 @@ def stack_tables(tables: Sequence[Table]) -> Table:
     Returns
     -------
     Table
-        All rows, all columns; what is missing as `fill_missing` fills it.
+        All rows, all columns; what is missing as `take_rows` fills it. A SkyCoord has
+        the frame of the first table.
 
     Examples
     --------
@@ -72,7 +159,26 @@ def stack_tables(tables: Sequence[Table]) -> Table:
     """
     if len(tables) == 1:
         return tables[0]
-    return fill_missing(vstack(list(tables), metadata_conflicts="silent"))
+    # Without copies of the pixels' tables: only the lists of columns are new.
+    tables = [Table(table, copy=False) for table in tables]
+    mixins = {
+        name: table
+        for table in reversed(tables)
+        for name in table.colnames
+        if isinstance(table[name], _MIXINS) and len(table)
+    }
+    for name, held in mixins.items():
+        for table in tables:
+            # astropy cannot mask a SkyCoord before version 7.
+            if name not in table.colnames and len(table):
+                none = np.full(len(table), -1)
+                table[name] = take_rows(held[[name]], none)[name]
+            elif isinstance(held[name], SkyCoord) and len(table):
+                frame = held[name].frame
+                # Only where they differ: a transformation costs the last bits.
+                if not table[name].is_equivalent_frame(frame):
+                    table[name] = table[name].transform_to(frame)
+    return fill_missing(vstack(tables, metadata_conflicts="silent"))
 
 
 def skipped_table(pairs: Sequence[tuple[str, str]] = ()) -> Table:
@@ -138,9 +244,17 @@ def standard_table(table: Table | None, n: int, bands: Sequence[str]) -> Table:
     for band in bands:
         last[f"unit_{band}"] = np.full(n, "", dtype=str)
         last[f"zero_point_{band}"] = np.full(n, np.nan)
+    table = plain_table(table)
     columns = {**first, **{k: table[k] for k in table.colnames}}
-    for name, dtype in (("object_id", str), ("file", str), ("flag", np.int32)):
-        columns[name] = np.asarray(columns[name]).astype(dtype)
+    for name in ("object_id", "file"):
+        if columns[name].dtype.kind != "U" or isinstance(columns[name], MaskedColumn):
+            columns[name] = id_texts(columns[name])
+        columns[name] = np.asarray(columns[name])
+    columns["flag"] = np.asarray(columns["flag"]).astype(np.int32)
+    for name in ("ra", "dec"):
+        column = columns[name]
+        if column.dtype.kind not in "fiu" or getattr(column, "unit", None):
+            columns[name] = degrees(column, hours=name == "ra")
     for name, value in last.items():
         columns.setdefault(name, value)
     return fill_missing(Table(columns, meta=table.meta, copy=False))

@@ -4,12 +4,13 @@ from astroanomaly.utils.files import atomic_dir, atomic_path, new_folder, restor
 from astroanomaly.utils.installed import versions
 from astroanomaly.utils.optional import require
 from astroanomaly.utils.parallel import process_count, shared_threads, usable_cores
-from astroanomaly.utils.progress import Stages, count_bar, progress_bar
+from astroanomaly.utils.progress import Stages, bar_or_lines, count_bar, progress_bar
 
 __all__ = [
     "Stages",
     "atomic_dir",
     "atomic_path",
+    "bar_or_lines",
     "count_bar",
     "new_folder",
     "process_count",

@@ -2,7 +2,13 @@
 
 from importlib import import_module
 
-_NEEDED_BY = {"sim": "The simulators need", "morphology": "Morphology needs"}
+_NEEDED_BY = {
+    "sim": "The simulators need",
+    "morphology": "Morphology needs",
+    "survey": "Parquet tables need",
+    "io": "Reading through fitsio needs",
+    "export": "Coverage maps and SAMP need",
+}
 
 
 def require(name: str, extra: str = "sim"):
@@ -11,9 +17,10 @@ def require(name: str, extra: str = "sim"):
     Parameters
     ----------
     name : str
-        Module name, such as ``"galsim"``.
+        Module name, such as ``"galsim"`` or ``"pyarrow.parquet"``.
     extra : str
-        The extra that installs it: ``"sim"`` or ``"morphology"``.
+        The extra that installs it: ``"sim"``, ``"morphology"``, ``"survey"``,
+        ``"io"`` or ``"export"``.
 
     Returns
     -------
@@ -34,7 +41,9 @@ def require(name: str, extra: str = "sim"):
     try:
         return import_module(name)
     except ImportError as error:
+        # From the source tree: the package is in no registry under its name.
         raise ImportError(
-            f"{_NEEDED_BY[extra]} `{name}`, which is not installed. "
-            f'Install it with: pip install "astroanomaly[{extra}]"'
+            f"{_NEEDED_BY[extra]} `{name.partition('.')[0]}`, which is not installed. "
+            "Install it, in the source tree of astroanomaly, with: "
+            f'pip install ".[{extra}]"'
         ) from error

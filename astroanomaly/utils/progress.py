@@ -3,6 +3,76 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
+
+# Where no terminal redraws a bar: a log grows by a line a minute at most.
+_LINE_SECONDS = 60
+
+
+def bar_or_lines(*columns, console=None):
+    """Return a bar for a terminal or a notebook, and plain lines for a log file.
+
+    Parameters
+    ----------
+    *columns : rich.progress.ProgressColumn or str
+        Of the bar.
+    console : rich.console.Console, optional
+        Where to; standard error by default, in a notebook its cell.
+
+    Returns
+    -------
+    rich.progress.Progress
+        Where the console is no terminal, it writes one line a minute and one at the
+        end, each with count, rate and time left, and ``line()`` writes one at once.
+    """
+    # rich takes a tenth of a second to load.
+    from rich import progress
+    from rich.console import Console
+
+    class Lines(progress.Progress):
+        """Progress as plain lines."""
+
+        def __init__(self, *columns, **options):
+            super().__init__(*columns, **options)
+            self.written, self.said = time.monotonic(), {}
+
+        def line(self) -> None:
+            """Write where each task stands, unless the last line says the same."""
+            self.written = time.monotonic()
+            for task in self.tasks:
+                if self.said.get(task.id) == (task.description, task.completed):
+                    continue
+                self.said[task.id] = (task.description, task.completed)
+                done = task.completed - task.fields.get("first", 0)
+                rate = done / task.elapsed if task.elapsed else 0.0
+                total = "?" if task.total is None else f"{task.total:,.0f}"
+                words = [f"{task.description}: {task.completed:,.0f}/{total}"]
+                words += [task.fields["losses"]] if task.fields.get("losses") else []
+                words += [f"{rate:,.3g}/s"] if rate else []
+                if rate and task.remaining:
+                    left = timedelta(seconds=round(task.remaining / rate))
+                    words.append(f"{left} left")
+                if skipped := task.fields.get("skipped"):
+                    words.append(f"{skipped} skipped")
+                self.console.print(", ".join(words), highlight=False, markup=False)
+
+        def update(self, task_id, **changes) -> None:
+            """Note a change; write a line if the last one is a minute old."""
+            super().update(task_id, **changes)
+            if time.monotonic() - self.written >= _LINE_SECONDS:
+                self.line()
+
+        def stop(self) -> None:
+            """Write the last lines."""
+            super().stop()
+            self.line()
+
+    console = console or Console(stderr=True)
+    if console.is_terminal or console.is_jupyter:
+        return progress.Progress(*columns, console=console)
+    # A log file is not as narrow as the 80 columns that rich assumes.
+    console.soft_wrap = True
+    return Lines(console=console, disable=True)
 
 
 def count_bar(show: bool, console=None):
@@ -13,7 +83,7 @@ def count_bar(show: bool, console=None):
     show : bool
         Whether to show one.
     console : rich.console.Console, optional
-        Where to; standard error by default, in a notebook its cell.
+        As in :func:`bar_or_lines`.
 
     Returns
     -------
@@ -23,9 +93,7 @@ def count_bar(show: bool, console=None):
     """
     if not show:
         return nullcontext()
-    # rich takes a tenth of a second to load.
     from rich import progress
-    from rich.console import Console
     from rich.text import Text
 
     class Rate(progress.ProgressColumn):
@@ -39,14 +107,14 @@ def count_bar(show: bool, console=None):
             skipped = task.fields.get("skipped", 0)
             return Text(f"{text} {skipped} skipped".strip() if skipped else text)
 
-    return progress.Progress(
+    return bar_or_lines(
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
         Rate(),
         progress.TimeElapsedColumn(),
         progress.TimeRemainingColumn(),
-        console=console or Console(stderr=True),
+        console=console,
     )
 
 

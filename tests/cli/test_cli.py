@@ -311,7 +311,7 @@ def test_unknown_names(capsys, work, tmp_path):
     words = ["score", work / "run", work / "test", "--out", tmp_path / "t.xlsx"]
     assert "must end in .ecsv, .fits, .csv, .parquet. Rec" in _fails(capsys, *words)
     words = ["train", work / "train", "--out", tmp_path / "run", "--model", "vae"]
-    known = "wgan_gp, hsc, progressive, rbm, dcae, cvae, aae, lens_finder"
+    known = "wgan_gp, hsc, progressive, pca, rbm, dcae, cvae, aae, lens_finder"
     assert f"`model` must be one of {known}. Rec" in _fails(capsys, *words)
     words = ["evaluate", work / "scores.doc", work / "test" / "catalog.ecsv"]
     assert "must end in .ecsv" in _fails(capsys, *words)
@@ -320,7 +320,12 @@ def test_unknown_names(capsys, work, tmp_path):
 @pytest.mark.parametrize(
     ("model", "config", "words", "sentence"),
     [
-        ("vae", "", [], "`model` must be one of wgan_gp, hsc, progressive, rbm, dcae,"),
+        (
+            "vae",
+            "",
+            [],
+            "`model` must be one of wgan_gp, hsc, progressive, pca, rbm, dcae,",
+        ),
         ("dcae", "", ["--epochs", "0"], "[training] epochs of at least 1. Received: 0"),
         (
             "aae",

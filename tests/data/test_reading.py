@@ -67,7 +67,8 @@ def test_catalog_beside_the_files_gives_columns_and_order(folder):
     np.testing.assert_array_equal(found.table["mag"], [3, 1, np.nan, np.nan, np.nan])
     # A catalog that tells of other objects is left alone.
     Table({"object_id": ["q"]}).write(folder / "catalog.csv", overwrite=True)
-    assert "mag" not in read_cutouts(folder).table.colnames
+    with pytest.warns(UserWarning, match="names the objects read, such as 'g0'.*'q'"):
+        assert "mag" not in read_cutouts(folder).table.colnames
 
 
 def test_two_workers_equal_none(folder, noise):

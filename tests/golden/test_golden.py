@@ -93,4 +93,6 @@ def test_every_verb_keeps_its_options():
         for deep, verb in getattr(command, "commands", {"": command}).items():
             options = [o for p in verb.params for o in [*p.opts, *p.secondary_opts]]
             found[f"{name} {deep}".strip()] = sorted(options)
-    assert found == json.loads((SAVED / "verbs.json").read_text())
+    # Scripts rely on the saved options; new verbs and options may come.
+    for verb, options in json.loads((SAVED / "verbs.json").read_text()).items():
+        assert set(options) <= set(found[verb]), verb

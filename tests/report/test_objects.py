@@ -6,8 +6,16 @@ import pytest
 from astropy.table import MaskedColumn, Table
 from PIL import Image
 
-from astroanomaly.report.objects import DASH, Objects, picture, text
+from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.report.objects import DASH, Objects, linear, text
 from astroanomaly.report.page import astropy_table, cells
+from astroanomaly.utils.notebook import picture
+
+
+def cutouts_of(images, pixel_scale=None):
+    ids = Table({"object_id": [str(k) for k in range(len(images))]})
+    bands = [f"b{k}" for k in range(images.shape[-1])]
+    return Cutouts(images.astype(np.float32), ids, bands, pixel_scale)
 
 
 @pytest.fixture
@@ -25,7 +33,7 @@ def objects():
 
 
 def test_the_data_of_the_browser_have_no_nan(objects):
-    data = objects.data()
+    data = objects.data(drawn=True)
     assert data["columns"] == ["rank", "object_id", "anomaly_score", "p_value", "level"]
     assert data["rows"][0] == {
         "id": "</script>",
@@ -42,12 +50,14 @@ def test_rows_and_cards_show_the_same_values(objects):
     assert [*second["cells"].values()] == ["2", "c", "2", "0.25", "95"]
     plane = np.zeros((2, 4, 4, 1), np.float32)
     plane[0, 1, 1] = 1.0
-    cards = objects.cards(
-        {"original": plane, "reconstruction": 0 * plane, "residual": plane}
-    )
+    explained = {"original": plane, "reconstruction": 0 * plane, "residual": plane}
+    cards = objects.cards(explained, cutouts_of(plane, pixel_scale=0.5))
     assert [card["cells"] for card in cards] == [first["cells"], second["cells"]]
     assert [len(card["images"]) for card in cards] == [3, 3]
     assert "ra" not in cards[0]["cells"]
+    # Of 2 arcsec at most a third: 0.5 arcsec, a quarter of the width.
+    assert cards[0]["images"][0]["bar"] == {"words": '0.5"', "share": 25.0}
+    assert cards[0]["images"][1]["bar"] is None
 
 
 @pytest.mark.parametrize("levels", [False, True])
@@ -66,7 +76,8 @@ def test_a_finders_cards_show_its_bands(levels):
         table["is_anomaly_90"] = [True, False]
     objects = Objects(table, "anomaly_score", 2)
     images = np.random.default_rng(1).random((2, 4, 4, 2))
-    first, second = objects.cards({"original": images}, ["<V>", "Y"])
+    cutouts = cutouts_of(images)
+    first, second = objects.cards({"original": images}, cutouts, ["<V>", "Y"])
     assert [image["alt"] for image in first["images"]] == [
         "band <V> of a",
         "band Y of a",
@@ -76,7 +87,7 @@ def test_a_finders_cards_show_its_bands(levels):
     assert "feature_score" not in first["cells"]
     assert first["badge"] == "called a lens" + ", above 90%" * levels
     assert second["badge"] == "not called a lens" + ", not flagged" * levels
-    unnamed = objects.cards({"original": images})[1]["images"][1]
+    unnamed = objects.cards({"original": images}, cutouts)[1]["images"][1]
     assert unnamed["alt"] == "band 1 of b"
 
 
@@ -98,6 +109,29 @@ def test_columns_of_words_are_known():
     assert found["wordy"] == [True, False]
     assert [text(value) for value in found["rows"][1]] == ["y", DASH]
     assert cells(("a", "b"), [])["wordy"] == [True, True]
+
+
+def test_the_smallest_p_value_is_a_bound():
+    table = Table({"object_id": ["a", "b"], "anomaly_score": [2.0, 1.0]})
+    table["p_value"] = [0.01, 0.02]
+    objects = Objects(table, "anomaly_score", 2, n_calibration=99)
+    cells = [row["cells"]["p_value"] for row in objects.rows()]
+    assert cells == ["\N{LESS-THAN OR EQUAL TO} 0.01", "0.02"]
+
+
+def test_linear_pixels_survive_the_page():
+    image = np.random.default_rng(1).normal(size=(6, 9, 2)) * [1.0, 1e4]
+    packed = linear(image, 1)
+    red, green, _ = np.moveaxis(pixels(packed).astype(int), -1, 0)
+    planes = (256 * red + green).reshape(2, 6, 9)[:, ::-1]
+    low, high = (np.array(packed[name])[:, None, None] for name in ("low", "high"))
+    back = np.moveaxis(low + (high - low) * planes / 65535, 0, -1)
+    np.testing.assert_allclose(back, image, atol=np.ptp(image) / 65535)
+    # Binned by 2: rows and columns that do not fill a bin are left out.
+    assert pixels(linear(image, 2)).shape == (6, 4, 3)
+    assert linear(image[::-1], 2)["low"][0] == pytest.approx(
+        image[::-1][:6, :8, 0].reshape(3, 2, 4, 2).mean(axis=(1, 3)).min()
+    )
 
 
 def pixels(image):

@@ -94,9 +94,13 @@ def headings(text):
 def test_one_file_holds_everything_and_asks_the_network_for_nothing(page):
     text = page.read_text(encoding="utf-8")
     assert [p.name for p in page.parent.iterdir()] == ["report.html"]
-    assert "://" not in text
+    # The only addresses are links that a person clicks.
+    links = re.findall(r'<a href="(https://[^"]*)" target="_blank" rel="noopener', text)
+    assert len(links) == 3 * 5
+    assert text.count("://") == len(links)
+    assert "target=150.1000000%20-2.1000000&amp;" in "".join(links)
     sources = re.findall(r'\b(?:src|href)="([^"]*)"', text)
-    assert all(source.startswith(("data:image/", "#")) for source in sources)
+    assert all(s.startswith(("data:image/", "#")) for s in set(sources) - set(links))
     assert "default-src 'none'" in text
     assert "$" not in re.sub(r"\$\{", "", text).replace("`$", "")
     assert text.count('alt="cutout of') == text.count('alt="residual, ') == 6
@@ -119,7 +123,7 @@ def test_the_gallery_is_ranked_and_every_string_is_escaped(page):
 def test_the_header_counts(page):
     facts = between(page.read_text(encoding="utf-8"), '<ul class="facts">', "</ul>")
     counts = re.findall(r"<b>([\d,]+)</b>([^<]*)", facts)
-    assert counts == [
+    assert [(value, words.strip()) for value, words in counts] == [
         ("6", "objects scored"),
         ("3", "above the 90% level"),
         ("2", "above the 99% level"),
@@ -136,6 +140,8 @@ def test_a_card_says_where_how_strange_and_what_was_done(page):
     assert '<span class="flag">NaN pixels filled</span>' in first
     assert '<span class="flag">clipped by the stretch</span>' in first
     assert "above 99%" in first
+    # 0.01 is above 1/501: a value, not a bound.
+    assert "p <b>0.01</b>" in first
     assert "<dt>feature</dt><dd>1</dd>" in first
     assert "not flagged" in fourth
     assert "RA 150.50000, Dec 2.50000 deg" in fourth
@@ -241,9 +247,12 @@ def browse(tmp_path):
     if program is None:
         pytest.skip("chromium is not installed (Debian package chromium)")
 
-    def dom(path, state=""):
+    def dom(path, state="", budget=None, window="1400,1000"):
         url = path.as_uri() + state
         command = [program, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}"]
+        command += [f"--window-size={window}"]
+        if budget:
+            command += [f"--virtual-time-budget={budget}"]
         done = subprocess.run(
             [*command, "--dump-dom", url], capture_output=True, text=True, timeout=120
         )
@@ -269,6 +278,14 @@ def visible_rows(text):
 def aria_sort(text):
     pairs = re.findall(r'data-column="(\w+)" aria-sort="(\w+)"', text)
     return {name: way for name, way in pairs if way != "none"}
+
+
+def scripted(page, script):
+    """Return a copy of the page in which a script runs at the end."""
+    path = page.with_name("scripted.html")
+    text = page.read_text(encoding="utf-8")
+    path.write_text(text.replace("</body>", f"<script>{script}</script></body>"))
+    return path
 
 
 def status(text):
@@ -303,19 +320,83 @@ def test_the_browser_filters(page, browse):
 
 
 def test_clicks_sort_filter_and_are_kept_in_the_address(page, browse):
-    script = """<script>
+    script = """
       document.querySelector('th[data-column="feature_score"] button').click();
       document.querySelector('th[data-column="feature_score"] button').click();
       document.getElementById("min").value = "4";
       document.getElementById("min").dispatchEvent(new Event("input"));
       document.body.dataset.hash = location.hash;
-    </script>"""
-    clicked = page.with_name("clicked.html")
-    text = page.read_text(encoding="utf-8").replace("</body>", script + "</body>")
-    clicked.write_text(text, encoding="utf-8")
-    text = browse(clicked)
+    """
+    text = browse(scripted(page, script))
     assert visible_cards(text) == ["h6", "g5", "g1"]
     assert aria_sort(text) == {"feature_score": "ascending"}
     assert unescape(between(text, 'data-hash="', '"')) == (
         "#sort=feature_score&order=asc&min=4"
     )
+
+
+def test_stars_and_notes_are_kept_and_downloaded(page, browse):
+    script = """
+      const card = document.querySelector("[aria-label='Star h6']").closest(".card");
+      if (card.querySelector(".star").getAttribute("aria-pressed") === "false") {
+        card.querySelector(".star").click();
+        card.querySelector(".note input").value = 'ring, "blue"';
+        card.querySelector(".note input").dispatchEvent(new Event("input"));
+      } else document.body.dataset.before = "kept";
+      const blobs = [];
+      URL.createObjectURL = (blob) => { blobs.push(blob); return "#"; };
+      for (const button of document.querySelectorAll("[data-save]")) button.click();
+      document.getElementById("star").click();
+      Promise.all(blobs.map((blob) => blob.text())).then((all) => {
+        document.body.dataset.files = JSON.stringify(all);
+      });
+    """
+    path = scripted(page, script)
+    browse(path)
+    text = browse(path)
+    # The second visit finds what the first one kept.
+    assert 'data-before="kept"' in text
+    assert visible_cards(text) == ["h6"]
+    rows, regions, notes = json.loads(unescape(between(text, 'data-files="', '"')))
+    assert notes == 'object_id,star,note\nh6,true,"ring, ""blue"""\n'
+    assert rows.splitlines()[0].startswith("rank,object_id,ra,dec,anomaly_score")
+    assert len(rows.splitlines()) == 7
+    # g2 has no position.
+    assert regions.splitlines()[1] == "icrs"
+    assert regions.count("circle(") == 5
+    assert 'circle(150.60000000,2.60000000,3") # text={h6}' in regions
+
+
+def test_a_click_enlarges_the_linear_pixels(page, browse, cutouts):
+    script = """
+      document.querySelector("[aria-label='Enlarge g4']").click();
+      const stretch = document.getElementById("view-stretch");
+      stretch.value = "linear";
+      setTimeout(() => {
+        stretch.dispatchEvent(new Event("change"));
+        const canvas = document.getElementById("view-canvas");
+        const found = canvas.getContext("2d").getImageData(0, 0, 8, 8).data;
+        document.body.dataset.gray = [...found].filter((_, k) => k % 4 === 0).join();
+        document.body.dataset.open = document.getElementById("view").open;
+      }, 300);
+    """
+    text = browse(scripted(page, script), budget=2000)
+    assert 'data-open="true"' in text
+    gray = np.array(between(text, 'data-gray="', '"').split(","), float).reshape(8, 8)
+    pixels = cutouts.images[0, ::-1, :, 0].astype(float)
+    ordered = np.sort(pixels.ravel())
+    low, high = ordered[round(0.05 * 63)], ordered[round(0.999 * 63)]
+    expected = 255 * np.clip((pixels - low) / (high - low), 0, 1)
+    np.testing.assert_allclose(gray, expected, atol=0.51)
+
+
+@pytest.mark.parametrize("window", ["1400,1000", "400,800"])
+def test_objects_show_without_scrolling(page, browse, window):
+    script = """
+      const box = document.querySelector(".triplet").getBoundingClientRect();
+      document.body.dataset.bottom = box.bottom;
+      document.body.dataset.wide = document.documentElement.scrollWidth - innerWidth;
+    """
+    text = browse(scripted(page, script), window=window)
+    assert float(between(text, 'data-bottom="', '"')) < int(window.split(",")[1])
+    assert float(between(text, 'data-wide="', '"')) <= 0

@@ -13,6 +13,39 @@ def test_text_is_text_whatever_file_it_came_from():
     assert columns.texts(masked, "file") == ["x", ""]
 
 
+def test_ids_are_text_to_the_character():
+    def ids(values, **kw):
+        return columns.id_texts(MaskedColumn(values, name="id", **kw)).tolist()
+
+    assert ids([" a", "b ", "  ", "x"], mask=[0, 0, 0, 1]) == [" a", "b ", "", ""]
+    assert ids([2**62 + 1, 5], mask=[0, 1]) == [str(2**62 + 1), ""]
+    assert ids([101.0, np.nan, 1.5]) == ["101", "", "1.5"]
+    assert ids([b"A1  ", "\u00e9".encode()]) == ["A1", "\u00e9"]
+    assert ids([None, "b"], dtype=object) == ["", "b"]
+    with pytest.raises(
+        ValueError, match="'id' must hold .*9007199254740994.0 in row 1"
+    ):
+        ids([1.0, 2.0**53 + 2])
+    with pytest.raises(ValueError, match="16777218.0 in row 0"):
+        ids(np.array([2**24 + 2], "f4"))
+
+
+def test_columns_are_found_by_names_of_the_field():
+    table = Table({"RA_ICRS": [1], "_RAJ2000": [2], "OBJECT_ID": [3], "object_id": [4]})
+    assert columns.find_columns(table, ["raj2000", "raicrs"]) == ["_RAJ2000", "RA_ICRS"]
+    assert columns.find_columns(table, ["objectid"]) == ["object_id", "OBJECT_ID"]
+
+
+def test_an_id_that_a_program_changed_finds_its_row():
+    ids = ["101.0", "102", "Se\u0301yfert", " a ", "7", "b", "b "]
+    wanted = ["101", "102", "S\u00e9yfert", "a", "007", "b", "c"]
+    assert columns.rows_of_ids(wanted, ids).tolist() == [0, 1, 2, 3, -1, 5, -1]
+    # Two rows that differ only so much name nobody.
+    assert columns.rows_of_ids(["b"], ["b ", " b"]).tolist() == [-1]
+    assert columns.rows_of_ids(["5", "5.0"], ["5.0"]).tolist() == [-1, 0]
+    assert columns.rows_of_ids(["", "a"], ["", "b"])[1] == -1
+
+
 def test_a_masked_number_is_nan():
     table = Table({"ra": MaskedColumn([1, 2], mask=[True, False]), "word": ["a", "b"]})
     np.testing.assert_array_equal(columns.numbers(table, "ra"), [np.nan, 2.0])
@@ -85,6 +118,10 @@ def test_score_names_begin_with_the_one_that_ranks():
 
 def test_ids_must_differ():
     columns.check_unique(["a", "b"])
+    with pytest.raises(
+        ValueError, match="object_id in every row. Received: .* row 1 .*2"
+    ):
+        columns.check_unique(["a", "", ""])
     with pytest.raises(ValueError, match="each object_id once. Received: 2 .*'a', 'b'"):
         columns.check_unique(["a", "b", "a", "c", "b"])
 

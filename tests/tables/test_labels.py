@@ -26,6 +26,19 @@ def test_any_table_will_do(tmp_path, ending, values):
     assert found.of(["d", "a"], "sky").dtype == np.int32
 
 
+@pytest.mark.parametrize("name", ["ID", "source_id", "OBJECT_ID"])
+def test_ids_may_have_the_names_of_the_field(name):
+    ids = MaskedColumn([2**62 + 1, 2**62 + 2])
+    found = read_labels(Table({name: ids, "is_lens": [1, 0]}))
+    assert found.of([str(2**62 + 2), str(2**62 + 1)], "sky").tolist() == [0, 1]
+
+
+def test_a_label_without_an_id_is_refused_by_its_row():
+    ids = MaskedColumn([1, 2, 3], mask=[0, 0, 1])
+    with pytest.raises(ValueError, match="`labels` must hold .*none in row 2"):
+        read_labels(Table({"object_id": ids, "is_lens": [1, 0, 0]}))
+
+
 def test_is_lens_goes_before_is_anomaly():
     both = table(is_lens=[1, 0, 0, 0], is_anomaly=[1, 1, 1, 0])
     assert read_labels(both).of(IDS, "sky").tolist() == [1, 0, 0, 0]
@@ -79,13 +92,13 @@ def test_ids_are_there_and_there_once(tmp_path):
         ValueError, match="labels.csv` must hold each object_id once.*a"
     ):
         read_labels(file)
-    Table({"id": ["a", "b"], "is_lens": [1, 0]}).write(file, overwrite=True)
+    Table({"label": ["a", "b"], "is_lens": [1, 0]}).write(file, overwrite=True)
     with pytest.raises(ValueError, match="labels.csv` needs a column object_id"):
         read_labels(file)
     with pytest.raises(FileNotFoundError, match="There is no table .*none.csv"):
         read_labels(tmp_path / "none.csv")
-    with pytest.raises(ValueError, match="must end in .ecsv, .fits, .csv, .parquet"):
-        read_labels(tmp_path / "labels.txt")
+    with pytest.raises(ValueError, match="must end in .ecsv, .fits, .csv"):
+        read_labels(tmp_path / "labels.xlsx")
 
 
 def test_labels_of_other_objects_are_refused():

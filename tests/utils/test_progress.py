@@ -3,6 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
+from astroanomaly.utils import progress
 from astroanomaly.utils.progress import Stages, count_bar, progress_bar
 
 
@@ -51,3 +52,19 @@ def test_a_bar_that_is_not_shown_is_silent(capsys):
     with progress_bar("Reading", 2, show=False) as advance:
         advance(2, skipped=1)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_log_file_gets_one_line_a_minute_and_the_last(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    text = io.StringIO()
+    with progress_bar("Scoring", 1000, start=100, console=Console(file=text)) as step:
+        for _ in range(9):
+            now[0] += 25.0
+            step(100, skipped=1)
+    lines = text.getvalue().splitlines()
+    # After 75, 150 and 225 s; the end says nothing new.
+    expected = ["400/1,000", "700/1,000", "1,000/1,000"]
+    assert [line.split()[1].strip(",") for line in lines] == expected
+    assert all(" left, " in line for line in lines[:2])
+    assert lines[-1].endswith("9 skipped")

@@ -2,18 +2,17 @@
 
 import io
 import os
+import sys
 import warnings
 from collections.abc import Iterable
 
 import numpy as np
 from astropy.io import fits
-from astropy.nddata import Cutout2D, NDData
 
 from astroanomaly.data.decode import MemoryFile, plain_words, stem
 from astroanomaly.data.sources.array import numbered
 
 _HDUS = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
-_IMAGES = (fits.HDUList, *_HDUS, NDData, Cutout2D)
 
 
 class LazyImages:
@@ -76,6 +75,14 @@ def as_array(value, what: str):
         ) from error
 
 
+def _is_image(value) -> bool:
+    """Return whether a value is one of astropy's images."""
+    # What has not been imported, and takes its time, cannot have been made.
+    nddata = sys.modules.get("astropy.nddata")
+    kinds = () if nddata is None else (nddata.NDData, nddata.Cutout2D)
+    return isinstance(value, (fits.HDUList, *_HDUS, *kinds))
+
+
 def _pixels(data, what: str) -> np.ndarray:
     """Return pixels of a type that FITS has."""
     data = np.asarray(data)
@@ -101,7 +108,8 @@ def _as_hdu(image, what: str):
         # Compressed anew, its floats would be rounded once more.
         return fits.ImageHDU(_pixels(image.data, what), image.header)
     data, header = _pixels(image.data, what), fits.Header()
-    if isinstance(image, NDData):
+    # A Cutout2D has neither of these.
+    if hasattr(image, "meta") and hasattr(image, "mask"):
         if isinstance(image.meta, fits.Header):
             header = image.meta.copy()
         elif image.meta:
@@ -195,7 +203,7 @@ def from_memory(value):
     """
     if isinstance(value, str | os.PathLike):
         return value, None
-    if isinstance(value, _IMAGES):
+    if _is_image(value):
         return as_file(value, _name(value) or "image_000000"), None
     array = None if isinstance(value, list | tuple) else as_array(value, "The array")
     if array is not None and array.ndim == 1 and array.dtype.kind in "UOT":
@@ -218,11 +226,11 @@ def from_memory(value):
         )
     if all(isinstance(item, str | os.PathLike) for item in items):
         return value if isinstance(value, dict) else items, None
-    if all(isinstance(item, _IMAGES) for item in items):
+    if all(map(_is_image, items)):
         return [as_file(i, n) for i, n in zip(items, ids, strict=True)], ids
     arrays = [as_array(item, f"Image {k}") for k, item in enumerate(items)]
     # An NDData is an array too, which would lose its mask and its unit.
-    mixed = any(isinstance(item, _IMAGES) for item in items)
+    mixed = any(map(_is_image, items))
     if mixed or any(array is None for array in arrays):
         kinds = ", ".join(sorted({type(item).__name__ for item in items}))
         raise TypeError(

@@ -25,6 +25,10 @@ class Recipe:
         The model's own settings in [training]: the default and the types of each.
     stretch : dict
         Defaults of [stretch] where they differ from the usual ones.
+    epochs : int
+        Default of [training] `epochs`.
+    detector : dict
+        Defaults of [detector] where they differ from those of the class.
     augment : bool
         Default of [training] `augment`.
     needs_encoder : bool
@@ -50,6 +54,8 @@ class Recipe:
     defaults: dict = field(default_factory=dict)
     training: dict = field(default_factory=dict)
     stretch: dict = field(default_factory=dict)
+    epochs: int = 100
+    detector: dict = field(default_factory=dict)
     augment: bool = False
     needs_encoder: bool = False
     needs_labels: bool = False

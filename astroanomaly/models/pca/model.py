@@ -1,0 +1,323 @@
+"""Principal components as a Keras model, fitted in one pass over the images."""
+
+import keras
+import numpy as np
+from keras import ops
+from sklearn.decomposition import IncrementalPCA
+
+from astroanomaly.models.common.networks import check_image_shape
+
+# With a share of the variance for `n_components`, the components looked at.
+_MOST = 256
+# Rows a step: larger blocks lose less in each merge, and need more memory.
+_BLOCK = 512
+
+
+@keras.saving.register_keras_serializable("astroanomaly")
+class PCA(keras.Model):
+    """Mean image and principal components: a detector that is fitted in seconds.
+
+    The components are those of scikit-learn's ``IncrementalPCA``, which merges block
+    after block (Ross et al. 2008), so that the images need not fit in memory. An
+    image is reconstructed as the mean and its projection on the components.
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+        (ny, nx, n_bands) of the stretched images.
+    n_components : int or float, optional
+        How many components; or, below 1, the share of the variance that they must
+        explain, with at most 256.
+    seed : int, optional
+        Taken as every model takes it; nothing here is random.
+    **kwargs
+        Passed to :class:`keras.Model`.
+
+    Attributes
+    ----------
+    n_used : int
+        Components that reconstruct; 0 before the fit.
+    explained : float
+        Share of the variance of the training images that they explain.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
+    References
+    ----------
+    Ross et al. 2008, Int. J. Comput. Vision 77, 125.
+
+    Examples
+    --------
+    >>> images = np.random.default_rng(1).random((64, 32, 32, 1)).astype("float32")
+    >>> pca = PCA((32, 32, 1), n_components=8)
+    >>> _ = pca.fit(images)
+    >>> pca.features(images).shape
+    TensorShape([64, 8])
+    """
+
+    def __init__(
+        self, image_shape=(64, 64, 1), n_components: float = 60, seed: int = 0, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.image_shape, self.seed = check_image_shape(image_shape), int(seed)
+        self.n_pixels = int(np.prod(self.image_shape))
+        whole = float(n_components).is_integer()
+        if not 0 < n_components <= self.n_pixels or not (whole or n_components < 1):
+            raise ValueError(
+                "`n_components` must be a whole number from 1 to the number of pixels, "
+                f"{self.n_pixels}, or a share of the variance below 1. Received: "
+                f"{n_components}."
+            )
+        self.n_components = int(n_components) if whole else float(n_components)
+        self.n_kept = self.n_components if whole else min(_MOST, self.n_pixels)
+        shapes = {
+            "mean": (self.n_pixels,),
+            "variance": (self.n_pixels,),
+            "components": (self.n_kept, self.n_pixels),
+            "singular_values": (self.n_kept,),
+        }
+        for name, shape in shapes.items():
+            # In float64: a resumed fit goes on from exactly these numbers.
+            weight = self.add_weight(
+                name=name,
+                shape=shape,
+                dtype="float64",
+                initializer="zeros",
+                trainable=False,
+            )
+            setattr(self, name, weight)
+        # How many images, and how many of the kept components reconstruct.
+        self.counts = self.add_weight(
+            name="counts",
+            shape=(2,),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
+        )
+        self.built = True
+
+    @property
+    def n_used(self) -> int:
+        """Components that reconstruct."""
+        return int(self.counts[1])
+
+    @property
+    def explained(self) -> float:
+        """Share of the variance of the training images that is explained."""
+        n = max(int(self.counts[0]) - 1, 1)
+        total = float(self.variance.numpy().sum()) * int(self.counts[0]) / n
+        used = self.singular_values.numpy()[: self.n_used] ** 2 / n
+        return float(used.sum() / total) if total else 0.0
+
+    def fit(
+        self,
+        x,
+        epochs: int = 1,
+        initial_epoch: int = 0,
+        callbacks=None,
+        verbose=0,
+        validation_data=None,
+    ):
+        """Fit mean and components in one pass an epoch.
+
+        Parameters
+        ----------
+        x : tf.data.Dataset or ndarray of shape (n, ny, nx, n_bands)
+            Stretched images, as :func:`astroanomaly.dataset` gives them. They need
+            not fit in memory.
+        epochs : int, optional
+            Further passes see further views of a data set that is augmented, and add
+            nothing otherwise.
+        initial_epoch : int, optional
+            Passes done before.
+        callbacks : list of keras.callbacks.Callback, optional
+            As for Keras.
+        verbose : int or str, optional
+            Taken as Keras takes it; nothing is printed.
+        validation_data : tf.data.Dataset or ndarray, optional
+            Adds `val_loss` to the history.
+
+        Returns
+        -------
+        keras.callbacks.History
+            `loss`, the mean squared error of the training images, and `explained`.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer images than components, or a pixel is not finite.
+        """
+        watchers = keras.callbacks.CallbackList(
+            callbacks,
+            add_history=True,
+            model=self,
+            epochs=epochs,
+            steps=None,
+            verbose=0,
+        )
+        self.stop_training = False
+        watchers.on_train_begin()
+        for epoch in range(initial_epoch, epochs):
+            if hasattr(x, "set_epoch"):
+                x.set_epoch(epoch)
+            watchers.on_epoch_begin(epoch)
+            self._one_pass(x, watchers)
+            logs = {"loss": self.evaluate(x), "explained": self.explained}
+            if validation_data is not None:
+                logs["val_loss"] = self.evaluate(validation_data)
+            watchers.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        watchers.on_train_end(logs if epochs > initial_epoch else None)
+        return self.history
+
+    def _one_pass(self, x, watchers) -> None:
+        """Merge all images into the mean and the components."""
+        found, seen = IncrementalPCA(self.n_kept), int(self.counts[0])
+        if seen:
+            # What scikit-learn keeps from block to block.
+            found.mean_, found.var_ = self.mean.numpy(), self.variance.numpy()
+            found.components_ = self.components.numpy()
+            found.singular_values_ = self.singular_values.numpy()
+            found.n_samples_seen_, found.n_components_ = np.int64(seen), self.n_kept
+        by_share = isinstance(self.n_components, float)
+        for step, rows in enumerate(self._blocks(x, max(_BLOCK, 2 * self.n_kept))):
+            watchers.on_train_batch_begin(step)
+            if not np.isfinite(rows).all():
+                raise ValueError(
+                    "`x` must be finite. Received: NaN or infinite pixels."
+                )
+            if not seen and step == 0:
+                if len(rows) < (2 if by_share else self.n_kept):
+                    raise ValueError(
+                        "`x` must hold at least as many images as components, "
+                        f"{2 if by_share else self.n_kept}. Received: {len(rows)}."
+                    )
+                found.n_components = min(self.n_kept, len(rows))
+            # Images that are all the same: scikit-learn divides 0 by 0.
+            with np.errstate(invalid="ignore"):
+                found.partial_fit(rows)
+            watchers.on_train_batch_end(step)
+        n = self.n_kept
+        if by_share:
+            shares = np.cumsum(found.explained_variance_ratio_)
+            n = int(np.searchsorted(shares, self.n_components)) + 1
+        n = min(n, len(found.components_)) if found.var_.any() else 0
+        self.counts.assign([found.n_samples_seen_, n])
+        self.mean.assign(found.mean_)
+        self.variance.assign(found.var_)
+        rest = self.n_kept - len(found.components_)
+        self.components.assign(np.pad(found.components_, ((0, rest), (0, 0))))
+        self.singular_values.assign(np.pad(found.singular_values_, (0, rest)))
+
+    def _blocks(self, x, size: int):
+        """Yield rows of float64 in blocks of at least `size`, the last one joined."""
+        parts = (
+            x if hasattr(x, "element_spec") else np.array_split(x, -(-len(x) // size))
+        )
+        held, count = [], 0
+        for part in parts:
+            held.append(np.asarray(part, np.float64).reshape(len(part), -1))
+            count += len(part)
+            if count >= 2 * size:
+                rows = np.concatenate(held)
+                yield rows[:size]
+                held, count = [rows[size:]], count - size
+        if count:
+            yield np.concatenate(held)
+
+    def evaluate(self, x, **kwargs) -> float:
+        """Compute the mean squared error of reconstructions.
+
+        Parameters
+        ----------
+        x : tf.data.Dataset or ndarray of shape (n, ny, nx, n_bands)
+            Stretched images.
+        **kwargs
+            Taken as Keras takes them, without effect.
+
+        Returns
+        -------
+        float
+            Mean over images, pixels and bands.
+        """
+        total, count = 0.0, 0
+        for rows in self._blocks(x, _BLOCK):
+            images = rows.reshape(-1, *self.image_shape).astype(np.float32)
+            error = images - np.asarray(self.reconstruct(images))
+            total, count = (
+                total + float((error**2).sum(dtype=float)),
+                count + error.size,
+            )
+        return total / count
+
+    def features(self, images):
+        """Compute the components of images.
+
+        Parameters
+        ----------
+        images : tensor of shape (n, ny, nx, n_bands)
+            Stretched images.
+
+        Returns
+        -------
+        tensor of shape (n, n_kept)
+            Projections on the components; 0 for those beyond `n_used`. Row i depends
+            on image i alone.
+        """
+        rows = ops.reshape(ops.cast(images, "float32"), (-1, self.n_pixels))
+        return ops.matmul(
+            rows - ops.cast(self.mean, "float32"), ops.transpose(self._axes())
+        )
+
+    def _axes(self):
+        """Return the components that reconstruct, zeros in place of the others."""
+        used = ops.arange(self.n_kept, dtype="int64") < self.counts[1]
+        return ops.cast(self.components, "float32") * ops.cast(used, "float32")[:, None]
+
+    def call(self, images, training=False):
+        """Reconstruct images.
+
+        Parameters
+        ----------
+        images : tensor of shape (n, ny, nx, n_bands)
+            Stretched images.
+        training : bool, optional
+            Changes nothing.
+
+        Returns
+        -------
+        tensor of shape (n, ny, nx, n_bands)
+            The mean and the projection on the components. A NaN pixel makes its own
+            image's reconstruction NaN and no other.
+        """
+        rows = ops.matmul(self.features(images), self._axes())
+        rows = rows + ops.cast(self.mean, "float32")
+        return ops.reshape(rows, (-1, *self.image_shape))
+
+    def reconstruct(self, images):
+        """Reconstruct images; as :meth:`call`.
+
+        Parameters
+        ----------
+        images : tensor of shape (n, ny, nx, n_bands)
+            Stretched images.
+
+        Returns
+        -------
+        tensor of shape (n, ny, nx, n_bands)
+            Row i depends on image i alone.
+        """
+        return self(images)
+
+    def get_config(self):
+        """Return the arguments that make this model again."""
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "n_components": self.n_components,
+            "seed": self.seed,
+        }

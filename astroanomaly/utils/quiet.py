@@ -1,0 +1,38 @@
+"""TensorFlow without the lines that it writes when it starts."""
+
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow without its log lines; do nothing if it is imported already.
+
+    TF_CPP_MIN_LOG_LEVEL in the environment, where it is set, stays as it is.
+    """
+    if "tensorflow" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silent_stderr():
+        import tensorflow as tf
+    tf.get_logger().setLevel("ERROR")
+
+
+@contextmanager
+def _silent_stderr():
+    # The libraries write to the file descriptor itself, before their own log level
+    # counts. After an error what they wrote comes out.
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            sink.seek(0)
+            os.write(kept, sink.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,104 @@
+"""Principal components as a model: against scikit-learn, by share, in blocks."""
+
+import keras
+import numpy as np
+import pytest
+from sklearn import decomposition
+
+from astroanomaly import dataset
+from astroanomaly.models import PCA
+from astroanomaly.models.pca import model as module
+from astroanomaly.runs.callbacks import Checkpoint, load_checkpoint
+
+RNG = np.random.default_rng(3)
+# Six patterns of falling strength, on noise.
+PATTERNS = RNG.normal(size=(6, 32, 32, 1))
+WEIGHTS = RNG.normal(size=(200, 6)) * [5, 4, 3, 2, 1, 0.5]
+IMAGES = (
+    np.tensordot(WEIGHTS, PATTERNS, 1) + 0.1 * RNG.normal(size=(200, 32, 32, 1))
+).astype(np.float32)
+
+
+def test_one_block_gives_the_components_of_scikit_learn():
+    pca = PCA((32, 32, 1), n_components=6)
+    history = pca.fit(IMAGES)
+    exact = decomposition.PCA(6, svd_solver="full").fit(IMAGES.reshape(200, -1))
+    rows = exact.inverse_transform(exact.transform(IMAGES.reshape(200, -1)))
+    np.testing.assert_allclose(
+        pca.reconstruct(IMAGES), rows.reshape(IMAGES.shape), atol=2e-4
+    )
+    scores = exact.transform(IMAGES.reshape(200, -1))
+    np.testing.assert_allclose(np.abs(pca.features(IMAGES)), np.abs(scores), atol=2e-3)
+    assert pca.explained == pytest.approx(exact.explained_variance_ratio_.sum())
+    error = ((IMAGES.reshape(200, -1) - rows) ** 2).mean()
+    assert history.history["loss"] == [pytest.approx(error, rel=1e-4)]
+
+
+def test_blocks_come_close_to_all_at_once(monkeypatch):
+    monkeypatch.setattr(module, "_BLOCK", 50)
+    pca = PCA((32, 32, 1), n_components=6)
+    pca.fit(dataset(IMAGES, batch_size=20, seed=1))
+    exact = decomposition.PCA(6, svd_solver="full").fit(IMAGES.reshape(200, -1))
+    # The cosine between the subspaces: 1 where they are the same.
+    cosines = np.linalg.svd(pca.components.numpy() @ exact.components_.T)[1]
+    assert cosines.min() > 0.9999
+    assert int(pca.counts[0]) == 200
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+def test_a_share_of_the_variance_takes_as_few_components_as_reach_it(share):
+    pca = PCA((32, 32, 1), n_components=share)
+    pca.fit(IMAGES)
+    exact = decomposition.PCA(svd_solver="full").fit(IMAGES.reshape(200, -1))
+    reached = np.cumsum(exact.explained_variance_ratio_)
+    assert pca.n_used == np.searchsorted(reached, share) + 1
+    assert pca.explained >= share
+
+
+def test_a_saved_model_reconstructs_the_same(tmp_path):
+    pca = PCA((32, 32, 1), n_components=0.9)
+    pca.fit(IMAGES)
+    pca.save(tmp_path / "pca.keras")
+    again = keras.saving.load_model(tmp_path / "pca.keras")
+    np.testing.assert_array_equal(again.reconstruct(IMAGES), pca.reconstruct(IMAGES))
+    assert (again.n_used, again.explained) == (pca.n_used, pca.explained)
+
+
+def test_a_stopped_fit_resumes_to_the_bit_and_rows_stand_alone(tmp_path):
+    data = dataset(IMAGES, batch_size=16, seed=1, augment=True)
+    whole, stopped = (PCA((32, 32, 1), n_components=6) for _ in range(2))
+    for model in (whole, stopped):
+        model.compile()
+    whole.fit(data, epochs=2)
+    checkpoint = Checkpoint(tmp_path / "pca.keras")
+    stopped.fit(data, epochs=1, callbacks=[checkpoint])
+    again, done, _ = load_checkpoint(tmp_path / "pca.keras")
+    again.fit(data, epochs=2, initial_epoch=done)
+    for one, other in zip(whole.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    broken = IMAGES[:3].copy()
+    broken[1, 5, 5] = np.nan
+    found = np.isfinite(whole.reconstruct(broken)).all(axis=(1, 2, 3))
+    assert found.tolist() == [True, False, True]
+
+
+def test_images_without_variance_are_their_mean():
+    pca = PCA((32, 32, 1), n_components=3)
+    pca.fit(np.full((20, 32, 32, 1), 0.25, np.float32))
+    assert pca.n_used == 0
+    np.testing.assert_array_equal(pca.reconstruct(IMAGES[:2]), 0.25)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, 1025, float("nan")])
+def test_components_out_of_range_are_refused(value):
+    with pytest.raises(ValueError, match=rf"`n_components`.*Received: {value}"):
+        PCA((32, 32, 1), n_components=value)
+
+
+def test_too_few_images_and_nan_are_refused():
+    with pytest.raises(ValueError, match=r"`x` must hold at least.*60\. Received: 20"):
+        PCA((32, 32, 1)).fit(IMAGES[:20])
+    bad = IMAGES.copy()
+    bad[3, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="`x` must be finite"):
+        PCA((32, 32, 1)).fit(bad)
