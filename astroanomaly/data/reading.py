@@ -67,6 +67,12 @@ def read_cutouts(
           extensions named like Euclid's VIS_FLUX, or an object per extension;
         - a .npy or .npz file, or an array, of shape (n, ny, nx) or
           (n, ny, nx, n_bands);
+        - an HDF5 file (.h5, .hdf5) or a Zarr store (.zarr, .zarr.zip): a stack of
+          images with its columns, or a group per object; a FITS table with a column
+          of images; PNG, JPEG or TIFF files, whose bands are R, G and B;
+        - HDUs, Cutout2D, NDData and arrays of other libraries, one or a list of
+          them, or a dict from object id to image;
+        - URLs (https://, s3://, gs://) of these, by fsspec;
         - with `catalog`, one FITS file with a large image: a mosaic, or a dict of
           them, ``{band: file}``, on the same pixel grid.
     catalog : str, Path or Table, optional

@@ -77,9 +77,9 @@ def _try(call, url: str):
             # fsspec reports whatever fails while it asks for the size so.
             if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
                 error = error.__cause__
-            if isinstance(error, FileNotFoundError):
-                raise BadCutout("does not exist on the server (404)") from error
             status, kind = getattr(error, "status", 0) or 0, type(error).__name__
+            if isinstance(error, FileNotFoundError) or status == 404:
+                raise BadCutout("does not exist on the server (404)") from error
             # Of botocore and gcsfs, which may not be installed.
             if (
                 status in (401, 403)

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly.data.catalog import read_catalog
 from astroanomaly.data.decode import FileBytes, plain_words
 from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
 from astroanomaly.data.prepare import expected
-from astroanomaly.data.sources.array import band_axis, channel_names, numbered
+from astroanomaly.data.sources.array import band_axis, channel_names
+from astroanomaly.data.sources.columns import object_columns
 from astroanomaly.data.sources.files import size_of
+from astroanomaly.tables.files import read_table
 from astroanomaly.utils.optional import require
 
 HDF5_ENDINGS = (".h5", ".hdf5", ".hdf", ".he5")
@@ -461,10 +462,8 @@ def _from_stack(path, prefix, arrays, names, options, attributes=None):
     facts = [(None if scale is None else float(s), np.nan, np.nan) for s in scales]
     places = [([prefix + name for name in names], row) for row in range(n)]
     units = _units(*attributes)
-    columns = _with_parquet(path, columns, n)
-    stem = _store_stem(path)
-    ids = columns.pop("object_id", None)
-    ids = numbered(stem, n) if ids is None else [str(value) for value in ids]
+    table = _with_parquet(path, Table(columns), n)
+    ids, columns = object_columns(table, n, _store_stem(path))
     return StoreSource(path, ids, bands, places, axis, channels, facts, units), columns
 
 
@@ -490,30 +489,24 @@ def _units(*attributes) -> tuple[str, float]:
     )
 
 
-def _with_parquet(path: str, columns: dict, n: int) -> dict:
-    """Return columns by their usual names, with those of a Parquet file beside."""
+def _with_parquet(path: str, table: Table, n: int) -> Table:
+    """Return a table with the columns of a Parquet file beside or in a store."""
     base = Path(path.rstrip("/"))
     beside = [base.with_name(f"{_store_stem(path)}.parquet"), base / "catalog.parquet"]
     beside.append(base.with_name(f"{base.name}.parquet"))
-    table = Table(columns)
     found = next((file for file in beside if file.is_file()), None)
-    if found is not None:
-        other = read_catalog(found)
-        if len(other) != n:
-            raise ValueError(
-                f"{found} must have a row for each of the {n} images of {path}. "
-                f"Received: {len(other)} rows."
-            )
-        for name in other.colnames:
-            table[name] = other[name]
-    if not table.colnames:
-        return {}
-    table = read_catalog(table)
-    for wanted in ("ra", "dec"):
-        other = next((c for c in table.colnames if c.lower() == wanted), wanted)
-        if other != wanted:
-            table.rename_column(other, wanted)
-    return {name: table[name] for name in table.colnames}
+    if found is None:
+        return table
+    other = read_table(found)
+    if len(other) != n:
+        raise ValueError(
+            f"{found} must have a row for each of the {n} images of {path}. "
+            f"Received: {len(other)} rows."
+        )
+    for name in table.colnames:
+        # What lies in the store itself goes first.
+        other[name] = table[name]
+    return other
 
 
 def _from_objects(path: str, found: dict, options: ReadOptions):

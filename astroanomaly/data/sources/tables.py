@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly.data.catalog import read_catalog
 from astroanomaly.data.decode import FileBytes, FitsFile, stem
 from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
 from astroanomaly.data.prepare import expected
-from astroanomaly.data.sources.array import band_axis, channel_names, numbered
+from astroanomaly.data.sources.array import band_axis, channel_names
+from astroanomaly.data.sources.columns import object_columns
 from astroanomaly.data.sources.files import size_of
 
 # FITS 4.0, table 18: the number types of a column, and what a value takes.
@@ -20,8 +20,6 @@ _TYPES = {
     "L": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8",
     "A": "S1", "C": ">c8", "M": ">c16", "X": "u1", "P": ">i4", "Q": ">i8",
 }  # fmt: skip
-# A position that a table states goes into `ra` and `dec` of the objects.
-_POSITIONS = ("ra", "dec")
 
 
 class TableColumn:
@@ -333,16 +331,9 @@ def from_table(path: str, found, options: ReadOptions) -> tuple[TableSource, dic
     finally:
         file.close()
     table = Table({c.name: c.values(bytes(raw[c.name]), n) for c in others})
-    table = read_catalog(table) if table.colnames else table
-    for name in table.colnames:
-        # Columns as the field writes them, RA and DEC, are the position.
-        if name.lower() in _POSITIONS and name != name.lower():
-            table.rename_column(name, name.lower())
-    held = {name: table[name] for name in table.colnames}
+    ids, held = object_columns(table, n, stem(path))
     scale = next((k for k in held if k.lower() in ("pixel_scale", "pixscale")), None)
     scales = [None] * n if scale is None else [float(s) for s in held[scale]]
-    ids = held.pop("object_id", None)
-    ids = numbered(stem(path), n) if ids is None else [str(value) for value in ids]
     places = {"columns": images, "axis": axis, "channels": list(channels)}
     places |= {"start": start, "width": width, "rows": list(range(n))}
     places |= {"scales": scales, "mask": mask}
