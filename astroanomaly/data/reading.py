@@ -17,6 +17,7 @@ from astroanomaly.data.decode import (
     MemoryFile,
     exists,
     is_fits_name,
+    plain_words,
 )
 from astroanomaly.data.find import find_layout, find_objects, sample_rows
 from astroanomaly.data.options import MAX_BYTES, BadCutout, ReadOptions
@@ -273,6 +274,9 @@ def _probe(source: Source, options: ReadOptions) -> ReadOptions:
             looked.append((files[row], *source.probe(row, options)))
         except BadCutout as error:
             bad.append((files[row], str(error)))
+        except Exception as error:
+            # As in the reading: no object ends a run, whatever library complains.
+            bad.append((files[row], f"cannot be read ({plain_words(error)})"))
     source.release()
     if not looked:
         raise ValueError(none_readable(skipped_table(bad)))

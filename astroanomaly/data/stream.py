@@ -1,11 +1,12 @@
 """Cutouts that are read while they are used, in constant memory."""
 
 import hashlib
+import math
 import os
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,12 @@ from astroanomaly.tables.objects import skipped_table
 from astroanomaly.utils.parallel import parallel, worker_count
 from astroanomaly.utils.progress import progress_bar
 
-# Files read by a worker at a time: few enough to hold, enough to be worth the trip.
+# Files written by a worker at a time: few enough to hold, enough to be worth the trip.
 BATCH = 48
+# Files read at a time go by their size: handing a batch to a worker and back takes as
+# long as reading ten small files, and several batches wait in memory.
+_BATCH_BYTES = 2**22
+_FEWEST, _MOST = 8, 256
 _SHOWN = 3
 
 
@@ -94,7 +99,8 @@ def read_batch(
             images.append(image)
             batch.rows.append(row + start)
             # The pixels are in `images`: a record that held them would double them.
-            batch.cutouts.append(replace(cutout, planes=[], outside=None, flag=flag))
+            cutout.planes, cutout.outside, cutout.flag = [], None, flag
+            batch.cutouts.append(cutout)
     if source is not None:
         source.release()
     batch.images = np.stack(images) if images else None
@@ -408,10 +414,12 @@ class CutoutStream:
     def _batches(self, first: int, stop: int, size: int) -> Iterator[Batch]:
         """Read the rows from `first` on; no batch crosses a chunk of `size`."""
         source, options = self._source, self._options
+        n_bytes = 4 * math.prod(self.image_shape)
+        step = max(_FEWEST, min(_MOST, _BATCH_BYTES // n_bytes))
         ranges = (
-            (a, min(a + BATCH, chunk + size, stop))
+            (a, min(a + step, chunk + size, stop))
             for chunk in range(first, stop, size)
-            for a in range(chunk, min(chunk + size, stop), BATCH)
+            for a in range(chunk, min(chunk + size, stop), step)
         )
         if not source.in_workers or worker_count(self.n_workers, stop - first) == 1:
             for a, b in ranges:
