@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from astropy.table import Column, Table
 from matplotlib.figure import Figure
 from PIL import Image
@@ -147,6 +148,15 @@ def column(name: str, values, heading: str = "", form: str = "") -> Column:
     """Return a column with its heading and format on the page (see `fill.py`)."""
     meta = {"heading": heading, "format": form}
     return Column(values, name=name, meta={k: v for k, v in meta.items() if v})
+
+
+def rows(table: Table, **wanted) -> Table:
+    """Return the rows of a table with these values; NaN finds NaN."""
+    keep = np.ones(len(table), bool)
+    for name, value in wanted.items() if len(table) else ():
+        values = np.asarray(table[name])
+        keep &= np.isnan(values) if value != value else values == value
+    return table[keep]
 
 
 def save_tables(folder: Path, tables: dict[str, Table]) -> None:

@@ -8,7 +8,21 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
 
+# Networks of a test's size keep one core busy with their graphs, not two.
+PROCESSES = 2
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Run the whole suite in two processes, file by file, where xdist is installed."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    asked = getattr(config.option, "numprocesses", "no xdist") is not None
+    # A worker gets the same command and must not share its part again.
+    if whole and not asked and not hasattr(config, "workerinput"):
+        config.option.numprocesses = PROCESSES
+        # Fixtures of a module are made once, by the process that has its file.
+        config.option.dist = "loadfile"
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import brentq, minimize
 from scipy.special import boxcox
-from scipy.stats import chi2
-
-from astroanomaly.utils.distributions import distributions
+from scipy.stats import chi2, genpareto
 
 # Fewer excesses leave the shape free to be anything.
 MIN_EXCESSES = 20
@@ -28,19 +26,19 @@ def _log_likelihood(excesses: np.ndarray, scale: Any, shape: Any) -> np.ndarray:
     # Arrays of scales and shapes give one log-likelihood for each pair.
     scale = np.asarray(scale, dtype=np.float64)[..., None]
     shape = np.asarray(shape, dtype=np.float64)[..., None]
-    pareto = distributions().GeneralizedPareto(
-        loc=np.float64(0), scale=scale, concentration=shape
-    )
-    total = pareto.log_prob(excesses).numpy().sum(axis=-1)
+    # tensorflow_probability gives the same to 1e-14, takes 4 to 30 times as long for a
+    # fit and seconds to load. genpareto.fit has no bounds of the shape: a tail that
+    # ends, such as a uniform one, goes to -1, where the interval means nothing.
+    total = genpareto.logpdf(excesses, shape, scale=scale).sum(axis=-1)
+    # Beyond the end of the tail the density is 0, or undefined.
     return np.where(np.isnan(total), -np.inf, total)
 
 
 def fit_pareto(excesses: np.ndarray) -> tuple[float, float]:
     """Fit a generalised Pareto distribution by maximum likelihood.
 
-    The log-likelihood is that of ``tensorflow_probability`` in float64,
-    maximised by Nelder and Mead's method from the method-of-moments estimate
-    (Hosking & Wallis 1987).
+    The log-likelihood is maximised by Nelder and Mead's method from the
+    method-of-moments estimate (Hosking & Wallis 1987).
 
     Parameters
     ----------

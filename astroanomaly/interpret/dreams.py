@@ -16,6 +16,7 @@ from astroanomaly.interpret.outputs import (
 
 # The sign of the step for each target.
 TARGETS = {"lens": 1, "non-lens": -1, 1: 1, -1: -1}
+# "norm" makes steps equally long wherever the gradient is weak.
 NORMS = ("norm", "none")
 
 
@@ -156,25 +157,9 @@ def deep_dream(
 def noise(shape, seed: int) -> np.ndarray:
     """Draw an image of weak uniform noise around one half.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Its shape, three numbers or, for several images, four.
-    seed : int
-        Seed; the same seed gives the same image.
+    `shape`: its shape, three numbers or, for several images, four. Returns: values from
+    0.4 to 0.6, float32.
 
-    Returns
-    -------
-    ndarray of that shape
-        Values from 0.4 to 0.6, float32.
-
-    Raises
-    ------
-    ValueError
-        If the shape is no image's.
-
-    Examples
-    --------
     >>> noise((8, 8, 3), seed=1).shape
     (8, 8, 3)
     """
@@ -270,7 +255,14 @@ def filter_images(
     (2, 8, 8, 2)
     """
     model = functional(network)
-    maps = _before_activation(find_layer(model, layer))
+    found = find_layer(model, layer)
+    config, maps = found.get_config(), found.output
+    if config.get("activation") not in (None, "linear"):
+        # Behind a ReLU, a filter that noise leaves closed has no gradient: a copy
+        # of the layer without it.
+        plain = found.__class__.from_config({**config, "activation": None})
+        maps = plain(found.input)
+        plain.set_weights(found.get_weights())
     n, n_maps = check_whole("n", n), maps.shape[-1]
     if filters is None:
         chosen = np.arange(min(n, n_maps))
@@ -309,15 +301,3 @@ def filter_images(
     for _ in range(steps):
         x = step(x)
     return FilterImages(x.numpy(), chosen, before, excitement(x).numpy(), layer)
-
-
-def _before_activation(layer):
-    """Return the maps of a layer without its activation."""
-    config = layer.get_config()
-    if config.get("activation") in (None, "linear"):
-        return layer.output
-    # Behind a ReLU, a filter that noise leaves closed has no gradient.
-    plain = layer.__class__.from_config({**config, "activation": None})
-    maps = plain(layer.input)
-    plain.set_weights(layer.get_weights())
-    return maps

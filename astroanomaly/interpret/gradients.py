@@ -84,7 +84,14 @@ def grad_cam(
     """
     model = functional(network)
     if layer is None:
-        layer = getattr(network, "last_convolution", None) or _last_convolution(model)
+        # A finder knows its own; else the last layer that makes maps.
+        found = [one.name for one in model.layers if isinstance(one, MAP_LAYERS)]
+        layer = getattr(network, "last_convolution", None) or (found or [None])[-1]
+    if layer is None:
+        names = [one.name for one in model.layers]
+        raise ValueError(
+            f"`network` must have a convolution, or name a `layer`. Received: {names}"
+        )
     image = _fitting(model, image)
     maps = find_layer(model, layer).output
     both = keras.Model(model.inputs, [maps, model.outputs[0]])
@@ -183,6 +190,7 @@ def guided_grad_cam(
     (8, 8, 2)
     """
     given = {"contrast": contrast, "pooled": pooled}
+    # Where by the map, what by the pixels: section 3.2.
     heat = grad_cam(network, image, layer, target, **given)
     guided = guided_backpropagation(network, image, target, contrast=contrast)
     return heat[..., None] * guided
@@ -192,19 +200,9 @@ def guided_grad_cam(
 def guided_relu(x):
     """Compute max(x, 0), with a gradient that lets only positive values pass.
 
-    Parameters
-    ----------
-    x : tensor
-        Any shape.
+    `x`: any shape. Returns: the ReLU of x; its gradient is that from above where both
+    it and x are positive, 0 elsewhere.
 
-    Returns
-    -------
-    tensor
-        The ReLU of x; its gradient is that from above where both it and x are
-        positive, 0 elsewhere.
-
-    Examples
-    --------
     >>> guided_relu(np.float32([-1.0, 2.0])).numpy()
     array([0., 2.], dtype=float32)
     """
@@ -230,23 +228,6 @@ def _guided_layer(layer):
 def functional(network):
     """Return the functional network of a classifier, or the network itself.
 
-    Parameters
-    ----------
-    network : keras.Model or classifier
-        Something functional, or with an attribute `network` that is.
-
-    Returns
-    -------
-    keras.Model
-        The functional network.
-
-    Raises
-    ------
-    ValueError
-        If it is not functional, or has several inputs or outputs.
-
-    Examples
-    --------
     >>> functional(keras.Sequential([keras.Input((4,)), layers.Dense(1)])).name[:10]
     'sequential'
     """
@@ -267,25 +248,6 @@ def functional(network):
 def find_layer(model, name: str):
     """Return a layer that makes maps.
 
-    Parameters
-    ----------
-    model : keras.Model
-        A functional network.
-    name : str
-        The layer's name.
-
-    Returns
-    -------
-    keras.layers.Layer
-        The layer.
-
-    Raises
-    ------
-    ValueError
-        If there is none of this name, or its output is not (n, ny, nx, n_maps).
-
-    Examples
-    --------
     >>> inputs = keras.Input((8, 8, 2))
     >>> model = keras.Model(inputs, layers.Conv2D(3, 3, name="first")(inputs))
     >>> find_layer(model, "first").filters
@@ -297,16 +259,6 @@ def find_layer(model, name: str):
             f"`layer` must be a layer with maps: {', '.join(known)}. Received: {name}"
         )
     return model.get_layer(name)
-
-
-def _last_convolution(model) -> str:
-    found = [one.name for one in model.layers if isinstance(one, MAP_LAYERS)]
-    if not found:
-        names = [one.name for one in model.layers]
-        raise ValueError(
-            f"`network` must have a convolution, or name a `layer`. Received: {names}"
-        )
-    return found[-1]
 
 
 def _fitting(model, image) -> np.ndarray:
@@ -337,21 +289,9 @@ def _chosen(y, target: int, contrast: bool):
 def centres(network, layer: str, shape: tuple[int, int]):
     """Return the centres of what each pixel of a layer's map sees in the image.
 
-    Parameters
-    ----------
-    network : keras.Model
-        A functional network.
-    layer : str
-        Name of a layer with maps.
-    shape : tuple of int
-        (ny, nx) of the image.
-
-    Returns
-    -------
-    list of tuple of (float, int) or None
-        For rows and columns: the middle of what the map's first pixel sees, and the
-        step from one pixel to the next, in pixels of the image. None where the network
-        is no chain of known layers up to there.
+    `shape`: (ny, nx) of the image. Returns: for rows and columns: the middle of what
+    the map's first pixel sees, and the step from one pixel to the next, in pixels of
+    the image. None where the network is no chain of known layers up to there.
     """
     places = [(0.0, 1), (0.0, 1)]
     for one in chain(network) or ():
@@ -378,19 +318,8 @@ def enlarge(heat: np.ndarray, network, layer: str, shape: tuple[int, int]):
     the outer side it holds for half a step and falls to 0 within another. Where the
     layers before are not known, the map is stretched over the whole image.
 
-    Parameters
-    ----------
-    heat : ndarray of shape (my, mx)
-        The map.
-    network, layer
-        As for :func:`centres`.
-    shape : tuple of int
-        (ny, nx) of the image.
-
-    Returns
-    -------
-    ndarray of shape (ny, nx)
-        The map, float64.
+    `heat` (my, mx): the map; `shape`: (ny, nx) of the image. Returns (ny, nx): the map,
+    float64.
     """
     places = centres(network, layer, shape)
     if places is None:

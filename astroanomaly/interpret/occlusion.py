@@ -171,6 +171,7 @@ def occlusion_map(
             f"`stride` must be at most `mask_size`, {mask_size}, or else pixels are "
             f"hidden by no mask; use resample=False for the grid. Received: {stride}"
         )
+    # Each map hides its own bands, and all share the windows.
     hidden, labels = hidden_bands(bands, image.shape[2], band_names)
     if batch_size is not None:
         batch_size = check_whole("batch_size", batch_size)
@@ -197,6 +198,7 @@ def occlusion_map(
     maps = grids
     if resample:
         pairs = zip(axes, image.shape, strict=False)
+        # Masks are products of rows and columns: two small matrices in place of one.
         cover = [mask_cover(starts, mask_size, n) for starts, n in pairs]
         maps = cover[0] @ grids @ cover[1].T
     if labels is None:
@@ -240,6 +242,7 @@ def mask_batches(axes, batch_size: int):
     for start in range(0, total, batch_size):
         index = np.arange(start, start + batch_size)
         n = min(batch_size, total - start)
+        # A batch of another size would trace another graph.
         index[n:] = start
         y, x = axes[0][index // n_columns], axes[1][index % n_columns]
         yield y.astype(np.int32), x.astype(np.int32), n
@@ -351,21 +354,8 @@ def fill_levels(fill, image: np.ndarray) -> np.ndarray:
 def hidden_bands(bands, n_bands: int, names) -> tuple[np.ndarray, list | None]:
     """Return which bands each map hides, and the names of the maps.
 
-    Parameters
-    ----------
-    bands : None, "each", int, str or sequence of them
-        As :func:`astroanomaly.interpret.occlusion_map` takes it.
-    n_bands : int
-        Bands of the image.
-    names : sequence of str or None
-        Their names.
-
-    Returns
-    -------
-    hidden : ndarray of shape (n_maps, n_bands)
-        True where the map hides the band.
-    labels : list of str or None
-        Names of the maps; None for a single map, which is not stacked.
+    `hidden` (n_maps, n_bands): true where the map hides the band. `labels`: names of
+    the maps; None for a single map, which is not stacked.
     """
     if names is not None and len(names) != n_bands:
         raise ValueError(

@@ -13,6 +13,7 @@ HEADS = {
     "logit": lambda logits: logits[:, 1] - logits[:, 0],
     "probability": lambda logits: ops.sigmoid(logits[:, 1] - logits[:, 0]),
 }
+# One sentence for every map that needs a gradient.
 _NOT_DIFFERENTIABLE = (
     "`output` must be differentiable: a keras.Model, a classifier's `logit` or "
     "`probability`, or a function made of keras.ops. Received: one without gradient"
@@ -22,25 +23,11 @@ _NOT_DIFFERENTIABLE = (
 class Output:
     """A callable that gives one number per image, and what is known about it.
 
-    Parameters
-    ----------
-    output : callable
-        A classifier with `probability` and `network`, one of its methods
-        `probability` or `logit`, a keras.Model with one output, or any function of
-        images.
-
-    Attributes
-    ----------
-    network, head
-        A network, and the function of its output that gives the number; None where
-        they are not known.
-    traceable : bool
-        Whether the callable can be part of a TensorFlow graph.
-
-    Raises
-    ------
-    TypeError
-        If it cannot be called.
+    `output`: a classifier with `probability` and `network`, one of its methods
+    `probability` or `logit`, a keras.Model with one output, or any function of images;
+    `network`, `head`: a network, and the function of its output that gives the number;
+    None where they are not known; `traceable`: whether the callable can be part of a
+    TensorFlow graph.
     """
 
     def __init__(self, output):
@@ -72,17 +59,8 @@ class Output:
     def gradient(self, image) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the number of one image and its gradient; of a probability, the logit.
 
-        Parameters
-        ----------
-        image : tensor of shape (ny, nx, n_bands)
-            The image.
-
-        Returns
-        -------
-        value : tensor of shape ()
-            The number whose gradient it is.
-        gradient : tensor of shape (ny, nx, n_bands)
-            Its derivatives with respect to the pixels.
+        `image` (ny, nx, n_bands): the image. `value` (): the number whose gradient it
+        is. `gradient` (ny, nx, n_bands): its derivatives with respect to the pixels.
         """
         with tf.GradientTape() as tape:
             tape.watch(image)

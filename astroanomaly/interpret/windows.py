@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
+# Each output pixel depends on its own input pixel alone.
 POINTWISE = (
     layers.ReLU,
     layers.LeakyReLU,
@@ -34,14 +35,9 @@ LARGEST_SHARE = 0.5
 class Axis:
     """How one axis of a map leads to the next: a kernel, a stride, the padding.
 
-    Parameters
-    ----------
-    kernel, stride : int
-        Input pixels that one output pixel sees; step from one to the next.
-    before, after : int
-        Padding at both ends.
-    n_in, n_out : int
-        Lengths without padding.
+    `kernel`, `stride`: input pixels that one output pixel sees; step from one to the
+    next; `before`, `after`: padding at both ends; `n_in`, `n_out`: lengths without
+    padding.
     """
 
     kernel: int
@@ -53,6 +49,7 @@ class Axis:
 
     def patch(self, changed: int) -> int:
         """Return how many output pixels `changed` neighboring input pixels reach."""
+        # Kernels overlap: one changed pixel reaches `kernel` outputs at stride 1.
         most = (changed + self.kernel - 2) // self.stride + 1
         return min(most, self.n_out)
 
@@ -118,15 +115,7 @@ class Stage:
 def chain(network) -> list | None:
     """Return the layers of a network that is one chain, without its input layer.
 
-    Parameters
-    ----------
-    network : keras.Model or None
-        A functional network.
-
-    Returns
-    -------
-    list of keras.layers.Layer or None
-        None where layers branch, share or are not known.
+    Returns: none where layers branch, share or are not known.
     """
     if not getattr(network, "built", False):
         return None
@@ -151,19 +140,7 @@ def chain(network) -> list | None:
 def stages(found: list, shape: tuple[int, int]) -> tuple[list[Stage], list]:
     """Split a chain into stages that work on windows and the layers after them.
 
-    Parameters
-    ----------
-    found : list of keras.layers.Layer
-        The chain.
-    shape : tuple of int
-        (ny, nx) of its images.
-
-    Returns
-    -------
-    local : list of Stage
-        As far as the layers are known to be local.
-    rest : list of keras.layers.Layer
-        The others.
+    `shape`: (ny, nx) of its images.
     """
     local: list[Stage] = []
     for k, layer in enumerate(found):
@@ -219,22 +196,10 @@ def axes_of(layer, shape) -> tuple[Axis, Axis] | None:
 def paste(cache, patches, corners, starts, size: tuple[int, int]):
     """Cut windows from one map and put a patch into each.
 
-    Parameters
-    ----------
-    cache : tensor of shape (ny, nx, n)
-        The map.
-    patches : tensor of shape (b, py, px, n)
-        What replaces it, one for each window.
-    corners, starts : tuple of two int tensors of shape (b,)
-        First row and column of each patch and of each window, in the map's pixels;
-        what of a patch lies outside its window is left out.
-    size : tuple of int
-        Rows and columns of a window.
-
-    Returns
-    -------
-    tensor of shape (b, *size, n)
-        The windows.
+    `cache` (ny, nx, n): the map; `patches` (b, py, px, n): what replaces it, one for
+    each window; `corners`, `starts` (b,): first row and column of each patch and of
+    each window, in the map's pixels; what of a patch lies outside its window is left
+    out. Returns (b, *size, n): the windows.
     """
     (ny, nx, n), (b, py, px, _) = cache.shape, patches.shape
     # One gather from the map and the patches in one table of pixels.
@@ -254,23 +219,11 @@ def paste(cache, patches, corners, starts, size: tuple[int, int]):
 class Windows:
     """A chain of layers on one image, of which masks hide a part.
 
-    Parameters
-    ----------
-    network : keras.Model
-        A functional network that is one chain of layers.
-    head : callable
-        Turns what the network gives into one number per image.
-    image : ndarray of shape (ny, nx, n_bands)
-        The image.
-    mask_size : int
-        Side of the masks.
-
-    Attributes
-    ----------
-    local : list of Stage
-        The stages that are computed on windows; empty where that saves nothing.
-    unmasked : tensor of shape (1, ...)
-        What the head makes of the whole image.
+    `network`: a functional network that is one chain of layers; `head`: turns what the
+    network gives into one number per image; `image` (ny, nx, n_bands): the image;
+    `mask_size`: side of the masks; `local`: the stages that are computed on windows;
+    empty where that saves nothing; `unmasked` (1, ...): what the head makes of the
+    whole image.
     """
 
     def __init__(self, network, head, image: np.ndarray, mask_size: int):
@@ -289,6 +242,7 @@ class Windows:
         self.local = known[: len(self.sizes)]
         self.rest = [layer for s in known[len(self.local) :] for layer in s.layers]
         self.rest += rest
+        # The maps of the unmasked image, computed once for all masks.
         x = tf.constant(image[None])
         self.image, self.caches = x[0], []
         for stage in self.local:
@@ -306,19 +260,9 @@ class Windows:
     def __call__(self, y, x, hidden, fill):
         """Return the numbers for masks at rows `y` and columns `x`.
 
-        Parameters
-        ----------
-        y, x : int tensors of shape (b,)
-            The masks' first rows and columns.
-        hidden : bool tensor of shape (n_bands,)
-            The bands that they hide.
-        fill : tensor of shape (n_bands,)
-            What they show instead.
-
-        Returns
-        -------
-        tensor of shape (b,) or (b, 1)
-            One number for each mask.
+        `y`, `x` (b,): the masks' first rows and columns; `hidden` (n_bands,): the bands
+        that they hide; `fill` (n_bands,): what they show instead. Returns (b,): one
+        number for each mask.
         """
         square = tf.range(self.mask_size)
         index = (y[:, None] + square)[:, :, None] * self.image.shape[1]

@@ -97,6 +97,7 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.feature_weight = float(feature_weight)
         self.latent_weight = float(latent_weight)
         self.seed = int(seed)
+        # The critic's form with a latent head, as the HSC encoder has it.
         self.network = networks.build_encoder(
             self.image_shape, self.latent_dim, self.width, self.kernel_size, seed
         )
@@ -130,6 +131,7 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         **kwargs
             Passed to :meth:`keras.Model.compile`.
         """
+        # As for the GAN: XLA was several times slower on CPUs.
         kwargs.setdefault("jit_compile", False)
         super().compile(optimizer=optimizer or keras.optimizers.Adam(1e-3), **kwargs)
         self.optimizer.build(self.trainable_variables)
@@ -158,10 +160,12 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         gan = self.gan
         n = tf.shape(images)[0]
         seed = stateless_seed(self.seed, tf.convert_to_tensor(self.step), stream)
+        # A function of seed and step: a resumed training draws the same.
         z_drawn = tf.random.stateless_normal((n, self.latent_dim), seed)
         drawn = gan.scoring_generator(z_drawn, training=False)
         features = gan.features(images)
         reconstruction = gan.scoring_generator(self(images, training=True))
+        # izi_f of f-AnoGAN: images and features count by their means, kappa 1.
         image_loss = ops.mean(ops.square(images - reconstruction))
         feature_loss = ops.mean(ops.square(features - gan.features(reconstruction)))
         latent_loss = ops.mean(ops.square(self(drawn, training=True) - z_drawn))

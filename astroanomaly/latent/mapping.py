@@ -86,6 +86,7 @@ class Mapping:
         encoder=None,
     ):
         if max_iterations is None:
+            # A start near the answer needs half as long.
             max_iterations = 200 if encoder is None else 100
         for name, value in {
             "n_layers": n_layers,
@@ -127,6 +128,7 @@ class Mapping:
             iterations, each image until its loss falls no further. The paper
             prints neither the rate nor the number: they are our choice.
         """
+        # [O] Adam's usual numbers; the paper prints none.
         settings = {
             "learning_rate": 1e-3,
             "betas": (0.9, 0.999),
@@ -170,6 +172,7 @@ class Mapping:
         return x
 
     def _rate(self, step):
+        # One rate an image: each is at its own step.
         rate = tf.fill(tf.shape(step), tf.cast(self.learning_rate, self.dtype))
         if not self.decay:
             return rate
@@ -187,6 +190,7 @@ class Mapping:
                 tape.watch(weights)
                 z = self._latent(noise, weights)
                 residual, feature = image_losses(self.gan, images, features, z)
+                # Equation of section 3.5: weights w and 1 - w.
                 loss = (1 - self.w) * residual + self.w * feature
             better = loss < best_loss
             best_loss = tf.where(better, loss, best_loss)

@@ -16,21 +16,9 @@ CHUNK = 32
 def image_losses(gan, images, features, z):
     """Compute both terms of the loss, per image.
 
-    Parameters
-    ----------
-    gan : WGANGP
-        Generator and critic; neither is changed.
-    images : tensor of shape (n, ny, nx, n_bands)
-        Stretched images.
-    features : tensor of shape (n, d)
-        The critic's features of `images`.
-    z : tensor of shape (n, latent_dim)
-        Latent vectors.
-
-    Returns
-    -------
-    residual, feature : tensor of shape (n,)
-        Sums of absolute differences; image i's depend on row i alone.
+    `images` (n, ny, nx, n_bands): stretched images; `features` (n, d): the critic's
+    features of `images`; `z` (n, latent_dim): latent vectors. `residual, feature` (n,):
+    sums of absolute differences; image i's depend on row i alone.
     """
     reconstruction = gan.scoring_generator(z, training=False)
     residual = ops.sum(ops.abs(images - reconstruction), axis=(1, 2, 3))
@@ -41,20 +29,7 @@ def image_losses(gan, images, features, z):
 def check_weight(w: float) -> float:
     """Check the weight of the feature term.
 
-    Parameters
-    ----------
-    w : float
-        Weight within [0, 1].
-
-    Returns
-    -------
-    float
-        The same number.
-
-    Raises
-    ------
-    ValueError
-        If it lies outside.
+    `w`: weight within [0, 1]. Returns: the same number.
     """
     if not 0 <= w <= 1:
         raise ValueError(f"`w` must be within [0, 1]. Received: {w}")
@@ -64,20 +39,9 @@ def check_weight(w: float) -> float:
 def padded_chunks(images: np.ndarray, size: int = CHUNK):
     """Cut images into chunks of one fixed size, the last one padded.
 
-    Parameters
-    ----------
-    images : ndarray of shape (n, ...)
-        Images.
-    size : int, optional
-        Images per chunk. One size keeps shapes, and so the arithmetic of each
-        image, the same whatever else is scored with it.
-
-    Yields
-    ------
-    chunk : ndarray of shape (size, ...)
-        Images; the last ones of the last chunk repeat its first image.
-    n : int
-        How many of them count.
+    `images` (n, ...): images; `size`: images per chunk. One size keeps shapes, and so
+    the arithmetic of each image, the same whatever else is scored with it. `chunk`
+    (size, ...): images; the last ones of the last chunk repeat its first image.
     """
     for start in range(0, len(images), size):
         chunk = np.asarray(images[start : start + size], np.float32)
@@ -90,17 +54,8 @@ def padded_chunks(images: np.ndarray, size: int = CHUNK):
 def in_chunks(function, inputs: np.ndarray) -> np.ndarray:
     """Apply a function to chunks of one fixed size and join the results.
 
-    Parameters
-    ----------
-    function : callable
-        Takes and returns arrays or tensors of as many rows.
-    inputs : ndarray of shape (n, ...)
-        What it is applied to; n may be 0.
-
-    Returns
-    -------
-    ndarray of shape (n, ...)
-        Results in the inputs' order.
+    `inputs` (n, ...): what it is applied to; n may be 0. Returns (n, ...): results in
+    the inputs' order.
     """
     n = len(inputs)
     if n == 0:

@@ -78,11 +78,13 @@ class Refine:
         features = self.gan.features(images)
         z = self.encoder(images, training=False)
         mean, square = tf.zeros_like(z), tf.zeros_like(z)
+        # The encoder's own z stays where no step is better.
         best_z, best_loss = z, tf.fill(tf.shape(z)[:1], tf.constant(np.inf, z.dtype))
         for step in tf.range(1, self.n_steps + 1):
             with tf.GradientTape() as tape:
                 tape.watch(z)
                 residual, feature = image_losses(self.gan, images, features, z)
+                # Minus log of the standard normal density that z is drawn from.
                 prior = 0.5 * tf.reduce_sum(z**2, axis=1)
                 loss = (1 - self.w) * residual + self.w * feature
                 loss += self.prior_weight * prior
@@ -128,18 +130,7 @@ class Refine:
 
 
 def check_betas(betas) -> None:
-    """Refuse Adam's decays outside [0, 1).
-
-    Parameters
-    ----------
-    betas : tuple of float
-        The two decays.
-
-    Raises
-    ------
-    ValueError
-        If one is outside.
-    """
+    """Refuse Adam's decays outside [0, 1)."""
     if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
         raise ValueError(f"`betas` must be two numbers in [0, 1). Received: {betas}")
 
@@ -147,23 +138,9 @@ def check_betas(betas) -> None:
 def adam_step(x, gradient, mean, square, step, rate, betas=(0.9, 0.999)):
     """Take one Adam step (Kingma & Ba 2015), element by element.
 
-    Parameters
-    ----------
-    x, gradient, mean, square : tensor
-        Position, gradient, and the running means of gradient and its square.
-    step : scalar tensor
-        1 for the first step; a tensor that broadcasts against `x` gives each
-        image its own count.
-    rate : float or tensor
-        Learning rate.
-    betas : tuple of float, optional
-        Decays of the two running means.
-
-    Returns
-    -------
-    x, mean, square : tensor
-        After the step, with epsilon 1e-8, in the paper's second form (the end of
-        its section 2), which is also that of Keras.
+    `step`: 1 for the first step; a tensor that broadcasts against `x` gives each image
+    its own count. `x, mean, square`: after the step, with epsilon 1e-8, in the paper's
+    second form (the end of its section 2), which is also that of Keras.
     """
     step = tf.cast(step, x.dtype)
     first, second = betas

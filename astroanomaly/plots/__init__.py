@@ -2,6 +2,10 @@
 
 No figure touches pyplot's state: show it by returning it from a notebook cell,
 keep it with ``figure.savefig(...)``.
+
+Every plot returns its figure and takes `figsize` (inches) or `fig`, a Figure or
+SubFigure to draw on; those of one panel also take `ax`. In a notebook the figure is
+shown as the value of its cell, with a window by ``plt.show()``.
 """
 
 from astroanomaly.plots.contamination import auc_loss, contamination_curves

@@ -7,9 +7,19 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from astroanomaly.plots import parts
-from astroanomaly.plots.style import BLUE, CYCLE, GREY, INK, new_axes, plain, styled
+from astroanomaly.plots.style import (
+    BLUE,
+    CYCLE,
+    GREY,
+    INK,
+    curve_color,
+    new_axes,
+    plain,
+    styled,
+)
 from astroanomaly.tables import columns
 
+# What needs no training of a network: dashed, so that models stand out.
 BASELINES = ("pca", "pca_forest", "cvae_forest", "brightness")
 # The score of the papers, then the one that every model has.
 _FIRST = ("total", "residual")
@@ -73,9 +83,23 @@ def contamination_curves(
     >>> figure = contamination_curves(table)
     """
     curves, missing = _curves(summary, score)
+    # Contaminations are evenly spaced: on a true axis the small ones would coincide.
     places = sorted({float(x) for curve in curves.values() for x in curve[0]})
     figure, axes = new_axes(12.0, max(6.4, 2.2 + 0.29 * len(curves)))
-    styles = _styles(list(curves), highlight, baselines)
+    chosen, styles = _chosen(list(curves), highlight, baselines), {}
+    for model in curves:
+        dashes = "--" if model in baselines else "-"
+        style = {"color": _OTHER, "marker": ".", "ls": dashes, "lw": 1.5, "ms": 7}
+        style["zorder"] = 2
+        if model in chosen:
+            k = chosen.index(model)
+            # Beyond the seven colors, dashes tell those of one color apart.
+            dashes = ("-", (0, (5, 1.5)), (0, (1.5, 1)))[k // len(CYCLE) % 3]
+            marker = parts.MARKERS[k % len(parts.MARKERS)]
+            style = {"color": curve_color(k), "marker": marker, "ls": dashes}
+            style |= {"lw": 2.4, "ms": 8, "zorder": 3}
+        styles[model] = style
+    tick = {"marker": "_", "ms": 9, "mew": 1.2, "ls": ""}
     shifts = np.linspace(-0.15, 0.15, len(curves)) if len(curves) > 1 else [0.0]
     ends = {}
     for (model, (x, *values)), shift in zip(curves.items(), shifts, strict=True):
@@ -83,15 +107,15 @@ def contamination_curves(
         auc, low, high, spread = values
         bars = {"elinewidth": 0.6 * style["lw"], "capsize": 0}
         axes.errorbar(x, auc, yerr=parts.lengths(auc, low, high), **bars, **style)
-        ticks = {"color": style["color"], "marker": "_", "ms": 9, "mew": 1.2, "ls": ""}
-        axes.plot(x, auc - spread, **ticks)
-        axes.plot(x, auc + spread, **ticks)
+        axes.plot(x, auc - spread, color=style["color"], **tick)
+        axes.plot(x, auc + spread, color=style["color"], **tick)
         ends[model] = x[-1], auc[-1]
     auc, low, high = (
         np.concatenate([curve[k] for curve in curves.values()]) for k in (1, 2, 3)
     )
     bottom = max(np.nanmin([*auc, *low]), auc.min() - _REACH)
     top = min(np.nanmax([*auc, *high]), auc.max() + _REACH)
+    # Marks at the ends must not touch the frame.
     margin = 0.04 * max(top - bottom, 0.1)
     axes.set_ylim(bottom - margin, top + margin)
     if bottom - margin < 0.5 < top + margin:
@@ -104,7 +128,14 @@ def contamination_curves(
     axes.grid(axis="y", alpha=0.25, color=GREY)
     named = {model: _name(model, labels) for model in curves}
     _name_ends(figure, axes, ends, named, styles)
-    _explain(figure, curves, styles)
+    bar = {"marker": "|", "ms": 16, "mew": 1.6, "ls": "", "color": INK}
+    handles = [Line2D([], [], **bar, label="95% interval")]
+    if any(np.isfinite(curve[4]).any() for curve in curves.values()):
+        words = "\N{PLUS-MINUS SIGN} 1 s.d. of seeds"
+        handles.append(Line2D([], [], **tick | {"color": INK, "label": words}))
+    if any(style["ls"] == "--" for style in styles.values()):
+        handles.append(Line2D([], [], color=_OTHER, ls="--", lw=1.5, label="baselines"))
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
     _note(figure, missing, labels)
     return figure
 
@@ -154,6 +185,7 @@ def auc_loss(
     columns.require(losses, "model", "score", "loss", "low", "high")
     if not len(losses):
         raise ValueError("`losses` must have at least one row. Received: none.")
+    # The largest loss comes first, so that it stands lowest.
     losses = losses[np.argsort(-columns.numbers(losses, "loss"), kind="stable")]
     models, scores = (columns.texts(losses, name) for name in ("model", "score"))
     names = [_name(model, labels) for model in models]
@@ -237,26 +269,6 @@ def _chosen(models, highlight, baselines):
     return list(highlight)
 
 
-def _styles(models, highlight, baselines):
-    chosen = _chosen(models, highlight, baselines)
-    styles = {}
-    for model in models:
-        if model in chosen:
-            k = chosen.index(model)
-            # Beyond the seven colors, dashes tell those of one color apart.
-            dashes = ("-", (0, (5, 1.5)), (0, (1.5, 1)))[k // len(CYCLE) % 3]
-            styles[model] = {
-                "color": parts.color(k),
-                "marker": parts.MARKERS[k % len(parts.MARKERS)],
-                **{"ls": dashes, "lw": 2.4, "ms": 8, "zorder": 3},
-            }
-        else:
-            dashes = "--" if model in baselines else "-"
-            grey = {"color": _OTHER, "marker": ".", "ls": dashes, "lw": 1.5, "ms": 7}
-            styles[model] = grey | {"zorder": 2}
-    return styles
-
-
 def _note(figure, missing, labels):
     if missing:
         names = ", ".join(_name(model, labels) for model in dict.fromkeys(missing))
@@ -300,16 +312,3 @@ def spread(wanted, gap: float):
 
     gaps = gap * np.arange(len(wanted))
     return isotonic_regression(np.asarray(wanted) - gaps) + gaps
-
-
-def _explain(figure, curves, styles):
-    bar = {"marker": "|", "ms": 16, "mew": 1.6, "ls": "", "color": INK}
-    handles = [Line2D([], [], **bar, label="95% interval")]
-    if any(np.isfinite(curve[4]).any() for curve in curves.values()):
-        tick = {"marker": "_", "ms": 10, "mew": 1.2, "ls": "", "color": INK}
-        handles.append(
-            Line2D([], [], **tick, label="\N{PLUS-MINUS SIGN} 1 s.d. of seeds")
-        )
-    if any(style["ls"] == "--" for style in styles.values()):
-        handles.append(Line2D([], [], color=_OTHER, ls="--", lw=1.5, label="baselines"))
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))

@@ -11,34 +11,24 @@ from astropy.visualization import (
 from astroanomaly.plots.style import bare, new_figure, plain
 from astroanomaly.tables import columns
 
+# Asinh's 0.1 is astropy's default; a logarithm of 1000 would lift the noise.
 STRETCHES = {
     "log": LogStretch(100.0),
     "asinh": AsinhStretch(0.1),
     "linear": LinearStretch(),
 }
+# Row 0 is the bottom, as in FITS.
 GRAY = {"origin": "lower", "cmap": "gray", "vmin": 0, "vmax": 1}
 # Pixels stay visible as squares, so that nobody takes smoothing for structure.
 PIXELS = {**GRAY, "interpolation": "nearest"}
+# Bands come from short to long wavelength.
 COLORS = ("blue", "green", "red")
 # Lengths of a scale bar, arcsec.
 LENGTHS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
 
 
 def select(cutouts, ids: list[str]):
-    """Return the cutouts with these ids, in the order of the ids.
-
-    Parameters
-    ----------
-    cutouts : Cutouts or CutoutStream
-        A stream is read once from its start, until all ids were met.
-    ids : list of str
-        The objects wanted.
-
-    Raises
-    ------
-    ValueError
-        If an id is not among the cutouts.
-    """
+    """Return the cutouts with these ids, in the order of the ids."""
     if hasattr(cutouts, "images"):
         return cutouts[columns.match(cutouts.table, ids, "the cutouts")]
     from astroanomaly.data.cutouts import concatenate
@@ -65,22 +55,16 @@ def select(cutouts, ids: list[str]):
 def picture(image: np.ndarray) -> np.ndarray:
     """Return linear pixels as a picture with faint light lifted.
 
-    Parameters
-    ----------
-    image : ndarray of shape (ny, nx, n_bands)
-        Linear pixel values in any unit. NaN pixels are shown as sky.
-
-    Returns
-    -------
-    ndarray of shape (ny, nx) or (ny, nx, 3)
-        Three bands give a colour picture after Lupton et al. (2004), first
-        band blue and last band red; else the mean of the bands, asinh
-        stretched, within [0, 1].
+    `image` (ny, nx, n_bands): linear pixel values in any unit. NaN pixels are shown as
+    sky. Returns (ny, nx): three bands give a colour picture after Lupton et al. (2004),
+    first band blue and last band red; else the mean of the bands, asinh stretched,
+    within [0, 1].
     """
     image = np.asarray(image, np.float64)
     known = np.isfinite(image)
     planes = zip(np.moveaxis(image, -1, 0), np.moveaxis(known, -1, 0), strict=True)
     sky = [np.median(p[ok]) if ok.any() else 0.0 for p, ok in planes]
+    # Less the sky of each band, or a color cast would tint the whole picture.
     image = np.where(known, image - np.array(sky), 0.0)
     mean = image.mean(axis=-1)
     # White is at 99.7 per cent: a single hot pixel must not darken the rest.
@@ -103,15 +87,9 @@ def stretched_pictures(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return two images of one object as pictures on one common scale.
 
-    Parameters
-    ----------
-    original, reconstruction : ndarray of shape (ny, nx, n_bands)
-        Already stretched, as the detector sees them.
-
-    Returns
-    -------
-    tuple of two ndarray of shape (ny, nx) or (ny, nx, 3)
-        Within [0, 1]; the original's own range sets black and white.
+    `original`, `reconstruction` (ny, nx, n_bands): already stretched, as the detector
+    sees them. Returns (ny, nx): within [0, 1]; the original's own range sets black and
+    white.
     """
     first, second = common_scale(np.stack([original, reconstruction]), n_reference=1)
     return first, second
@@ -120,20 +98,12 @@ def stretched_pictures(
 def common_scale(images: np.ndarray, n_reference: int | None = None) -> np.ndarray:
     """Return stretched images as pictures on one scale.
 
-    Parameters
-    ----------
-    images : ndarray of shape (n, ny, nx, n_bands)
-        NaN pixels are taken as 0.
-    n_reference : int, optional
-        The first images, all by default, whose 0.5th and 99.9th percentile set
-        black and white.
-
-    Returns
-    -------
-    ndarray of shape (n, ny, nx) or (n, ny, nx, 3)
-        Within [0, 1].
+    `images` (n, ny, nx, n_bands): NaN pixels are taken as 0; `n_reference`: the first
+    images, all by default, whose 0.5th and 99.9th percentile set black and white.
+    Returns (n, ny, nx): within [0, 1].
     """
     images = np.nan_to_num(np.asarray(images, np.float64))
+    # First band blue, last red: red comes first in a picture.
     images = images[..., ::-1] if images.shape[-1] == 3 else images.mean(axis=-1)
     low, high = np.percentile(images[:n_reference], (0.5, 99.9))
     return np.clip((images - low) / max(high - low, 1e-12), 0.0, 1.0)
@@ -146,6 +116,7 @@ def residual_plane(residual: np.ndarray) -> np.ndarray:
 
 def residual_limit(planes: np.ndarray) -> float:
     """Return the symmetric colour limit for residuals shown side by side."""
+    # A single hot pixel must not make all other residuals pale.
     return max(float(np.percentile(np.abs(planes), 99.7)), 1e-6)
 
 
@@ -208,6 +179,7 @@ def scale_bar(axes, shape, pixel_scale: float | None) -> None:
     if not pixel_scale:
         return
     ny, nx = shape[:2]
+    # A bar longer than a third would hide the object.
     fitting = [length for length in LENGTHS if length <= nx * pixel_scale / 3]
     length = fitting[-1] if fitting else LENGTHS[0]
     x, y = 0.05 * nx, 0.06 * ny
@@ -241,6 +213,7 @@ def known_band(band, n_bands: int, name: str) -> int:
 def color_bands(n_bands: int, bands) -> list[int]:
     """Return the bands of red, green and blue, or one band for grey."""
     if bands is None:
+        # The reddest three: colors as the eye orders them.
         bands = range(n_bands - 3, n_bands) if n_bands >= 3 else (0,)
     chosen = [known_band(b, n_bands, "bands") for b in np.atleast_1d(list(bands))]
     if len(chosen) not in (1, 3):
@@ -263,6 +236,7 @@ def pictures(images: np.ndarray, chosen: list[int], whole: bool) -> np.ndarray:
     """Return images on one asinh scale, the middle one's range, or 0 to 1 as it is."""
     images = images[..., chosen]
     if not whole:
+        # The middle image is the unchanged one: the others are read against it.
         low, high = np.percentile(images[1], (1.0, 99.9), axis=(0, 1))
         images = (images - low) / np.maximum(high - low, 1e-12)
     shown = np.clip(images, 0.0, 1.0)

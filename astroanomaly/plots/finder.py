@@ -13,7 +13,6 @@ from astroanomaly.plots.parts import MARKERS
 from astroanomaly.plots.style import (
     AMBER,
     BLUE,
-    CYCLE,
     GREEN,
     GREY,
     INK,
@@ -22,6 +21,7 @@ from astroanomaly.plots.style import (
     PALE,
     PURPLE,
     SKY,
+    curve_color,
     new_axes,
     new_figure,
     plain,
@@ -31,6 +31,7 @@ from astroanomaly.tables import columns
 
 # Grey and orange are kept for non-lenses.
 _LENSES = (BLUE, GREEN, PURPLE, AMBER, SKY, INK)
+# A third set of non-lenses takes grey again, its name tells it apart.
 _OTHERS = (GREY, ORANGE)
 # With fewer false positives, a purity depends on a few objects by chance.
 _FEW_FALSE = 10
@@ -90,9 +91,36 @@ def output_histogram(outputs, threshold: float = 0.5, *, bins: int = 20, few: in
         count[lenses] += 1
     many = {name: v for name, (v, _) in groups.items() if len(v) >= few}
     rare = {name: v for name, (v, _) in groups.items() if len(v) < few}
-    figure, axes, strip = _histogram_axes(len(many), len(rare))
+    # Sets too small for a histogram are points on a strip above it.
+    strip, axes, height = None, None, 0.5 + 0.32 * len(rare)
+    if many and rare:
+        figure = new_figure(11.0, 5.2 + height)
+        grid = {"height_ratios": (height, 4.4), "hspace": 0.02}
+        strip, axes = figure.subplots(2, 1, sharex=True, gridspec_kw=grid)
+        strip.spines["bottom"].set_visible(False)
+        strip.tick_params(bottom=False, labelbottom=False)
+    elif many:
+        figure, axes = new_axes(11.0, 5.2)
+    else:
+        figure, strip = new_axes(11.0, 1.5 + height)
+    if strip is not None:
+        strip.set(yticks=[], ylim=(0.6 - len(rare), 0.6))
+        strip.spines["left"].set_visible(False)
     if many:
-        _draw_shares(axes, many, styles, np.linspace(0, 1, bins + 1))
+        # Filled areas must stay transparent where several overlap.
+        n_filled, lowest = max(1, sum(styles[name][2] for name in many)), 1.0
+        edges = np.linspace(0, 1, bins + 1)
+        for name, values in many.items():
+            heights = np.histogram(values, edges)[0] / len(values)
+            lowest = min(lowest, heights[heights > 0].min())
+            color, line, filled = styles[name]
+            if filled:
+                alpha = 0.4 / n_filled**2
+                axes.stairs(heights, edges, color=color, fill=True, alpha=alpha, lw=0)
+            label = f"{plain(name)} ({len(values):,})"
+            axes.stairs(heights, edges, color=color, ls=line, lw=2.2, label=label)
+        axes.set(yscale="log", ylabel="share of the set per bin")
+        axes.set_ylim(0.6 * lowest, 1.3)
     for row, (name, values) in enumerate(rare.items()):
         color, _, filled = styles[name]
         strip.plot(
@@ -175,7 +203,7 @@ def roc_curves(
         axes.plot(
             np.maximum(x, start) if log else x,
             curve.true_positive_rate,
-            color=CYCLE[k % len(CYCLE)],
+            color=curve_color(k),
             ls=LINES[k % len(LINES)],
             lw=2.4,
             label=f"{plain(name)}  {area.value:.3f}{span}",
@@ -248,8 +276,9 @@ def purity_completeness(
         if share is not None:
             pure = classifier.purity_at(found, share)
         others = np.sort(values[~truth])
+        # A purity rests on the false positives that are left at a threshold.
         false = len(others) - np.searchsorted(others, curve.threshold)
-        style = {"color": CYCLE[k % len(CYCLE)], "ls": LINES[k % len(LINES)]}
+        style = {"color": curve_color(k), "ls": LINES[k % len(LINES)]}
         axes.plot(curve.completeness, curve.purity, lw=0.8, **style)
         sure = np.where(false >= _FEW_FALSE, curve.purity, np.nan)
         share = curve.lens_fraction
@@ -313,7 +342,7 @@ def reliability(tables):
         chance = table.meta.get("error_by_chance", float("nan"))
         x, y = table["mean_probability"], np.asarray(table["lens_fraction"])
         ends = np.abs(np.stack([y - table["low"], table["high"] - y]))
-        style = {"color": CYCLE[k % len(CYCLE)], "ls": LINES[k % len(LINES)]}
+        style = {"color": curve_color(k), "ls": LINES[k % len(LINES)]}
         axes.errorbar(
             x,
             y,
@@ -333,6 +362,7 @@ def reliability(tables):
             below.hlines(table["n"], table["start"], table["stop"], lw=2.0, **style)
     axes.set(ylabel="share of lenses", xlim=(-0.02, 1.02), ylim=(-0.03, 1.03))
     below.set(xlabel="probability of a lens", ylabel="objects", yscale="log")
+    # Bins of one object must be seen on a logarithmic axis.
     low, high = below.get_ylim()
     below.set_ylim(min(0.8, low), high)
     for each in (axes, below):
@@ -385,6 +415,7 @@ def set_rates(table, negatives=None):
         _dots(axes, place + shift, table[name], *ends, color, label)
     published = np.asarray(table["published_recall"], float)
     if np.isfinite(published).any():
+        # A ring, not a dot: ours shows through where both agree.
         ring = {"ls": "", "marker": "o", "ms": 12, "mfc": "none", "mec": INK}
         axes.plot(published, place + 0.13, label="published recall", **ring)
     names = [f"{plain(r['set'])} ({r['n_lenses']:,})" for r in table]
@@ -407,43 +438,6 @@ def set_rates(table, negatives=None):
     _percent(axes.xaxis, 0)
     figure.legend(loc="outside upper right", ncols=3)
     return figure
-
-
-def _draw_shares(axes, many, styles, edges) -> None:
-    n_filled = max(1, sum(styles[name][2] for name in many))
-    lowest = 1.0
-    for name, values in many.items():
-        heights = np.histogram(values, edges)[0] / len(values)
-        lowest = min(lowest, heights[heights > 0].min())
-        color, line, filled = styles[name]
-        label = f"{plain(name)} ({len(values):,})"
-        if filled:
-            # Filled areas must stay transparent where several overlap.
-            alpha = 0.4 / n_filled**2
-            axes.stairs(heights, edges, color=color, fill=True, alpha=alpha, lw=0)
-        axes.stairs(heights, edges, color=color, ls=line, lw=2.2, label=label)
-    axes.set(yscale="log", ylabel="share of the set per bin")
-    axes.set_ylim(0.6 * lowest, 1.3)
-
-
-def _histogram_axes(n_many: int, n_rare: int):
-    if not n_rare:
-        figure, axes = new_axes(11.0, 5.2)
-        return figure, axes, None
-    height = 0.5 + 0.32 * n_rare
-    if not n_many:
-        figure, strip = new_axes(11.0, 1.5 + height)
-        axes = None
-    else:
-        figure = new_figure(11.0, 5.2 + height)
-        grid = {"height_ratios": (height, 4.4), "hspace": 0.02}
-        strip, axes = figure.subplots(2, 1, sharex=True, gridspec_kw=grid)
-    strip.set(yticks=[], ylim=(0.6 - n_rare, 0.6))
-    strip.spines["left"].set_visible(False)
-    if axes is not None:
-        strip.spines["bottom"].set_visible(False)
-        strip.tick_params(bottom=False, labelbottom=False)
-    return figure, axes, strip
 
 
 def _dots(axes, y, value, low, high, color, label) -> None:
@@ -473,7 +467,6 @@ def _labelled(outputs) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def _mark(axes, x, y, k: int) -> None:
-    color = CYCLE[k % len(CYCLE)]
     ends = [np.abs([[r.value - r.low], [r.high - r.value]]) for r in (x, y)]
     axes.errorbar(
         x.value,
@@ -482,7 +475,7 @@ def _mark(axes, x, y, k: int) -> None:
         ends[0],
         marker=MARKERS[k % len(MARKERS)],
         ms=10,
-        color=color,
+        color=curve_color(k),
         mec="white",
         elinewidth=1.6,
         capsize=3,

@@ -27,11 +27,15 @@ from astroanomaly.tables.columns import levels as table_levels
 
 # Diverging: white is no residual, red light that the model could not make.
 RESIDUAL_MAP = "RdBu_r"
+# From top to bottom, as in figure 6 of the paper.
 ROW_NAMES = ("original", "reconstruction", "residual")
+# Okabe & Ito's two that differ most, also in print without color.
 _COLORS = (BLUE, ORANGE)
+# One number each: level and shape; the other statistics go with them.
 _SCALARS = ("flux", "concentration")
 # Fine enough to show a spike at the sky level, coarse enough to be smooth.
 _PIXEL_BINS = 60
+# What stands above a panel.
 _NUMBERS = ("distance", "low", "high", "floor")
 
 
@@ -79,6 +83,7 @@ def gallery(cutouts, table, n: int = 24, columns: int = 8, *, by="anomaly_score"
     images = display.select(cutouts, ids).images
     rows = -(-len(order) // columns)
     figure = new_figure(1.75 * columns + 0.2, 2.45 * rows + 0.7)
+    # Captions of two lines stand between the rows.
     figure.get_layout_engine().set(hspace=0.06)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     colors = level_colors(table_levels(table))
@@ -169,6 +174,7 @@ def reconstructions(
         )
     order = _strangest(table, n if choose == "strangest" else len(table) or 1, by)
     if choose == "evenly":
+        # Both ends of the ranking are shown, whatever n is.
         picks = np.linspace(0, len(order) - 1, min(_positive(n, "n"), len(order)))
         order = order[np.round(picks).astype(int)]
     columns = min(_positive(columns, "columns"), len(order))
@@ -310,6 +316,7 @@ def samples_by_level(levels: Mapping, real=None, n: int = 8):
         if real is None or real.shape[1:] != images.shape[1:]:
             shown = display.common_scale(images)
         else:
+            # One range for both: a generator too faint must look too faint.
             both = np.concatenate([real, images])
             shown = display.common_scale(both, n_reference=len(real))[len(real) :]
         rows.append((f"{size} px", shown))
@@ -408,7 +415,17 @@ def sample_statistics(
             label = "cycles per pixel" if name == "power_spectrum" else label
             start = f"{band}: " if len(bands) > 1 else ""
             axes.set_xlabel(start + parts.words(label))
-            axes.set_title(_verdict(found, name, band), fontsize=12, loc="left")
+            if (name, band) not in found:
+                raise ValueError(
+                    f"`distances` must have a row for {name} in each band. "
+                    f"Received: none for {band}."
+                )
+            distance, low, high, floor, unit = found[name, band]
+            # Without resamplings there is no interval.
+            span = f" ({low:.2g} to {high:.2g})" if np.isfinite(low + high) else ""
+            title = f"distance {distance:.2g}{span} {unit}, floor {floor:.2g}"
+            title = "no distance" if np.isnan(distance) else title
+            axes.set_title(title, fontsize=12, loc="left")
     parts.legend(figure, [grid[0, 1]], 2)
     return figure
 
@@ -484,19 +501,6 @@ def _draw_pixels(axes, sets, band, names):
         heights = measured.pixel_histogram(one, edges).mean(axis=(0, 2))
         _stairs(axes, heights, edges, k, name)
     axes.set(yscale="log", ylabel="fraction of pixels", xlim=(edges[0], edges[-1]))
-
-
-def _verdict(found, statistic, band):
-    if (statistic, band) not in found:
-        raise ValueError(
-            f"`distances` must have a row for {statistic} in each band. "
-            f"Received: none for {band}."
-        )
-    distance, low, high, floor, unit = found[statistic, band]
-    if np.isnan(distance):
-        return "no distance"
-    interval = f" ({low:.2g} to {high:.2g})" if np.isfinite(low + high) else ""
-    return f"distance {distance:.2g}{interval} {unit}, floor {floor:.2g}"
 
 
 def _stairs(axes, heights, edges, k, name):

@@ -24,6 +24,7 @@ from astroanomaly.plots.style import INK, bare, new_figure, plain, styled
 CHANGE_MAP, HEAT_MAP = "RdBu_r", "inferno"
 # Hiding a part that speaks for a lens lowers P(lens); one against it raises it.
 LENS_LABELS = ("lens feature", "non-lens feature")
+# Of the two signs: a score rises or falls where a part is hidden.
 ANOMALY_LABELS = ("makes it strange", "makes it ordinary")
 
 

@@ -7,11 +7,20 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
-from astroanomaly.plots.style import BLUE, CYCLE, GREY, INK, LINES, new_figure, plain
+from astroanomaly.plots.style import (
+    BLUE,
+    GREY,
+    INK,
+    LINES,
+    curve_color,
+    new_figure,
+    plain,
+)
 from astroanomaly.tables.columns import numbers, require, texts
 
 # Positive values that span more than this factor get a logarithmic axis.
 WIDE = 20
+# Told apart where color is lost.
 MARKERS = "osD^vP*X"
 # Neutral, so that the reference does not compete with the samples.
 REFERENCE = "#8A8A8A"
@@ -31,11 +40,6 @@ def require_some(named, what: str) -> None:
         raise ValueError(f"`{what}` must hold at least one entry. Received: none.")
 
 
-def color(k: int) -> str:
-    """Return the color of the k-th sample or score."""
-    return CYCLE[k % len(CYCLE)]
-
-
 def legend(figure, panels, columns: int) -> None:
     """Draw one legend above all panels, reference lines last."""
     shown = {}
@@ -52,6 +56,7 @@ def legend(figure, panels, columns: int) -> None:
 def mark_thresholds(axes, thresholds) -> None:
     """Draw a line for each level, the denser the stricter."""
     for k, level in enumerate(sorted(thresholds, key=float)):
+        # Solid lines for the strictest: the level that one acts on.
         x, style = thresholds[level], (":", "--", "-.", "-")[k % 4]
         label = f"{level}% level: {x:.4g}"
         axes.axvline(x, color=INK, lw=1.8, ls=style, label=label)
@@ -63,11 +68,13 @@ def robust_edges(groups, marks, bins: int):
     From the least 0.1 to the greatest 99.9 per cent quantile, and around all marks.
     They are taken inwards: one object alone never sets an end.
     """
+    # Taken inwards: quantiles between two objects would lie beyond one of them.
     low = [np.quantile(values, 0.001, method="higher") for values in groups]
     high = [np.quantile(values, 0.999, method="lower") for values in groups]
     low, high = min([*marks, *low, *high]), max([*marks, *low, *high])
     if min(map(np.min, groups)) > 0 and low > 0 and high > WIDE * low:
         return np.geomspace(low / 1.03, high * 1.03, bins + 1), "log"
+    # Where all values are one, an axis still needs a width.
     margin = 0.03 * (high - low) or 0.5
     return np.linspace(low - margin, high + margin, bins + 1), "linear"
 
@@ -136,6 +143,7 @@ def draw_rates(axes, tables, colors) -> None:
         x, left, right, labels = places(table)
         rate, low, high = intervals(table)
         if labels:
+            # Samples in one bin of words would cover each other.
             x = x + 0.12 * (k - (len(tables) - 1) / 2)
         number = list(colors).index(name)
         axes.errorbar(
@@ -226,7 +234,7 @@ def draw_bars(axes, cells, samples, score, k: int, width: float, offset: float) 
         x,
         rate,
         0.9 * width,
-        color=color(k),
+        color=curve_color(k),
         alpha=0.85,
         hatch="//" if fixed else None,
         edgecolor="white",
@@ -256,6 +264,7 @@ def mark_published(axes, published, samples, scores, level: float, label: str) -
             continue
         middle = samples.index(sample)
         ends = middle + np.array([min(across) - 0.5, max(across) + 0.5]) * width
+        # A white rim keeps the mark visible on a bar of any color.
         axes.hlines(value, *ends, color="white", lw=5.0, zorder=3)
         axes.hlines(value, *ends, color=INK, lw=2.8, zorder=4, label=label)
         label = "_"

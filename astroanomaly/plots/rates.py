@@ -16,11 +16,11 @@ from astroanomaly.calibration.levels import checked_scores
 from astroanomaly.plots import parts
 from astroanomaly.plots.style import (
     BLUE,
-    CYCLE,
     GREY,
     INK,
     LINES,
     ORANGE,
+    curve_color,
     level_colors,
     new_axes,
     number_decades,
@@ -32,6 +32,7 @@ from astroanomaly.tables.columns import numbers
 
 # Shapes as well as colours, for print and for colour-blind readers.
 _MARKERS = "osD^vPX*"
+# As in `scores`: ours are blue.
 _COLORS = {"detector": BLUE, "baseline": ORANGE}
 
 
@@ -154,7 +155,7 @@ def detection_by(evaluation, quantity: str = "rate"):
         series = [
             (
                 plain(name.replace("_", " ")),
-                CYCLE[k % len(CYCLE)],
+                curve_color(k),
                 evaluation.by[scores == name],
             )
             for k, name in enumerate(dict.fromkeys(scores.tolist()))
@@ -247,12 +248,12 @@ def score_distributions(
     for k, (name, scores) in enumerate(named.items()):
         # One far score neither stretches the axis nor is lost.
         counts, _ = np.histogram(np.clip(scores, edges[0], edges[-1]), edges)
-        style = {"color": parts.color(k), "lw": 2.4}
+        style = {"color": curve_color(k), "lw": 2.4}
         heights = counts / len(scores)
         label = f"{parts.words(name)} ({len(scores):,})"
         if k == 0:
             axes.stairs(
-                heights, edges, color=parts.color(k), alpha=0.3, lw=0, fill=True
+                heights, edges, color=curve_color(k), alpha=0.3, lw=0, fill=True
             )
         axes.stairs(heights, edges, label=label, **style)
     parts.mark_thresholds(axes, cuts)
@@ -535,7 +536,7 @@ def _triple(table, name, rows):
 
 
 def _colors(names):
-    return {name: parts.color(k) for k, name in enumerate(names)}
+    return {name: curve_color(k) for k, name in enumerate(names)}
 
 
 def _label(name, labels):

@@ -17,6 +17,7 @@ from astroanomaly.plots.style import (
     INK,
     LINES,
     ORANGE,
+    curve_color,
     level_colors,
     new_axes,
     new_figure,
@@ -26,8 +27,11 @@ from astroanomaly.plots.style import (
 )
 from astroanomaly.tables import columns
 
+# Normal objects blue and anomalous ones orange wherever both are shown.
 _COLORS = (BLUE, ORANGE, *CYCLE[2:])
+# Thinner lines: they are what a detector has to beat.
 _BASELINES = ("brightness", "pca", "isolation_forest", "baseline_")
+# Losses first, in the order in which one looks at them.
 _PANELS = {
     "loss": "loss",
     "reconstruction_loss": "reconstruction loss",
@@ -215,6 +219,7 @@ def feature_map(
         scores = np.asarray(scores, float)
         if not np.isfinite(scores).all():
             raise ValueError("`scores` holds NaN or infinity: leave those objects out.")
+        # Ranks, for a few extreme scores would take the whole color scale.
         rank = 100.0 * (np.argsort(np.argsort(scores)) + 1) / len(scores)
         # The strangest are drawn last, on top of the others.
         order = np.argsort(rank)
@@ -289,7 +294,7 @@ def roc(labels, scores):
         axes.plot(
             curve.false_positive_rate,
             curve.true_positive_rate,
-            color=CYCLE[k % len(CYCLE)],
+            color=curve_color(k),
             ls=LINES[k % len(LINES)],
             lw=1.4 if name.startswith(_BASELINES) else 2.6,
             label=f"{areas[name]:.3f}  {plain(name.replace('_', ' '))}",
@@ -347,6 +352,7 @@ def training_curves(history):
         history = {k: [row[k] or "nan" for row in rows] for k in (rows or [{}])[0]}
     curves = {k: np.asarray(v, np.float64).ravel() for k, v in history.items()}
     epochs = curves.pop("epoch", None)
+    # Known losses in a fixed order, so that two trainings compare.
     names = [name for name in _PANELS if name in curves]
     names += [n for n in curves if n not in names and not n.startswith("val_")]
     if not names or not len(curves[names[0]]):

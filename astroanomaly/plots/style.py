@@ -1,11 +1,15 @@
 """How every figure looks: fonts, colours, and figures without global state."""
 
 import io
+import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import wraps
+from inspect import Parameter, signature
 
 import matplotlib
 from matplotlib import colormaps
+from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
@@ -13,7 +17,9 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, SKY, AMBER = "#CC79A7", "#56B4E9", "#E69F00"
 INK, GREY, PALE = "#222222", "#767676", "#C8C8C8"
+# Most different ones first, for most figures have two or three.
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, INK)
+# Curves stay apart in print without color.
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 # Letters stay readable where a figure is shown at half its size.
@@ -34,6 +40,12 @@ _STYLE = {
     "figure.facecolor": "white",
 }
 
+# What the caller of a plot wants it drawn on: axes, a figure, or a size in inches.
+_PLACE = ContextVar("place", default=(None, None, None))
+# Without a window. A notebook's inline figures are shown as the value of their cell.
+_FILES_ONLY = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template", "inline")
+_FILES_ONLY += ("module://matplotlib_inline.backend_inline",)
+
 
 class Picture(Figure):
     """A Figure that a notebook shows although pyplot never made it."""
@@ -49,30 +61,73 @@ def png(figure: Figure, dpi: float) -> bytes:
     return buffer.getvalue()
 
 
+def curve_color(k: int) -> str:
+    """Return the color of the k-th curve; no two curves of a figure share one."""
+    if k < len(CYCLE):
+        return CYCLE[k]
+    # Steps of the golden ratio keep hues apart, however many there are.
+    return matplotlib.colors.to_hex(hsv_to_rgb((k * 0.618034 % 1, 0.75, 0.62)))
+
+
 def styled(function: Callable) -> Callable:
-    """Make a figure under our style and leave the user's settings alone."""
+    """Make a figure under our style and leave the user's settings alone.
+
+    Every plot so gets the keyword arguments `figsize` (inches), `fig` (a Figure or
+    SubFigure to draw on) and, where its body asks for one set of axes, `ax`.
+    """
+    one_panel = "new_axes" in function.__code__.co_names
 
     @wraps(function)
-    def wrapper(*args, **kwargs):
-        with matplotlib.rc_context(_STYLE):
-            figure = function(*args, **kwargs)
-            for axes in figure.axes:
-                # Ticks are made late, when the style is no longer in force.
-                axes.tick_params(labelsize=12.0, colors=INK)
-            return figure
+    def wrapper(*args, ax=None, fig=None, figsize=None, **kwargs):
+        if ax is not None and not one_panel:
+            raise ValueError(
+                f"`ax` must be left out: {function.__name__} draws several panels; "
+                "give `fig`, a Figure or SubFigure. Received: ax."
+            )
+        if (ax is not None) + (fig is not None) + (figsize is not None) > 1:
+            raise ValueError("Give one of `ax`, `fig` and `figsize`. Received: more.")
+        place = _PLACE.set((ax, fig, figsize))
+        try:
+            with matplotlib.rc_context(_STYLE):
+                figure = function(*args, **kwargs)
+                for axes in figure.axes if ax is None else [ax]:
+                    # Ticks are made late, when the style is no longer in force.
+                    axes.tick_params(labelsize=12.0, colors=INK)
+                return figure
+        finally:
+            _PLACE.reset(place)
 
+    added = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None)
+        for name in (*["ax"] * one_panel, "fig", "figsize")
+    ]
+    own = signature(function)
+    wrapper.__signature__ = own.replace(parameters=[*own.parameters.values(), *added])
     return wrapper
 
 
-def new_figure(width: float, height: float) -> Picture:
-    """Return an empty figure, sizes in inches."""
-    figure = Picture(figsize=(width, height), layout="constrained")
+def new_figure(width: float, height: float) -> Figure:
+    """Return the figure that the caller of a plot gave, or an empty one (inches)."""
+    _, given, figsize = _PLACE.get()
+    if given is not None:
+        return given
+    options = {"figsize": figsize or (width, height), "layout": "constrained"}
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None and matplotlib.get_backend().lower() not in _FILES_ONLY:
+        # For the window that plt.show() opens.
+        figure = pyplot.figure(FigureClass=Picture, **options)
+    else:
+        figure = Picture(**options)
+    # Inches between panels: captions below pictures stay apart.
     figure.get_layout_engine().set(w_pad=0.07, h_pad=0.07)
     return figure
 
 
 def new_axes(width: float = 8.0, height: float = 5.5):
-    """Return a figure with one set of axes."""
+    """Return a figure with one set of axes, those that the caller gave if any."""
+    axes = _PLACE.get()[0]
+    if axes is not None:
+        return axes.figure, axes
     figure = new_figure(width, height)
     return figure, figure.add_subplot()
 
@@ -111,6 +166,7 @@ def plain(text: str) -> str:
 
 def number_decades(axis, low: float, high: float) -> None:
     """Label a logarithmic axis 1, 2, 5, 10, or whole decades where it is long."""
+    # Beyond three decades the steps between would overlap.
     subs = (1.0, 2.0, 5.0) if high < 2000 * low else (1.0,)
     axis.set_major_locator(LogLocator(subs=subs, numticks=15))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))

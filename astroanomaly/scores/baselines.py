@@ -39,6 +39,9 @@ def _parts(rows: np.ndarray) -> list[np.ndarray]:
 class _Components:
     """Principal components of the training images, with scores in float64."""
 
+    # Not PCA.inverse_transform: in float32, as it comes, it differs by 2e-7, and
+    # given float64 it takes half as long again and the whole set's memory.
+
     def __init__(self, train: np.ndarray, n_components: int, seed: int) -> None:
         pca = PCA(
             n_components,

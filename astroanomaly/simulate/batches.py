@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from astroanomaly.utils.parallel import parallel, usable_cores
 from astroanomaly.utils.progress import progress_bar
 
+# Objects that take much longer to draw than their frames take to send.
 BATCH = 64
 
 
@@ -19,36 +20,9 @@ def map_batches(
 ) -> Iterator:
     """Yield ``function(recipe, start, stop)`` for batches, in order.
 
-    Parameters
-    ----------
-    function : callable
-        A function of a module, so that worker processes can import it.
-    recipe : object
-        Its first argument, small, since it travels with every batch.
-    n : int
-        Number of objects.
-    n_workers : int, optional
-        Worker processes, by default one per core. One, or fewer than two
-        batches, run in this process.
-    progress : bool
-        Whether to show a progress bar.
-    label : str
-        Text in front of the bar.
-    batch : int
-        Objects in a batch.
+    `n_workers`: worker processes, by default one per core. One, or fewer than two
+    batches, run in this process.
 
-    Yields
-    ------
-    object
-        What the function returns for one batch.
-
-    Raises
-    ------
-    ValueError
-        If `n_workers` is smaller than one.
-
-    Examples
-    --------
     >>> from astroanomaly.simulate.batches import map_batches
     >>> list(map_batches(lambda _, start, stop: stop - start, None, 70))
     [64, 6]

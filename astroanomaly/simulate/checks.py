@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
+# [O] Smaller frames cut most galaxies off, whatever the camera.
 MIN_SIZE = 16
 
 
@@ -55,6 +56,7 @@ def check_magnitude(value, camera):
     """Return the limits of the magnitude."""
     limits = camera.magnitudes if value is None else value
     limits = np.atleast_1d(np.asarray(limits, dtype=float))
+    # [O] Brighter ones saturate detectors, fainter ones are below any survey's noise.
     if limits.size != 2 or not 10 <= limits[0] <= limits[1] <= 30:
         raise ValueError(
             "`magnitude` must be two rising limits in [10, 30]. "

@@ -1,7 +1,5 @@
 """Scale an image of large pixels up to small ones: NISP's 0.3" to VIS's 0.1"."""
 
-from functools import lru_cache
-
 import numpy as np
 
 
@@ -13,27 +11,11 @@ def enlarge(image: np.ndarray, factor: float, size: int) -> np.ndarray:
     the same centre; what the output does not reach is cut off, and beyond the outermost
     centres it has the brightness of the edge.
 
-    Parameters
-    ----------
-    image : ndarray of shape (n, n)
-        Flux per pixel. An output pixel next to a NaN or infinite pixel is NaN.
-    factor : float
-        Size of an input pixel in output pixels, at least 1.
-    size : int
-        Side of the output, pixels.
+    `image` (n, n): flux per pixel. An output pixel next to a NaN or infinite pixel is
+    NaN; `factor`: size of an input pixel in output pixels, at least 1; `size`: side of
+    the output, pixels. Returns (size, size): flux per output pixel, the dtype of
+    `image` (float64 for whole numbers).
 
-    Returns
-    -------
-    ndarray of shape (size, size)
-        Flux per output pixel, the dtype of `image` (float64 for whole numbers).
-
-    Raises
-    ------
-    ValueError
-        If `factor` is below 1 or the image is no square.
-
-    Examples
-    --------
     >>> enlarge(np.full((2, 2), 9.0), 3.0, 6)[0].tolist()
     [1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
@@ -46,7 +28,13 @@ def enlarge(image: np.ndarray, factor: float, size: int) -> np.ndarray:
     # Not scipy.ndimage.zoom(grid_mode=True): it differs in the last digit, spoils 36
     # pixels where a NaN touches 25, and cannot cut the output to `size`.
     dtype = image.dtype if image.dtype.kind == "f" else np.dtype(float)
-    low, share = _places(len(image), float(factor), size)
+    place = (np.arange(size) - (size - 1) / 2) / float(factor) + (len(image) - 1) / 2
+    # Rounding must not let a NaN reach a pixel that it does not touch.
+    place = np.where(np.abs(place - np.round(place)) < 1e-9, np.round(place), place)
+    place = np.clip(place, 0, len(image) - 1)
+    # The input pixel below each output pixel, and the share of the one above it.
+    low = np.floor(place).astype(int)
+    share = place - low
     out = _along_rows(image.astype(float) / factor**2, low, share)
     return np.ascontiguousarray(_along_rows(out.T, low, share).T, dtype=dtype)
 
@@ -56,14 +44,3 @@ def _along_rows(image, low, share):
     share = share[:, None]
     upper = np.where(share == 0, 0.0, image[np.minimum(low + 1, len(image) - 1)])
     return (1 - share) * image[low] + share * upper
-
-
-@lru_cache(maxsize=16)
-def _places(n_in, factor, n_out):
-    """Return the pixel below each output pixel and the share of the one above it."""
-    place = (np.arange(n_out) - (n_out - 1) / 2) / factor + (n_in - 1) / 2
-    # Rounding must not let a NaN reach a pixel that it does not touch.
-    place = np.where(np.abs(place - np.round(place)) < 1e-9, np.round(place), place)
-    place = np.clip(place, 0, n_in - 1)
-    low = np.floor(place).astype(int)
-    return low, place - low

@@ -10,6 +10,7 @@ from astroanomaly.simulate.galaxies import masses, population, profiles
 
 def draw_batch(draw, recipe, start, stop):
     """Return the frames and rows of truth that `draw` makes of a span of numbers."""
+    # Numbers of its own for each: a batch's limits change no object.
     pairs = [draw(recipe, i) for i in range(start, stop)]
     return np.stack([image for image, _ in pairs]), [row for _, row in pairs]
 
@@ -17,24 +18,8 @@ def draw_batch(draw, recipe, start, stop):
 def draw_primary(rng, mass_rng, limits, camera, probability=None):
     """Draw a galaxy with redshift and mass, until one is kept.
 
-    Parameters
-    ----------
-    rng, mass_rng : numpy.random.Generator
-        Draw the galaxy, and what depends on its mass.
-    limits : tuple of float
-        Bright and faint limit, AB mag.
-    camera : Instrument
-        Its wavelength counts.
-    probability : callable, optional
-        From stellar mass to the probability that a galaxy is kept; without it the
-        first is.
-
-    Returns
-    -------
-    galaxy : Galaxy
-        Its parameters.
-    redshift, stellar_mass : float
-        From `masses.draw_mass`.
+    `limits`: bright and faint limit, AB mag. `redshift, stellar_mass`: from
+    `masses.draw_mass`.
     """
     while True:
         mag = population.draw_magnitude(rng, limits)
@@ -53,29 +38,9 @@ def draw_primary(rng, mass_rng, limits, camera, probability=None):
 def expose(scene, camera, size, noise, rng, debris=()):
     """Draw a scene and add noise.
 
-    Parameters
-    ----------
-    scene : list of (Galaxy, dx, dy)
-        As `profiles.draw` takes it.
-    camera : Instrument
-        The camera.
-    size : int
-        Side of the frame, pixels.
-    noise : bool or Sky
-        Whether to add the camera's noise, or a sky whose patches and power
-        spectrum are used.
-    rng : numpy.random.Generator
-        Draws the noise.
-    debris : list
-        As `profiles.draw` takes it.
-
-    Returns
-    -------
-    image : ndarray of shape (size, size)
-        float32, image units.
-    snr : float
-        ``sqrt(sum(model^2 / V))`` over the frame, V the variance of photons and
-        read-out before drizzling smoothed it.
+    `size`: side of the frame, pixels. `image` (size, size): float32, image units.
+    `snr`: ``sqrt(sum(model^2 / V))`` over the frame, V the variance of photons and
+    read-out before drizzling smoothed it.
     """
     model = profiles.draw(scene, camera, size, debris)
     snr = signal_to_noise(model, camera.variance(model), camera)
@@ -85,20 +50,8 @@ def expose(scene, camera, size, noise, rng, debris=()):
 def signal_to_noise(signal, variance, camera):
     """Return ``sqrt(sum(signal^2 / V))`` over a frame.
 
-    Parameters
-    ----------
-    signal : ndarray of shape (size, size)
-        Noiseless light, image units.
-    variance : ndarray of shape (size, size)
-        Of one pixel of the final image.
-    camera : Instrument
-        The camera: V is the variance of photons and read-out before drizzling
-        smoothed it.
-
-    Returns
-    -------
-    float
-        Signal to noise of the whole frame.
+    `signal` (size, size): noiseless light, image units; `variance` (size, size): of one
+    pixel of the final image.
     """
     photons = variance * camera.noise_reduction**2
     return float(np.sqrt((signal.astype(float) ** 2 / photons).sum()))
@@ -107,17 +60,8 @@ def signal_to_noise(signal, variance, camera):
 def add_noise(model, camera, noise, rng):
     """Add the camera's noise, or a sky's, to a noiseless frame.
 
-    Parameters
-    ----------
-    model : ndarray of shape (size, size)
-        Noiseless light, image units.
-    camera, noise, rng
-        As for `expose`.
-
-    Returns
-    -------
-    ndarray of shape (size, size)
-        float32, image units.
+    `model` (size, size): noiseless light, image units. Returns (size, size): float32,
+    image units.
     """
     if noise is False:
         return model.astype(np.float32)
@@ -163,19 +107,8 @@ def truth_row(object_id, index, galaxy):
 def gather(batches, n, size, camera):
     """Gather batches of frames and of rows of truth.
 
-    Parameters
-    ----------
-    batches : iterable of (images, rows)
-        Of shape (k, size, size), and k rows.
-    n, size : int
-        Number of frames in all, and their side, pixels.
-    camera : Instrument
-        The camera.
-
-    Returns
-    -------
-    Cutouts
-        The frames and their truth.
+    `batches`: of shape (k, size, size), and k rows; `n`, `size`: number of frames in
+    all, and their side, pixels.
     """
     images = np.empty((n, size, size, 1), dtype=np.float32)
     rows = []

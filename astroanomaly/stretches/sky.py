@@ -8,6 +8,7 @@ estimate: in cutouts that a galaxy fills it keeps the galaxy.
 
 import numpy as np
 
+# Low ones, which sources hardly move, far enough apart for a width.
 PERCENTILES = (15, 30)
 # Those of the normal distribution of mean 0 and standard deviation 1.
 _NORMAL = (-1.0364334, -0.5244005)
@@ -48,16 +49,8 @@ def _normal(low, high) -> tuple:
 def image_sky(images) -> tuple:
     """Estimate the sky's level and noise of every image and band.
 
-    Parameters
-    ----------
-    images : tensor of shape (n, ny, nx, n_bands)
-        Pixel values.
-
-    Returns
-    -------
-    tuple of tensor
-        Level and standard deviation, of shape (n, 1, 1, n_bands); NaN where a band of
-        an image has a NaN.
+    `images` (n, ny, nx, n_bands): pixel values. Returns: level and standard deviation,
+    of shape (n, 1, 1, n_bands); NaN where a band of an image has a NaN.
     """
     from keras import ops
 

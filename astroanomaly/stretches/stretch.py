@@ -18,6 +18,7 @@ from astroanomaly.stretches.sky import image_sky, sky_noise
 from astroanomaly.utils.files import atomic_path
 from astroanomaly.utils.notebook import facts
 
+# Part of registered names: a saved stretch is found again by it.
 _PACKAGE = "astroanomaly"
 # Images that percentiles and the sky's noise are taken from, at most: 4096 of 64 x 64
 # pixels hold 17 million values a band, whose percentiles no more images move.
@@ -35,13 +36,7 @@ def per_band(values) -> tuple[float, ...] | None:
 
 
 def pixels_of(images) -> np.ndarray:
-    """Return the pixels of cutouts or of an array.
-
-    Raises
-    ------
-    ValueError
-        If there is no image, or the shape is not (n, ny, nx, n_bands).
-    """
+    """Return the pixels of cutouts or of an array."""
     pixels = images.images if isinstance(images, Cutouts) else np.asarray(images)
     if pixels.ndim != 4 or len(pixels) == 0:
         raise ValueError(
@@ -156,6 +151,7 @@ class Stretch(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        # Of all training pixels of a band; 0 and 100 are its extremes.
         low, high = percentiles
         if not 0 <= low < high <= 100:
             raise ValueError(
@@ -258,6 +254,7 @@ class Stretch(keras.layers.Layer):
 
     def _ends(self, images) -> tuple:
         """Return the lower and the upper end of the range."""
+        # The sky's range first: it is asked for with `per_image` as well.
         if self.sigmas:
             level, noise = image_sky(images)
             low, high = self.sigmas

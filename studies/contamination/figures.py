@@ -24,8 +24,8 @@ from studies.contamination.names import (
     percent,
     short_name,
 )
-from studies.contamination.results import own_rows, rows
-from studies.study import Missing
+from studies.contamination.results import own_rows
+from studies.study import Missing, rows
 
 # At most ten lines in a panel can be told apart.
 GANS = (*MAIN, AFTER, "wgan_gp", "pca")

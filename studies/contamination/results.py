@@ -25,6 +25,7 @@ from studies.contamination.names import (
     UNREFINED,
     own_score,
 )
+from studies.study import rows
 
 N_REPEATS = 1000
 LEVEL = 0.05  # of the tests of samples, after Holm's adjustment
@@ -159,14 +160,6 @@ def measured(out: Path) -> dict[str, Table]:
         name: vstack(parts, metadata_conflicts="silent") if parts else Table()
         for name, parts in found.items()
     }
-
-
-def rows(table: Table, **wanted) -> Table:
-    """Return the rows of a table that hold these values."""
-    keep = np.ones(len(table), bool)
-    for name, value in wanted.items() if len(table) else ():
-        keep &= np.asarray(table[name]) == value
-    return table[keep]
 
 
 def own_rows(table: Table) -> Table:

@@ -21,10 +21,10 @@ from studies.contamination.names import (
     coupling_name,
     percent,
 )
-from studies.contamination.results import answer, own_rows, rows
+from studies.contamination.results import answer, own_rows
 from studies.contamination.sets import SIZE
 from studies.contamination.trainings import WEIGHTS
-from studies.study import column, times
+from studies.study import column, rows, times
 
 STAGES = {
     "sets": "simulating all images",

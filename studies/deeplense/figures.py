@@ -10,8 +10,8 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 from astroanomaly import plots, runs
 from astroanomaly.plots import style
 from studies.deeplense import names, results
-from studies.deeplense.results import OWN, networks, of_kind, rows
-from studies.study import Missing
+from studies.deeplense.results import OWN, networks, of_kind
+from studies.study import Missing, rows
 
 # Color, marker and line of what curves show.
 LOOKS = {

@@ -67,14 +67,6 @@ def columns(table: Table) -> dict[str, np.ndarray]:
     return {name: np.asarray(table[name], float) for name in scores}
 
 
-def rows(table: Table, **wanted) -> Table:
-    """Return the rows of a table that hold these values."""
-    keep = np.ones(len(table), bool)
-    for name, value in wanted.items() if len(table) else ():
-        keep &= np.asarray(table[name]) == value
-    return table[keep]
-
-
 def of_kind(table: Table, *wanted: str) -> Table:
     """Return the rows of models of some kinds."""
     keep = [names.kind(row["model"]) in wanted for row in table]

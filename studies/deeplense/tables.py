@@ -4,8 +4,8 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from studies.deeplense import names
-from studies.deeplense.results import LEVELS, OWN, SETS, best, networks, of_kind, rows
-from studies.study import column, times
+from studies.deeplense.results import LEVELS, OWN, SETS, best, networks, of_kind
+from studies.study import column, rows, times
 
 STAGES = {
     "sets": "simulating all lenses",

@@ -18,6 +18,7 @@ from studies.mergers.paper import (
     SURVEYS,
 )
 from studies.mergers.sets import save
+from studies.study import rows as rows_of
 from studies.study import times
 
 # Rates are shown with intervals that draw systems whole.
@@ -116,14 +117,6 @@ def shown(names: str, rows, form: str = "") -> Table:
 def with_ends(*names: str) -> str:
     """Return column names, each followed by those of its interval."""
     return " ".join(f"{name} {name}_low {name}_high" for name in names)
-
-
-def rows_of(table: Table, **wanted) -> Table:
-    """Return the rows with these values; NaN is the level of a fixed threshold."""
-    keep = np.ones(len(table), bool)
-    for name, value in wanted.items() if len(table) else ():
-        keep &= np.isnan(table[name]) if value != value else table[name] == value
-    return table[keep]
 
 
 def values(table: Table, name: str) -> list:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import Table
+from eager import eagerly
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "astroanomaly").rglob("*.py"))
@@ -230,6 +231,8 @@ def _small_quickstart(monkeypatch):
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_examples_run(room, world, quiet, tmp_path, monkeypatch):
+    # The examples train for a batch or two each: graphs would take most of the time.
+    eagerly(monkeypatch)
     for name in SHOWN_BY_ROOM[room]:
         place = tmp_path / name
         place.mkdir()

@@ -264,7 +264,7 @@ def test_bad_sizes_and_counts_are_named(make):
 def test_works_in_a_detector(run, stretch, images, tmp_path):
     # A batch normalization's saved moments follow z late while z still grows, and
     # noise in z slows the first epochs. A growing GAN must have grown to full size.
-    epochs = 48 if run.make in (DCAE, CVAE, ProgressiveGAN) else 16
+    epochs = {DCAE: 48, CVAE: 48, ProgressiveGAN: 24}.get(run.make, 16)
     model = train(load_checkpoint(run.path)[0], images, epochs, start=2)
     search = None
     if run.make is WGANGP:

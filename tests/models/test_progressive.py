@@ -264,21 +264,21 @@ def test_one_trace_a_level_and_a_stop_in_the_middle_of_a_fade(monkeypatch, tmp_p
             gan.save(tmp_path / "gan.keras")
 
     monkeypatch.setattr(ProgressiveGAN, "train_step", counted)
-    # 136 images, the end of the third level but one batch; 48 more fade 32 pixels in.
+    # 72 images, the end of the second level but one batch; 48 more fade 16 pixels in.
     gan = small(
-        136, latent="cluster", coupling="cluster", fade_images=48, stable_images=16
+        72, latent="cluster", coupling="cluster", fade_images=48, stable_images=16
     )
     gan.run_eagerly = False
     early = keras.callbacks.LambdaCallback(on_epoch_end=save)
     history = gan.fit(data(), epochs=13, verbose=0, callbacks=[early, Stop(4)]).history
-    assert history["level"] == [32] * 4
+    assert history["level"] == [16] * 4
     np.testing.assert_allclose(history["fade"], [0, 1 / 3, 2 / 3, 1], atol=1e-6)
-    assert traced == [16, 32]
+    assert traced == [8, 16]
     resumed = keras.saving.load_model(tmp_path / "gan.keras")
-    assert int(resumed.seen) == 168
+    assert int(resumed.seen) == 104
     assert float(resumed.fade()) == pytest.approx(0.5)
     resumed.fit(data(), initial_epoch=2, epochs=13, verbose=0, callbacks=[Stop(4)])
-    assert traced == [16, 32, 32]
+    assert traced == [8, 16, 16]
     assert same(resumed.get_weights(), gan.get_weights())
     for (_, ours), (_, theirs) in zip(resumed._trained(), gan._trained(), strict=True):
         assert same(ours.variables, theirs.variables)

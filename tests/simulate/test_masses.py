@@ -16,7 +16,7 @@ def prior(structure, n, seed):
     volume = Planck18.differential_comoving_volume(grid).value
     coarse = np.linspace(*masses.REDSHIFTS, 120)
     # The magnitude of 10**10.5 solar masses is our choice: it is taken as it is.
-    pivot = masses._magnitude_of_pivot(structure, 1537.0)
+    pivot = masses.pivot_magnitude(structure, 1537.0)
     pivot = np.interp(grid, coarse, pivot)
     radius, slope, evolution, dex = RELATIONS[structure]
     rows = []
@@ -94,7 +94,7 @@ def test_brighter_galaxies_are_more_massive_by_their_flux():
         rng = np.random.default_rng(1)
         redshift, mass = masses.draw_mass(rng, mag, 0.4, "spiral")
         scatter = np.random.default_rng(1).normal(0, masses.SCATTER)
-        pivot = np.interp(redshift, z, masses._magnitude_of_pivot("spiral", 1537.0))
+        pivot = np.interp(redshift, z, masses.pivot_magnitude("spiral", 1537.0))
         expected = 10.5 + 0.4 * (pivot - mag + scatter)
         assert np.log10(mass) == pytest.approx(expected, abs=1e-6)
 
@@ -103,7 +103,7 @@ def test_distances_are_the_cosmologys():
     # Between two redshifts the magnitude of a mass differs by the distance modulus,
     # 0.25 mag per unit of redshift of evolution, and nothing else in F160W.
     z = np.linspace(*masses.REDSHIFTS, 120)
-    pivot = masses._magnitude_of_pivot("smooth", 1537.0)
+    pivot = masses.pivot_magnitude("smooth", 1537.0)
     expected = Planck18.distmod(2.0).value - Planck18.distmod(0.5).value - 0.25 * 1.5
     found = np.interp(2.0, z, pivot) - np.interp(0.5, z, pivot)
     assert found == pytest.approx(expected, abs=2e-3)

@@ -151,7 +151,7 @@ def test_dwarfs_lie_in_the_tails_of_discs_and_fade():
     tails = 2 * [(rest, np.zeros_like(rest))]
     discs = [replace(g, bulge_to_total=0.1) for g in (two.primary, two.secondary)]
     wet = replace(two, primary=discs[0], secondary=discs[1])
-    early, late = (pairs._dwarfs(wet, tails, AXES, t) for t in (0.2, 0.6))
+    early, late = (pairs.tidal_dwarfs(wet, tails, AXES, t) for t in (0.2, 0.6))
     assert len(early) == 4
     faded = np.exp(-0.5 * 0.4)
     for (one, x, y), (other, *_), drawn in zip(
@@ -165,4 +165,4 @@ def test_dwarfs_lie_in_the_tails_of_discs_and_fade():
         assert y == 0
     dry = [replace(g, bulge_to_total=1.0) for g in discs]
     dry = replace(two, primary=dry[0], secondary=dry[1])
-    assert pairs._dwarfs(dry, tails, AXES, 0.2) == []
+    assert pairs.tidal_dwarfs(dry, tails, AXES, 0.2) == []

@@ -60,7 +60,7 @@ def test_in_place_pull_equals_the_public_one():
 
 
 def test_without_friction_energy_and_angular_momentum_are_kept():
-    _, path, speeds = tides._integrate_orbit((8.0, 0.0), (-0.1, 0.2), 1.5, 0.0)
+    _, path, speeds = tides.integrate_orbit((8.0, 0.0), (-0.1, 0.2), 1.5, 0.0)
     energy = 0.5 * length(speeds) ** 2 - 1.5 / (length(path) + tides.HALO)
     spin = path[:, 0] * speeds[:, 1] - path[:, 1] * speeds[:, 0]
     assert np.ptp(energy) < 2e-3 * abs(energy[0])
@@ -70,15 +70,15 @@ def test_without_friction_energy_and_angular_momentum_are_kept():
 
 
 def test_without_friction_time_may_run_backward():
-    _, path, speeds = tides._integrate_orbit((8.0, 0.0), (-0.1, 0.15), 1.5, 0.0)
-    _, back, _ = tides._integrate_orbit(path[800], -speeds[800], 1.5, 0.0)
+    _, path, speeds = tides.integrate_orbit((8.0, 0.0), (-0.1, 0.15), 1.5, 0.0)
+    _, back, _ = tides.integrate_orbit(path[800], -speeds[800], 1.5, 0.0)
     np.testing.assert_allclose(back[:801], path[800::-1], atol=1e-9)
 
 
 def test_circular_orbit_has_its_period():
     r, mass = 5.0, 1.3
     speed = np.sqrt(mass * r) / (r + tides.HALO)
-    times, path, _ = tides._integrate_orbit((r, 0.0), (0.0, speed), mass, 0.0)
+    times, path, _ = tides.integrate_orbit((r, 0.0), (0.0, speed), mass, 0.0)
     np.testing.assert_allclose(length(path), r, rtol=1e-3)
     turns = np.unwrap(np.arctan2(path[:, 1], path[:, 0]))
     np.testing.assert_allclose(turns[-1] / times[-1], speed / r, rtol=1e-3)
@@ -94,7 +94,7 @@ def test_friction_is_that_of_the_equation_of_motion():
         return np.concatenate([v, pull - drag * 2.5 / (1 + r) * v])
 
     start = (8.0, 0.0), (-0.15, 0.15)
-    times, path, _ = tides._integrate_orbit(*start, mass, drag)
+    times, path, _ = tides.integrate_orbit(*start, mass, drag)
     until = times[times < 20]
     found = solve_ivp(motion, (0, 20), np.ravel(start), t_eval=until, rtol=1e-9)
     np.testing.assert_allclose(path[: len(until)], found.y[:2].T, atol=5e-3)

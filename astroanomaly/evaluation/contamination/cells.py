@@ -87,8 +87,6 @@ class Study:
 def describe(method: Callable) -> str:
     """Return a method's name and settings, the same in every process.
 
-    Examples
-    --------
     >>> describe(partial(pow, exp=2))
     'pow(exp=2)'
     """
@@ -111,8 +109,6 @@ def as_models(found, cell: Cell, n_test: int) -> dict[str, dict[str, np.ndarray]
 
     A method that returns scores by name, without models, is itself the model.
 
-    Examples
-    --------
     >>> as_models({"mse": [1, 2]}, Cell(0, 0.0, "pca"), 2)["pca"]["mse"].tolist()
     [1.0, 2.0]
     """
@@ -168,39 +164,34 @@ def run_cell(study: Study, cell: Cell) -> tuple[tuple[str, ...], str | None]:
     path = study.path(cell)
     try:
         if not path.exists():
-            _train_cell(study, cell, path)
+            folder, settings = study.folder(cell), study.settings(cell)
+            # Written first: a checkpoint of other settings must not be continued.
+            with atomic_path(folder / "cell.json") as partial_path:
+                partial_path.write_text(json.dumps(settings, indent=1))
+            p, n_normal = cell.contamination, len(study.normal)
+            train = contaminate(study.normal, study.anomalous, p, cell.seed)
+            method, began = study.methods[cell.method], time.perf_counter()
+            # The method gets no column from which it could learn the truth.
+            found = method(train, stripped(study.test), cell.seed, folder)
+            seconds = time.perf_counter() - began
+            columns = {"object_id": study.test.object_ids, "is_anomaly": study.labels}
+            for model, scores in as_models(found, cell, len(study.test)).items():
+                columns |= {f"{model}/{score}": v for score, v in scores.items()}
+            meta = {
+                "cell": cell._asdict(),
+                "n_normal": n_normal,
+                "n_anomalous": n_contaminating(p, n_normal),
+                "seconds": seconds,
+                **settings,
+            }
+            with atomic_path(path) as partial_path:
+                Table(columns, meta=meta).write(partial_path, format="ascii.ecsv")
     except Exception as error:  # One cell must not end a study of many hours.
         with atomic_path(failed) as partial_path:
             partial_path.write_text(traceback.format_exc(), encoding="utf-8")
         return (), f"{type(error).__name__}: {error}"
     failed.unlink(missing_ok=True)
     return tuple(models_of(read_cell(path)[1])), None
-
-
-def _train_cell(study: Study, cell: Cell, path: Path) -> None:
-    """Train the method of a cell, score the test set and write the cell's file."""
-    folder, settings = study.folder(cell), study.settings(cell)
-    # Written first: a checkpoint of other settings must not be continued.
-    with atomic_path(folder / "cell.json") as partial_path:
-        partial_path.write_text(json.dumps(settings, indent=1))
-    train = contaminate(study.normal, study.anomalous, cell.contamination, cell.seed)
-    began = time.perf_counter()
-    # The method gets no column from which it could learn the truth.
-    found = study.methods[cell.method](train, stripped(study.test), cell.seed, folder)
-    seconds = time.perf_counter() - began
-    columns = {"object_id": study.test.object_ids, "is_anomaly": study.labels}
-    for model, scores in as_models(found, cell, len(study.test)).items():
-        columns |= {f"{model}/{score}": values for score, values in scores.items()}
-    n_normal = len(study.normal)
-    meta = {
-        "cell": cell._asdict(),
-        "n_normal": n_normal,
-        "n_anomalous": n_contaminating(cell.contamination, n_normal),
-        "seconds": seconds,
-        **settings,
-    }
-    with atomic_path(path) as partial_path:
-        Table(columns, meta=meta).write(partial_path, format="ascii.ecsv")
 
 
 def read_cell(path: Path) -> tuple[Cell, Table]:

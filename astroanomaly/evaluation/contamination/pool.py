@@ -50,8 +50,9 @@ def run_cells(
 ) -> Iterator[tuple[Cell, tuple[str, ...], str | None]]:
     """Run cells in their order; yield cell, models and error as each ends.
 
-    Processes come from `concurrent.futures`, not joblib: it reports which process
-    died, so that one cell that is killed does not cost the others.
+    Not by `utils.parallel`: when a process is killed, joblib ends them all and does not
+    say which task it had, which would cost every cell under way. `concurrent.futures`
+    gives each its own future, as it ends; the study travels once to each process.
     """
     if n_processes == 1:
         for cell in cells:

@@ -21,22 +21,12 @@ CRITIC_UNITS = 256
 def latent_critic_loss(prior_output, encoded_output):
     """Compute the latent critic's loss, binary cross-entropy from logits.
 
-    Parameters
-    ----------
-    prior_output, encoded_output : tensor of shape (n, 1)
-        The latent critic's output, a logit, for draws from the prior and for
-        encoded images.
+    `prior_output`, `encoded_output` (n, 1): the latent critic's output, a logit, for
+    draws from the prior and for encoded images. Returns: the mean of
+    ``-log(sigmoid(D(z)))`` over the prior's and of ``-log(1 - sigmoid(D(z)))`` over the
+    encoder's z, both weighing one half: log 2 for a critic that cannot tell. The
+    authors' code sums the two, a factor of 2 that a step of Adam does not feel.
 
-    Returns
-    -------
-    scalar tensor
-        The mean of ``-log(sigmoid(D(z)))`` over the prior's and of
-        ``-log(1 - sigmoid(D(z)))`` over the encoder's z, both weighing one half:
-        log 2 for a critic that cannot tell. The authors' code sums the two, a
-        factor of 2 that a step of Adam does not feel.
-
-    Examples
-    --------
     >>> round(float(latent_critic_loss(ops.zeros((2, 1)), ops.zeros((2, 1)))), 4)
     0.6931
     """
@@ -48,18 +38,9 @@ def latent_critic_loss(prior_output, encoded_output):
 def adversarial_loss(encoded_output):
     """Compute the loss of an encoder that wants its z taken for the prior's.
 
-    Parameters
-    ----------
-    encoded_output : tensor of shape (n, 1)
-        The latent critic's output, a logit, for encoded images.
+    `encoded_output` (n, 1): the latent critic's output, a logit, for encoded images.
+    Returns: ``E[-log(sigmoid(D(E(x))))]``.
 
-    Returns
-    -------
-    scalar tensor
-        ``E[-log(sigmoid(D(E(x))))]``.
-
-    Examples
-    --------
     >>> round(float(adversarial_loss(ops.zeros((2, 1)))), 4)
     0.6931
     """
@@ -69,20 +50,9 @@ def adversarial_loss(encoded_output):
 def build_latent_critic(latent_dim: int, seed: int = 0) -> keras.Model:
     """Build the latent critic: two layers of 256 units (ReLU), then one logit.
 
-    Parameters
-    ----------
-    latent_dim : int
-        Length of z.
-    seed : int, optional
-        Seed of the first weights (Glorot uniform).
+    `seed`: seed of the first weights (Glorot uniform). Returns: z of shape (n,
+    latent_dim) to logits of shape (n, 1).
 
-    Returns
-    -------
-    keras.Model
-        z of shape (n, latent_dim) to logits of shape (n, 1).
-
-    Examples
-    --------
     >>> build_latent_critic(1000).count_params()
     322305
     """
@@ -208,6 +178,7 @@ class AAE(PriorMixin, Autoencoder):
         **kwargs
             Passed to :meth:`keras.Model.compile`.
         """
+        # Rates of the public code: 1e-3, 1e-3 and 1e-4.
         adam = keras.optimizers.Adam
         kwargs.setdefault("jit_compile", False)
         # Not the autoencoder's own, which would give the first optimizer the
@@ -225,6 +196,8 @@ class AAE(PriorMixin, Autoencoder):
 
     def train_step(self, images):
         """Take the three steps on a batch: reconstruct, criticize, deceive."""
+        # Makhzani et al. 2015, section 2: reconstruction first, then the two of the
+        # prior.
         losses = {"loss": self._train_reconstruction(images)}
         weights = self.encoder.trainable_variables
         with tf.GradientTape() as tape:

@@ -13,18 +13,9 @@ LABELS = {"hard": 1.0, "soft": 0.5}
 def image_errors(images, reconstructions):
     """Average the squared difference over the pixels and bands of each image.
 
-    Parameters
-    ----------
-    images, reconstructions : tensor of shape (n, ny, nx, n_bands)
-        Images and what a model makes of them.
+    `images`, `reconstructions` (n, ny, nx, n_bands): images and what a model makes of
+    them. Returns (n,): mean squared errors; a NaN pixel makes its own image's NaN.
 
-    Returns
-    -------
-    tensor of shape (n,)
-        Mean squared errors; a NaN pixel makes its own image's NaN.
-
-    Examples
-    --------
     >>> float(image_errors(ops.ones((1, 2, 2, 1)), ops.zeros((1, 2, 2, 1)))[0])
     1.0
     """
@@ -34,24 +25,13 @@ def image_errors(images, reconstructions):
 def exposed_losses(normal_loss):
     """Compute L_a = 1 / L_n, the loss of images taken for anomalies.
 
-    Parameters
-    ----------
-    normal_loss : tensor of shape (n,)
-        L_n in units of its mean; below 1e-7 it counts as 1e-7.
+    `normal_loss` (n,): L_n in units of its mean; below 1e-7 it counts as 1e-7. Returns
+    (n,): L_a.
 
-    Returns
-    -------
-    tensor of shape (n,)
-        L_a.
+    The paper leaves L_a to the kind of model. The inverse of the loss is what Deep SAD
+    takes for known anomalies (Ruff et al. 2020, arXiv:1906.02694); to take it of a
+    reconstruction error is our choice.
 
-    Notes
-    -----
-    The paper leaves L_a to the kind of model. The inverse of the loss is what
-    Deep SAD takes for known anomalies (Ruff et al. 2020, arXiv:1906.02694); to
-    take it of a reconstruction error is our choice.
-
-    Examples
-    --------
     >>> float(exposed_losses(ops.array([4.0]))[0])
     0.25
     """
@@ -62,29 +42,12 @@ def exposed_losses(normal_loss):
 def exposure_labels(normal_loss, exposed_loss, share: float, mode: str = "soft"):
     """Label the images of a batch that are taken for anomalies.
 
-    Parameters
-    ----------
-    normal_loss, exposed_loss : tensor of shape (n,)
-        L_n and L_a of each image.
-    share : float
-        Share of the batch to label, within [0, 1).
-    mode : {"soft", "hard"}, optional
-        Whether a labeled image gets y = 0.5 or y = 1.
+    `normal_loss`, `exposed_loss` (n,): L_n and L_a of each image; `share`: share of the
+    batch to label, within [0, 1); `mode`: whether a labeled image gets y = 0.5 or y =
+    1. Returns (n,): y: for the ``int(round(share * n))`` images with the largest L_n -
+    L_a the label of the mode, 0 for the others (of equal ones the first is labeled).
+    The authors' public code rounds down. No gradient passes.
 
-    Returns
-    -------
-    tensor of shape (n,)
-        y: for the ``int(round(share * n))`` images with the largest L_n - L_a the
-        label of the mode, 0 for the others (of equal ones the first is labeled).
-        The authors' public code rounds down. No gradient passes.
-
-    Raises
-    ------
-    ValueError
-        If the mode is unknown.
-
-    Examples
-    --------
     >>> loss = ops.array([0.5, 4.0, 1.0])
     >>> exposure_labels(loss, 1 / loss, 0.4, "hard").numpy().tolist()
     [0.0, 1.0, 0.0]
@@ -101,18 +64,9 @@ def exposure_labels(normal_loss, exposed_loss, share: float, mode: str = "soft")
 def exposure_loss(normal_loss, exposed_loss, labels):
     """Compute the loss of a batch with labels.
 
-    Parameters
-    ----------
-    normal_loss, exposed_loss, labels : tensor of shape (n,)
-        L_n, L_a and y of each image.
+    `normal_loss`, `exposed_loss`, `labels` (n,): L_n, L_a and y of each image. Returns:
+    mean of ``(1 - y) * L_n + y * L_a``.
 
-    Returns
-    -------
-    scalar tensor
-        Mean of ``(1 - y) * L_n + y * L_a``.
-
-    Examples
-    --------
     >>> loss = ops.array([0.5, 4.0])
     >>> float(exposure_loss(loss, 1 / loss, ops.array([0.0, 0.5])))
     1.3125
@@ -123,23 +77,6 @@ def exposure_loss(normal_loss, exposed_loss, labels):
 def check_mode(mode: str) -> str:
     """Check the name of a mode.
 
-    Parameters
-    ----------
-    mode : str
-        "soft" or "hard".
-
-    Returns
-    -------
-    str
-        The same name.
-
-    Raises
-    ------
-    ValueError
-        If it is another.
-
-    Examples
-    --------
     >>> check_mode("soft")
     'soft'
     """

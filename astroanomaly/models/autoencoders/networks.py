@@ -22,25 +22,10 @@ STRIDES = ((3, 3), (3, 2), (2, 2), (3, 1), (2, 1), (1, 1))
 def stack_strides(size: int) -> tuple[int, int]:
     """Choose the strides of the first two convolutions.
 
-    Parameters
-    ----------
-    size : int
-        Image size in pixels.
+    `size`: image size in pixels. Returns: the published (3, 3) where they leave a last
+    map of at least 4x4 pixels (from 98 pixels on); else the first of (3, 2), (2, 2),
+    (3, 1), (2, 1) and (1, 1) that does.
 
-    Returns
-    -------
-    tuple of int
-        The published (3, 3) where they leave a last map of at least 4x4
-        pixels (from 98 pixels on); else the first of (3, 2), (2, 2), (3, 1),
-        (2, 1) and (1, 1) that does.
-
-    Raises
-    ------
-    ValueError
-        If no strides leave so large a map (below 18 pixels).
-
-    Examples
-    --------
     >>> [stack_strides(size) for size in (150, 64, 32)]
     [(3, 3), (2, 2), (2, 1)]
     """
@@ -56,20 +41,8 @@ def stack_strides(size: int) -> tuple[int, int]:
 def map_sizes(size: int, strides: tuple[int, int]) -> tuple[int, int, int]:
     """Compute the widths of the three convolutions' maps.
 
-    Parameters
-    ----------
-    size : int
-        Image size in pixels.
-    strides : tuple of int
-        Strides of the first two convolutions.
+    `size`: image size in pixels. Returns: widths in pixels.
 
-    Returns
-    -------
-    tuple of int
-        Widths in pixels.
-
-    Examples
-    --------
     >>> map_sizes(150, (3, 3))
     (49, 15, 9)
     """
@@ -82,28 +55,10 @@ def map_sizes(size: int, strides: tuple[int, int]) -> tuple[int, int, int]:
 def build_trunk(image_shape, seed: int = 0, name: str = "trunk") -> keras.Model:
     """Build the encoder's convolutions: 16, 32 and 64 filters of 7x7, ReLU.
 
-    Parameters
-    ----------
-    image_shape : tuple of int
-        (ny, nx, n_bands); square, 32 to 256 pixels.
-    seed : int, optional
-        Seed of the first weights (Glorot uniform).
-    name : str, optional
-        The network's name.
+    `image_shape`: (ny, nx, n_bands); square, 32 to 256 pixels; `seed`: seed of the
+    first weights (Glorot uniform). Returns: images to features of shape (n, 64 * m**2),
+    m being the last map's width (9 at 150 pixels).
 
-    Returns
-    -------
-    keras.Model
-        Images to features of shape (n, 64 * m**2), m being the last map's
-        width (9 at 150 pixels).
-
-    Raises
-    ------
-    ValueError
-        If `image_shape` is not square or not 32 to 256 pixels wide.
-
-    Examples
-    --------
     >>> build_trunk((150, 150, 1)).output_shape
     (None, 5184)
     """
@@ -132,39 +87,19 @@ def build_decoder(
 ) -> keras.Model:
     """Build the trunk's mirror image, from z to images of exactly `image_shape`.
 
-    Parameters
-    ----------
-    image_shape : tuple of int
-        (ny, nx, n_bands); square, 32 to 256 pixels.
-    latent_dim : int
-        Length of z.
-    seed : int, optional
-        Seed of the first weights (Glorot uniform).
-    activation : str, optional
-        Activation of the last layer.
-    name : str, optional
-        The network's name.
+    `image_shape`: (ny, nx, n_bands); square, 32 to 256 pixels; `seed`: seed of the
+    first weights (Glorot uniform). Returns: z of shape (n, latent_dim) to images.
 
-    Returns
-    -------
-    keras.Model
-        z of shape (n, latent_dim) to images.
-
-    Raises
-    ------
-    ValueError
-        If `image_shape` is not square or not 32 to 256 pixels wide.
-
-    Examples
-    --------
     >>> build_decoder((150, 150, 1), 1000).output_shape
     (None, 150, 150, 1)
     """
     size, _, n_bands = check_image_shape(image_shape)
     strides = stack_strides(size)
+    # The decoder's maps are the encoder's in reverse.
     first, second, last = map_sizes(size, strides)
     weights = initializers(seed)
     z = keras.Input((latent_dim,), name="z")
+    # As wide as the trunk's flat map: its mirror image begins here.
     x = layers.Dense(
         last * last * FILTERS[-1], activation="relu", kernel_initializer=next(weights)
     )(z)
@@ -181,18 +116,9 @@ def build_decoder(
             activation=function,
             kernel_initializer=next(weights),
         )(x)
-        x = _crop(x, width)
+        # Cut the edge that mirrors the convolution's padding. Where its stride skipped
+        # the last pixels, less is cut: every pixel of an image gets its value from z.
+        extra = x.shape[1] - width
+        edge = ((extra + 1) // 2, extra // 2)
+        x = layers.Cropping2D((edge, edge))(x) if extra else x
     return keras.Model(z, x, name=name)
-
-
-def _crop(x, size: int):
-    """Cut the edge that mirrors the convolution's padding.
-
-    Where the convolution's stride skipped the last pixels, less is cut, so that
-    every pixel of an image gets its value from z and none from the bias alone.
-    """
-    extra = x.shape[1] - size
-    if extra == 0:
-        return x
-    edge = ((extra + 1) // 2, extra // 2)
-    return layers.Cropping2D((edge, edge))(x)

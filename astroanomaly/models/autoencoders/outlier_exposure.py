@@ -247,8 +247,16 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
 
     def _errors(self, images) -> np.ndarray:
         """Compute the mean squared error of each image as at scoring time."""
+        if not isinstance(images, tf.data.Dataset):
+            images = [
+                np.asarray(images[start : start + CHUNK], np.float32)
+                for start in range(0, len(images), CHUNK)
+            ]
+        elif hasattr(images, "set_epoch"):
+            # The first epoch's order, whatever was trained before.
+            images.set_epoch(0)
         errors = [np.empty(0)]
-        for batch in _batches(images):
+        for batch in images:
             drawn = self.predict_on_batch(batch)
             errors.append(np.asarray(image_errors(batch, drawn), np.float64))
         return np.concatenate(errors)
@@ -272,6 +280,7 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
             counts as worse than any other.
         """
         errors = self._errors(images)
+        # As many as were supposed, whatever their errors are.
         n_suspects = round(self.training_contamination * len(errors))
         mask = np.zeros(len(errors), bool)
         # argsort puts NaN last, so the end holds NaN and then the largest errors.
@@ -312,6 +321,7 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
         n_flagged, n_others = ops.sum(flagged), ops.sum(1.0 - flagged)
         ordinary = ops.divide_no_nan(ops.sum(normal_loss * (1.0 - flagged)), n_others)
         strange = ops.divide_no_nan(ops.sum(normal_loss * flagged), n_flagged)
+        # 0 where nothing is exposed, and then without weight in the mean.
         ratio = ops.divide_no_nan(strange, ordinary)
         both = ops.cast(n_flagged * n_others > 0, normal_loss.dtype)
         trackers = self.trackers
@@ -339,9 +349,17 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
 
     def get_config(self):
         """Return the arguments that make this model again, the wrapped one too."""
+        model = self.model
         return {
             **super().get_config(),
-            "model": _without_optimizer(self.model),
+            # What serialize_keras_object gives, less its "compile_config": the wrapped
+            # model's own training is over, and it may never have been compiled.
+            "model": {
+                "module": None,
+                "class_name": type(model).__name__,
+                "config": keras.saving.serialize_keras_object(model.get_config()),
+                "registered_name": keras.saving.get_registered_name(type(model)),
+            },
             "training_contamination": self.training_contamination,
             "mode": self.mode,
             "seed": self.seed,
@@ -352,25 +370,3 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
         """Make the model of a configuration, the wrapped one first."""
         model = keras.saving.deserialize_keras_object(config["model"])
         return cls(**{**config, "model": model})
-
-
-def _without_optimizer(model) -> dict:
-    # What serialize_keras_object gives, less its "compile_config": the wrapped
-    # model's own training is over, and it may never have been compiled.
-    return {
-        "module": None,
-        "class_name": type(model).__name__,
-        "config": keras.saving.serialize_keras_object(model.get_config()),
-        "registered_name": keras.saving.get_registered_name(type(model)),
-    }
-
-
-def _batches(images):
-    """Yield batches of an array, or of a data set from its first epoch."""
-    if isinstance(images, tf.data.Dataset):
-        if hasattr(images, "set_epoch"):
-            images.set_epoch(0)
-        yield from images
-        return
-    for start in range(0, len(images), CHUNK):
-        yield np.asarray(images[start : start + CHUNK], np.float32)

@@ -11,20 +11,14 @@ from astroanomaly.models.common.recipe import Recipe
 # The published share of the epochs before the KL term counts, and again of its rise:
 # 100 of 500 (Alexander et al. 2020, arXiv:2008.12731).
 _KL_SHARE = 5
+# TOML writes 1 where it means 1.0.
 _NUMBER = (int, float)
+# Published training raises and lowers the rate once (Smith 2018).
 _SCHEDULE = {"schedule": ("one_cycle", str)}
 
 
 def _adam(rate, training) -> dict:
     return {"optimizer": Adam(rate)}
-
-
-def _three_adams(rate, training) -> dict:
-    return {
-        "optimizer": Adam(rate),
-        "critic_optimizer": Adam(training["critic_learning_rate"]),
-        "adversarial_optimizer": Adam(training["adversarial_learning_rate"]),
-    }
 
 
 def _anneal(settings: dict) -> None:
@@ -44,11 +38,7 @@ def _anneal(settings: dict) -> None:
         )
 
 
-def _annealing(training) -> list:
-    times = {"start": training["kl_start"], "ramp": training["kl_ramp"]}
-    return [KLAnnealing(**times, beta_max=training["beta_max"])]
-
-
+# Batches of 100 and rates of 2e-3, for the AAE 1e-3, 1e-3 and 1e-4: the public code.
 CONVOLUTIONAL = Recipe(DCAE, 100, 2e-3, _adam, training=_SCHEDULE)
 VARIATIONAL = Recipe(
     CVAE,
@@ -62,13 +52,24 @@ VARIATIONAL = Recipe(
         "beta_max": (1.0, _NUMBER),
     },
     complete=_anneal,
-    callbacks=_annealing,
+    callbacks=lambda training: [
+        KLAnnealing(
+            start=training["kl_start"],
+            ramp=training["kl_ramp"],
+            beta_max=training["beta_max"],
+        )
+    ],
 )
 ADVERSARIAL = Recipe(
     AAE,
     100,
     1e-3,
-    _three_adams,
+    # Reconstruction, latent critic and encoder have each their own steps.
+    lambda rate, training: {
+        "optimizer": Adam(rate),
+        "critic_optimizer": Adam(training["critic_learning_rate"]),
+        "adversarial_optimizer": Adam(training["adversarial_learning_rate"]),
+    },
     training={
         "critic_learning_rate": (1e-3, _NUMBER),
         "adversarial_learning_rate": (1e-4, _NUMBER),

@@ -9,18 +9,9 @@ from keras import ops
 def wasserstein_distance(real_output, fake_output):
     """Estimate the Wasserstein-1 distance between real and generated images.
 
-    Parameters
-    ----------
-    real_output, fake_output : tensor of shape (n, 1)
-        The critic's output for real and for generated images.
+    `real_output`, `fake_output` (n, 1): the critic's output for real and for generated
+    images. Returns: ``E[D(x)] - E[D(G(z))]``.
 
-    Returns
-    -------
-    scalar tensor
-        ``E[D(x)] - E[D(G(z))]``.
-
-    Examples
-    --------
     >>> float(wasserstein_distance(ops.array([[3.0]]), ops.array([[1.0]])))
     2.0
     """
@@ -30,18 +21,9 @@ def wasserstein_distance(real_output, fake_output):
 def generator_loss(fake_output):
     """Compute the generator's loss.
 
-    Parameters
-    ----------
-    fake_output : tensor of shape (n, 1)
-        The critic's output for generated images.
+    `fake_output` (n, 1): the critic's output for generated images. Returns:
+    ``-E[D(G(z))]``.
 
-    Returns
-    -------
-    scalar tensor
-        ``-E[D(G(z))]``.
-
-    Examples
-    --------
     >>> float(generator_loss(ops.array([[1.0], [3.0]])))
     -2.0
     """
@@ -51,17 +33,9 @@ def generator_loss(fake_output):
 def interpolate(real, fake, alpha):
     """Mix real and generated images, one mixing number per image.
 
-    Parameters
-    ----------
-    real, fake : tensor of shape (n, ny, nx, n_bands)
-        Images.
-    alpha : tensor of shape (n, 1, 1, 1)
-        Mixing numbers, uniform in [0, 1].
-
-    Returns
-    -------
-    tensor of shape (n, ny, nx, n_bands)
-        ``alpha * real + (1 - alpha) * fake``.
+    `real`, `fake` (n, ny, nx, n_bands): images; `alpha` (n, 1, 1, 1): mixing numbers,
+    uniform in [0, 1]. Returns (n, ny, nx, n_bands): ``alpha * real + (1 - alpha) *
+    fake``.
     """
     return alpha * real + (1.0 - alpha) * fake
 
@@ -69,19 +43,10 @@ def interpolate(real, fake, alpha):
 def gradient_penalty(gradients):
     """Penalize gradients whose norm is not one.
 
-    Parameters
-    ----------
-    gradients : tensor of shape (n, ny, nx, n_bands)
-        Gradient of the critic's output with respect to the mixed images.
+    `gradients` (n, ny, nx, n_bands): gradient of the critic's output with respect to
+    the mixed images. Returns: ``E[(||gradient||_2 - 1)^2]`` in float32, the norm taken
+    per image as ``sqrt(sum(g^2) + 1e-12)`` so that its own gradient exists at zero.
 
-    Returns
-    -------
-    scalar tensor
-        ``E[(||gradient||_2 - 1)^2]`` in float32, the norm taken per image as
-        ``sqrt(sum(g^2) + 1e-12)`` so that its own gradient exists at zero.
-
-    Examples
-    --------
     >>> float(gradient_penalty(ops.ones((1, 2, 2, 1))))
     1.0
     """
@@ -95,18 +60,9 @@ def gradient_penalty(gradients):
 def drift(real_output):
     """Compute the term that keeps the critic's output from drifting away from zero.
 
-    Parameters
-    ----------
-    real_output : tensor of shape (n, 1)
-        The critic's output for real images.
+    `real_output` (n, 1): the critic's output for real images. Returns: ``E[D(x)^2]``
+    (Karras et al. 2018, arXiv:1710.10196, appendix A.1).
 
-    Returns
-    -------
-    scalar tensor
-        ``E[D(x)^2]`` (Karras et al. 2018, arXiv:1710.10196, appendix A.1).
-
-    Examples
-    --------
     >>> float(drift(ops.array([[1.0], [3.0]])))
     5.0
     """

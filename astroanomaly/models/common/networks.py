@@ -17,23 +17,8 @@ PART = 64
 def check_image_shape(image_shape) -> tuple[int, int, int]:
     """Check that images are square, of a size that the networks know.
 
-    Parameters
-    ----------
-    image_shape : tuple of int
-        (ny, nx, n_bands).
+    `image_shape`: (ny, nx, n_bands). Returns: the same shape.
 
-    Returns
-    -------
-    tuple of int
-        The same shape.
-
-    Raises
-    ------
-    ValueError
-        If it is not three numbers, not square, or not 32 to 256 pixels wide.
-
-    Examples
-    --------
     >>> check_image_shape([64, 64, 1])
     (64, 64, 1)
     """
@@ -54,27 +39,9 @@ def check_image_shape(image_shape) -> tuple[int, int, int]:
 def draw_images(n: int, vectors, draw) -> np.ndarray:
     """Draw images from latent vectors, a part at a time.
 
-    Parameters
-    ----------
-    n : int
-        How many.
-    vectors : callable
-        ``vectors(n)`` gives an array of n latent vectors.
-    draw : callable
-        Latent vectors to images.
+    `vectors`: ``vectors(n)`` gives an array of n latent vectors. Returns (n, ny, nx,
+    n_bands): images in the order of their vectors.
 
-    Returns
-    -------
-    ndarray of shape (n, ny, nx, n_bands)
-        Images in the order of their vectors.
-
-    Raises
-    ------
-    ValueError
-        If `n` is below 1.
-
-    Examples
-    --------
     >>> draw_images(3, np.arange, lambda z: 2 * z).tolist()
     [0, 2, 4]
     """
@@ -89,21 +56,9 @@ def draw_images(n: int, vectors, draw) -> np.ndarray:
 def level_filters(size: int, width: int) -> list[int]:
     """Give the filters of each stride-2 level, from the image inward.
 
-    Parameters
-    ----------
-    size : int
-        Image size in pixels; levels halve it until 4 to 7 pixels are left.
-    width : int
-        Filters of the first level; each further level doubles them, up to
-        eight times `width`.
+    `size`: image size in pixels; levels halve it until 4 to 7 pixels are left. Returns:
+    filters per level.
 
-    Returns
-    -------
-    list of int
-        Filters per level.
-
-    Examples
-    --------
     >>> level_filters(96, 64)
     [64, 128, 256, 512]
     """
@@ -118,25 +73,10 @@ def level_filters(size: int, width: int) -> list[int]:
 def build_generator(image_shape, latent_dim, width, kernel_size, seed=0) -> keras.Model:
     """Build the generator: dense, then transposed convolutions of stride 2.
 
-    Parameters
-    ----------
-    image_shape : tuple of int
-        (ny, nx, n_bands); a size that is no multiple of the strides is cut
-        from the centre of the next larger one.
-    latent_dim : int
-        Length of z.
-    width, kernel_size : int
-        Filters of the level next to the image; side of the kernels.
-    seed : int, optional
-        Seed of the first weights.
+    `image_shape`: (ny, nx, n_bands); a size that is no multiple of the strides is cut
+    from the centre of the next larger one; `seed`: seed of the first weights. Returns:
+    z of shape (n, latent_dim) to images in [0, 1] (sigmoid); no batch norm.
 
-    Returns
-    -------
-    keras.Model
-        z of shape (n, latent_dim) to images in [0, 1] (sigmoid); no batch norm.
-
-    Examples
-    --------
     >>> build_generator((96, 96, 3), 128, 64, 5).count_params()
     6683779
     """
@@ -162,38 +102,20 @@ def build_generator(image_shape, latent_dim, width, kernel_size, seed=0) -> kera
             activation=activation,
             kernel_initializer=next(weights),
         )(x)
-    return keras.Model(z, _crop(x, size), name="generator")
-
-
-def _crop(x, size: int):
-    extra = x.shape[1] - size
-    if extra == 0:
-        return x
     # Cut evenly, so that the image stays centered on its object.
-    before, after = extra // 2, extra - extra // 2
-    return layers.Cropping2D(((before, after), (before, after)))(x)
+    extra = x.shape[1] - size
+    edge = (extra // 2, extra - extra // 2)
+    x = layers.Cropping2D((edge, edge))(x) if extra else x
+    return keras.Model(z, x, name="generator")
 
 
 def build_critic(image_shape, width, kernel_size, seed=0) -> keras.Model:
     """Build the critic: convolutions of stride 2, then one real number.
 
-    Parameters
-    ----------
-    image_shape : tuple of int
-        (ny, nx, n_bands).
-    width, kernel_size : int
-        Filters of the first level; side of the kernels.
-    seed : int, optional
-        Seed of the first weights.
+    `image_shape`: (ny, nx, n_bands); `seed`: seed of the first weights. Returns: images
+    to [output of shape (n, 1), features of shape (n, d)]; the features are the last
+    convolution's output. No normalization layer.
 
-    Returns
-    -------
-    keras.Model
-        Images to [output of shape (n, 1), features of shape (n, d)]; the
-        features are the last convolution's output. No normalization layer.
-
-    Examples
-    --------
     >>> build_critic((96, 96, 3), 64, 5).count_params()
     4324993
     """
@@ -209,24 +131,9 @@ def build_critic(image_shape, width, kernel_size, seed=0) -> keras.Model:
 def build_encoder(image_shape, latent_dim, width, kernel_size, seed=0) -> keras.Model:
     """Build the encoder: the critic's convolutions with a latent head.
 
-    Parameters
-    ----------
-    image_shape : tuple of int
-        (ny, nx, n_bands).
-    latent_dim : int
-        Length of z.
-    width, kernel_size : int
-        Filters of the first level; side of the kernels.
-    seed : int, optional
-        Seed of the first weights.
+    `image_shape`: (ny, nx, n_bands); `seed`: seed of the first weights. Returns: images
+    to z of shape (n, latent_dim).
 
-    Returns
-    -------
-    keras.Model
-        Images to z of shape (n, latent_dim).
-
-    Examples
-    --------
     >>> build_encoder((64, 64, 1), 128, 32, 5).output_shape
     (None, 128)
     """

@@ -8,43 +8,22 @@ from dataclasses import dataclass, field
 class Recipe:
     """What a run needs to know of a model beyond the signature of its class.
 
-    Attributes
-    ----------
-    model : type
-        The class.
-    batch_size : int
-        Default of [training] `batch_size`.
-    learning_rate : float or None
-        Default of [training] `learning_rate`; None leaves it to the model.
-    optimizers : callable
-        Of the learning rate (or its schedule) and the [training] table; returns the
-        arguments of the model's ``compile``.
-    defaults : dict
-        Defaults of [model] where they differ from those of the class.
-    training : dict
-        The model's own settings in [training]: the default and the types of each.
-    stretch : dict
-        Defaults of [stretch] where they differ from the usual ones.
-    epochs : int
-        Default of [training] `epochs`.
-    detector : dict
-        Defaults of [detector] where they differ from those of the class.
-    augment : bool
-        Default of [training] `augment`.
-    needs_encoder : bool
-        Whether an Encoder, trained afterwards, finds the z of an image.
-    needs_labels : bool
-        Whether the model learns from labels.
-    complete : callable or None
-        Of resolved settings, which it checks and fills in place.
-    spread : callable or None
-        Of the image shape and the number of images of the whole training; returns
-        arguments of the model that spread its schedule over them.
-    check : callable or None
-        Of the model, the steps of the whole training and the [training] table; raises
-        where they do not fit.
-    callbacks : callable or None
-        Of the [training] table; returns a list of Keras callbacks.
+    `model`: the class; `batch_size`: default of [training] `batch_size`;
+    `learning_rate`: default of [training] `learning_rate`; None leaves it to the model;
+    `optimizers`: of the learning rate (or its schedule) and the [training] table;
+    returns the arguments of the model's ``compile``; `defaults`: defaults of [model]
+    where they differ from those of the class; `training`: the model's own settings in
+    [training]: the default and the types of each; `stretch`: defaults of [stretch]
+    where they differ from the usual ones; `epochs`: default of [training] `epochs`;
+    `detector`: defaults of [detector] where they differ from those of the class;
+    `augment`: default of [training] `augment`;
+    `needs_encoder`: whether an Encoder, trained afterwards, finds the z of an image;
+    `needs_labels`: whether the model learns from labels; `complete`: of resolved
+    settings, which it checks and fills in place; `spread`: of the image shape and the
+    number of images of the whole training; returns arguments of the model that spread
+    its schedule over them; `check`: of the model, the steps of the whole training and
+    the [training] table; raises where they do not fit; `callbacks`: of the [training]
+    table; returns a list of Keras callbacks.
     """
 
     model: type

@@ -82,19 +82,13 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step):
         """Compute the learning rate.
 
-        Parameters
-        ----------
-        step : int or scalar tensor
-            Steps taken so far; beyond the cycle's end the last rate holds.
-
-        Returns
-        -------
-        scalar tensor
-            The rate, float32.
+        Returns: the rate, float32.
         """
         highest = self.max_learning_rate
+        # PyTorch's name for the highest rate over the first.
         first = highest / self.div_factor
         # A cycle too short for a rise (n_steps * pct_start < 1) only falls.
+        # PyTorch counts the first step as 0, hence both minus one.
         peak, end = self.pct_start * self.n_steps - 1, self.n_steps - 1
         # Past the end the last rate holds; PyTorch raises an error there.
         step = ops.minimum(ops.cast(step, "float32"), float(end))

@@ -8,6 +8,7 @@ from keras import ops
 from astroanomaly.models.common.training import EpochOrderMixin, stateless_seed
 from astroanomaly.models.lens_finder.networks import build_lens_network, last_layers
 
+# Of Adam: Wilde et al. 2022 (arXiv:2202.12776).
 LEARNING_RATE = 3e-4
 
 
@@ -148,10 +149,20 @@ class LensFinder(EpochOrderMixin, keras.Model):
         ValueError
             If there is not one finite weight above 0 for each class.
         """
-        self._class_weight = _check_class_weight(class_weight)
+        values = None
+        if class_weight is not None:
+            values = [class_weight.get(label, np.nan) for label in (0, 1)]
+            extra = set(class_weight) - {0, 1}
+            if extra or not np.all(np.isfinite(values)) or min(values) <= 0:
+                raise ValueError(
+                    "`class_weight` must give the classes 0 and 1 a finite weight "
+                    f"above 0 each. Received: {class_weight}"
+                )
+        self._class_weight = values and tuple(map(float, values))
         kwargs.setdefault("jit_compile", False)
         super().compile(
             optimizer=optimizer or keras.optimizers.Adam(LEARNING_RATE),
+            # Two logits, lens and non-lens, as published.
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
             **kwargs,
@@ -318,16 +329,3 @@ class LensFinder(EpochOrderMixin, keras.Model):
             "dropout": self.dropout,
             "threshold": self.threshold,
         }
-
-
-def _check_class_weight(class_weight):
-    if class_weight is None:
-        return None
-    values = [class_weight.get(label, np.nan) for label in (0, 1)]
-    extra = set(class_weight) - {0, 1}
-    if extra or not np.all(np.isfinite(values)) or min(values) <= 0:
-        raise ValueError(
-            "`class_weight` must give the classes 0 and 1 a finite weight above 0 "
-            f"each. Received: {class_weight}"
-        )
-    return tuple(float(value) for value in values)

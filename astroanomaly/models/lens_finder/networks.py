@@ -26,14 +26,8 @@ POOL = 2
 class Convolution(NamedTuple):
     """One convolution without padding, ReLU, and perhaps a pool after it.
 
-    Parameters
-    ----------
-    n_filters : int
-        Feature maps that come out.
-    kernel : int
-        Side of the kernel in pixels.
-    pooled : bool
-        Whether a maximum over 2x2 pixels follows.
+    `n_filters`: feature maps that come out; `kernel`: side of the kernel in pixels;
+    `pooled`: whether a maximum over 2x2 pixels follows.
     """
 
     n_filters: int
@@ -44,12 +38,8 @@ class Convolution(NamedTuple):
 class Layout(NamedTuple):
     """The layers of a network.
 
-    Parameters
-    ----------
-    convolutions : tuple of Convolution
-        From the image on.
-    n_dense : int
-        Width of the dense layer before the two outputs.
+    `convolutions`: from the image on; `n_dense`: width of the dense layer before the
+    two outputs.
     """
 
     convolutions: tuple[Convolution, ...]
@@ -85,23 +75,6 @@ LAYOUTS = {
 def find_layout(network: str) -> Layout:
     """Look up a network by its name.
 
-    Parameters
-    ----------
-    network : {"ou200", "ou66"}
-        Its name.
-
-    Returns
-    -------
-    Layout
-        Its layers.
-
-    Raises
-    ------
-    ValueError
-        If there is none of that name.
-
-    Examples
-    --------
     >>> find_layout("ou66").n_dense
     500
     """
@@ -115,26 +88,9 @@ def find_layout(network: str) -> Layout:
 def lens_map_sizes(size: int, network: str = "ou200") -> list[int]:
     """Compute the side of the maps after each convolution and its pool.
 
-    Parameters
-    ----------
-    size : int
-        Side of the image in pixels.
-    network : {"ou200", "ou66"}, optional
-        Which network.
+    `size`: side of the image in pixels. Returns: sides in pixels: a kernel of k pixels
+    takes k - 1, a pool halves and rounds down. Below 1 where the image is too small.
 
-    Returns
-    -------
-    list of int
-        Sides in pixels: a kernel of k pixels takes k - 1, a pool halves and rounds
-        down. Below 1 where the image is too small.
-
-    Raises
-    ------
-    ValueError
-        If there is no such network.
-
-    Examples
-    --------
     >>> lens_map_sizes(200)
     [98, 47, 22, 10, 8, 6]
     """
@@ -149,23 +105,8 @@ def lens_map_sizes(size: int, network: str = "ou200") -> list[int]:
 def smallest_size(network: str = "ou200") -> int:
     """Compute the smallest image side that leaves one pixel for the dense layer.
 
-    Parameters
-    ----------
-    network : {"ou200", "ou66"}, optional
-        Which network.
+    Returns: side in pixels.
 
-    Returns
-    -------
-    int
-        Side in pixels.
-
-    Raises
-    ------
-    ValueError
-        If there is no such network.
-
-    Examples
-    --------
     >>> [smallest_size(network) for network in ("ou200", "ou66")]
     [116, 58]
     """
@@ -179,25 +120,8 @@ def smallest_size(network: str = "ou200") -> int:
 def check_lens_shape(image_shape: Sequence[int], network: str) -> tuple[int, int, int]:
     """Check that images are large enough for a network.
 
-    Parameters
-    ----------
-    image_shape : sequence of int
-        (ny, nx, n_bands); need not be square.
-    network : {"ou200", "ou66"}
-        Which network.
+    `image_shape`: (ny, nx, n_bands); need not be square. Returns: the same shape.
 
-    Returns
-    -------
-    tuple of int
-        The same shape.
-
-    Raises
-    ------
-    ValueError
-        If it is not three whole numbers, has no band, or is too small.
-
-    Examples
-    --------
     >>> check_lens_shape([66, 66, 3], "ou66")
     (66, 66, 3)
     """
@@ -221,31 +145,13 @@ def build_lens_network(
 ) -> keras.Model:
     """Build a network without its dropout.
 
-    Parameters
-    ----------
-    image_shape : sequence of int
-        (ny, nx, n_bands).
-    network : {"ou200", "ou66"}, optional
-        Which network.
-    seed : int, optional
-        Seed of the first weights: normal, of variance 2 / fan_in, as in the
-        authors' code (He et al. 2015, arXiv:1502.01852, equation 10).
+    `image_shape`: (ny, nx, n_bands); `seed`: seed of the first weights: normal, of
+    variance 2 / fan_in, as in the authors' code (He et al. 2015, arXiv:1502.01852,
+    equation 10). Returns: images to two logits, (n, 2): non-lens and lens. A chain of
+    the layers "conv_1", "pool_1", "conv_2", ..., "flatten", "dense", "logits"; a pool
+    has the number of its convolution. The dropout, which only a training has, is
+    :class:`~astroanomaly.models.lens_finder.model.LensFinder`'s.
 
-    Returns
-    -------
-    keras.Model
-        Images to two logits, (n, 2): non-lens and lens. A chain of the layers
-        "conv_1", "pool_1", "conv_2", ..., "flatten", "dense", "logits"; a pool has
-        the number of its convolution. The dropout, which only a training has, is
-        :class:`~astroanomaly.models.lens_finder.model.LensFinder`'s.
-
-    Raises
-    ------
-    ValueError
-        If the images are too small, or there is no such network.
-
-    Examples
-    --------
     >>> build_lens_network((200, 200, 4), "ou200").count_params()
     331632
     >>> build_lens_network((66, 66, 4), "ou66").count_params()
@@ -285,23 +191,6 @@ def initializers(seed: int):
 def last_layers(network: str) -> list[str]:
     """Give the name of the last layer of each convolution, its pool or itself.
 
-    Parameters
-    ----------
-    network : {"ou200", "ou66"}
-        Which network.
-
-    Returns
-    -------
-    list of str
-        The layers after which the published networks drop values in training.
-
-    Raises
-    ------
-    ValueError
-        If there is no such network.
-
-    Examples
-    --------
     >>> last_layers("ou200")
     ['pool_1', 'pool_2', 'pool_3', 'pool_4', 'conv_5', 'conv_6']
     """

@@ -11,15 +11,7 @@ from astroanomaly.models.common.training import EpochOrderMixin, OptimizersMixin
 class EncoderAfter(OptimizersMixin, EpochOrderMixin, keras.Model):
     """Trains a fresh encoder of a growing GAN on real images.
 
-    Parameters
-    ----------
-    gan : ProgressiveGAN
-        Trained; nothing of it changes.
-
-    Attributes
-    ----------
-    encoder : keras.Model
-        The network that trains.
+    `gan`: trained; nothing of it changes; `encoder`: the network that trains.
     """
 
     def __init__(self, gan):

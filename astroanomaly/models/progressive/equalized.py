@@ -11,6 +11,7 @@ from keras import layers, ops
 
 # Karras et al. 2018, section 3 and their code: groups of four, slope 0.2.
 GROUP = 4
+# Of leaky ReLUs: Karras et al. 2018 (arXiv:1710.10196), appendix A.1.
 SLOPE = 0.2
 # He's gain for a ReLU (He et al. 2015).
 ROOT_2 = math.sqrt(2)
@@ -19,18 +20,9 @@ ROOT_2 = math.sqrt(2)
 def pixel_norm(x):
     """Divide each pixel's vector of feature maps by its root mean square.
 
-    Parameters
-    ----------
-    x : tensor of shape (n, ..., n_maps)
-        Feature maps, or latent vectors of shape (n, latent_dim).
+    `x` (n, ..., n_maps): feature maps, or latent vectors of shape (n, latent_dim).
+    Returns: ``x / sqrt(mean(x^2) + 1e-8)``, the mean over the last axis.
 
-    Returns
-    -------
-    tensor
-        ``x / sqrt(mean(x^2) + 1e-8)``, the mean over the last axis.
-
-    Examples
-    --------
     >>> [round(float(x), 3) for x in pixel_norm(ops.array([[3.0, 4.0]]))[0]]
     [0.849, 1.131]
     """
@@ -40,18 +32,10 @@ def pixel_norm(x):
 def minibatch_deviation(x, group: int = GROUP):
     """Add one map that tells how much the images of a group differ.
 
-    Parameters
-    ----------
-    x : tensor of shape (n, ny, nx, n_maps)
-        Feature maps; n is a multiple of `group`, or below it.
-    group : int, optional
-        Images per group.
-
-    Returns
-    -------
-    tensor of shape (n, ny, nx, n_maps + 1)
-        The last map holds the standard deviation over the group, averaged over
-        pixels and maps: one number per group.
+    `x` (n, ny, nx, n_maps): feature maps; n is a multiple of `group`, or below it;
+    `group`: images per group. Returns (n, ny, nx, n_maps + 1): the last map holds the
+    standard deviation over the group, averaged over pixels and maps: one number per
+    group.
     """
     n, ny, nx, n_maps = x.shape
     n = ops.shape(x)[0] if n is None else n
@@ -68,17 +52,8 @@ def minibatch_deviation(x, group: int = GROUP):
 def upsampled(x, factor: int = 2):
     """Repeat every pixel along both axes.
 
-    Parameters
-    ----------
-    x : tensor of shape (n, ny, nx, n_maps)
-        Images or feature maps.
-    factor : int, optional
-        How often.
-
-    Returns
-    -------
-    tensor of shape (n, factor * ny, factor * nx, n_maps)
-        Squares of equal pixels.
+    `x` (n, ny, nx, n_maps): images or feature maps. Returns (n, factor * ny, factor *
+    nx, n_maps): squares of equal pixels.
     """
     return ops.repeat(ops.repeat(x, factor, axis=1), factor, axis=2)
 
@@ -86,17 +61,8 @@ def upsampled(x, factor: int = 2):
 def downsampled(x, factor: int = 2):
     """Average square blocks of pixels into one.
 
-    Parameters
-    ----------
-    x : tensor of shape (n, ny, nx, n_maps)
-        Images or feature maps.
-    factor : int, optional
-        Side of a block.
-
-    Returns
-    -------
-    tensor of shape (n, ny / factor, nx / factor, n_maps)
-        Means of the blocks.
+    `x` (n, ny, nx, n_maps): images or feature maps. Returns (n, ny / factor, nx /
+    factor, n_maps): means of the blocks.
     """
     return ops.average_pool(x, factor, factor)
 
@@ -104,17 +70,8 @@ def downsampled(x, factor: int = 2):
 def blend(old, new, fade):
     """Mix what a level had before with what it has now.
 
-    Parameters
-    ----------
-    old, new : tensor
-        Of one shape.
-    fade : float or scalar tensor
-        Share of `new`, from 0 to 1.
-
-    Returns
-    -------
-    tensor
-        ``old + fade * (new - old)``.
+    `old`, `new`: of one shape; `fade`: share of `new`, from 0 to 1. Returns: ``old +
+    fade * (new - old)``.
     """
     return old + fade * (new - old)
 
@@ -122,23 +79,14 @@ def blend(old, new, fade):
 class Equalized(layers.Layer):
     """A convolution or dense layer whose weights are scaled when they are used.
 
-    The weights start as a standard normal distribution and are multiplied by
-    ``gain / sqrt(fan_in)``, so that all of them learn at one speed.
+    The weights start as a standard normal distribution and are multiplied by ``gain /
+    sqrt(fan_in)``, so that all of them learn at one speed.
 
-    Parameters
-    ----------
-    n_in, n_out : int
-        Feature maps before and after.
-    seed : int
-        Seed of the first weights.
-    kernel_size : int, optional
-        Side of the kernel; 0 for a dense layer.
-    gain : float, optional
-        Square root of 2 before a leaky ReLU, 1 at an output.
-    side : int, optional
-        A dense layer makes `n_out` maps of `side` x `side` pixels; 0: a vector.
-    **kwargs
-        Passed to :class:`keras.layers.Layer`.
+    `n_in`, `n_out`: feature maps before and after; `seed`: seed of the first weights;
+    `kernel_size`: side of the kernel; 0 for a dense layer; `gain`: square root of 2
+    before a leaky ReLU, 1 at an output; `side`: a dense layer makes `n_out` maps of
+    `side` x `side` pixels; 0: a vector; `**kwargs`: passed to
+    :class:`keras.layers.Layer`.
     """
 
     def __init__(self, n_in, n_out, seed, kernel_size=3, gain=ROOT_2, side=0, **kwargs):
@@ -170,14 +118,8 @@ class Equalized(layers.Layer):
 class Block(layers.Layer):
     """Equalized layers, a leaky ReLU after each.
 
-    Parameters
-    ----------
-    *steps : Equalized
-        One after the other.
-    normalize : bool, optional
-        Pixel norm after every activation, as in the generator.
-    **kwargs
-        Passed to :class:`keras.layers.Layer`.
+    `*steps`: one after the other; `normalize`: pixel norm after every activation, as in
+    the generator; `**kwargs`: passed to :class:`keras.layers.Layer`.
     """
 
     def __init__(self, *steps, normalize=False, **kwargs):

@@ -12,7 +12,9 @@ from keras import ops
 from astroanomaly.models.progressive.equalized import GROUP
 from astroanomaly.models.progressive.networks import FIRST
 
+# What the encoder's loss trains: the paper, its authors' code, ClusterGAN.
 COUPLINGS = ("joint", "encoder_only", "cluster")
+# 0.1 N(0, I) is that of the authors' code.
 LATENTS = ("gaussian", "cluster")
 # Mukherjee et al. 2019: standard deviation of the continuous part, both weights.
 SIGMA, CONTINUOUS_WEIGHT, DISCRETE_WEIGHT = 0.1, 10.0, 10.0
@@ -21,17 +23,8 @@ SIGMA, CONTINUOUS_WEIGHT, DISCRETE_WEIGHT = 0.1, 10.0, 10.0
 class GrowthSchedule:
     """Which level trains after how many images.
 
-    Parameters
-    ----------
-    n_levels : int
-        Levels of the networks.
-    fade_images, stable_images : int or sequence of int
-        Images of each level while it fades in, and after that.
-
-    Raises
-    ------
-    ValueError
-        If a number is negative or missing, or a level is not trained at all.
+    `n_levels`: levels of the networks; `fade_images`, `stable_images`: images of each
+    level while it fades in, and after that.
     """
 
     def __init__(self, n_levels: int, fade_images, stable_images):
@@ -94,15 +87,7 @@ class GrowthSchedule:
         return (0, *self.ends)[level], self.fades[level]
 
     def epochs(self, data, epochs: int | None) -> int:
-        """Return the epochs of a training on batches; None: as the schedule needs.
-
-        Raises
-        ------
-        TypeError
-            If the data are no tf.data.Dataset.
-        ValueError
-            As for :meth:`check`, or if the data set has no end.
-        """
+        """Return the epochs of a training on batches; None: as the schedule needs."""
         if not isinstance(data, tf.data.Dataset):
             raise TypeError(
                 "`x` must be a tf.data.Dataset, such as `astroanomaly.dataset` makes. "
@@ -117,14 +102,7 @@ class GrowthSchedule:
         return self.check(data.element_spec.shape[0], n_batches, epochs)
 
     def check(self, batch: int | None, n_batches: int, epochs: int | None) -> int:
-        """Return the epochs of a training, refused if they end before the schedule.
-
-        Raises
-        ------
-        ValueError
-            If the epochs are too few, the batches no multiple of four images, or a
-            level shorter than a batch.
-        """
+        """Return the epochs of a training, refused if they end before the schedule."""
         # The minibatch deviation reshapes the batch into groups.
         if batch is None or batch % GROUP:
             raise ValueError(
@@ -166,17 +144,8 @@ class Grow(keras.callbacks.Callback):
 class LatentPrior:
     """How z is drawn, and read from the output of an encoder.
 
-    Parameters
-    ----------
-    kind : {"gaussian", "cluster"}
-        0.1 N(0, I), or the same with a one-hot vector behind it.
-    latent_dim, n_clusters : int
-        Length of z, and of its one-hot part.
-
-    Raises
-    ------
-    ValueError
-        If the kind is unknown, or there is no continuous part.
+    `kind`: 0.1 N(0, I), or the same with a one-hot vector behind it; `latent_dim`,
+    `n_clusters`: length of z, and of its one-hot part.
     """
 
     def __init__(self, kind: str, latent_dim: int, n_clusters: int):

@@ -147,6 +147,7 @@ class ProgressiveGAN(GrownScoring, OptimizersMixin, EpochOrderMixin, keras.Model
             )
         if not 0 < ema < 1:
             raise ValueError(f"`ema` must be within (0, 1). Received: {ema}")
+        # From 4 pixels up to the image, twice as wide at each.
         n_levels = growing.n_levels(self.image_shape[0])
         self.schedule = GrowthSchedule(n_levels, fade_images, stable_images)
         self.prior = LatentPrior(latent, int(latent_dim), int(n_clusters))
@@ -177,6 +178,7 @@ class ProgressiveGAN(GrownScoring, OptimizersMixin, EpochOrderMixin, keras.Model
             critic and 22.75 in the encoder; 600,000 images for each fade and each
             stable part: a task for a large GPU.
         """
+        # The numbers of the authors' code of Berg et al. 2019.
         sizes = {"latent_dim": 512, "fmap_base": 8192, "fmap_max": 512}
         sizes |= {"fade_images": 600_000, "stable_images": 600_000}
         return cls(image_shape, **{**sizes, **kwargs})
@@ -329,6 +331,7 @@ keras.optimizers.Optimizer, optional
         self._average()
         self.step.assign_add(1)
         self.seen.assign_add(tf.cast(n, tf.int64))
+        # For the history: a fade explains a jump of the losses.
         losses = {name: tracker.result() for name, tracker in self.trackers.items()}
         size = float(growing.FIRST * 2 ** at["level"])
         return {**losses, "level": size, "fade": at["fade"]}
@@ -395,6 +398,7 @@ keras.optimizers.Optimizer, optional
         z = self._draw_z(n, step, 3)
         fake = self.generator(z, **at)
         with tf.GradientTape() as tape:
+            # `fake` is made outside: the term reaches the encoder's weights alone.
             loss = self.encoder_weight * self.encoder_loss(z, fake, at)
         self._update(tape, loss, self.encoder, self.encoder_optimizer, at)
         self.trackers["encoder_loss"].update_state(loss)

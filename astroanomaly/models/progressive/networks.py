@@ -26,23 +26,8 @@ FIRST = 4
 def n_levels(size: int) -> int:
     """Count the levels from 4x4 pixels to the image's size.
 
-    Parameters
-    ----------
-    size : int
-        Image size in pixels.
+    `size`: image size in pixels.
 
-    Returns
-    -------
-    int
-        Levels.
-
-    Raises
-    ------
-    ValueError
-        If the size is no power of two.
-
-    Examples
-    --------
     >>> n_levels(64)
     5
     """
@@ -57,20 +42,9 @@ def n_levels(size: int) -> int:
 def level_filters(level: int, fmap_base: int, fmap_max: int) -> int:
     """Compute the feature maps of a level.
 
-    Parameters
-    ----------
-    level : int
-        0 for 4x4 pixels, 1 for 8x8, ...
-    fmap_base, fmap_max : int
-        ``min(fmap_base / 2^(level + 1), fmap_max)``; published: 8192 and 512.
+    `level`: 0 for 4x4 pixels, 1 for 8x8, and so on. Returns: feature maps, ``min(
+    fmap_base / 2^(level + 1), fmap_max)``, at least 1; published: 8192 and 512.
 
-    Returns
-    -------
-    int
-        Feature maps, at least 1.
-
-    Examples
-    --------
     >>> [level_filters(level, 8192, 512) for level in range(5)]
     [512, 512, 512, 512, 256]
     """
@@ -80,14 +54,8 @@ def level_filters(level: int, fmap_base: int, fmap_max: int) -> int:
 class _Grown(keras.Model):
     """What the three grown networks share: their sizes, seeds and weights by level.
 
-    Parameters
-    ----------
-    size, n_bands : int
-        The full image.
-    fmap_base, fmap_max : int
-        As for :func:`level_filters`.
-    seed : int
-        Seed of the first weights.
+    `size`, `n_bands`: the full image; `fmap_base`, `fmap_max`: as for
+    :func:`level_filters`; `seed`: seed of the first weights.
     """
 
     def __init__(self, size, n_bands, fmap_base, fmap_max, seed, **kwargs):
@@ -105,17 +73,7 @@ class _Grown(keras.Model):
     def used_weights(self, level: int, fading: bool = True) -> list:
         """List the weights that have a part in the images of a level.
 
-        Parameters
-        ----------
-        level : int
-            0 for 4x4 pixels, 1 for 8x8, ...
-        fading : bool, optional
-            Count the layer of the level below that fades out, too.
-
-        Returns
-        -------
-        list of keras.Variable
-            Trainable weights.
+        `level`: 0 for 4x4 pixels, 1 for 8x8, and so on. Returns: trainable weights.
         """
         doors = self.doors[max(level - 1, 0) if fading else level : level + 1]
         parts = [*self.common, *self.blocks[: level + 1], *doors]
@@ -125,15 +83,9 @@ class _Grown(keras.Model):
 class Generator(_Grown):
     """From z to an image of any level.
 
-    Parameters
-    ----------
-    latent_dim : int
-        Length of z.
-    *args, **kwargs
-        As for the other grown networks: size, n_bands, fmap_base, fmap_max, seed.
+    `latent_dim`: length of z; `*args`, `**kwargs`: as for the other grown networks:
+    size, n_bands, fmap_base, fmap_max, seed.
 
-    Examples
-    --------
     >>> generator = Generator(8, 16, 1, 64, 16, seed=0)
     >>> generator(ops.ones((2, 8)), level=1, fade=0.5).shape
     TensorShape([2, 8, 8, 1])
@@ -157,19 +109,9 @@ class Generator(_Grown):
     def call(self, z, level, fade):
         """Draw images.
 
-        Parameters
-        ----------
-        z : tensor of shape (n, latent_dim)
-            Latent vectors, of any length: they are normalized first.
-        level : int
-            0 for 4x4 pixels, 1 for 8x8, ...
-        fade : float or scalar tensor
-            Share of the new level; the rest is the level below, enlarged.
-
-        Returns
-        -------
-        tensor of shape (n, 4 * 2^level, 4 * 2^level, n_bands)
-            Images; the output is linear.
+        `z` (n, latent_dim): latent vectors, of any length: they are normalized first;
+        `level`: 0 for 4x4 pixels, 1 for 8x8, and so on. Returns images (n, 4 * 2^level,
+        4 * 2^level, n_bands), from a linear output.
         """
         # Normalized z (section 4.2), so nothing trains the length of E(x).
         x = self.blocks[0](self.common[0](pixel_norm(z)))
@@ -205,19 +147,8 @@ class _Inward(_Grown):
     def trunk(self, images, level: int, fade):
         """Compute the feature maps at 4x4 pixels.
 
-        Parameters
-        ----------
-        images : tensor of shape (n, 4 * 2^level, 4 * 2^level, n_bands)
-            Images of a level.
-        level : int
-            Which.
-        fade : float or scalar tensor
-            As for the generator.
-
-        Returns
-        -------
-        tensor of shape (n, 4, 4, n_maps)
-            Row i depends on image i alone.
+        `images` (n, 4 * 2^level, 4 * 2^level, n_bands): images of a level. Returns (n,
+        4, 4, n_maps): row i depends on image i alone.
         """
         x = self.doors[level](images)
         if level > 0:
@@ -234,13 +165,9 @@ class _Inward(_Grown):
 class Critic(_Inward):
     """From images of any level to one real number each.
 
-    Parameters
-    ----------
-    *args, **kwargs
-        As for the other grown networks: size, n_bands, fmap_base, fmap_max, seed.
+    `*args`, `**kwargs`: as for the other grown networks: size, n_bands, fmap_base,
+    fmap_max, seed.
 
-    Examples
-    --------
     >>> critic = Critic(16, 1, 64, 16, seed=0)
     >>> critic(ops.ones((4, 8, 8, 1)), level=1, fade=0.5).shape
     TensorShape([4, 1])
@@ -257,15 +184,7 @@ class Critic(_Inward):
     def call(self, images, level, fade):
         """Judge images; groups of four are compared with one another.
 
-        Parameters
-        ----------
-        images, level, fade
-            As for :meth:`trunk`.
-
-        Returns
-        -------
-        tensor of shape (n, 1)
-            High for images that look real.
+        Returns (n, 1): high for images that look real.
         """
         # In the critic alone: in an encoder it would make a score depend on its batch.
         x = minibatch_deviation(self.trunk(images, level, fade))
@@ -275,15 +194,8 @@ class Critic(_Inward):
 class Encoder(_Inward):
     """From images of any level to z, each image by itself.
 
-    Parameters
-    ----------
-    n_out : int
-        Length of z.
-    *args, **kwargs
-        As for the other grown networks.
+    `n_out`: length of z; `*args`, `**kwargs`: as for the other grown networks.
 
-    Examples
-    --------
     >>> encoder = Encoder(8, 16, 1, 64, 16, seed=0)
     >>> encoder(ops.ones((2, 8, 8, 1)), level=1, fade=0.5).shape
     TensorShape([2, 8])
@@ -300,10 +212,7 @@ class Encoder(_Inward):
     def call(self, images, level, fade):
         """Encode images; arguments as for :meth:`trunk`.
 
-        Returns
-        -------
-        tensor of shape (n, n_out)
-            The linear output of the last layer.
+        Returns (n, n_out): the linear output of the last layer.
         """
         x = self.last(self.trunk(images, level, fade))
         return self.head(self.dense(self._flat(x)))

@@ -6,35 +6,26 @@ from astroanomaly.models.common.recipe import Recipe
 from astroanomaly.models.progressive.model import ProgressiveGAN
 from astroanomaly.models.progressive.networks import n_levels
 
-
-def _optimizers(rate, training) -> dict:
-    # Karras et al. 2018 (arXiv:1710.10196), appendix A.1.
-    betas = {"beta_1": training["beta_1"], "beta_2": training["beta_2"]}
-    return {
-        f"{name}_optimizer": Adam(rate, **betas, epsilon=1e-8)
-        for name in ("generator", "critic", "encoder")
-    }
-
-
-def _spread(image_shape, n_images: int) -> dict:
-    """Spread a training's images evenly over the fades and the levels."""
-    part = n_images // (2 * n_levels(image_shape[0]) - 1)
-    return {"fade_images": part, "stable_images": part}
-
-
-def _check(model, n_steps: int, training) -> None:
-    epochs = training["epochs"]
-    model.schedule.check(training["batch_size"], n_steps // epochs, epochs)
-
-
 PROGRESSIVE = Recipe(
     ProgressiveGAN,
     32,
     1e-3,
-    _optimizers,
-    # None: as long as the training is, see `_spread`.
+    # Karras et al. 2018 (arXiv:1710.10196), appendix A.1.
+    lambda rate, training: {
+        f"{name}_optimizer": Adam(
+            rate, beta_1=training["beta_1"], beta_2=training["beta_2"], epsilon=1e-8
+        )
+        for name in ("generator", "critic", "encoder")
+    },
+    # None: as long as the training is, see `spread`.
     defaults={"fade_images": None, "stable_images": None},
     training={"beta_1": (0.0, (int, float)), "beta_2": (0.99, (int, float))},
-    spread=_spread,
-    check=_check,
+    # Evenly over the fades and the levels, of which the first does not fade.
+    spread=lambda image_shape, n_images: dict.fromkeys(
+        ("fade_images", "stable_images"),
+        n_images // (2 * n_levels(image_shape[0]) - 1),
+    ),
+    check=lambda model, n_steps, training: model.schedule.check(
+        training["batch_size"], n_steps // training["epochs"], training["epochs"]
+    ),
 )

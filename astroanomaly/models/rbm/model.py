@@ -139,6 +139,7 @@ class RBM(OptimizersMixin, EpochOrderMixin, keras.Model):
             Passed to :meth:`keras.Model.compile`.
         """
         kwargs.setdefault("jit_compile", False)
+        # Momentum: CD-1 is noisy (Hinton 2010, section 9).
         default = keras.optimizers.SGD(20.0 / self.n_visible, momentum=0.9)
         super().compile(optimizer=optimizer or default, **kwargs)
         self.optimizer.build(self.trainable_variables)
@@ -147,6 +148,7 @@ class RBM(OptimizersMixin, EpochOrderMixin, keras.Model):
         """Update weights and biases by CD-1 on a batch."""
         visible = self._visible(images)
         step = tf.convert_to_tensor(self.step)
+        # Hinton 2010, section 8.1: the mean image need not be learned.
         self._set_first_bias(visible, step)
         uniform = tf.random.stateless_uniform(
             (tf.shape(images)[0], self.n_hidden), stateless_seed(self.seed, step, 0)
@@ -282,6 +284,7 @@ class RBM(OptimizersMixin, EpochOrderMixin, keras.Model):
         for name, value in {"n": n, "n_gibbs": n_gibbs}.items():
             if value < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {value}")
+        # Fair coins: no chain starts near the data.
         hidden = ops.full((n, self.n_hidden), 0.5)
         for step in range(n_gibbs):
             on = _coins(hidden, stateless_seed(seed, step, 0))

@@ -108,6 +108,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
                 "`gradient_penalty_weight` must be >= 0. "
                 f"Received: {gradient_penalty_weight}"
             )
+        # At 0 there is no average, at 1 it never moves.
         if ema is not None and not 0 < ema < 1:
             raise ValueError(f"`ema` must be None or within (0, 1). Received: {ema}")
         self.latent_dim, self.width = int(latent_dim), int(width)
@@ -311,6 +312,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         """
 
         def vectors(n):
+            # By numpy: the same images on every device.
             z = np.random.default_rng(seed).standard_normal((n, self.latent_dim))
             return z.astype("float32")
 
@@ -330,6 +332,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         tensor of shape (n, d)
             Features; row i depends on image i alone.
         """
+        # Of its last convolution: Margalef-Bentabol et al. 2020, section 3.5.
         return self.critic(images, training=False)[1]
 
     def get_config(self):

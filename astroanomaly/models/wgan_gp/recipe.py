@@ -6,20 +6,17 @@ from astroanomaly.models.common.recipe import Recipe
 from astroanomaly.models.wgan_gp.model import WGANGP
 
 
-def _optimizers(rate, training) -> dict:
-    betas = {"beta_1": training["beta_1"], "beta_2": training["beta_2"]}
-    return {
-        "generator_optimizer": Adam(rate, **betas),
-        "critic_optimizer": Adam(rate, **betas),
-    }
-
-
 def _gan(width: int, batch_size: int, beta_1: float) -> Recipe:
     return Recipe(
         WGANGP,
         batch_size,
         1e-4,
-        _optimizers,
+        lambda rate, training: {
+            f"{name}_optimizer": Adam(
+                rate, beta_1=training["beta_1"], beta_2=training["beta_2"]
+            )
+            for name in ("generator", "critic")
+        },
         defaults={"width": width},
         training={"beta_1": (beta_1, (int, float)), "beta_2": (0.9, (int, float))},
         needs_encoder=True,

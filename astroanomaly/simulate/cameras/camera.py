@@ -4,8 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+# Arcsec in one radian.
 ARCSEC = 180.0 * 3600.0 / np.pi
+# Of the noise of neighboring pixels, by what resampled them.
 CORRELATIONS = ("none", "drizzle", "cosmos")
+# A camera without any of these takes no image.
 POSITIVE = (
     "pixel_scale",
     "native_pixel_scale",
@@ -16,6 +19,7 @@ POSITIVE = (
     "wavelength",
     "diameter",
 )
+# Zero is an ideal detector or, for `seeing`, no atmosphere.
 NOT_NEGATIVE = ("dark_current", "read_noise", "blur", "seeing")
 
 
@@ -134,6 +138,7 @@ class Instrument:
     @property
     def unit(self) -> str:
         """Unit of a pixel value."""
+        # At another gain a count is several electrons.
         return "electron/s" if self.gain == 1 else "adu/s"
 
     def flux(self, magnitude: float) -> float:
@@ -176,6 +181,7 @@ class Instrument:
         >>> round(float(instruments.get("wfc3_f160w").variance() ** 0.5), 4)
         0.0039
         """
+        # Photons of the source obey Poisson's law: variance is their number.
         electrons = self.gain * np.maximum(signal, 0.0) * self.exposure_time
         scale = self.gain * self.exposure_time * self.noise_reduction
         return (electrons + self.background_electrons) / scale**2

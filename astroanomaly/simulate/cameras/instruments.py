@@ -176,23 +176,6 @@ PRESETS = {preset.name: preset for preset in (WFC3_F160W, ACS_F814W, *_EUCLID, H
 def get(instrument: str | Instrument) -> Instrument:
     """Return an instrument by its name.
 
-    Parameters
-    ----------
-    instrument : str or Instrument
-        A name, in any case, or an `Instrument`, which is returned as it is.
-
-    Returns
-    -------
-    Instrument
-        The preset.
-
-    Raises
-    ------
-    ValueError
-        If no preset has this name.
-
-    Examples
-    --------
     >>> from astroanomaly.simulate.cameras import instruments
     >>> instruments.get("ACS_F814W").pixel_scale
     0.03
@@ -211,18 +194,8 @@ def get(instrument: str | Instrument) -> Instrument:
 def diffraction(instrument: Instrument) -> float:
     """Return lambda / D, arcsec.
 
-    Parameters
-    ----------
-    instrument : Instrument
-        The camera.
+    Returns: angle, arcsec.
 
-    Returns
-    -------
-    float
-        Angle, arcsec.
-
-    Examples
-    --------
     >>> from astroanomaly.simulate.cameras import instruments
     >>> round(instruments.diffraction(instruments.EUCLID_VIS), 3)
     0.123
@@ -234,25 +207,10 @@ def diffraction(instrument: Instrument) -> float:
 def point_spread_function(instrument: Instrument):
     """Return the PSF without the pixel: diffraction or seeing, and blur.
 
-    Parameters
-    ----------
-    instrument : Instrument
-        The camera. Its aperture gives the Airy disc; where `seeing` is not 0,
-        Kolmogorov's profile of that width takes its place, since a delivered
-        width holds the telescope's share.
+    `instrument`: the camera. Its aperture gives the Airy disc; where `seeing` is not 0,
+    Kolmogorov's profile of that width takes its place, since a delivered width holds
+    the telescope's share. Returns: profile of unit flux, in arcsec.
 
-    Returns
-    -------
-    galsim.GSObject
-        Profile of unit flux, in arcsec.
-
-    Raises
-    ------
-    ImportError
-        If GalSim is missing.
-
-    Examples
-    --------
     >>> from astroanomaly.simulate.cameras import instruments
     >>> psf = instruments.point_spread_function(instruments.WFC3_F160W)
     >>> float(psf.flux)
@@ -274,22 +232,12 @@ def point_spread_function(instrument: Instrument):
 def band_limit(instrument: Instrument) -> float:
     """Return the spatial frequency beyond which the PSF passes nothing.
 
-    An aperture passes no k beyond ``2 pi D / lambda``. Kolmogorov's transfer
-    function ``exp(-3.44 (k lambda / (2 pi r0))^(5/3))`` (Fried 1966, JOSA 56,
-    1372) has no end; with seeing, the limit is where it falls to 1e-4.
+    An aperture passes no k beyond ``2 pi D / lambda``. Kolmogorov's transfer function
+    ``exp(-3.44 (k lambda / (2 pi r0))^(5/3))`` (Fried 1966, JOSA 56, 1372) has no end;
+    with seeing, the limit is where it falls to 1e-4.
 
-    Parameters
-    ----------
-    instrument : Instrument
-        The camera. Its `blur` is not counted.
+    Returns: limit of ``|k|``, rad per arcsec.
 
-    Returns
-    -------
-    float
-        Limit of ``|k|``, rad per arcsec.
-
-    Examples
-    --------
     >>> from astroanomaly.simulate.cameras import instruments
     >>> round(instruments.band_limit(instruments.HSC_I), 1)
     18.4
@@ -304,23 +252,8 @@ def band_limit(instrument: Instrument) -> float:
 def resolution(instrument: Instrument) -> float:
     """Return the full width at half maximum of the PSF with its pixel, arcsec.
 
-    Parameters
-    ----------
-    instrument : Instrument
-        The camera.
+    Returns: width, arcsec.
 
-    Returns
-    -------
-    float
-        Width, arcsec.
-
-    Raises
-    ------
-    ImportError
-        If GalSim is missing.
-
-    Examples
-    --------
     >>> from astroanomaly.simulate.cameras import instruments
     >>> round(instruments.resolution(instruments.WFC3_F160W), 2)
     0.18

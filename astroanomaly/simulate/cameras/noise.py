@@ -14,30 +14,13 @@ from astroanomaly.utils.optional import require
 def noise_power(instrument: Instrument, shape: tuple[int, int]) -> np.ndarray:
     """Return the power spectrum of an instrument's noise, with mean one.
 
-    Parameters
-    ----------
-    instrument : Instrument
-        The camera. ``correlation="drizzle"`` gives
-        ``|sinc(r f_x) sinc(f_x) sinc(r f_y) sinc(f_y)|^2`` with r the side of
-        the drop in output pixels: noise of detector pixels spread over drops
-        and gathered by output pixels (Fruchter & Hook 2002, PASP 114, 144).
-        ``"cosmos"`` is the transform of GalSim's measured correlation function.
-    shape : tuple of int
-        Rows and columns of the image, pixels.
+    `instrument`: the camera. ``correlation="drizzle"`` gives ``|sinc(r f_x) sinc(f_x)
+    sinc(r f_y) sinc(f_y)|^2`` with r the side of the drop in output pixels: noise of
+    detector pixels spread over drops and gathered by output pixels (Fruchter & Hook
+    2002, PASP 114, 144). ``"cosmos"`` is the transform of GalSim's measured correlation
+    function; `shape`: rows and columns of the image, pixels. Returns (ny, nx): power at
+    the frequencies of ``numpy.fft.fft2``. Its mean is one: noise of unit variance.
 
-    Returns
-    -------
-    ndarray of shape (ny, nx)
-        Power at the frequencies of ``numpy.fft.fft2``. Its mean is one: noise
-        of unit variance.
-
-    Raises
-    ------
-    ImportError
-        If GalSim is missing and the correlation is COSMOS's.
-
-    Examples
-    --------
     >>> from astroanomaly.simulate.cameras import instruments, noise
     >>> float(noise.noise_power(instruments.WFC3_F160W, (64, 64)).mean().round(6))
     1.0
@@ -73,35 +56,17 @@ def correlated_noise(
 ) -> np.ndarray:
     """Draw noise of a given variance whose spectrum has a given shape.
 
-    A white Gaussian field is filtered by ``sqrt(P / mean(P))`` and multiplied
-    by the root of the variance: on a uniform map its power spectrum is that of
-    the sky, and bright pixels are noisier, as METHODS section 1 asks of the
-    comparison of simulations with a survey.
+    A white Gaussian field is filtered by ``sqrt(P / mean(P))`` and multiplied by the
+    root of the variance: on a uniform map its power spectrum is that of the sky, and
+    bright pixels are noisier, as METHODS section 1 asks of the comparison of
+    simulations with a survey.
 
-    Parameters
-    ----------
-    variance_map : ndarray of shape (ny, nx)
-        Variance of each pixel, squared image units, such as
-        ``instrument.variance(model)``. NaN pixels stay NaN.
-    power_spectrum : ndarray of shape (ny, nx)
-        Power at the frequencies of ``numpy.fft.fft2``, any scale: from
-        `noise_power`, or `mean_power` of sky patches.
-    seed : int, SeedSequence or numpy.random.Generator
-        Same seed, same bits.
+    `variance_map` (ny, nx): variance of each pixel, squared image units, such as
+    ``instrument.variance(model)``. NaN pixels stay NaN; `power_spectrum` (ny, nx):
+    power at the frequencies of ``numpy.fft.fft2``, any scale: from `noise_power`, or
+    `mean_power` of sky patches. Returns (ny, nx): float64 noise of mean zero, image
+    units.
 
-    Returns
-    -------
-    ndarray of shape (ny, nx)
-        float64 noise of mean zero, image units.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, a variance is negative or the power is not
-        finite, positive somewhere and negative nowhere.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.cameras.noise import correlated_noise
     >>> correlated_noise(np.ones((8, 8)), np.ones((8, 8)), seed=1).shape
@@ -148,40 +113,18 @@ def poisson_noise(
 ) -> np.ndarray:
     """Draw the photon noise of sources, correlated as the sky is.
 
-    Counts k are Poisson deviates of the electrons ``E = gain s t``. The white
-    field ``(k - E) / sqrt(E)`` is filtered by ``sqrt(P / mean(P))`` and
-    multiplied by the standard deviation of a drizzled pixel,
-    ``sqrt(E) / (gain t R)`` with R of `Instrument.noise_reduction`: on a
-    uniform source its power spectrum is that of the sky (Margalef-Bentabol et
-    al. 2020, MNRAS 496, 2346). Its variance is the source's share of
-    `Instrument.variance`.
+    Counts k are Poisson deviates of the electrons ``E = gain s t``. The white field
+    ``(k - E) / sqrt(E)`` is filtered by ``sqrt(P / mean(P))`` and multiplied by the
+    standard deviation of a drizzled pixel, ``sqrt(E) / (gain t R)`` with R of
+    `Instrument.noise_reduction`: on a uniform source its power spectrum is that of the
+    sky (Margalef-Bentabol et al. 2020, MNRAS 496, 2346). Its variance is the source's
+    share of `Instrument.variance`.
 
-    Parameters
-    ----------
-    signal : ndarray of shape (ny, nx)
-        Noiseless sources, image units. Negative values count as 0; NaN pixels
-        stay NaN.
-    instrument : Instrument
-        The camera: exposure time, gain and noise reduction.
-    power_spectrum : ndarray of shape (ny, nx)
-        Power at the frequencies of ``numpy.fft.fft2``, any scale: from
-        `noise_power`, `mean_power` or a `sky.Sky`.
-    seed : int, SeedSequence or numpy.random.Generator
-        Same seed, same bits.
+    `signal` (ny, nx): noiseless sources, image units. Negative values count as 0; NaN
+    pixels stay NaN; `power_spectrum` (ny, nx): power at the frequencies of
+    ``numpy.fft.fft2``, any scale: from `noise_power`, `mean_power` or a `sky.Sky`.
+    Returns (ny, nx): float64 noise of mean zero, image units.
 
-    Returns
-    -------
-    ndarray of shape (ny, nx)
-        float64 noise of mean zero, image units.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ or the power is not finite, positive somewhere and
-        negative nowhere.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.cameras import instruments, noise
     >>> camera = instruments.WFC3_F160W
@@ -203,23 +146,9 @@ def poisson_noise(
 def mean_power(patches: np.ndarray) -> np.ndarray:
     """Return the mean power spectrum of sky patches, their means removed.
 
-    Parameters
-    ----------
-    patches : ndarray of shape (n, ny, nx)
-        Patches of sky, image units, without NaN.
+    `patches` (n, ny, nx): patches of sky, image units, without NaN. Returns (ny, nx):
+    mean of ``|fft2|^2 / (ny nx)``: its mean is the variance of a pixel.
 
-    Returns
-    -------
-    ndarray of shape (ny, nx)
-        Mean of ``|fft2|^2 / (ny nx)``: its mean is the variance of a pixel.
-
-    Raises
-    ------
-    ValueError
-        If the patches are not a stack or hold NaN.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.cameras.noise import mean_power
     >>> mean_power(np.zeros((2, 4, 4))).sum() == 0
@@ -250,38 +179,13 @@ def sky_patches(
     """Cut source-free patches from a mosaic.
 
     Means over 5x5 pixels mark sources: those further than 1.5 `n_sigma` from the
-    sigma-clipped median of such means, in units of their own clipped scatter. A
-    patch is source-free if at most a fraction `tolerance` of it is marked.
+    sigma-clipped median of such means, in units of their own clipped scatter. A patch
+    is source-free if at most a fraction `tolerance` of it is marked.
 
-    Parameters
-    ----------
-    mosaic : ndarray of shape (ny, nx)
-        Image, any unit. Patches with NaN are left out.
-    size : int
-        Side of a patch, pixels.
-    n : int
-        Number of patches; they may overlap.
-    seed : int
-        Same seed, same patches.
-    n_sigma : float
-        Clipping threshold, standard deviations.
-    tolerance : float
-        Fraction of pixels that may be contaminated.
-    max_tries : int
-        Positions tried for each patch before giving up.
+    `mosaic` (ny, nx): image, any unit. Patches with NaN are left out; `size`: side of a
+    patch, pixels; `tolerance`: fraction of pixels that may be contaminated. Returns (n,
+    size, size): float32 patches, the median sky subtracted.
 
-    Returns
-    -------
-    ndarray of shape (n, size, size)
-        float32 patches, the median sky subtracted.
-
-    Raises
-    ------
-    ValueError
-        If the mosaic is smaller than a patch, or has too little empty sky.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.cameras.noise import sky_patches
     >>> mosaic = np.random.default_rng(1).normal(size=(200, 200))
@@ -294,7 +198,15 @@ def sky_patches(
             f"`mosaic` must be an image of at least `size` pixels a side. "
             f"Received: shape {mosaic.shape} and size={size}."
         )
-    source, median = _source_mask(mosaic, n_sigma)
+    bad = ~np.isfinite(mosaic)
+    _, median, _ = sigma_clipped_stats(mosaic, mask=bad, sigma=n_sigma)
+    # Means of 5x5 pixels: faint sources stand out of the noise of one pixel.
+    smooth = uniform_filter(np.where(bad, median, mosaic), 5)
+    _, centre, scatter = sigma_clipped_stats(smooth, mask=bad, sigma=n_sigma)
+    source = np.abs(smooth - centre) > 1.5 * n_sigma * scatter
+    # One NaN outweighs any tolerance: no patch keeps one.
+    source = source + bad * mosaic.size
+    # Sums over any patch come from four corners of the cumulative sum.
     total = np.pad(source.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     rng = np.random.default_rng(seed)
     ny, nx = mosaic.shape
@@ -314,14 +226,3 @@ def sky_patches(
         )
     patches = [mosaic[y[k] : y[k] + size, x[k] : x[k] + size] for k in good]
     return (np.stack(patches) - median).astype(np.float32)
-
-
-def _source_mask(mosaic, n_sigma, block=5):
-    """Mark the blocks that are brighter than sky; NaN counts as a source."""
-    bad = ~np.isfinite(mosaic)
-    _, median, _ = sigma_clipped_stats(mosaic, mask=bad, sigma=n_sigma)
-    smooth = uniform_filter(np.where(bad, median, mosaic), block)
-    _, centre, scatter = sigma_clipped_stats(smooth, mask=bad, sigma=n_sigma)
-    source = np.abs(smooth - centre) > 1.5 * n_sigma * scatter
-    # One NaN outweighs any tolerance: no patch keeps one.
-    return source + bad * mosaic.size, median

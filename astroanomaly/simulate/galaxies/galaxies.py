@@ -170,34 +170,24 @@ def _draw_object(recipe, index):
     row = truth_row(f"gal_{recipe.seed}_{index:06d}", index, primary)
     row |= {"redshift": redshift, "stellar_mass": mass}
     if rngs[1].uniform() < recipe.companion_fraction:
-        companion, dx, dy, extra = _draw_companion(rngs[1], recipe, primary)
+        rng = rngs[1]
+        low, high = np.log(recipe.flux_ratio)
+        ratio = float(np.exp(rng.uniform(low, high)))
+        companion = population.draw_galaxy(rng, primary.mag - 2.5 * np.log10(ratio))
+        if not recipe.structure:
+            companion = population.without_structure(companion)
+        # Its centre stays three pixels inside the frame, or its light is cut.
+        reach = (0.5 * recipe.size - 3) * camera.pixel_scale
+        # Nearer than this the two are one source to the eye.
+        inner = max(primary.half_light_radius, 1.5 * instruments.resolution(camera))
+        inner = min(inner, 0.6 * reach)
+        separation = float(rng.uniform(inner, reach))
+        angle = float(rng.uniform(0, 360))
+        # North is up and east is left: x runs against right ascension.
+        dx = -separation * np.sin(np.radians(angle))
+        dy = separation * np.cos(np.radians(angle))
         scene.append((companion, x + dx, y + dy))
-        row |= extra
+        row |= {"is_anomaly": True, "flux_ratio": ratio}
+        row |= {"separation": separation, "companion_angle": angle}
     image, row["snr"] = expose(scene, camera, recipe.size, recipe.noise, rngs[2])
     return image, row
-
-
-def _draw_companion(rng, recipe, primary):
-    """Place a second galaxy in the frame, beyond the primary's half light."""
-    camera = recipe.instrument
-    low, high = np.log(recipe.flux_ratio)
-    ratio = float(np.exp(rng.uniform(low, high)))
-    companion = population.draw_galaxy(rng, primary.mag - 2.5 * np.log10(ratio))
-    if not recipe.structure:
-        companion = population.without_structure(companion)
-    reach = (0.5 * recipe.size - 3) * camera.pixel_scale
-    # Nearer than this the two are one source to the eye.
-    inner = max(primary.half_light_radius, 1.5 * instruments.resolution(camera))
-    inner = min(inner, 0.6 * reach)
-    separation = float(rng.uniform(inner, reach))
-    angle = float(rng.uniform(0, 360))
-    # North is up and east is left: x runs against right ascension.
-    dx = -separation * np.sin(np.radians(angle))
-    dy = separation * np.cos(np.radians(angle))
-    extra = {
-        "is_anomaly": True,
-        "flux_ratio": ratio,
-        "separation": separation,
-        "companion_angle": angle,
-    }
-    return companion, dx, dy, extra

@@ -4,9 +4,12 @@ from functools import lru_cache
 
 import numpy as np
 
+# [O] Where F160W sees the rest-frame optical, as CANDELS' samples do.
 REDSHIFTS = (0.1, 3.0)
-SCATTER = 0.25
+SCATTER = 0.25  # mag, [O] of the order of CANDELS'
+# Steps of 0.024 in z: far finer than the scatter of magnitudes and sizes.
 _N_GRID = 120
+# Solar masses, to which van der Wel et al. 2014 refer their radii.
 _PIVOT_MASS = 5e10
 # Radius of a galaxy of 5e10 solar masses at z = 0, kpc; its slopes with mass and
 # with 1 + z; scatter in dex: van der Wel et al. 2014, ApJ 788, 28.
@@ -16,7 +19,9 @@ _SIZES = {
 }
 # F160W magnitude of 10**10.5 solar masses at z = 1, and F814W - F160W with z.
 _MAGNITUDE = {"early": 21.5, "late": 21.2}
+# Constant and slope with z, mag. [O] Old stars redden faster with redshift.
 _COLOR = {"early": (0.8, 1.3), "late": (0.6, 0.7)}
+# [O] Schechter's knee (dex of solar masses) and slope: near those of CANDELS.
 _KNEE, _FAINT_SLOPE = 10.9, -1.2
 
 
@@ -38,16 +43,16 @@ def _cosmology():
     return z, modulus - unit, kpc, volume
 
 
-def _magnitude_of_pivot(structure, wavelength):
+def pivot_magnitude(structure: str, wavelength: float) -> np.ndarray:
     """Return the magnitude of 10**10.5 solar masses on the grid of redshifts."""
     z, modulus, _, _ = _cosmology()
     kind = _kind(structure)
     constant, slope = _COLOR[kind]
+    # Colors are between 1537 nm (F160W) and 806 nm (F814W): log-linear in between.
     reddening = np.log(1537.0 / wavelength) / np.log(1537.0 / 806.0)
     # Younger stars make galaxies of one mass brighter at higher redshift.
-    return (
-        _MAGNITUDE[kind] + modulus - 0.25 * (z - 1) + reddening * (constant + slope * z)
-    )
+    pivot = _MAGNITUDE[kind] + modulus - 0.25 * (z - 1)
+    return pivot + reddening * (constant + slope * z)
 
 
 def half_light_radius_kpc(
@@ -55,25 +60,12 @@ def half_light_radius_kpc(
 ) -> float | np.ndarray:
     """Return the mean half-light radius of galaxies of a mass.
 
-    van der Wel et al. 2014 (ApJ 788, 28): ``R = A (M / 5e10)^a (1 + z)^b`` with
-    A 5.6 kpc, a 0.75, b -1.48 for early types and 8.9 kpc, 0.22, -0.75 for late.
+    van der Wel et al. 2014 (ApJ 788, 28): ``R = A (M / 5e10)^a (1 + z)^b`` with A 5.6
+    kpc, a 0.75, b -1.48 for early types and 8.9 kpc, 0.22, -0.75 for late.
 
-    Parameters
-    ----------
-    stellar_mass : float or ndarray
-        Solar masses.
-    redshift : float or ndarray
-        Redshift.
-    structure : {"smooth", "spiral", "clumpy"}
-        Smooth galaxies are early types.
+    `stellar_mass`: solar masses. Returns: semi-major axis that holds half the light,
+    kpc.
 
-    Returns
-    -------
-    float or ndarray
-        Semi-major axis that holds half the light, kpc.
-
-    Examples
-    --------
     >>> from astroanomaly.simulate.galaxies.masses import half_light_radius_kpc
     >>> round(float(half_light_radius_kpc(5e10, 0.0, "spiral")), 2)
     8.9
@@ -92,35 +84,16 @@ def draw_mass(
 ) -> tuple[float, float]:
     """Draw redshift and stellar mass of a galaxy whose image is given.
 
-    By Bayes' rule on a grid of redshifts: the volume at z, times a Schechter
-    function (knee 10**10.9, slope -1.2, fading as (1 + z)**-1.5) at the mass that
-    the magnitude means there, times the probability of the size given mass and z.
-    So magnitude, size, redshift and mass have a joint distribution in which larger
-    galaxies are more massive at one redshift. [O] our choice: the magnitude of a
-    mass, its colors with z and 0.25 mag of scatter, of the order of CANDELS'.
+    By Bayes' rule on a grid of redshifts: the volume at z, times a Schechter function
+    (knee 10**10.9, slope -1.2, fading as (1 + z)**-1.5) at the mass that the magnitude
+    means there, times the probability of the size given mass and z. So magnitude, size,
+    redshift and mass have a joint distribution in which larger galaxies are more
+    massive at one redshift. [O] our choice: the magnitude of a mass, its colors with z
+    and 0.25 mag of scatter, of the order of CANDELS'.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Random numbers for this alone.
-    mag : float
-        AB magnitude in the image's band.
-    half_light_radius : float
-        Semi-major axis, arcsec.
-    structure : {"smooth", "spiral", "clumpy"}
-        Smooth galaxies are early types.
-    wavelength : float
-        Of the band, nm.
+    `half_light_radius`: semi-major axis, arcsec; `wavelength`: of the band, nm.
+    `redshift`: within 0.1 and 3. `stellar_mass`: solar masses.
 
-    Returns
-    -------
-    redshift : float
-        Within 0.1 and 3.
-    stellar_mass : float
-        Solar masses.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.galaxies.masses import draw_mass
     >>> redshift, mass = draw_mass(np.random.default_rng(1), 22.0, 0.5, "spiral")
@@ -129,8 +102,9 @@ def draw_mass(
     """
     z, _, kpc, volume = _cosmology()
     scatter = rng.normal(0, SCATTER)
-    pivot = _magnitude_of_pivot(structure, wavelength)
+    pivot = pivot_magnitude(structure, wavelength)
     log_mass = 10.5 + 0.4 * (pivot - mag + scatter)
+    # Schechter 1976 (ApJ 203, 297) per dex of mass, hence the slope plus one.
     x = 10 ** (log_mass - _KNEE)
     schechter = x ** (_FAINT_SLOPE + 1) * np.exp(-x) * (1 + z) ** -1.5
     mean = half_light_radius_kpc(10**log_mass, z, structure)
@@ -147,21 +121,11 @@ def isolated_probability(stellar_mass: float) -> float:
     """Return the probability that a galaxy passes restrictive isolation cuts.
 
     No merger in a long window of time rules out the most massive galaxies
-    (Margalef-Bentabol et al. 2020, figure 5). [O] our choice: a logistic function
-    of log mass that falls through one half at 10**10.8 with a width of 0.12 dex.
+    (Margalef-Bentabol et al. 2020, figure 5). [O] our choice: a logistic function of
+    log mass that falls through one half at 10**10.8 with a width of 0.12 dex.
 
-    Parameters
-    ----------
-    stellar_mass : float
-        Solar masses.
+    `stellar_mass`: solar masses. Returns: between 0 and 1.
 
-    Returns
-    -------
-    float
-        Between 0 and 1.
-
-    Examples
-    --------
     >>> from astroanomaly.simulate.galaxies.masses import isolated_probability
     >>> round(isolated_probability(10**10.8), 6)
     0.5
@@ -172,22 +136,12 @@ def isolated_probability(stellar_mass: float) -> float:
 def merging_probability(stellar_mass: float) -> float:
     """Return the relative probability that a galaxy is taken as a merger's primary.
 
-    Massive galaxies merge more often, and the mergers of a simulation reach masses
-    that its isolated galaxies lack. [O] our choice: ``1 - 0.6 p``, p of
+    Massive galaxies merge more often, and the mergers of a simulation reach masses that
+    its isolated galaxies lack. [O] our choice: ``1 - 0.6 p``, p of
     `isolated_probability`.
 
-    Parameters
-    ----------
-    stellar_mass : float
-        Solar masses.
+    `stellar_mass`: solar masses. Returns: between 0.4 and 1.
 
-    Returns
-    -------
-    float
-        Between 0.4 and 1.
-
-    Examples
-    --------
     >>> from astroanomaly.simulate.galaxies.masses import merging_probability
     >>> round(merging_probability(10**10.8), 6)
     0.7

@@ -6,8 +6,11 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import gammainc, gammaincinv
 
+# Early types, discs with arms, and discs with knots alone.
 KINDS = ("smooth", "spiral", "clumpy")
+# [O] Deep counts rise more slowly than the Euclidean 0.6.
 COUNT_SLOPE = 0.25
+# Arcsec: half a PSF of F160W, and what a frame of 64 pixels still holds.
 SIZES = (0.08, 0.7)
 # GalSim has no Sersic profiles beyond.
 SERSIC = (0.3, 6.2)
@@ -17,47 +20,17 @@ SERSIC = (0.3, 6.2)
 class Galaxy:
     """Parameters of one galaxy; angles in degrees, sizes in arcsec.
 
-    Parameters
-    ----------
-    mag : float
-        AB magnitude of the whole.
-    half_light_radius : float
-        Of the whole, along the semi-major axis.
-    n : float
-        Sersic index of the bulge.
-    bulge_to_total : float
-        Fraction of the flux in the bulge; 1 for early types.
-    axis_ratio : float
-        b/a, within (0, 1].
-    position_angle : float
-        From north (up) through east (left).
-    structure : str
-        smooth, spiral or clumpy.
-    n_arms : int
-        Spiral arms; 0 for none.
-    pitch : float
-        Pitch angle of the arms.
-    contrast : float
-        Strength of the arms, 0 to 1.
-    bar, knots : float
-        Share of the disc's light in a bar and in knots.
-    n_knots : int
-        Number of knots.
-    lopsided : float
-        Strength of the disc's asymmetry, 0 for none.
-    bulge_radius, disc_scale : float
-        Half-light radius of the bulge and scale length of the disc.
-    structure_seed : int
-        Seed that draws the arms, the bar and the knots.
+    `mag`: AB magnitude of the whole; `half_light_radius`: of the whole, along the
+    semi-major axis; `n`: Sersic index of the bulge; `bulge_to_total`: fraction of the
+    flux in the bulge; 1 for early types; `axis_ratio`: b/a, within (0, 1];
+    `position_angle`: from north (up) through east (left); `structure`: smooth, spiral
+    or clumpy; `n_arms`: spiral arms; 0 for none; `pitch`: pitch angle of the arms;
+    `contrast`: strength of the arms, 0 to 1; `bar`, `knots`: share of the disc's light
+    in a bar and in knots; `n_knots`: number of knots; `lopsided`: strength of the
+    disc's asymmetry, 0 for none; `bulge_radius`, `disc_scale`: half-light radius of the
+    bulge and scale length of the disc; `structure_seed`: seed that draws the arms, the
+    bar and the knots.
 
-    Raises
-    ------
-    ValueError
-        If a number is one that no galaxy has: magnitude not finite, size not
-        positive, `n` outside GalSim's 0.3 to 6.2, a ratio out of its range.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.galaxies.population import draw_galaxy
     >>> draw_galaxy(np.random.default_rng(1), 22.0).mag
@@ -103,17 +76,7 @@ class Galaxy:
 def draw_magnitude(rng: np.random.Generator, limits: tuple[float, float]) -> float:
     """Draw a magnitude from counts that rise as dN/dm ~ 10**(0.25 m).
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of random numbers.
-    limits : tuple of float
-        Bright and faint limit, AB mag.
-
-    Returns
-    -------
-    float
-        AB mag.
+    `limits`: bright and faint limit, AB mag. Returns: AB mag.
     """
     low, high = (10 ** (COUNT_SLOPE * m) for m in limits)
     return float(np.log10(rng.uniform(low, high)) / COUNT_SLOPE)
@@ -122,36 +85,24 @@ def draw_magnitude(rng: np.random.Generator, limits: tuple[float, float]) -> flo
 def draw_galaxy(rng: np.random.Generator, mag: float) -> Galaxy:
     """Draw one galaxy of a given magnitude.
 
-    Bright galaxies are larger, with a log-normal scatter of 0.17 dex about 0.24"
-    (early types) or 0.45" (discs) at 22 mag, and more often of early type. [O] our
-    choice; sizes are of the order of CANDELS' (van der Wel et al. 2012, ApJS 203,
-    24). Arms and knots are on the strong side of what F160W shows, so that a
-    linear model of the images does not suffice.
+    Bright galaxies are larger, with a log-normal scatter of 0.17 dex about 0.24" (early
+    types) or 0.45" (discs) at 22 mag, and more often of early type. [O] our choice;
+    sizes are of the order of CANDELS' (van der Wel et al. 2012, ApJS 203, 24). Arms and
+    knots are on the strong side of what F160W shows, so that a linear model of the
+    images does not suffice.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Random numbers of this galaxy alone.
-    mag : float
-        AB magnitude.
-
-    Returns
-    -------
-    Galaxy
-        Its parameters.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.galaxies.population import draw_galaxy
     >>> draw_galaxy(np.random.default_rng(1), 22.0).structure in ("smooth",
     ...     "spiral", "clumpy")
     True
     """
+    # [O] 28 per cent of early types at 22 mag, more among the bright.
     early = float(np.clip(0.28 - 0.05 * (mag - 22), 0.1, 0.5))
     spiral = 0.58 * (1 - early)
     kind = rng.choice(KINDS, p=[early, spiral, 1 - early - spiral])
     radius = 0.32 * 10 ** (-0.09 * (mag - 22) + rng.normal(0, 0.17))
+    # 0.24" and 0.45" at 22 mag, from 0.32" for both.
     radius *= 0.75 if kind == "smooth" else 1.4
     common = {
         "mag": float(mag),
@@ -196,6 +147,7 @@ def draw_galaxy(rng: np.random.Generator, mag: float) -> Galaxy:
     if fraction == 1:
         bulge, disc = radius, 0.0
     else:
+        # [O] A bulge has three tenths of its disc's half-light radius.
         disc = radius / composite_radius(fraction, values["n"], 0.3)
         bulge = 0.3 * disc if fraction else 0.0
         disc /= half_light_in_scale_lengths()
@@ -205,18 +157,6 @@ def draw_galaxy(rng: np.random.Generator, mag: float) -> Galaxy:
 def without_structure(galaxy: Galaxy) -> Galaxy:
     """Return a galaxy whose disc, if it has one, is smooth and symmetric.
 
-    Parameters
-    ----------
-    galaxy : Galaxy
-        Any galaxy.
-
-    Returns
-    -------
-    Galaxy
-        The same without arms, bar, knots and lopsidedness.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.galaxies import population
     >>> galaxy = population.draw_galaxy(np.random.default_rng(1), 22.0)
@@ -237,10 +177,7 @@ def _inclination(rng, thickness=0.2):
 def half_light_in_scale_lengths() -> float:
     """Half-light radius of an exponential disc.
 
-    Returns
-    -------
-    float
-        In scale lengths: 1.678, the root of ``P(2, x) = 1/2``.
+    Returns: in scale lengths: 1.678, the root of ``P(2, x) = 1/2``.
     """
     return float(gammaincinv(2.0, 0.5))
 
@@ -248,23 +185,9 @@ def half_light_in_scale_lengths() -> float:
 def composite_radius(bulge_to_total: float, n: float, ratio: float) -> float:
     """Half-light radius of a bulge and a disc, in units of the disc's.
 
-    Parameters
-    ----------
-    bulge_to_total : float
-        Fraction of the flux in the bulge.
-    n : float
-        Sersic index of the bulge; the disc is exponential.
-    ratio : float
-        Half-light radius of the bulge over that of the disc.
+    Returns: root of the enclosed flux ``P(2n, b_n (R/R_e)**(1/n)) = 1/2``, summed over
+    both parts (Graham & Driver 2005, PASA 22, 118, eq. 2).
 
-    Returns
-    -------
-    float
-        Root of the enclosed flux ``P(2n, b_n (R/R_e)**(1/n)) = 1/2``, summed
-        over both parts (Graham & Driver 2005, PASA 22, 118, eq. 2).
-
-    Examples
-    --------
     >>> from astroanomaly.simulate.galaxies.population import composite_radius
     >>> round(composite_radius(0.0, 4.0, 0.3), 6)
     1.0
@@ -279,5 +202,6 @@ def composite_radius(bulge_to_total: float, n: float, ratio: float) -> float:
         disc = gammainc(2.0, b_disc * radius)
         return bulge_to_total * bulge + (1 - bulge_to_total) * disc - 0.5
 
+    # The root lies between the radii of the two parts alone.
     low, high = sorted((ratio, 1.0))
     return float(brentq(excess, low * 0.99, high * 1.01))

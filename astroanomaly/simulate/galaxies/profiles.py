@@ -13,6 +13,7 @@ from astroanomaly.simulate.galaxies import structure
 from astroanomaly.simulate.galaxies.population import Galaxy
 from astroanomaly.utils.optional import require
 
+# The arguments of `structure.disc_image`, in its order, for a cache's key.
 _STRUCTURE = "n_arms pitch contrast bar knots n_knots lopsided".split()
 
 
@@ -30,25 +31,8 @@ def _accuracy():
 def galaxy_profile(galaxy: Galaxy, flux: float):
     """Return the profile of a galaxy before the PSF, centred on the origin.
 
-    Parameters
-    ----------
-    galaxy : astroanomaly.simulate.galaxies.galaxies.population.Galaxy
-        Its parameters.
-    flux : float
-        Total flux, image units.
+    `flux`: total flux, image units.
 
-    Returns
-    -------
-    galsim.GSObject
-        Bulge plus disc.
-
-    Raises
-    ------
-    ValueError
-        If the flux is not positive.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.galaxies import population, profiles
     >>> galaxy = population.draw_galaxy(np.random.default_rng(1), 22.0)
@@ -80,18 +64,9 @@ def galaxy_profile(galaxy: Galaxy, flux: float):
 def face_on(galaxy: Galaxy) -> np.ndarray:
     """Return a galaxy's face-on disc with its structure.
 
-    Parameters
-    ----------
-    galaxy : astroanomaly.simulate.galaxies.galaxies.population.Galaxy
-        Its parameters.
+    Returns (96, 96): `structure.disc_image`: unit flux, -6 to 6 scale lengths;
+    read-only.
 
-    Returns
-    -------
-    ndarray of shape (96, 96)
-        `structure.disc_image`: unit flux, -6 to 6 scale lengths; read-only.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.galaxies import population, profiles
     >>> galaxy = population.draw_galaxy(np.random.default_rng(1), 22.0)
@@ -149,26 +124,13 @@ def draw(
 ) -> np.ndarray:
     """Draw galaxies, and light that tides have moved, into one noiseless image.
 
-    Parameters
-    ----------
-    galaxies : list of (Galaxy, dx, dy)
-        Parameters and offset from the centre of the frame, arcsec, right and up.
-    instrument : Instrument
-        The camera.
-    size : int
-        Side of the frame, pixels.
-    debris : list of (offsets, flux, sigma)
-        Gaussian blobs: offsets from the centre of the frame of shape (n, 2),
-        arcsec, right and up; flux, image units, negative where light was taken
-        away; standard deviation, arcsec. Few distinct values of sigma are quick.
+    `galaxies`: parameters and offset from the centre of the frame, arcsec, right and
+    up; `size`: side of the frame, pixels; `debris`: Gaussian blobs: offsets from the
+    centre of the frame of shape (n, 2), arcsec, right and up; flux, image units,
+    negative where light was taken away; standard deviation, arcsec. Few distinct values
+    of sigma are quick. Returns (size, size): float32 image, image units; row 0 is the
+    bottom.
 
-    Returns
-    -------
-    ndarray of shape (size, size)
-        float32 image, image units; row 0 is the bottom.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.cameras import instruments
     >>> from astroanomaly.simulate.galaxies import population, profiles
@@ -178,6 +140,7 @@ def draw(
     """
     # The wings of early types reach far beyond the frame and would fold back.
     wide = any(galaxy.bulge_to_total == 1 for galaxy, _, _ in galaxies)
+    # Four frames keep them beyond its edge, two do for discs.
     step, response, oversampling = _transfer(instrument, size, 4 if wide else 2)
     total = 0
     for galaxy, dx, dy in galaxies:
@@ -203,6 +166,7 @@ def _transfer(instrument, size, periods):
     galsim = require("galsim")
     psf = point_spread_function(instrument)
     limit = band_limit(instrument)
+    # Nyquist: two pixels for each period of the highest frequency.
     oversampling = int(np.ceil(limit * instrument.pixel_scale / np.pi))
     length = periods * size * oversampling
     step = 2 * np.pi / (periods * size * instrument.pixel_scale)
@@ -225,7 +189,9 @@ def _transform(profile, step, length):
 
 def _blobs(offsets, flux, sigma, pixel, length):
     """Return the Fourier transform of Gaussian blobs, as `_transform` does."""
-    k2 = _squared_frequencies(length, pixel)
+    k = 2 * np.pi * np.fft.fftfreq(length, pixel)
+    # Squared frequencies in the layout of ``numpy.fft.rfft2``.
+    k2 = k[:, None] ** 2 + k[: length // 2 + 1] ** 2
     total = 0
     for width in np.unique(sigma):
         chosen = sigma == width
@@ -245,12 +211,3 @@ def _blobs(offsets, flux, sigma, pixel, length):
         variance = max(width**2 - pixel**2 / 6, 0.0)
         total = total + np.fft.rfft2(grid) * np.exp(-0.5 * variance * k2)
     return total
-
-
-@lru_cache(maxsize=16)
-def _squared_frequencies(length, pixel):
-    """Return k^2 on the grid of ``numpy.fft.rfft2``."""
-    k = 2 * np.pi * np.fft.fftfreq(length, pixel)
-    k2 = k[:, None] ** 2 + k[: length // 2 + 1] ** 2
-    k2.flags.writeable = False
-    return k2

@@ -16,10 +16,10 @@ from astroanomaly.simulate.cameras.noise import (
     noise_power,
     poisson_noise,
 )
-from astroanomaly.simulate.checks import check_count
+from astroanomaly.simulate.checks import MIN_SIZE, check_count
 from astroanomaly.utils.optional import require
 
-MIN_SIZE = 16
+# What GalSim reads of a catalog.
 COLUMNS = (
     "ident ra dec mag band gal_filename psf_filename gal_hdu psf_hdu pixel_scale "
     "noise_variance".split()
@@ -33,6 +33,7 @@ class _Recipe:
 
     path: str
     rows: tuple
+    zero_point: float
     instrument: instruments.Instrument
     size: int
     noise: bool
@@ -121,12 +122,18 @@ def real_galaxies(
     """
     require("galsim")
     camera = instruments.get(instrument)
-    path = _find(catalog)
     seed = check_count("seed", seed, 0)
-    rows = _choose(path, n, seed)
-    _check_files(path, rows)
+    path, rows = _choose(catalog, n, seed)
     size = check_count("size", size, MIN_SIZE)
-    recipe = _Recipe(str(path), rows, camera, size, bool(noise), seed)
+    recipe = _Recipe(
+        path=str(path),
+        rows=rows,
+        zero_point=_open(str(path)).getBandpass().zeropoint,
+        instrument=camera,
+        size=size,
+        noise=bool(noise),
+        seed=seed,
+    )
     batches = map_batches(
         _draw_batch, recipe, len(rows), n_workers, progress, "Simulating"
     )
@@ -148,65 +155,54 @@ def real_galaxies(
     return Cutouts(images, table, bands=(camera.band,), pixel_scale=camera.pixel_scale)
 
 
-def _find(catalog):
-    """Return the catalog's file."""
-    path = Path(catalog)
-    if path.is_dir():
-        found = [
-            file
-            for file in sorted(path.glob("real_galaxy_catalog_*.fits"))
-            if not file.stem.endswith(("_fits", "_selection"))
-        ]
-        if len(found) != 1:
-            raise FileNotFoundError(
-                "`catalog` must be a real_galaxy_catalog_*.fits or a folder that holds "
-                f"one (galsim_download_cosmos gets it). Received: catalog={catalog}, "
-                f"which holds {len(found)}."
-            )
-        return found[0]
-    if not path.is_file():
-        raise FileNotFoundError(
-            "`catalog` must be a real_galaxy_catalog_*.fits or a folder that holds one "
-            "(galsim_download_cosmos gets it). "
-            f"Received: catalog={catalog}, which does not exist."
-        )
-    return path
-
-
 @lru_cache(maxsize=1)
 def _open(path):
     """Open a catalog; GalSim keeps its image files open, too."""
     return require("galsim").RealGalaxyCatalog(str(path))
 
 
-def _choose(path, n, seed):
-    """Return the rows of the galaxies to draw, in the catalog's order."""
-    names = {name.lower() for name in _open(str(path)).cat.names}
+def _choose(catalog, n, seed):
+    """Return the catalog's file and the rows to draw, in its order; check both."""
+    path = Path(catalog)
+    found = [path] if path.is_file() else []
+    if path.is_dir():
+        # Beside it lie its parametric fits and GalSim's cuts on quality.
+        found = [
+            file
+            for file in sorted(path.glob("real_galaxy_catalog_*.fits"))
+            if not file.stem.endswith(("_fits", "_selection"))
+        ]
+    if len(found) != 1:
+        held = f"holds {len(found)}" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(
+            "`catalog` must be a real_galaxy_catalog_*.fits or a folder that holds one "
+            f"(galsim_download_cosmos gets it). Received: catalog={catalog}, which "
+            f"{held}."
+        )
+    path = found[0]
+    opened = _open(str(path))
+    names = {name.lower() for name in opened.cat.names}
     missing = [name for name in COLUMNS if name not in names]
     if missing:
         raise ValueError(
             "`catalog` must have the columns of GalSim's real galaxies. "
             f"Received: {path.name} without {', '.join(missing)}."
         )
-    total = len(_open(str(path)))
-    if n is None:
-        return tuple(range(total))
-    if check_count("n", n, 1) > total:
-        raise ValueError(
-            f"`n` must be at most {total}, the galaxies of the catalog. "
-            f"Received: n={n}."
-        )
-    chosen = np.random.default_rng(seed).permutation(total)[:n]
-    return tuple(int(row) for row in np.sort(chosen))
-
-
-def _check_files(path, rows):
-    """Refuse a catalog whose images, PSFs or noise are elsewhere."""
-    catalog = _open(str(path))
-    lists = [catalog.gal_file_name, catalog.psf_file_name]
-    if catalog.noise_file_name is not None:
-        lists.append(catalog.noise_file_name)
+    total = len(opened)
+    rows = range(total)
+    if n is not None:
+        if check_count("n", n, 1) > total:
+            raise ValueError(
+                f"`n` must be at most {total}, the galaxies of the catalog. "
+                f"Received: n={n}."
+            )
+        # A part of one permutation: a galaxy keeps its image, whatever `n` is.
+        rows = np.sort(np.random.default_rng(seed).permutation(total)[:n]).tolist()
+    lists = [opened.gal_file_name, opened.psf_file_name]
+    if opened.noise_file_name is not None:
+        lists.append(opened.noise_file_name)
     named = sorted({names[row].strip() for names in lists for row in rows})
+    # GalSim would stop at the first of these in the middle of the work.
     missing = [Path(name).name for name in named if not Path(name).is_file()]
     if missing:
         raise FileNotFoundError(
@@ -214,10 +210,11 @@ def _check_files(path, rows):
             f"Received: {path.name} without {', '.join(missing[:3])}"
             f"{' and others' if len(missing) > 3 else ''}."
         )
+    return path, tuple(rows)
 
 
 def _truth(path, rows, camera):
-    """Return what the catalog knows of its galaxies."""
+    """Return what the catalog, and the fits beside it, know of its galaxies."""
     rows = list(rows)
     catalog = _open(str(path))
     table = Table()
@@ -228,100 +225,75 @@ def _truth(path, rows, camera):
         table[name].unit = "deg"
     table["is_anomaly"] = False
     table["mag"] = np.asarray(catalog.mag, dtype=float)[rows]
-    fits = _fits(path, table["object_id"])
+    values = np.full((len(rows), 4), np.nan)
+    file = path.with_name(f"{path.stem}_fits.fits")
+    if file.is_file():
+        fits = Table.read(file, hdu=1)
+        row_of = {str(ident): row for row, ident in enumerate(fits["IDENT"])}
+        known = [row_of.get(object_id, -1) for object_id in table["object_id"]]
+        found = np.asarray(known) >= 0
+        chosen = fits[[row for row in known if row >= 0]]
+        # GalSim's columns: intensity, half-light radius (pixels), n, q, ...
+        sersic = np.asarray(chosen["sersicfit"], dtype=float).reshape(len(chosen), -1)
+        values[found, 0] = chosen["zphot"]
+        values[found, 1] = sersic[:, 1] * FITS_SCALE
+        values[found, 2:] = sersic[:, 2:4]
     for column, name in enumerate(("redshift", "half_light_radius", "n", "axis_ratio")):
-        table[name] = fits[:, column]
+        table[name] = values[:, column]
     table["half_light_radius"].unit = "arcsec"
     table[f"unit_{camera.band}"] = camera.unit
     table[f"zero_point_{camera.band}"] = camera.zero_point
     return table
 
 
-def _fits(path, object_ids):
-    """Return redshift, semi-major axis, Sersic index and axis ratio, or NaN."""
-    values = np.full((len(object_ids), 4), np.nan)
-    file = path.with_name(f"{path.stem}_fits.fits")
-    if not file.is_file():
-        return values
-    fits = Table.read(file, hdu=1)
-    row_of = {str(ident): row for row, ident in enumerate(fits["IDENT"])}
-    known = [row_of.get(object_id, -1) for object_id in object_ids]
-    found = np.asarray(known) >= 0
-    chosen = fits[[row for row in known if row >= 0]]
-    # GalSim's columns: intensity, half-light radius (pixels), n, q, ...
-    sersic = np.asarray(chosen["sersicfit"], dtype=float).reshape(len(chosen), -1)
-    values[found, 0] = chosen["zphot"]
-    values[found, 1] = sersic[:, 1] * FITS_SCALE
-    values[found, 2:] = sersic[:, 2:4]
-    return values
-
-
 def _draw_batch(recipe, start, stop):
-    """Draw galaxies start to stop - 1 of the chosen rows."""
-    pairs = [_draw_object(recipe, row) for row in recipe.rows[start:stop]]
-    return np.stack([image for image, _ in pairs]), [own for _, own in pairs]
-
-
-def _draw_object(recipe, row):
-    """Draw one galaxy, and say how much noise it brought."""
-    rng = np.random.default_rng(np.random.SeedSequence(recipe.seed, spawn_key=(row,)))
-    camera, shape = recipe.instrument, (recipe.size, recipe.size)
-    profile, zoom = _profile(recipe, row, rng)
-    image = profile.drawImage(
-        nx=recipe.size,
-        ny=recipe.size,
-        scale=camera.pixel_scale,
-        method="no_pixel",
-        dtype=float,
-    ).array
-    brought = _noise_spectrum(profile.noise, recipe.size, camera.pixel_scale) * zoom**4
-    variance = camera.variance()
-    own = float(np.sqrt(brought.mean() / variance))
-    if not recipe.noise:
-        return image, own
-    power = noise_power(camera, shape)
-    missing = np.maximum(variance * power - brought, 0)
-    source = poisson_noise(image, camera, power, rng)
-    if missing.any():
-        flat = np.full(shape, missing.mean())
-        image = image + correlated_noise(flat, missing, rng)
-    return image + source, own
-
-
-def _profile(recipe, row, rng):
-    """Return a galaxy seen through the camera, and its pixels in its old ones."""
+    """Draw galaxies start to stop - 1 of the chosen rows, and the noise they bring."""
     galsim = require("galsim")
-    camera, catalog = recipe.instrument, _open(recipe.path)
-    # A frame of noise, and what the wings of the PSF bring in from beyond it.
-    frame = recipe.size * camera.pixel_scale + 6 * instruments.resolution(camera)
-    galaxy = galsim.RealGalaxy(
-        catalog,
-        index=row,
-        # GalSim takes the seed 0 for the time of day.
-        rng=galsim.BaseDeviate(int(rng.integers(1, 2**31 - 1))),
-        noise_pad_size=frame,
-        flux_rescale=camera.flux(_zero_point(recipe.path)),
-    )
+    camera, shape = recipe.instrument, (recipe.size, recipe.size)
     psf = instruments.point_spread_function(camera)
-    seen = galsim.Convolve(galaxy, psf, galsim.Pixel(camera.pixel_scale))
-    return seen, camera.pixel_scale / galaxy.pixel_scale
-
-
-@lru_cache(maxsize=4)
-def _zero_point(path):
-    """Return the AB magnitude of a source of one unit in the catalog's images."""
-    return _open(path).getBandpass().zeropoint
-
-
-def _noise_spectrum(noise, size, pixel_scale, aliases=3):
-    """Return the power of a GalSim noise model in a frame's pixels.
-
-    Frequencies beyond those of the pixels fold back. The mean is the variance of
-    a pixel in GalSim's units, those of the catalog's own pixels: a pixel `zoom`
-    times as wide gathers zoom^2 times the flux.
-    """
-    step = 2 * np.pi / (size * pixel_scale)
-    image = noise.drawKImage(nx=aliases * size, ny=aliases * size, scale=step)
-    power = np.fft.ifftshift(image.array.real)
-    folded = power.reshape(aliases, size, aliases, size).sum(axis=(0, 2))
-    return np.maximum(folded, 0) / pixel_scale**2
+    pixel = galsim.Pixel(camera.pixel_scale)
+    # A frame of noise, and what the wings of the PSF bring in from beyond it.
+    padded = recipe.size * camera.pixel_scale + 6 * instruments.resolution(camera)
+    # Frequencies beyond those of the pixels fold back: three periods of them.
+    aliases, step = 3, 2 * np.pi / (recipe.size * camera.pixel_scale)
+    images, own = [], []
+    for row in recipe.rows[start:stop]:
+        key = np.random.SeedSequence(recipe.seed, spawn_key=(row,))
+        rng = np.random.default_rng(key)
+        galaxy = galsim.RealGalaxy(
+            _open(recipe.path),
+            index=row,
+            # GalSim takes the seed 0 for the time of day.
+            rng=galsim.BaseDeviate(int(rng.integers(1, 2**31 - 1))),
+            noise_pad_size=padded,
+            flux_rescale=camera.flux(recipe.zero_point),
+        )
+        profile = galsim.Convolve(galaxy, psf, pixel)
+        image = profile.drawImage(
+            nx=recipe.size,
+            ny=recipe.size,
+            scale=camera.pixel_scale,
+            method="no_pixel",
+            dtype=float,
+        ).array
+        power = profile.noise.drawKImage(
+            nx=aliases * recipe.size, ny=aliases * recipe.size, scale=step
+        )
+        power = np.fft.ifftshift(power.array.real)
+        power = power.reshape(aliases, recipe.size, aliases, recipe.size)
+        brought = np.maximum(power.sum(axis=(0, 2)), 0) / camera.pixel_scale**2
+        # GalSim's unit is the catalog's own pixel; one `zoom` times as wide gathers
+        # zoom^2 times the flux.
+        brought = brought * (camera.pixel_scale / galaxy.pixel_scale) ** 4
+        variance = camera.variance()
+        own.append(float(np.sqrt(brought.mean() / variance)))
+        if recipe.noise:
+            spectrum = noise_power(camera, shape)
+            missing = np.maximum(variance * spectrum - brought, 0)
+            source = poisson_noise(image, camera, spectrum, rng)
+            if missing.any():
+                flat = np.full(shape, missing.mean())
+                image = image + correlated_noise(flat, missing, rng)
+            image = image + source
+        images.append(image)
+    return np.stack(images), own

@@ -3,8 +3,11 @@
 import numpy as np
 from scipy.special import gammainc, gammaincinv, i0e
 
+# An eighth of a scale length a pixel, about the width of the smallest knot.
 GRID = 96
+# Beyond six scale lengths a disc has 1.7 per cent of its light.
 EXTENT = 6.0
+# [O] Scale lengths: farther out a knot would look like a galaxy of its own.
 KNOT_LIMIT = 2.8
 
 
@@ -21,35 +24,17 @@ def disc_image(
 ) -> np.ndarray:
     """Draw a face-on disc of unit flux and unit scale length.
 
-    The smooth disc is ``exp(-r)`` out to six scale lengths. Arms modulate it
-    along logarithmic spirals ``phi = phi0 + ln(r) / tan(pitch)`` by a von Mises
-    profile, whose mean over azimuth is one, so that they leave the radial
-    profile as it is. Knots follow the disc and, where there are any, the arms.
+    The smooth disc is ``exp(-r)`` out to six scale lengths. Arms modulate it along
+    logarithmic spirals ``phi = phi0 + ln(r) / tan(pitch)`` by a von Mises profile,
+    whose mean over azimuth is one, so that they leave the radial profile as it is.
+    Knots follow the disc and, where there are any, the arms.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Draws the phases and the knots.
-    n_arms : int
-        Number of arms; 0 for none.
-    pitch : float
-        Pitch angle of the arms, degrees.
-    contrast : float
-        Fraction of the outer disc's light that is in the arms, 0 to 1.
-    bar, knots : float
-        Fractions of the flux in a bar and in knots, 0 to 1.
-    n_knots : int
-        Number of knots.
-    lopsided : float
-        Amplitude of a one-sided (m = 1) modulation, 0 to 1.
+    `n_arms`: number of arms; 0 for none; `pitch`: pitch angle of the arms, degrees;
+    `contrast`: fraction of the outer disc's light that is in the arms, 0 to 1; `bar`,
+    `knots`: fractions of the flux in a bar and in knots, 0 to 1; `lopsided`: amplitude
+    of a one-sided (m = 1) modulation, 0 to 1. Returns (96, 96): image that covers -6 to
+    6 scale lengths; it sums to one.
 
-    Returns
-    -------
-    ndarray of shape (96, 96)
-        Image that covers -6 to 6 scale lengths; it sums to one.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.galaxies.structure import disc_image
     >>> disc_image(np.random.default_rng(1), n_arms=2, contrast=0.7).shape
@@ -87,6 +72,7 @@ def disc_image(
 
 def _knots(rng, x, n_knots, n_arms, pitch, phase):
     """Return Gaussian knots of unit flux in all; p(r) ~ r exp(-r) where r < 2.8."""
+    # The inverse of the cumulative distribution of r exp(-r).
     r = gammaincinv(2.0, rng.uniform(0, gammainc(2.0, KNOT_LIMIT), n_knots))
     angle = rng.uniform(0, 2 * np.pi, n_knots)
     if n_arms:

@@ -27,6 +27,7 @@ from astroanomaly.simulate.survey.stars import DENSITY
 OFFSETS = {"arcs": (0.35, 0.8), "rings": (0.0, 0.12)}
 # A flat or sheared lens breaks a ring up.
 _ROUNDNESS = {"arcs": 1.0, "rings": 0.35}
+# Fewer than of galaxies: a frame of two planes takes far longer.
 _BATCH = 16
 
 
@@ -119,70 +120,80 @@ def compound(
 
 
 def _draw_object(recipe, index):
-    """Draw one frame: random numbers of its own for each part."""
-    view = recipe.view
-    main, around, noise, stars = view.rngs(index, 4)
-    canvas, center = view.canvas(), view.draw_center(main)
-    system = _draw_system(main, recipe.kind)
-    name = f"{recipe.kind}_{view.seed}_{index:06d}"
-    row = {"object_id": name, "file": "", **place(index)}
-    row |= {"is_lens": True, "is_anomaly": True, "kind": recipe.kind[:-1]}
-    row |= _add_system(canvas, center, system)
-    row["n_companions"], row["n_stars"] = view.add_around(canvas, around, stars)
-    return scenes.take_images(canvas, view.noise, noise), row
-
-
-@dataclass(frozen=True)
-class _System:
-    """Two deflectors and their light, and the last source."""
-
-    first: objects.Elliptical
-    dispersion: float
-    deflectors: tuple
-    lights: tuple
-    mags: tuple
-    z_source: float
-
-
-def _draw_system(rng, kind):
-    """Draw two deflectors and a source behind both.
+    """Draw one frame: random numbers of its own for each part.
 
     Redshifts are 0.2 to 0.7, 0.25 to 0.8 beyond, and 0.4 to 2 beyond that; the second
     deflector, a disc galaxy, has 90 to 200 km/s. Drawn until the first's Einstein
     radius is 0.8" to 2.5" for the last source and at least 0.6" for the second.
     """
+    view, kind = recipe.view, recipe.kind
+    rng, around, noise, stars = view.rngs(index, 4)
+    canvas, center = view.canvas(), view.draw_center(rng)
     while True:
-        first = objects.draw_elliptical(rng, (0.2, 0.7), (290.0, 40.0))
-        z_second = first.z + float(rng.uniform(0.25, 0.8))
+        front = objects.draw_elliptical(rng, (0.2, 0.7), (290.0, 40.0))
+        z_second = front.z + float(rng.uniform(0.25, 0.8))
         z_source = z_second + float(rng.uniform(0.4, 2.0))
-        pairs = [(first.dispersion, first.z, z) for z in (z_source, z_second)]
-        theta_E, nearer = (objects.einstein_radius(*pair) for pair in pairs)
+        theta_E = objects.einstein_radius(front.dispersion, front.z, z_source)
+        nearer = objects.einstein_radius(front.dispersion, front.z, z_second)
+        # As in the published sample: rings that VIS resolves and a frame holds.
         if 0.8 <= theta_E <= 2.5 and nearer >= 0.6:
             break
-    mass = _rounder(objects.draw_mass(rng, first, theta_E), kind)
+    first = _rounder(objects.draw_mass(rng, front, theta_E), kind)
     x, y = objects.draw_offset(rng, OFFSETS[kind], nearer)
     second_mag = population.draw_magnitude(rng, (21.0, 23.5))
-    second = objects.draw_source(rng, second_mag, x, y)
+    body = objects.draw_source(rng, second_mag, x, y)
     dispersion = float(rng.uniform(90, 200))
-    lens = Deflector(
+    # [O] A weaker field than the first deflector's, at most 0.1.
+    shear, turn = min(float(rng.rayleigh(0.03)), 0.1), rng.uniform(0, 2 * np.pi)
+    second = Deflector(
         z_second,
         objects.einstein_radius(dispersion, z_second, z_source),
-        *(second.e1 * 0.5, second.e2 * 0.5),
+        # Mass is rounder than light: half of its ellipticity.
+        *(body.e1 * 0.5, body.e2 * 0.5),
+        gamma1=float(shear * np.cos(turn)),
+        gamma2=float(shear * np.sin(turn)),
         x=x,
         y=y,
     )
-    shear, turn = min(float(rng.rayleigh(0.03)), 0.1), rng.uniform(0, 2 * np.pi)
-    lens = replace(
-        lens, gamma1=float(shear * np.cos(turn)), gamma2=float(shear * np.sin(turn))
-    )
-    lens = _rounder(lens, kind)
+    second = _rounder(second, kind)
     mag = population.draw_magnitude(rng, objects.SOURCE_MAGNITUDES)
-    place_of = objects.draw_offset(rng, OFFSETS[kind], theta_E)
-    source = objects.draw_source(rng, mag, *place_of)
-    return _System(
-        *(first, dispersion, (mass, lens), (second, source), (second_mag, mag)),
-        z_source,
+    source = objects.draw_source(
+        rng, mag, *objects.draw_offset(rng, OFFSETS[kind], theta_E)
     )
+    canvas.add_galaxy(front.galaxy, *center, front.z)
+    # The second deflector's own light is the nearer source: the first lenses it.
+    sources = [
+        (body, canvas.fluxes(second_mag, "disc", z_second)),
+        (source, canvas.fluxes(mag, "young", z_source)),
+    ]
+    found = add_lensed(canvas, center, [first, second], sources, [z_second, z_source])
+    name = f"{kind}_{view.seed}_{index:06d}"
+    row = {"object_id": name, "file": "", **place(index)}
+    row |= {"is_lens": True, "is_anomaly": True, "kind": kind[:-1]}
+    for ending, own_mag, (window, light, magnification, n_images) in zip(
+        ("_2", ""), (second_mag, mag), found, strict=True
+    ):
+        row[f"n_images{ending}"] = n_images
+        row[f"magnification{ending}"] = magnification
+        row[f"n_source_pixels{ending}"] = count_pixels(
+            light, scenes.VIS.flux(own_mag), window, canvas
+        )
+    names = ("n_images", "magnification", "n_source_pixels")
+    row["passes_rule"] = label(*(row[name] for name in names))
+    row |= {"z_lens": first.z, "z_lens_2": second.z, "z_source": z_source}
+    row |= {"theta_E": first.theta_E, "theta_E_2": second.theta_E}
+    row |= {"velocity_dispersion": front.dispersion}
+    row |= {"velocity_dispersion_2": dispersion}
+    row |= {name: getattr(first, name) for name in "e1 e2 gamma1 gamma2".split()}
+    row |= {"center_x": center[0], "center_y": center[1]}
+    row |= {"lens_mag": front.galaxy.mag}
+    row |= {"lens_radius": front.galaxy.half_light_radius}
+    row |= {"lens_x_2": second.x, "lens_y_2": second.y, "lens_mag_2": second_mag}
+    row |= {"lens_radius_2": body.radius}
+    row |= {f"source_{k}": getattr(source, k) for k in ("x", "y", "radius", "n")}
+    row["source_mag"] = mag
+    row["n_companions"], row["n_stars"] = view.add_around(canvas, around, stars)
+    return scenes.take_images(canvas, view.noise, noise), row
 
 
 def _rounder(deflector, kind):
@@ -190,45 +201,3 @@ def _rounder(deflector, kind):
     factor = _ROUNDNESS[kind]
     names = ("e1", "e2", "gamma1", "gamma2")
     return replace(deflector, **{k: getattr(deflector, k) * factor for k in names})
-
-
-def _add_system(canvas, center, system):
-    """Draw a compound lens; give its columns of truth."""
-    z_second = system.deflectors[1].z
-    galaxy, spectra = system.first.galaxy, ("disc", "young")
-    canvas.add_galaxy(galaxy, *center, system.first.z)
-    stops = [z_second, system.z_source]
-    fluxes = [
-        canvas.fluxes(mag, kind, z)
-        for mag, kind, z in zip(system.mags, spectra, stops, strict=True)
-    ]
-    sources = list(zip(system.lights, fluxes, strict=True))
-    found = add_lensed(canvas, center, list(system.deflectors), sources, stops)
-    row = {}
-    for ending, mag, (window, light, magnification, n_images) in zip(
-        ("_2", ""), system.mags, found, strict=True
-    ):
-        flux = scenes.VIS.flux(mag)
-        row[f"n_images{ending}"] = n_images
-        row[f"magnification{ending}"] = magnification
-        row[f"n_source_pixels{ending}"] = count_pixels(light, flux, window, canvas)
-    names = ("n_images", "magnification", "n_source_pixels")
-    row["passes_rule"] = label(*(row[name] for name in names))
-    return row | _truth(system, center)
-
-
-def _truth(system, center):
-    """Return the columns of a compound lens's parameters."""
-    (first, second), (body, source) = system.deflectors, system.lights
-    row = {"z_lens": first.z, "z_lens_2": second.z, "z_source": system.z_source}
-    row |= {"theta_E": first.theta_E, "theta_E_2": second.theta_E}
-    row |= {"velocity_dispersion": system.first.dispersion}
-    row |= {"velocity_dispersion_2": system.dispersion}
-    row |= {name: getattr(first, name) for name in "e1 e2 gamma1 gamma2".split()}
-    row |= {"center_x": center[0], "center_y": center[1]}
-    galaxy = system.first.galaxy
-    row |= {"lens_mag": galaxy.mag, "lens_radius": galaxy.half_light_radius}
-    row |= {"lens_x_2": second.x, "lens_y_2": second.y, "lens_mag_2": system.mags[0]}
-    row |= {"lens_radius_2": body.radius}
-    row |= {f"source_{k}": getattr(source, k) for k in ("x", "y", "radius", "n")}
-    return row | {"source_mag": system.mags[1]}

@@ -18,7 +18,9 @@ COSMOLOGY = FlatLambdaCDM(H0=70.0, Om0=0.3)
 _MASS_PER_LENGTH = float(
     (constants.c**2 / (4 * np.pi * constants.G)).to_value(u.solMass / u.Mpc)
 )
+# Radian.
 _ARCSEC = float(u.arcsec.to(u.rad))
+# Speed of light, km/s.
 _LIGHT = float(constants.c.to_value(u.km / u.s))
 # h c / e: wavelength times energy, in kpc times eV.
 _PLANCK_LIGHT = float((constants.h * constants.c).to_value(u.kpc * u.eV))
@@ -28,23 +30,9 @@ _PLANCK_LIGHT = float((constants.h * constants.c).to_value(u.kpc * u.eV))
 def distances(z_lens: float, z_source: float) -> tuple[float, float, float]:
     """Return the three angular-diameter distances of a lens.
 
-    Parameters
-    ----------
-    z_lens, z_source : float
-        Redshifts, 0 < z_lens < z_source.
+    `z_lens`, `z_source`: redshifts, 0 < z_lens < z_source. Returns: to the lens, to the
+    source, and from lens to source, Mpc.
 
-    Returns
-    -------
-    tuple of float
-        To the lens, to the source, and from lens to source, Mpc.
-
-    Raises
-    ------
-    ValueError
-        If the source is not behind the lens, or a redshift is not above 0.
-
-    Examples
-    --------
     >>> [round(d) for d in distances(0.5, 1.0)]
     [1259, 1652, 708]
     """
@@ -64,22 +52,10 @@ def distances(z_lens: float, z_source: float) -> tuple[float, float, float]:
 def critical_mass(z_lens: float, z_source: float) -> float:
     """Return the critical surface density.
 
-    Parameters
-    ----------
-    z_lens, z_source : float
-        Redshifts.
-
-    Returns
-    -------
-    float
-        ``c^2 D_s / (4 pi G D_l D_ls)``, solar masses per square arcsec.
-
-    Raises
-    ------
-    ValueError
-        As :func:`distances`.
+    Returns: ``c^2 D_s / (4 pi G D_l D_ls)``, solar masses per square arcsec.
     """
     lens, source, between = distances(z_lens, z_source)
+    # Solar masses per squared Mpc of the lens's plane.
     per_area = _MASS_PER_LENGTH * source / (lens * between)
     return per_area * (lens * _ARCSEC) ** 2
 
@@ -87,25 +63,9 @@ def critical_mass(z_lens: float, z_source: float) -> float:
 def einstein_mass(theta_E: float, z_lens: float, z_source: float) -> float:
     """Return the mass inside the Einstein radius.
 
-    Parameters
-    ----------
-    theta_E : float
-        Einstein radius, arcsec.
-    z_lens, z_source : float
-        Redshifts.
+    `theta_E`: Einstein radius, arcsec. Returns: ``pi theta_E^2`` times the critical
+    surface density, solar masses.
 
-    Returns
-    -------
-    float
-        ``pi theta_E^2`` times the critical surface density, solar masses.
-
-    Raises
-    ------
-    ValueError
-        As :func:`distances`.
-
-    Examples
-    --------
     >>> f"{einstein_mass(1.2, 0.5, 1.0):.2e}"
     '5.20e+11'
     """
@@ -115,25 +75,9 @@ def einstein_mass(theta_E: float, z_lens: float, z_source: float) -> float:
 def einstein_radius(mass: float, z_lens: float, z_source: float) -> float:
     """Return the Einstein radius of a mass; the reverse of `einstein_mass`.
 
-    Parameters
-    ----------
-    mass : float
-        Mass inside the Einstein radius, solar masses.
-    z_lens, z_source : float
-        Redshifts.
+    `mass`: mass inside the Einstein radius, solar masses. Returns: Einstein radius,
+    arcsec.
 
-    Returns
-    -------
-    float
-        Einstein radius, arcsec.
-
-    Raises
-    ------
-    ValueError
-        As :func:`distances`.
-
-    Examples
-    --------
     >>> round(einstein_radius(1e12, 0.5, 1.0), 2)
     1.66
     """
@@ -143,25 +87,9 @@ def einstein_radius(mass: float, z_lens: float, z_source: float) -> float:
 def velocity_dispersion(theta_E: float, z_lens: float, z_source: float) -> float:
     """Return the velocity dispersion of an isothermal lens.
 
-    Parameters
-    ----------
-    theta_E : float
-        Einstein radius, arcsec.
-    z_lens, z_source : float
-        Redshifts.
+    `theta_E`: Einstein radius, arcsec. Returns: ``sigma`` of ``theta_E = 4 pi
+    (sigma/c)^2 D_ls / D_s``, km/s.
 
-    Returns
-    -------
-    float
-        ``sigma`` of ``theta_E = 4 pi (sigma/c)^2 D_ls / D_s``, km/s.
-
-    Raises
-    ------
-    ValueError
-        As :func:`distances`.
-
-    Examples
-    --------
     >>> round(velocity_dispersion(1.2, 0.5, 1.0))
     312
     """
@@ -172,25 +100,9 @@ def velocity_dispersion(theta_E: float, z_lens: float, z_source: float) -> float
 def de_broglie_wavelength(axion_mass: float, velocity: float) -> float:
     """Return the de Broglie wavelength of an axion.
 
-    Parameters
-    ----------
-    axion_mass : float
-        Rest energy, eV.
-    velocity : float
-        Velocity, km/s.
+    `axion_mass`: rest energy, eV; `velocity`: velocity, km/s. Returns: ``h / (m v)``,
+    kpc.
 
-    Returns
-    -------
-    float
-        ``h / (m v)``, kpc.
-
-    Raises
-    ------
-    ValueError
-        If one is not above 0.
-
-    Examples
-    --------
     >>> round(de_broglie_wavelength(1e-22, 300.0), 2)
     0.4
     """
@@ -203,17 +115,7 @@ def de_broglie_wavelength(axion_mass: float, velocity: float) -> float:
 def arcsec_of(length: float, z_lens: float) -> float:
     """Return the angle of a length at a redshift.
 
-    Parameters
-    ----------
-    length : float
-        Length, kpc.
-    z_lens : float
-        Redshift, above 0.
-
-    Returns
-    -------
-    float
-        Angle, arcsec.
+    `length`: length, kpc; `z_lens`: redshift, above 0. Returns: angle, arcsec.
     """
     distance = COSMOLOGY.angular_diameter_distance(z_lens).to_value(u.kpc)
     return float(length / distance / _ARCSEC)
@@ -222,21 +124,10 @@ def arcsec_of(length: float, z_lens: float) -> float:
 def scale_radius(mass: float | np.ndarray, z_lens: float) -> np.ndarray:
     """Return the NFW scale radius of haloes of the mean concentration.
 
-    Parameters
-    ----------
-    mass : float or ndarray
-        M200, solar masses.
-    z_lens : float
-        Redshift.
+    `mass`: M200, solar masses. Returns: ``r200 / c``, kpc, with ``c = 5.71 (M / (2e12 /
+    h))^-0.084 (1+z)^-0.47`` (Duffy et al. 2008, MNRAS 390, L64, table 1, full sample,
+    M200).
 
-    Returns
-    -------
-    ndarray
-        ``r200 / c``, kpc, with ``c = 5.71 (M / (2e12 / h))^-0.084 (1+z)^-0.47``
-        (Duffy et al. 2008, MNRAS 390, L64, table 1, full sample, M200).
-
-    Examples
-    --------
     >>> float(scale_radius(1e8, 0.5).round(2))
     0.72
     """

@@ -26,24 +26,11 @@ _PSF_RINGS = 20
 class Lens:
     """One lens and its source; angles in arcsec, the lens in the frame's centre.
 
-    Parameters
-    ----------
-    z_lens, z_source : float
-        Redshifts.
-    theta_E : float
-        Einstein radius of the smooth lens.
-    slope : float
-        Slope of its density.
-    e1, e2 : float
-        Its ellipticity, ``(1 - q) / (1 + q)`` along the angle 0 and 45 degrees.
-    gamma1, gamma2 : float
-        External shear.
-    source : dict
-        `x`, `y`, `radius`, `n`, `e1`, `e2`, `brightness` (mag per square arcsec).
-    light : dict or None
-        `radius`, `n`, `brightness` of the lens galaxy.
-    clumps : Clumps
-        Substructure.
+    `z_lens`, `z_source`: redshifts; `theta_E`: Einstein radius of the smooth lens;
+    `slope`: slope of its density; `e1`, `e2`: its ellipticity, ``(1 - q) / (1 + q)``
+    along the angle 0 and 45 degrees; `gamma1`, `gamma2`: external shear; `source`: `x`,
+    `y`, `radius`, `n`, `e1`, `e2`, `brightness` (mag per square arcsec); `light`:
+    `radius`, `n`, `brightness` of the lens galaxy; `clumps`: substructure.
     """
 
     z_lens: float
@@ -61,15 +48,8 @@ class Lens:
     def deflection(self, x, y):
         """Sum the deflection of lens, shear and substructure, arcsec.
 
-        Parameters
-        ----------
-        x, y : ndarray
-            Rays, arcsec, of one shape or open grids.
-
-        Returns
-        -------
-        tuple of ndarray
-            Deflection along x and y, arcsec.
+        `x`, `y`: rays, arcsec, of one shape or open grids. Returns: deflection along x
+        and y, arcsec.
         """
         require("lenstronomy")
         from lenstronomy.LensModel.Profiles.epl import EPL
@@ -78,6 +58,7 @@ class Lens:
 
         shape = (self.e1, self.e2)
         rays = np.broadcast_arrays(x, y)
+        # SIE is exact where EPL sums a series, and quicker.
         if self.slope == 2:
             parts = [SIE().derivatives(*rays, self.theta_E, *shape)]
         else:
@@ -95,27 +76,12 @@ class Lens:
 def draw(lens: Lens, camera, size: int) -> tuple[np.ndarray, np.ndarray, bool]:
     """Draw a lens without noise.
 
-    Parameters
-    ----------
-    lens : Lens
-        What to draw.
-    camera : Instrument
-        The camera.
-    size : int
-        Side of the frame, pixels.
-
-    Returns
-    -------
-    image : ndarray of shape (size, size)
-        All light, image units, float64.
-    arcs : ndarray of shape (size, size)
-        The lensed source's part of it.
-    in_frame : bool
-        Whether the frame holds an image of the source: a ray of it ends within the
-        source's half-light ellipse.
+    `size`: side of the frame, pixels. `image` (size, size): all light, image units,
+    float64. `arcs` (size, size): the lensed source's part of it.
     """
     bodies = [lens.source] if lens.light is None else [lens.source, lens.light]
     factor = oversampling(camera, min(body["radius"] for body in bodies))
+    # What the PSF brings in from beyond the frame.
     margin = int(np.ceil(2 * instruments.resolution(camera) / camera.pixel_scale))
     side = (size + 2 * margin) * factor
     step = camera.pixel_scale / factor

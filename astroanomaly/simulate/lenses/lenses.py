@@ -14,9 +14,10 @@ from astroanomaly.simulate.checks import MIN_SIZE, check_count, check_noise
 from astroanomaly.simulate.frames import add_noise, draw_batch, place, signal_to_noise
 from astroanomaly.simulate.lenses import cosmology, lens_light, settings
 from astroanomaly.simulate.lenses.lens_light import Lens
-from astroanomaly.simulate.lenses.substructure import Clumps, Subhalos, Vortex
+from astroanomaly.simulate.lenses.substructure import Subhalos, Vortex
 from astroanomaly.utils.optional import require
 
+# The classes of Alexander et al. 2020 (arXiv:2008.12731).
 SUBSTRUCTURE = ("none", "subhalos", "vortex")
 _UNITS = {
     "ra": "deg",
@@ -186,12 +187,11 @@ def _draw_object(recipe, index):
         for k in range(3)
     ]
     smooth = _draw_lens(rngs[0], recipe.setting)
+    redshifts = (smooth.z_lens, smooth.z_source)
+    dispersion = cosmology.velocity_dispersion(smooth.theta_E, *redshifts)
     lens, sector = smooth, "none"
     if recipe.substructure is not None:
         substructure, sector = recipe.substructure, recipe.substructure.sector
-        dispersion = cosmology.velocity_dispersion(
-            smooth.theta_E, smooth.z_lens, smooth.z_source
-        )
         clumps = substructure.draw(rngs[1], smooth.mass, smooth.z_lens, dispersion)
         theta_E = smooth.theta_E
         if not substructure.added:
@@ -199,15 +199,26 @@ def _draw_object(recipe, index):
             left = max(1 - float(clumps.mass.sum()) / smooth.mass, 0.0)
             theta_E *= left ** (1 / (smooth.slope - 1))
         lens = replace(smooth, theta_E=theta_E, clumps=clumps)
-    camera = recipe.camera
+    camera, clumps = recipe.camera, lens.clumps
     model, arcs, in_frame = lens_light.draw(lens, camera, recipe.size)
     row = {"object_id": f"lens_{recipe.seed}_{index:06d}", "file": "", **place(index)}
-    mass = float(lens.clumps.mass.sum())
+    mass = float(clumps.mass.sum())
     row |= {"is_anomaly": mass > 0, "substructure": sector}
-    row |= _truth(smooth, lens.clumps)
-    row["snr"] = signal_to_noise(model, camera.variance(model), camera)
-    row["snr_arcs"] = signal_to_noise(arcs, camera.variance(model), camera)
-    photons = camera.variance(model) * camera.noise_reduction**2
+    # The truth is that of the lens before it gave mass to its clumps.
+    row |= {"z_lens": smooth.z_lens, "z_source": smooth.z_source}
+    row |= {"theta_E": smooth.theta_E, "velocity_dispersion": dispersion}
+    row["lens_mass"] = smooth.mass
+    for name in ("slope", "e1", "e2", "gamma1", "gamma2"):
+        row[name] = getattr(smooth, name)
+    row |= {f"source_{name}": value for name, value in smooth.source.items()}
+    light = smooth.light or dict.fromkeys(("brightness", "radius", "n"), np.nan)
+    row |= {f"lens_{name}": value for name, value in light.items()}
+    row |= {"n_clumps": len(clumps.mass), "substructure_mass": mass}
+    row |= {"clump_mass": clumps.mass, "clump_x": clumps.x, "clump_y": clumps.y}
+    variance = camera.variance(model)
+    row["snr"] = signal_to_noise(model, variance, camera)
+    row["snr_arcs"] = signal_to_noise(arcs, variance, camera)
+    photons = variance * camera.noise_reduction**2
     row["snr_peak"] = float((arcs / np.sqrt(photons)).max())
     row["image_in_frame"] = in_frame
     return add_noise(model, camera, recipe.noise, rngs[2]), row
@@ -251,18 +262,3 @@ def _polar(size, degrees):
     """Return the two components of a shear or an ellipticity."""
     twice = 2 * np.radians(degrees)
     return float(size * np.cos(twice)), float(size * np.sin(twice))
-
-
-def _truth(lens: Lens, clumps: Clumps) -> dict:
-    """Return the columns of a lens's parameters."""
-    redshifts = (lens.z_lens, lens.z_source)
-    row = {"z_lens": lens.z_lens, "z_source": lens.z_source, "theta_E": lens.theta_E}
-    row["velocity_dispersion"] = cosmology.velocity_dispersion(lens.theta_E, *redshifts)
-    row["lens_mass"] = lens.mass
-    for name in ("slope", "e1", "e2", "gamma1", "gamma2"):
-        row[name] = getattr(lens, name)
-    row |= {f"source_{name}": value for name, value in lens.source.items()}
-    light = lens.light or dict.fromkeys(("brightness", "radius", "n"), np.nan)
-    row |= {f"lens_{name}": value for name, value in light.items()}
-    row |= {"n_clumps": len(clumps.mass), "substructure_mass": float(clumps.mass.sum())}
-    return row | {"clump_mass": clumps.mass, "clump_x": clumps.x, "clump_y": clumps.y}

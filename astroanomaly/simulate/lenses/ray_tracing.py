@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from scipy.special import gamma, gammaincinv
@@ -13,6 +12,7 @@ from astroanomaly.utils.optional import require
 # Images fainter than a tenth of the source do not count: the lens outshines them,
 # and the one in the middle of an isothermal lens does not exist at all.
 _FAINTEST_IMAGE = 0.1
+# Points on the half-light ellipse: a caustic seldom slips between two of them.
 _POINTS = 8
 
 
@@ -20,18 +20,10 @@ _POINTS = 8
 class Deflector:
     """A singular isothermal ellipsoid with shear; angles in arcsec.
 
-    Parameters
-    ----------
-    z : float
-        Redshift.
-    theta_E : float
-        Einstein radius for the source that `trace` is told of.
-    e1, e2 : float
-        Ellipticity, ``(1 - q) / (1 + q)`` along the angle 0 and 45 degrees.
-    gamma1, gamma2 : float
-        External shear, about the deflector's centre.
-    x, y : float
-        Centre, as the sky would show it without any lens before it.
+    `z`: redshift; `theta_E`: Einstein radius for the source that `trace` is told of;
+    `e1`, `e2`: ellipticity, ``(1 - q) / (1 + q)`` along the angle 0 and 45 degrees;
+    `gamma1`, `gamma2`: external shear, about the deflector's centre; `x`, `y`: centre,
+    as the sky would show it without any lens before it.
     """
 
     z: float
@@ -48,18 +40,9 @@ class Deflector:
 class Source:
     """Light of unit flux: a Sersic profile and knots; angles in arcsec.
 
-    Parameters
-    ----------
-    x, y : float
-        Centre, unlensed.
-    radius : float
-        Half-light radius, of the circle of equal area.
-    n : float
-        Sersic index.
-    e1, e2 : float
-        Ellipticity, as a `Deflector`'s.
-    knots : tuple of (dx, dy, sigma, share)
-        Gaussian knots: place about the centre, width, and share of the flux.
+    `x`, `y`: centre, unlensed; `radius`: half-light radius, of the circle of equal
+    area; `n`: Sersic index; `e1`, `e2`: ellipticity, as a `Deflector`'s; `knots`:
+    Gaussian knots: place about the centre, width, and share of the flux.
     """
 
     x: float
@@ -111,22 +94,8 @@ class Source:
 def trace(deflectors, z_source, x, y, stops=()):
     """Trace rays from the sky to a source behind one or more deflectors.
 
-    Parameters
-    ----------
-    deflectors : list of Deflector
-        In order of redshift; each `theta_E` is for a source at `z_source`.
-    z_source : float
-        Redshift of the source.
-    x, y : ndarray
-        Rays on the sky, arcsec.
-    stops : sequence of float
-        Redshifts, in order and before the source's, where rays are wanted too.
-
-    Returns
-    -------
-    list of (ndarray, ndarray)
-        For each stop and then for the source, where the rays are, arcsec as an
-        observer would see the places without lenses.
+    `x`, `y`: rays on the sky, arcsec. Returns: for each stop and then for the source,
+    where the rays are, arcsec as an observer would see the places without lenses.
     """
     require("lenstronomy")
     from lenstronomy.LensModel.lens_model import LensModel
@@ -161,16 +130,10 @@ def trace(deflectors, z_source, x, y, stops=()):
             state = model.lens_model.ray_shooting_partial_comoving(
                 *state, before, z, keywords
             )
-            distance = _comoving(z)
+            distance = float(cosmology.COSMOLOGY.comoving_distance(z).value)
             places.append((state[0] / distance, state[1] / distance))
             before = z
     return [(bx.reshape(shape), by.reshape(shape)) for bx, by in places]
-
-
-@lru_cache(maxsize=4096)
-def _comoving(z):
-    """Return the comoving distance, Mpc."""
-    return float(cosmology.COSMOLOGY.comoving_distance(z).value)
 
 
 def count_images(source, x, y, step):
@@ -181,20 +144,9 @@ def count_images(source, x, y, step):
     by the triangles' areas, do not count: neither does the middle image, which a
     singular lens lacks.
 
-    Parameters
-    ----------
-    source : Source
-        The source.
-    x, y : ndarray of shape (ny, nx)
-        Where rays of an even grid on the sky meet its plane, arcsec.
-    step : float
-        Spacing of the grid, arcsec.
-
-    Returns
-    -------
-    int
-        The largest number of images of the source's centre, or of one of eight points
-        on its half-light ellipse.
+    `x`, `y` (ny, nx): where rays of an even grid on the sky meet its plane, arcsec;
+    `step`: spacing of the grid, arcsec. Returns: the largest number of images of the
+    source's centre, or of one of eight points on its half-light ellipse.
     """
     # No triangle of an image that counts reaches farther than this.
     reach = (2 * source.radius + 10 * step) ** 2
@@ -208,24 +160,18 @@ def count_images(source, x, y, step):
         lower, upper = np.stack([low, one, other]), np.stack([high, other, one])
         corners.append(np.hstack([lower, upper]))
     ax, ay = corners
-    area = _cross(ax[1] - ax[0], ay[1] - ay[0], ax[2] - ax[0], ay[2] - ay[0])
+    # Twice the triangle's area, with the sign of its turn: a cross product.
+    area = (ax[1] - ax[0]) * (ay[2] - ay[0]) - (ay[1] - ay[0]) * (ax[2] - ax[0])
     bright = (np.abs(area) * _FAINTEST_IMAGE <= step**2) & (area != 0)
     ax, ay, area = ax[:, bright], ay[:, bright], area[bright]
     # A point on an edge would count for both sides of it: none lies on one.
     nudge = step * np.array([[1.37e-4], [0.71e-4]])
-    points = zip(*(np.array(source.outline()) + nudge), strict=True)
-    return max(_holds(ax, ay, area, *point) for point in points)
-
-
-def _cross(ax, ay, bx, by):
-    return ax * by - ay * bx
-
-
-def _holds(ax, ay, area, px, py):
-    """Count the triangles that hold a point."""
-    dx, dy = ax - px, ay - py
-    sides = [
-        _cross(dx[i], dy[i], dx[j], dy[j]) * np.sign(area) >= 0
-        for i, j in ((0, 1), (1, 2), (2, 0))
-    ]
-    return int(np.count_nonzero(sides[0] & sides[1] & sides[2]))
+    most = 0
+    for px, py in zip(*(np.array(source.outline()) + nudge), strict=True):
+        dx, dy = ax - px, ay - py
+        held = True
+        for i, j in ((0, 1), (1, 2), (2, 0)):
+            # On one side of all three edges: the triangle holds the point.
+            held &= (dx[i] * dy[j] - dy[i] * dx[j]) * np.sign(area) >= 0
+        most = max(most, int(np.count_nonzero(held)))
+    return most

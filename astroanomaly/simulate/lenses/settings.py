@@ -14,10 +14,14 @@ from astroanomaly.simulate.lenses.substructure import Subhalos, Vortex
 
 # Redshifts for which `theta_E` is given; others change the ring.
 REFERENCE_REDSHIFTS = (0.5, 1.0)
+# The two samples of the paper's table.
 REDSHIFTS = ("fixed", "varying")
 
+# Degrees: an ellipse is the same after half a turn.
 _TURN = (0.0, 180.0)
 # For each range: the least it may hold, the most, and whether these are allowed.
+# Radii below 0.01" and Sersic indices outside 0.3 to 6.2 make lenstronomy's
+# profiles overflow or lose light between rays.
 _BOUNDS = {
     "z_lens": (0, np.inf, False),
     "z_source": (0, np.inf, False),
@@ -122,7 +126,18 @@ class LensSetting:
             value = getattr(self, name)
             if name == "lens_brightness" and value is None:
                 continue
-            object.__setattr__(self, name, _limits(name, value, least, most, allowed))
+            pair = np.atleast_1d(np.asarray(value, dtype=float))
+            pair = np.repeat(pair, 2) if pair.size == 1 else pair
+            words = f"between {least} and {most}" if most < np.inf else f"above {least}"
+            if allowed and most == np.inf:
+                words = f"at least {least}"
+            if pair.size != 2 or not np.isfinite(pair).all() or pair[0] > pair[1]:
+                _refuse(name, value, f"one number or two rising limits, {words}")
+            inside = least <= pair[0] and pair[1] <= most
+            if not inside or (not allowed and (pair[0] == least or pair[1] == most)):
+                _refuse(name, value, words)
+            # The class is frozen; this is dataclasses' own way around it.
+            object.__setattr__(self, name, (float(pair[0]), float(pair[1])))
         if self.ellipticity[1] >= 1 or self.shear[1] >= 1:
             name = "ellipticity" if self.ellipticity[1] >= 1 else "shear"
             _refuse(name, getattr(self, name), "below 1")
@@ -148,21 +163,6 @@ class LensSetting:
 
 def _refuse(name, value, rule):
     raise ValueError(f"`{name}` must be {rule}. Received: {name}={value}.")
-
-
-def _limits(name, value, least, most, allowed):
-    """Return two rising limits inside their bounds."""
-    pair = np.atleast_1d(np.asarray(value, dtype=float))
-    pair = np.repeat(pair, 2) if pair.size == 1 else pair
-    words = f"between {least} and {most}" if most < np.inf else f"above {least}"
-    if allowed and most == np.inf:
-        words = f"at least {least}"
-    if pair.size != 2 or not np.isfinite(pair).all() or pair[0] > pair[1]:
-        _refuse(name, value, f"one number or two rising limits, {words}")
-    inside = least <= pair[0] and pair[1] <= most
-    if not inside or (not allowed and (pair[0] == least or pair[1] == most)):
-        _refuse(name, value, words)
-    return float(pair[0]), float(pair[1])
 
 
 def _recipe_camera(name, pixel_scale, blur, exposure_time, sky):
@@ -263,27 +263,11 @@ VARYING = {"z_lens": (0.4, 0.6), "z_source": (0.8, 1.2)}
 def lens_setting(setting: str | LensSetting, redshifts: str = "fixed") -> LensSetting:
     """Return a setting by its name.
 
-    Parameters
-    ----------
-    setting : str or LensSetting
-        ``"autolens"``, ``"lenstronomy"``, or a setting.
-    redshifts : {"fixed", "varying"}
-        Whether a named setting has one pair of redshifts, 0.5 and 1, or draws them
-        from 0.4 to 0.6 and 0.8 to 1.2. A setting of one's own has its own redshifts:
-        "varying" puts these in their place.
+    `setting`: ``"autolens"``, ``"lenstronomy"``, or a setting; `redshifts`: whether a
+    named setting has one pair of redshifts, 0.5 and 1, or draws them from 0.4 to 0.6
+    and 0.8 to 1.2. A setting of one's own has its own redshifts: "varying" puts these
+    in their place.
 
-    Returns
-    -------
-    LensSetting
-        The setting.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown.
-
-    Examples
-    --------
     >>> lens_setting("autolens", "varying").z_lens
     (0.4, 0.6)
     """

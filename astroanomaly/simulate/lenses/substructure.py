@@ -12,6 +12,7 @@ from astroanomaly.simulate.checks import check_count
 from astroanomaly.simulate.lenses import cosmology
 from astroanomaly.utils.optional import require
 
+# Of the source papers, and of haloes that tides have cut.
 PROFILES = ("point", "tnfw")
 # Rays that stay in a core's cache while all clumps act on them.
 _RAYS = 2**15
@@ -32,16 +33,9 @@ def _check_fraction(value):
 class Clumps:
     """Masses and places of a lens's substructure.
 
-    Parameters
-    ----------
-    mass : ndarray of shape (n,)
-        Solar masses.
-    x, y : ndarray of shape (n,)
-        Places relative to the frame's centre, arcsec.
-    profile : str
-        ``"point"`` or ``"tnfw"``.
-    truncation : float
-        Truncation radius over scale radius, of ``"tnfw"``.
+    `mass` (n,): solar masses; `x`, `y` (n,): places relative to the frame's centre,
+    arcsec; `profile`: ``"point"`` or ``"tnfw"``; `truncation`: truncation radius over
+    scale radius, of ``"tnfw"``.
     """
 
     mass: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -53,23 +47,14 @@ class Clumps:
     def deflection(self, x, y, z_lens: float, z_source: float):
         """Sum the deflection of all clumps.
 
-        Parameters
-        ----------
-        x, y : ndarray of one shape
-            Rays in the lens's plane, arcsec; open grids, as `numpy.meshgrid` gives
-            them with ``sparse=True``, are the quickest.
-        z_lens, z_source : float
-            Redshifts.
-
-        Returns
-        -------
-        tuple of ndarray
-            Deflection along x and y, arcsec.
+        `x`, `y`: rays in the lens's plane, arcsec; open grids, as `numpy.meshgrid`
+        gives them with ``sparse=True``, are the quickest. Returns: deflection along x
+        and y, arcsec.
         """
         # Squared Einstein radii.
         squared = self.mass / (np.pi * cosmology.critical_mass(z_lens, z_source))
         if self.profile == "point":
-            return _point_deflection(squared, self.x, self.y, x, y)
+            return self._points(squared, x, y)
         x, y = np.broadcast_arrays(x, y)
         total_x, total_y = np.zeros(x.shape), np.zeros(y.shape)
         deflect = self._truncated(squared, z_lens)
@@ -78,6 +63,29 @@ class Clumps:
             total_x += dx
             total_y += dy
         return total_x, total_y
+
+    def _points(self, squared, x, y):
+        """Sum the deflections ``theta_E^2 / r`` of points, a block of rays at a time.
+
+        The formula is lenstronomy's PointMass; its loop takes six times as long.
+        """
+        shape = np.broadcast_shapes(np.shape(x), np.shape(y))
+        x, y = np.atleast_2d(x, y)
+        total = np.zeros((2, *np.broadcast_shapes(x.shape, y.shape)))
+        n_rows = max(1, _RAYS // max(1, total.shape[-1]))
+        for start in range(0, total.shape[1], n_rows):
+            rows = slice(start, start + n_rows)
+            near_x, near_y = (v if len(v) == 1 else v[rows] for v in (x, y))
+            part_x, part_y = total[:, rows]
+            # Written in place: new arrays for each clump would cost most of the time.
+            pull, part = np.empty_like(part_x), np.empty_like(part_x)
+            for i in range(len(squared)):
+                dx, dy = near_x - self.x[i], near_y - self.y[i]
+                np.add(dx * dx + _NEAREST, dy * dy, out=pull)
+                np.divide(squared[i], pull, out=pull)
+                part_x += np.multiply(pull, dx, out=part)
+                part_y += np.multiply(pull, dy, out=pull)
+        return total[0].reshape(shape), total[1].reshape(shape)
 
     def _truncated(self, squared, z_lens):
         require("lenstronomy")
@@ -94,45 +102,11 @@ class Clumps:
         )
 
 
-def _point_deflection(squared, at_x, at_y, x, y):
-    """Sum the deflections ``theta_E^2 / r`` of point masses, a block of rays at a time.
-
-    The formula is that of lenstronomy's PointMass, whose loop takes six times as long.
-    """
-    shape = np.broadcast_shapes(np.shape(x), np.shape(y))
-    x, y = np.atleast_2d(x, y)
-    total = np.zeros((2, *np.broadcast_shapes(x.shape, y.shape)))
-    n_rows = max(1, _RAYS // max(1, total.shape[-1]))
-    for start in range(0, total.shape[1], n_rows):
-        rows = slice(start, start + n_rows)
-        near = [v if len(v) == 1 else v[rows] for v in (x, y)]
-        _add_points(total[:, rows], squared, at_x, at_y, *near)
-    return total[0].reshape(shape), total[1].reshape(shape)
-
-
-def _add_points(total, squared, at_x, at_y, x, y):
-    pull, part = np.empty(total.shape[1:]), np.empty(total.shape[1:])
-    for i in range(len(squared)):
-        dx, dy = x - at_x[i], y - at_y[i]
-        np.add(dx * dx + _NEAREST, dy * dy, out=pull)
-        np.divide(squared[i], pull, out=pull)
-        total[0] += np.multiply(pull, dx, out=part)
-        total[1] += np.multiply(pull, dy, out=pull)
-
-
 def truncated_mass(tau: float) -> float:
     """Return the total mass of a truncated NFW halo.
 
-    Parameters
-    ----------
-    tau : float
-        Truncation radius over scale radius.
-
-    Returns
-    -------
-    float
-        In units of ``4 pi rho_0 r_s^3`` (Baltz, Marshall & Oguri 2009, JCAP 01, 015,
-        equation A.4).
+    Returns: in units of ``4 pi rho_0 r_s^3`` (Baltz, Marshall & Oguri 2009, JCAP 01,
+    015, equation A.4).
     """
     t2 = tau**2
     return t2 / (t2 + 1) ** 2 * ((t2 - 1) * np.log(tau) + tau * np.pi - (t2 + 1))
@@ -251,6 +225,7 @@ class Subhalos:
         if self.number is not None:
             mass = np.full(n, total / n) if self.equal_masses else mass / mass.sum()
             mass = mass if self.equal_masses else mass * total
+        # The root makes places even over the disc's area.
         r = self.radius * np.sqrt(rng.uniform(size=n))
         angle = rng.uniform(0, 2 * np.pi, n)
         x, y = r * np.cos(angle), r * np.sin(angle)
@@ -258,6 +233,7 @@ class Subhalos:
 
     def _draw_masses(self, rng, n):
         """Draw from the power law by its inverse distribution function."""
+        # The slope is never -1, for which this power would be a logarithm.
         low, high = (m ** (self.slope + 1) for m in self.masses)
         share = rng.uniform(size=n)
         return (low + share * (high - low)) ** (1 / (self.slope + 1))
@@ -374,6 +350,7 @@ class Vortex:
         Clumps
             Masses and places.
         """
+        # Drawn whatever is set, so that settings do not change later draws.
         middle = rng.normal(0.0, 1.0, 2) * self.scatter
         turn = rng.uniform(0, np.pi)
         share = rng.uniform()

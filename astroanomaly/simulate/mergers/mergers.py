@@ -21,6 +21,7 @@ from astroanomaly.simulate.galaxies import masses, population
 from astroanomaly.simulate.mergers import pairs, tides
 from astroanomaly.utils.optional import require
 
+# Margalef-Bentabol et al. 2020 look at each system from three sides.
 N_VIEWS = 3
 BATCH = 8  # pairs
 # Two sources nearer than this many PSF widths are one to the eye.
@@ -181,7 +182,20 @@ def _draw_views(recipe, index):
             row |= {"is_anomaly": True, "flux_ratio": pair.flux_ratio}
             row |= {"redshift": redshift, "stellar_mass": mass}
             row |= {"system": system, "projection": side, "merger_time": moment}
-            row |= _companion(seen, moment, recipe)
+            x, y = seen.companion
+            separation = float(np.hypot(x, y))
+            if moment > 0:
+                stage = "post_merger"
+            elif max(abs(x), abs(y)) > 0.5 * recipe.size * camera.pixel_scale:
+                stage = "pre_merger_alone"
+            elif separation < BLENDED * instruments.resolution(camera):
+                stage = "pre_merger_blended"
+            else:
+                stage = "pre_merger_neighbor"
+            # North is up and east is left: x runs against right ascension.
+            angle = float(np.degrees(np.arctan2(-x, y)) % 360)
+            row |= {"stage": stage, "separation": separation}
+            row["companion_angle"] = angle
             if moment > 0:
                 total = 1 + pair.flux_ratio
                 row["mag"] = pair.primary.mag - 2.5 * float(np.log10(total))
@@ -194,21 +208,3 @@ def _draw_views(recipe, index):
                 bodies, camera, recipe.size, recipe.noise, rngs[2], debris
             )
             yield image, row
-
-
-def _companion(seen, moment, recipe):
-    """Say where the companion is, and what stage that makes."""
-    x, y = seen.companion
-    camera = recipe.instrument
-    separation = float(np.hypot(x, y))
-    half = 0.5 * recipe.size * camera.pixel_scale
-    if moment > 0:
-        stage = "post_merger"
-    elif max(abs(x), abs(y)) > half:
-        stage = "pre_merger_alone"
-    elif separation < BLENDED * instruments.resolution(camera):
-        stage = "pre_merger_blended"
-    else:
-        stage = "pre_merger_neighbor"
-    angle = float(np.degrees(np.arctan2(-x, y)) % 360)
-    return {"stage": stage, "separation": separation, "companion_angle": angle}

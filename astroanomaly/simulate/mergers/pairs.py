@@ -11,6 +11,7 @@ from astroanomaly.simulate.galaxies.population import (
 from astroanomaly.simulate.mergers import tides
 from astroanomaly.simulate.mergers.tidal_light import moved_light
 
+# Flattening c of discs, see `seen_along`.
 THICKNESS = 0.2
 # The secondary's light after coalescence: what tails hold, and the nucleus.
 TAIL, NUCLEUS = 0.4, 0.4
@@ -26,25 +27,14 @@ class Pair:
 
     Vectors are in units of the primary's half-light radius.
 
-    Attributes
-    ----------
-    primary, secondary : Galaxy
-        Their axis ratios and position angles are those of no view in particular.
-    flux_ratio : float
-        Secondary over primary, in flux and in mass.
-    orbit : tides.Orbit
-        Path of the secondary.
-    plane : ndarray of shape (2, 3)
-        Unit vectors of the orbit's plane.
-    spins : ndarray of shape (2, 3)
-        Unit vectors of the galaxies' axes.
-    nucleus : ndarray of shape (3,)
-        Where the secondary's nucleus is at coalescence.
-    fading : float
-        Normalised time in which the nucleus sinks and fades.
-    dwarfs : ndarray of shape (2, 2, 2)
-        For either galaxy's tidal dwarfs: the rank, 0 to 1, of the test particle
-        that one is at by distance, and its flux in units of the primary's.
+    `primary`, `secondary`: their axis ratios and position angles are those of no view
+    in particular; `flux_ratio`: secondary over primary, in flux and in mass; `orbit`:
+    path of the secondary; `plane` (2, 3): unit vectors of the orbit's plane; `spins`
+    (2, 3): unit vectors of the galaxies' axes; `nucleus` (3,): where the secondary's
+    nucleus is at coalescence; `fading`: normalised time in which the nucleus sinks and
+    fades; `dwarfs` (2, 2, 2): for either galaxy's tidal dwarfs: the rank, 0 to 1, of
+    the test particle that one is at by distance, and its flux in units of the
+    primary's.
     """
 
     primary: Galaxy
@@ -62,14 +52,9 @@ class Pair:
 class Scene:
     """What `profiles.draw` draws.
 
-    Attributes
-    ----------
-    bodies : list of (Galaxy, dx, dy)
-        Galaxies and their offsets, arcsec; the primary or remnant first.
-    moved : list of (offsets, share, sigma)
-        Light that the tide moved, in units of the primary's flux.
-    companion : ndarray of shape (2,)
-        Offset of the secondary or of its nucleus, arcsec.
+    `bodies`: galaxies and their offsets, arcsec; the primary or remnant first; `moved`:
+    light that the tide moved, in units of the primary's flux; `companion` (2,): offset
+    of the secondary or of its nucleus, arcsec.
     """
 
     bodies: list
@@ -82,29 +67,10 @@ def draw_pair(
 ) -> Pair:
     """Draw orbit and orientations of two galaxies.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Random numbers of this pair.
-    primary, secondary : Galaxy
-        The galaxies.
-    flux_ratio : float
-        Secondary over primary, within (0, 1].
+    `flux_ratio`: secondary over primary, within (0, 1]. Returns: directions are
+    isotropic; the second nucleus is 0.6 to 1.6 half-light radii away at coalescence and
+    fades in 0.4 to 1 of the normalised time. [O] our choice.
 
-    Returns
-    -------
-    Pair
-        Directions are isotropic; the second nucleus is 0.6 to 1.6 half-light
-        radii away at coalescence and fades in 0.4 to 1 of the normalised time.
-        [O] our choice.
-
-    Raises
-    ------
-    ValueError
-        If `flux_ratio` is not within (0, 1].
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.mergers import pairs
     >>> from astroanomaly.simulate.galaxies import population
@@ -113,6 +79,7 @@ def draw_pair(
     >>> pairs.draw_pair(rng, primary, secondary, 0.5).orbit.mass_ratio
     0.5
     """
+    # Normal deviates have no preferred direction once they have unit length.
     vectors = rng.normal(size=(4, 3))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return Pair(
@@ -137,25 +104,12 @@ def draw_pair(
 def seen_along(galaxy: Galaxy, spin: np.ndarray, axes: np.ndarray) -> Galaxy:
     """Return a galaxy as seen along an axis.
 
-    An oblate body of flattening c has ``q^2 = cos^2 i (1 - c^2) + c^2`` (Hubble
-    1926, ApJ 64, 321); c is 0.2 for discs, the drawn axis ratio for early types.
+    An oblate body of flattening c has ``q^2 = cos^2 i (1 - c^2) + c^2`` (Hubble 1926,
+    ApJ 64, 321); c is 0.2 for discs, the drawn axis ratio for early types.
 
-    Parameters
-    ----------
-    galaxy : Galaxy
-        The galaxy.
-    spin : ndarray of shape (3,)
-        Its axis of symmetry, a unit vector.
-    axes : ndarray of shape (3, 3)
-        Unit vectors of the sky's x and y, and of the line of sight.
+    `spin` (3,): its axis of symmetry, a unit vector; `axes` (3, 3): unit vectors of the
+    sky's x and y, and of the line of sight.
 
-    Returns
-    -------
-    Galaxy
-        With the axis ratio and the position angle of this view.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.mergers import pairs
     >>> from astroanomaly.simulate.galaxies import population
@@ -174,24 +128,9 @@ def seen_along(galaxy: Galaxy, spin: np.ndarray, axes: np.ndarray) -> Galaxy:
 def scene(pair: Pair, moment: float, tails: list, axes: np.ndarray) -> Scene:
     """Return what to draw of a pair at one moment from one side.
 
-    Parameters
-    ----------
-    pair : Pair
-        The galaxies.
-    moment : float
-        Normalised time, -1 to 1.
-    tails : list of (rest, moved)
-        Of both galaxies' test particles, from `tides.displacements`.
-    axes : ndarray of shape (3, 3)
-        Unit vectors of the sky's x and y, and of the line of sight.
+    `moment`: normalised time, -1 to 1; `axes` (3, 3): unit vectors of the sky's x and
+    y, and of the line of sight.
 
-    Returns
-    -------
-    Scene
-        Bodies, moved light and the companion's place.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.mergers import pairs, tides
     >>> from astroanomaly.simulate.galaxies import population
@@ -207,8 +146,19 @@ def scene(pair: Pair, moment: float, tails: list, axes: np.ndarray) -> Scene:
         seen_along(galaxy, spin, axes)
         for galaxy, spin in zip((pair.primary, pair.secondary), pair.spins, strict=True)
     ]
-    if moment > 0:
-        views[0] = _settled(views[0], pair.flux_ratio, moment)
+    disc = views[0]
+    if moment > 0 and disc.bulge_to_total < 1:
+        # A disc is disturbed, then thickens and grows its bulge. Knots and lopsidedness
+        # fade with time; all of it is the stronger the larger the secondary was.
+        ratio, bulge = pair.flux_ratio, disc.bulge_to_total
+        grown = ratio * (1 - np.exp(-moment))
+        views[0] = replace(
+            _disturbed(disc, np.cbrt(ratio) * np.exp(-0.7 * moment)),
+            bulge_to_total=float(bulge + (0.8 - bulge) * grown),
+            bulge_radius=disc.bulge_radius or 0.3 * disc.half_light_radius,
+            n=max(disc.n, 2.0),
+            axis_ratio=float(disc.axis_ratio * (1 - ratio / 2) + ratio / 2),
+        )
     first, second = (
         moved_light(view, spin, axes, *tail, scale)
         for view, spin, tail in zip(views, pair.spins, tails, strict=True)
@@ -220,7 +170,7 @@ def scene(pair: Pair, moment: float, tails: list, axes: np.ndarray) -> Scene:
         bodies = [(views[0], 0.0, 0.0), (views[1], *companion)]
         return Scene(bodies, moved, companion)
     companion = scale * (axes @ pair.nucleus)[:2] * np.exp(-moment / pair.fading)
-    dwarfs = _dwarfs(pair, tails, axes, moment)
+    dwarfs = tidal_dwarfs(pair, tails, axes, moment)
     bodies = _remnant(pair, views, moment, companion)
     # The first body gives the dwarfs their light: they are made of its gas.
     (first_body, *at), *others = bodies
@@ -234,45 +184,27 @@ def scene(pair: Pair, moment: float, tails: list, axes: np.ndarray) -> Scene:
     return Scene(bodies, [*moved, _shifted(tail, (0.0, 0.0), share)], companion)
 
 
-def _dwarfs(pair, tails, axes, moment):
-    """Return tidal dwarfs, compact bodies in the tails of gas-rich galaxies.
+def tidal_dwarfs(pair, tails, axes, moment):
+    """Return compact bodies in the tails of gas-rich galaxies.
 
     They hold some per cent of a merger's light (Bournaud & Duc 2006, A&A 456, 481).
     """
     bodies = []
     galaxies = (pair.primary, pair.secondary)
     for galaxy, (rest, moved), drawn in zip(galaxies, tails, pair.dwarfs, strict=True):
+        # An early type has no gas in its tails.
         if galaxy.bulge_to_total == 1:
             continue
         places = (rest + moved).reshape(-1, 3)
         ranks = np.argsort(np.linalg.norm(places, axis=1))
         for rank, flux in drawn:
             place = places[ranks[int(rank * (len(ranks) - 1))]]
+            # They fall back or are torn apart in twice the normalised time.
             share = flux * np.exp(-0.5 * moment)
             body = _spheroid(pair.primary, share, DWARF_RADIUS, 1.0)
-            bodies.append(
-                (body, *(pair.primary.half_light_radius * (axes @ place)[:2]))
-            )
+            offset = pair.primary.half_light_radius * (axes @ place)[:2]
+            bodies.append((body, *offset))
     return bodies
-
-
-def _settled(primary, ratio, moment):
-    """Disturb a disc, then thicken it and grow its bulge.
-
-    Knots and lopsidedness fade with time; all of it is the stronger the larger the
-    secondary was.
-    """
-    if primary.bulge_to_total == 1:
-        return primary
-    bulge = primary.bulge_to_total
-    grown = ratio * (1 - np.exp(-moment))
-    return replace(
-        _disturbed(primary, np.cbrt(ratio) * np.exp(-0.7 * moment)),
-        bulge_to_total=float(bulge + (0.8 - bulge) * grown),
-        bulge_radius=primary.bulge_radius or 0.3 * primary.half_light_radius,
-        n=max(primary.n, 2.0),
-        axis_ratio=float(primary.axis_ratio * (1 - ratio / 2) + ratio / 2),
-    )
 
 
 def _disturbed(disc, strength):
@@ -292,6 +224,7 @@ def _remnant(pair, views, moment, companion):
     envelope on the other side that settles more slowly. Tails disperse into it.
     """
     radius = views[0].half_light_radius
+    # Tails fall back into the envelope in the normalised time.
     tail = TAIL * np.exp(-moment)
     nucleus = NUCLEUS * np.exp(-moment / pair.fading)
     bodies = [(views[0], 0.0, 0.0)]

@@ -11,6 +11,7 @@ from astroanomaly.simulate.mergers import tides
 
 # Hot systems answer the tide with broad, faint features: half their light moves.
 EARLY_RESPONSE = 0.5
+# Doublings: a blob of 16 widths is as large as the galaxy.
 _WIDEST = 4
 
 
@@ -24,26 +25,13 @@ def moved_light(
 ) -> tuple[tuple, tuple]:
     """Return the blobs that the tide added and took away, galaxy at the origin.
 
-    Both carry the light that the undisturbed galaxy has where the particles rest,
-    so that no displacement leaves the galaxy as it was.
+    Both carry the light that the undisturbed galaxy has where the particles rest, so
+    that no displacement leaves the galaxy as it was.
 
-    Parameters
-    ----------
-    galaxy : Galaxy
-        As this view shows it.
-    spin : ndarray of shape (3,)
-        Its axis, a unit vector.
-    axes : ndarray of shape (3, 3)
-        Unit vectors of the sky's x and y, and of the line of sight.
-    rest, moved : ndarray of shape (20, 64, 3)
-        Its test particles, from `tides.displacements`.
-    scale : float
-        Half-light radius of the pair's primary, arcsec.
-
-    Returns
-    -------
-    added, taken : tuple of (offsets, share, sigma)
-        Blobs as `profiles.draw` takes them, in units of the galaxy's flux.
+    `spin` (3,): its axis, a unit vector; `axes` (3, 3): unit vectors of the sky's x and
+    y, and of the line of sight; `rest`, `moved` (20, 64, 3): its test particles, from
+    `tides.displacements`; `scale`: half-light radius of the pair's primary, arcsec.
+    `added, taken`: blobs as `profiles.draw` takes them, in units of the galaxy's flux.
     """
     r, _, area = tides.rings()
     own = r / np.linalg.norm(rest, axis=-1)
@@ -55,10 +43,28 @@ def moved_light(
     across = np.cross(spin, node)
     along = own * (rest @ node)
     aside = own * (rest @ across) * np.sign(minor @ (axes[:2] @ across) + 1e-12)
-    light = _surface_brightness(galaxy, along, aside) * area
+    # Movable light per squared half-light radius, face on, of unit flux.
+    if galaxy.bulge_to_total == 1:
+        light = EARLY_RESPONSE * sersic_brightness(np.hypot(along, aside), galaxy.n)
+    else:
+        cell = 2 * structure.EXTENT / structure.GRID
+        per_scale = galaxy.half_light_radius / galaxy.disc_scale
+        column, row = (
+            np.floor((v * per_scale + structure.EXTENT) / cell).astype(int)
+            for v in (along, aside)
+        )
+        inside = (column >= 0) & (column < structure.GRID)
+        inside &= (row >= 0) & (row < structure.GRID)
+        # Knots and bars are finer than the particles stand apart: they stay.
+        image = profiles.face_on(replace(galaxy, knots=0.0, n_knots=0, bar=0.0))
+        share = (1 - galaxy.bulge_to_total) * (1 - galaxy.knots - galaxy.bar)
+        light = np.where(inside, image[row * inside, column * inside], 0.0)
+        light = share * light * (per_scale / cell) ** 2
+    light = light * area
     offsets = along[..., None] * major + galaxy.axis_ratio * aside[..., None] * minor
     offsets = galaxy.half_light_radius * offsets
     places = offsets + scale * (moved @ axes[:2].T)
+    # Of a blob at rest: about the distance of its neighbors on a ring.
     width = 0.12 * galaxy.half_light_radius
     stretched = np.linalg.norm(places - np.roll(places, 1, axis=1), axis=-1)
     # Blobs grow in steps of two with the gap to the next, so that tails are smooth.
@@ -69,42 +75,13 @@ def moved_light(
     return added, taken
 
 
-def _surface_brightness(galaxy, x, y):
-    """Return movable light per squared half-light radius, face on, unit flux."""
-    if galaxy.bulge_to_total == 1:
-        return EARLY_RESPONSE * sersic_brightness(np.hypot(x, y), galaxy.n)
-    cell = 2 * structure.EXTENT / structure.GRID
-    per_scale = galaxy.half_light_radius / galaxy.disc_scale
-    column, row = (
-        np.floor((v * per_scale + structure.EXTENT) / cell).astype(int) for v in (x, y)
-    )
-    inside = (column >= 0) & (column < structure.GRID)
-    inside &= (row >= 0) & (row < structure.GRID)
-    # Knots and bars are finer than the particles stand apart: they stay.
-    image = profiles.face_on(replace(galaxy, knots=0.0, n_knots=0, bar=0.0))
-    share = (1 - galaxy.bulge_to_total) * (1 - galaxy.knots - galaxy.bar)
-    light = np.where(inside, image[row * inside, column * inside], 0.0)
-    return share * light * (per_scale / cell) ** 2
-
-
 def sersic_brightness(r: np.ndarray, n: float) -> np.ndarray:
     """Return the surface brightness of a Sersic profile of unit flux.
 
-    Parameters
-    ----------
-    r : ndarray
-        Radius in units of the half-light radius.
-    n : float
-        Sersic index.
+    `r`: radius in units of the half-light radius. Returns: ``b^(2n) exp(-b r^(1/n)) /
+    (2 pi n Gamma(2n))``, flux per squared half-light radius (Graham & Driver 2005, PASA
+    22, 118, eq. 4).
 
-    Returns
-    -------
-    ndarray
-        ``b^(2n) exp(-b r^(1/n)) / (2 pi n Gamma(2n))``, flux per squared
-        half-light radius (Graham & Driver 2005, PASA 22, 118, eq. 4).
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.mergers.tidal_light import sersic_brightness
     >>> round(float(sersic_brightness(np.array(1.0), 1.0)), 4)

@@ -14,30 +14,26 @@ from scipy.interpolate import CubicHermiteSpline
 HALO = 2.5  # scale radius of the primary's halo, half-light radii
 # Four half-mass radii, each 4/3 of the half-light radius seen in projection.
 START, DISTANT = 8.0, 16 / 3
+# [O] Half-light radii: nearer than this the two nuclei are one in an image.
 COALESCED = 0.35
 STEP = 0.08  # of the orbit
 PARTICLE_STEP = 0.16  # at most; 19 of 20 particles are then right to 0.05
+# 1,280 particles a galaxy make smooth tails.
 N_RADII, N_ANGLES = 20, 64
 RADII = (0.6, 2.7)  # of the particles, half-light radii
+# Far beyond any merger: it ends a loop that nothing else would.
 _MAX_STEPS = 3000
-_DRAG = 0.1
+_DRAG = 0.1  # [O] one or two passages before the two are one
 
 
 @dataclass(frozen=True)
 class Orbit:
     """A companion's path about the primary, in a plane.
 
-    Attributes
-    ----------
-    times : ndarray of shape (n,)
-        Steps of the integration, in units of the simulation.
-    positions, velocities : ndarray of shape (n, 2)
-        Of the companion relative to the primary.
-    mass_ratio : float
-        Companion's halo over the primary's.
-    start, merger : float
-        Times at which the companion last is four half-mass (5.3 half-light) radii
-        away, and at which the two become one.
+    `times` (n,): steps of the integration, in units of the simulation; `positions`,
+    `velocities` (n, 2): of the companion relative to the primary; `mass_ratio`:
+    companion's halo over the primary's; `start`, `merger`: times at which the companion
+    last is four half-mass (5.3 half-light) radii away, and at which the two become one.
     """
 
     times: np.ndarray
@@ -50,16 +46,8 @@ class Orbit:
     def clock(self, merger_time: float) -> float:
         """Return the simulation's time of a normalised time.
 
-        Parameters
-        ----------
-        merger_time : float
-            -1 where the companion is four half-mass radii away, 0 where the two
-            become one.
-
-        Returns
-        -------
-        float
-            Time in units of the simulation.
+        `merger_time`: -1 where the companion is four half-mass radii away, 0 where the
+        two become one. Returns: time in units of the simulation.
         """
         return self.merger + merger_time * (self.merger - self.start)
 
@@ -76,20 +64,8 @@ def halo_acceleration(
 
     Hernquist 1990, ApJ 356, 359, eq. 5.
 
-    Parameters
-    ----------
-    offset : ndarray of shape (..., d)
-        Position relative to the halo.
-    mass, scale : float
-        Its mass and scale radius.
+    `offset` (..., d): position relative to the halo. Returns (..., d): acceleration.
 
-    Returns
-    -------
-    ndarray of shape (..., d)
-        Acceleration.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.mergers.tides import halo_acceleration
     >>> halo_acceleration(np.array([1.5]), mass=16.0).round(6)
@@ -102,18 +78,8 @@ def halo_acceleration(
 def companion_scale(mass_ratio: float) -> float:
     """Return the scale radius of a companion's halo.
 
-    Parameters
-    ----------
-    mass_ratio : float
-        Companion's mass over the primary's.
+    Returns: ``2.5 q^0.4`` half-light radii of the primary. [O] our choice.
 
-    Returns
-    -------
-    float
-        ``2.5 q^0.4`` half-light radii of the primary. [O] our choice.
-
-    Examples
-    --------
     >>> from astroanomaly.simulate.mergers.tides import companion_scale
     >>> companion_scale(1.0)
     2.5
@@ -124,29 +90,13 @@ def companion_scale(mass_ratio: float) -> float:
 def draw_orbit(rng: np.random.Generator, mass_ratio: float) -> Orbit:
     """Draw a decaying orbit that ends in a merger.
 
-    The companion starts eight half-light radii away on a bound orbit; friction,
-    ``-k v (2.5 / (1 + r))`` in the primary's halo, makes it sink. [O] our choice:
-    k of 0.1 times (0.4 + q^0.5) gives one or two passages.
+    The companion starts eight half-light radii away on a bound orbit; friction, ``-k v
+    (2.5 / (1 + r))`` in the primary's halo, makes it sink. [O] our choice: k of 0.1
+    times (0.4 + q^0.5) gives one or two passages.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Draws the shape of the orbit.
-    mass_ratio : float
-        Companion's mass over the primary's, within (0, 1].
+    `rng`: draws the shape of the orbit; `mass_ratio`: companion's mass over the
+    primary's, within (0, 1].
 
-    Returns
-    -------
-    Orbit
-        From the start to twice the time of the merger.
-
-    Raises
-    ------
-    ValueError
-        If `mass_ratio` is not within (0, 1].
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.mergers.tides import draw_orbit
     >>> orbit = draw_orbit(np.random.default_rng(1), 0.3)
@@ -157,11 +107,12 @@ def draw_orbit(rng: np.random.Generator, mass_ratio: float) -> Orbit:
         raise ValueError(
             f"`mass_ratio` must lie in (0, 1]. Received: mass_ratio={mass_ratio}."
         )
+    # Speed of a circular orbit in Hernquist's halo at that distance.
     circular = np.sqrt(START) / (START + HALO) * np.sqrt(1 + mass_ratio)
     tangential, radial = rng.uniform(0.25, 0.65), rng.uniform(0.3, 0.8)
-    state = np.array([START, 0.0]), circular * np.array([-radial, tangential])
     drag = _DRAG * (0.4 + np.sqrt(mass_ratio))
-    times, path, speeds = _integrate_orbit(*state, 1 + mass_ratio, drag)
+    state = np.array([START, 0.0]), circular * np.array([-radial, tangential])
+    times, path, speeds = integrate_orbit(*state, 1 + mass_ratio, drag)
     distance = np.hypot(*path.T)
     merged = int(np.argmax(np.maximum.accumulate(distance[::-1])[::-1] < COALESCED))
     far = np.flatnonzero(distance[:merged] >= DISTANT)
@@ -173,7 +124,7 @@ def draw_orbit(rng: np.random.Generator, mass_ratio: float) -> Orbit:
     return Orbit(times, path, speeds, mass_ratio, start, float(times[merged]))
 
 
-def _integrate_orbit(position, velocity, mass, drag):
+def integrate_orbit(position, velocity, mass, drag):
     """Leapfrog with drag until the two have been one for long."""
     # Plain complex numbers: on two coordinates an array costs ten times as much.
     x, v = complex(*position), complex(*velocity)
@@ -190,6 +141,7 @@ def _integrate_orbit(position, velocity, mass, drag):
         path.append((x, v))
         if abs(x) >= COALESCED:
             last_far = step
+        # Both have been one for longer than they were apart: nothing is to come.
         elif step - last_far > 1.1 * last_far:
             break
     path = np.array(path)[..., None].view(float)
@@ -199,15 +151,9 @@ def _integrate_orbit(position, velocity, mass, drag):
 def rings() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return where the test particles start in their disc.
 
-    Returns
-    -------
-    r, phi : ndarray of shape (20, 64)
-        Polar coordinates, half-light radii and radians.
-    area : ndarray of shape (20, 64)
-        Area of the disc that each stands for.
+    `r, phi` (20, 64): polar coordinates, half-light radii and radians. `area` (20, 64):
+    area of the disc that each stands for.
 
-    Examples
-    --------
     >>> from astroanomaly.simulate.mergers.tides import RADII, rings
     >>> total = rings()[2].sum()
     >>> bool(np.isclose(total, np.pi * (RADII[1] ** 2 - RADII[0] ** 2)))
@@ -215,6 +161,7 @@ def rings() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     edges = np.linspace(*RADII, N_RADII + 1)
     r = 0.5 * (edges[1:] + edges[:-1])
+    # Every second ring is turned by half a step: no spokes.
     phi = 2 * np.pi * (np.arange(N_ANGLES) + 0.5 * (np.arange(N_RADII)[:, None] % 2))
     phi = phi / N_ANGLES
     area = np.repeat(np.pi * np.diff(edges**2)[:, None] / N_ANGLES, N_ANGLES, axis=1)
@@ -231,30 +178,13 @@ def displacements(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Integrate the disc's test particles and say where the tide has moved them.
 
-    Parameters
-    ----------
-    orbit : Orbit
-        Path of the perturber.
-    times : ndarray of shape (m,)
-        Times of the simulation at which to look.
-    spin : ndarray of shape (3,)
-        Unit vector of the disc's rotation.
-    plane : ndarray of shape (2, 3)
-        Unit vectors that span the orbit's plane.
-    of_companion : bool
-        Whether the disc is the companion's, the primary the perturber.
+    `times` (m,): times of the simulation at which to look; `spin` (3,): unit vector of
+    the disc's rotation; `plane` (2, 3): unit vectors that span the orbit's plane.
+    `rest` (20, 64, 3): positions without a tide, at any time: circular orbits only turn
+    the rings, and the particles start so far turned back that they come to rest here.
+    `moved` (m, 20, 64, 3): displacement of each particle by the tide; lengths in
+    half-light radii of the primary, also for the companion's disc.
 
-    Returns
-    -------
-    rest : ndarray of shape (20, 64, 3)
-        Positions without a tide, at any time: circular orbits only turn the rings,
-        and the particles start so far turned back that they come to rest here.
-    moved : ndarray of shape (m, 20, 64, 3)
-        Displacement of each particle by the tide; lengths in half-light radii
-        of the primary, also for the companion's disc.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.mergers import tides
     >>> orbit = tides.draw_orbit(np.random.default_rng(1), 0.3)
@@ -284,18 +214,9 @@ def displacements(
 def disc_axes(spin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return two unit vectors of the plane that a disc turns in.
 
-    Parameters
-    ----------
-    spin : ndarray of shape (3,)
-        Unit vector of the disc's rotation.
+    `spin` (3,): unit vector of the disc's rotation. `first, second` (3,): the disc
+    turns from the first to the second: first x second = spin.
 
-    Returns
-    -------
-    first, second : ndarray of shape (3,)
-        The disc turns from the first to the second: first x second = spin.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from astroanomaly.simulate.mergers.tides import disc_axes
     >>> spin = np.array([0.0, 0.0, 1.0])

@@ -27,20 +27,9 @@ SPECTRA = {
 def rest_magnitude(kind: str, wavelength: float) -> float:
     """Return a spectrum at a wavelength of its rest frame.
 
-    Parameters
-    ----------
-    kind : {"old", "disc", "young"}
-        The spectrum.
-    wavelength : float
-        Micron; beyond the table, its end.
+    Returns: AB magnitude relative to 0.62 micron, linear in the logarithm between
+    lines.
 
-    Returns
-    -------
-    float
-        AB magnitude relative to 0.62 micron, linear in the logarithm between lines.
-
-    Examples
-    --------
     >>> from astroanomaly.simulate.survey import colors
     >>> colors.rest_magnitude("old", 0.475)
     0.8
@@ -52,22 +41,8 @@ def rest_magnitude(kind: str, wavelength: float) -> float:
 def color(kind: str, redshift: float, camera, reference) -> float:
     """Return the color of a galaxy between two cameras.
 
-    Parameters
-    ----------
-    kind : {"old", "disc", "young"}
-        The spectrum.
-    redshift : float
-        Of the galaxy.
-    camera, reference : Instrument
-        Their effective wavelengths count.
+    Returns: magnitude in `camera` less that in `reference`, AB mag.
 
-    Returns
-    -------
-    float
-        Magnitude in `camera` less that in `reference`, AB mag.
-
-    Examples
-    --------
     >>> from astroanomaly.simulate.survey import colors
     >>> from astroanomaly.simulate.cameras import instruments
     >>> cameras = instruments.EUCLID_NISP_H, instruments.EUCLID_VIS
@@ -84,23 +59,9 @@ def color(kind: str, redshift: float, camera, reference) -> float:
 def k_correction(kind: str, redshift: float, camera) -> float:
     """Return the K correction from 620 nm at rest to a camera.
 
-    ``m = M(620 nm) + 5 log10(D_L / 10 pc) + K``, with
-    ``K = S(lambda / (1 + z)) - 2.5 log10(1 + z)`` (Hogg et al. 2002,
-    arXiv:astro-ph/0210394, equation 8, for a band of one wavelength).
-
-    Parameters
-    ----------
-    kind : {"old", "disc", "young"}
-        The spectrum.
-    redshift : float
-        Of the galaxy.
-    camera : Instrument
-        Its effective wavelength counts.
-
-    Returns
-    -------
-    float
-        Mag.
+    ``m = M(620 nm) + 5 log10(D_L / 10 pc) + K``, with ``K = S(lambda / (1 + z)) - 2.5
+    log10(1 + z)`` (Hogg et al. 2002, arXiv:astro-ph/0210394, equation 8, for a band of
+    one wavelength).
     """
     rest = camera.wavelength / 1000 / (1 + redshift)
     return rest_magnitude(kind, rest) - 2.5 * np.log10(1 + redshift)

@@ -12,7 +12,9 @@ from astroanomaly.simulate.survey import objects, scenes
 from astroanomaly.simulate.survey.stars import draw_stars
 from astroanomaly.utils.optional import require
 
+# [O] Pixels of 0.1": a smaller frame holds no lens.
 MIN_SIZE = 32
+# Rule of the lens-finding challenge, see `label`.
 MIN_IMAGES, MIN_MAGNIFICATION, MIN_PIXELS = 2, 1.6, 20
 UNITS = {
     "ra": "deg",
@@ -32,6 +34,7 @@ UNITS = {
 }
 # Rays per half-light radius, and the grid on which images are counted, arcsec.
 _RAYS_PER_RADIUS = 4
+# Per side of a cell: finer steps cost time and gain nothing.
 _MOST_RAYS = 10
 # Beyond so many half-light radii a source's light is lost.
 _SOURCE_REACH = 5
@@ -41,20 +44,9 @@ _SOURCE_REACH = 5
 class View:
     """What every frame of a set shares.
 
-    Parameters
-    ----------
-    bands : tuple of str
-        Names among VIS, Y, J and H.
-    size : int
-        Side, pixels of 0.1".
-    upsample : bool
-        Whether NISP is scaled up to VIS's pixels.
-    noise : bool
-        Whether to add noise.
-    seed : int
-        Same seed, same bits.
-    star_density : float
-        Stars per square arcmin.
+    `bands`: names among VIS, Y, J and H; `size`: side, pixels of 0.1"; `upsample`:
+    whether NISP is scaled up to VIS's pixels; `noise`: whether to add noise; `seed`:
+    same seed, same bits; `star_density`: stars per square arcmin.
     """
 
     bands: tuple
@@ -91,20 +83,7 @@ class View:
         return [np.random.default_rng(key) for key in keys]
 
     def add_around(self, canvas, around, stars):
-        """Draw the field of galaxies, and stars; count both.
-
-        Parameters
-        ----------
-        canvas : Canvas
-            Where to draw.
-        around, stars : numpy.random.Generator
-            Random numbers of the galaxies and of the stars.
-
-        Returns
-        -------
-        tuple of int
-            Galaxies and stars.
-        """
+        """Draw the field of galaxies, and stars; count both."""
         galaxies = objects.draw_field(around, self.half)
         for galaxy, *where in galaxies:
             canvas.add_galaxy(galaxy, *where)
@@ -153,25 +132,14 @@ def check_view(bands, size, upsample, noise, seed, star_density):
 def label(n_images: int, magnification: float, n_source_pixels: int) -> bool:
     """Tell whether a lensed source makes a lens, by the published rule.
 
-    Parameters
-    ----------
-    n_images : int
-        Images of the source, as `count_images` finds them: at least 2.
-    magnification : float
-        Lensed over unlensed flux in VIS: more than 1.6.
-    n_source_pixels : int
-        Pixels of VIS where the lensed source alone is brighter than one standard
-        deviation of the sky's noise: more than 20.
+    `n_images`: images of the source, as `count_images` finds them: at least 2;
+    `magnification`: lensed over unlensed flux in VIS: more than 1.6; `n_source_pixels`:
+    pixels of VIS where the lensed source alone is brighter than one standard deviation
+    of the sky's noise: more than 20. Returns: whether all three hold. The thresholds
+    are those of the Euclid lens-finding challenge, on whose images Wilde et al. 2022
+    (arXiv:2202.12776) train; that asks for any image at all, and we for two, which is
+    what makes a lens strong.
 
-    Returns
-    -------
-    bool
-        Whether all three hold. The thresholds are those of the Euclid lens-finding
-        challenge, on whose images Wilde et al. 2022 (arXiv:2202.12776) train; that
-        asks for any image at all, and we for two, which is what makes a lens strong.
-
-    Examples
-    --------
     >>> label(2, 1.7, 21), label(1, 1.7, 21), label(2, 1.6, 21), label(2, 1.7, 20)
     (True, False, False, False)
     """
@@ -185,24 +153,9 @@ def label(n_images: int, magnification: float, n_source_pixels: int) -> bool:
 def add_lensed(canvas, center, deflectors, sources, stops):
     """Draw sources behind deflectors onto a canvas.
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Where to draw.
-    center : tuple of float
-        Place of the deflectors' origin on the canvas, arcsec.
-    deflectors : list of Deflector
-        As `trace` takes them, their `theta_E` for the last source.
-    sources : list of (Source, fluxes)
-        In order of redshift, with the flux that each camera gets unlensed.
-    stops : list of float
-        Redshifts of the sources.
-
-    Returns
-    -------
-    list of (window, light, magnification, n_images)
-        For each source: where it is drawn, its lensed light per cell in units of its
-        unlensed flux, that light's sum, and the number of its images.
+    `center`: place of the deflectors' origin on the canvas, arcsec. Returns: for each
+    source: where it is drawn, its lensed light per cell in units of its unlensed flux,
+    that light's sum, and the number of its images.
     """
     # How far from the middle images can lie: each deflector moves them by its
     # Einstein radius, flattened ones by up to 1.3 of it, and shear stretches all.
@@ -230,19 +183,8 @@ def add_lensed(canvas, center, deflectors, sources, stops):
 def count_pixels(light, flux, window, canvas):
     """Expose light with VIS; count its pixels above one sigma of the sky.
 
-    Parameters
-    ----------
-    light : ndarray
-        Light of unit flux per cell of the window.
-    flux : float
-        Flux in VIS.
-    window, canvas
-        Where on the canvas it lies.
-
-    Returns
-    -------
-    int
-        Number of pixels of the frame brighter than ``sqrt(VIS.variance())``.
+    `light`: light of unit flux per cell of the window. Returns: number of pixels of the
+    frame brighter than ``sqrt(VIS.variance())``.
     """
     sky = np.zeros((canvas.side, canvas.side), dtype=np.float32)
     held = canvas.inside(window)
@@ -256,19 +198,7 @@ def count_pixels(light, flux, window, canvas):
 def gather_view(batches, n, view):
     """Gather batches of frames and of rows of truth.
 
-    Parameters
-    ----------
-    batches : iterable of (images, rows)
-        Of shape (k, side, side, n_bands), and k rows.
-    n : int
-        Number of frames in all.
-    view : View
-        What they share.
-
-    Returns
-    -------
-    Cutouts
-        The frames and their truth.
+    `batches`: of shape (k, side, side, n_bands), and k rows.
     """
     shape = (n, view.side, view.side, len(view.bands))
     images, rows = np.empty(shape, dtype=np.float32), []

@@ -22,7 +22,9 @@ from astroanomaly.simulate.survey.frames import (
 )
 from astroanomaly.simulate.survey.stars import DENSITY
 
+# Shortest wavelength first, as in the challenge's files.
 BANDS = ("VIS", "Y", "J", "H")
+# [O] Weighted toward what looks like arcs and rings.
 NEGATIVES = {
     "elliptical": 0.2,
     "spiral": 0.25,
@@ -30,9 +32,11 @@ NEGATIVES = {
     "chance_alignment": 0.25,
     "group": 0.1,
 }
+# Empty frames are no rival of a lens: none by default.
 KINDS = (*NEGATIVES, "empty")
 # How many lenses, and ellipticals that are none, have neighbors of their redshift.
 _GROUP_SHARE = 0.3
+# Fewer than of galaxies: a frame of four bands takes far longer.
 _BATCH = 16
 
 
@@ -188,6 +192,7 @@ def _draw_object(recipe, index):
     return scenes.take_images(canvas, view.noise, noise), row
 
 
+# What an object that is no lens has not: its row must have it all the same.
 _MISSING = (
     *("magnification", "z_lens", "z_source", "theta_E", "velocity_dispersion"),
     *("e1", "e2", "gamma1", "gamma2", "center_x", "center_y"),

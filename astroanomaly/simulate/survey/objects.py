@@ -13,13 +13,17 @@ from astroanomaly.simulate.lenses.ray_tracing import Deflector, Source
 from astroanomaly.simulate.survey import colors
 from astroanomaly.simulate.survey.scenes import VIS
 
+# Arcsec: from what VIS resolves to the largest of single galaxies.
 THETA_E = (0.6, 3.0)
+# VIS, unlensed: magnified ones reach the survey's depth of 24.5 mag.
 SOURCE_MAGNITUDES = (21.5, 24.5)
+# A magnitude beyond the depth: unseen ones still make the sky uneven.
 FIELD_MAGNITUDES = (20.5, 25.5)
 # Galaxies per square arcsec within these limits: about 40 per square arcmin.
 FIELD_DENSITY = 40 / 3600
 # Arms and knots of fainter galaxies drown in the noise.
 _SMOOTH = 22.5
+# km/s: below lies no lens that VIS resolves, above no galaxy.
 _DISPERSIONS = (150.0, 400.0)
 
 
@@ -27,14 +31,7 @@ _DISPERSIONS = (150.0, 400.0)
 class Elliptical:
     """An old, round galaxy with the mass of a lens.
 
-    Parameters
-    ----------
-    z : float
-        Redshift.
-    dispersion : float
-        Velocity dispersion, km/s.
-    galaxy : Galaxy
-        Its light.
+    `z`: redshift; `dispersion`: velocity dispersion, km/s; `galaxy`: its light.
     """
 
     z: float
@@ -46,18 +43,9 @@ class Elliptical:
 class System:
     """An elliptical, its deflection, and a source behind it.
 
-    Parameters
-    ----------
-    elliptical : Elliptical
-        The galaxy in front.
-    deflector : Deflector
-        Its mass, in the origin.
-    source : Source
-        The light behind, about the deflector.
-    z_source : float
-        Its redshift.
-    source_mag : float
-        Its magnitude in VIS, unlensed.
+    `elliptical`: the galaxy in front; `deflector`: its mass, in the origin; `source`:
+    the light behind, about the deflector; `z_source`: its redshift; `source_mag`: its
+    magnitude in VIS, unlensed.
     """
 
     elliptical: Elliptical
@@ -70,23 +58,11 @@ class System:
 def draw_elliptical(rng, redshifts=(0.2, 1.2), dispersions=(260.0, 45.0)):
     """Draw an elliptical galaxy.
 
-    The luminosity goes as sigma^4 (Faber & Jackson 1976), M(620 nm) = -22.2 at 220
-    km/s with a scatter of 0.3 mag, 0.8 mag brighter per unit of redshift; the radius as
+    The luminosity goes as sigma^4 (Faber & Jackson 1976), M(620 nm) = -22.2 at 220 km/s
+    with a scatter of 0.3 mag, 0.8 mag brighter per unit of redshift; the radius as
     L^0.6, 4.5 kpc at -22.5 (as Shen et al. 2003, MNRAS 343, 978), scatter 0.1 dex.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Random numbers of this galaxy.
-    redshifts : tuple of float
-        Limits; most lie in the middle.
-    dispersions : tuple of float
-        Mean and standard deviation, km/s, cut at 150 and 400.
-
-    Returns
-    -------
-    Elliptical
-        The galaxy.
+    `dispersions`: mean and standard deviation, km/s, cut at 150 and 400.
     """
     low, high = redshifts
     z = float(low + (high - low) * rng.beta(2.2, 2.2))
@@ -115,22 +91,11 @@ def draw_system(rng, offsets=(0.0, 1.15), **limits):
     0.6" and 3". The mass is as flat as the light, within 0.05, and along it; shear has
     a Rayleigh distribution of 0.04. The source lies uniformly in a disc or annulus.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Random numbers of this system.
-    offsets : tuple of float
-        Smallest and largest offset of the source in Einstein radii.
-    **limits
-        For `draw_elliptical`.
-
-    Returns
-    -------
-    System
-        Elliptical, deflector and source.
+    `offsets`: smallest and largest offset of the source in Einstein radii.
     """
     while True:
         elliptical = draw_elliptical(rng, **limits)
+        # [O] A gamma distribution of mean 1.75 with a long tail.
         z_source = max(elliptical.z + 0.4, min(float(rng.gamma(5, 0.35)), 4.0))
         theta_E = einstein_radius(elliptical.dispersion, elliptical.z, z_source)
         if THETA_E[0] <= theta_E <= THETA_E[1]:
@@ -210,17 +175,7 @@ def _drawn(rng, mag, *kinds):
 def draw_field(rng, half):
     """Draw the galaxies of the field.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Random numbers of this field.
-    half : float
-        Half a side of the frame, arcsec.
-
-    Returns
-    -------
-    list of (Galaxy, x, y, z, disc)
-        As `Canvas.add_galaxy` takes them.
+    `half`: half a side of the frame, arcsec.
     """
     found = []
     for _ in range(rng.poisson(FIELD_DENSITY * (2 * half) ** 2)):
@@ -295,14 +250,9 @@ def draw_spiral(rng):
 class Ring:
     """A ring of young stars, of unit flux on the cells where it is drawn.
 
-    Parameters
-    ----------
-    radius, width : float
-        Of the ring, and the standard deviation across it, arcsec.
-    axis_ratio, turn : float
-        b/a, and the angle of the long axis from x, radians.
-    waves : tuple of (order, strength, phase)
-        Modulation along the ring: the sum of ``strength cos(order phi + phase)``.
+    `radius`, `width`: of the ring, and the standard deviation across it, arcsec;
+    `axis_ratio`, `turn`: b/a, and the angle of the long axis from x, radians; `waves`:
+    modulation along the ring: the sum of ``strength cos(order phi + phase)``.
     """
 
     radius: float

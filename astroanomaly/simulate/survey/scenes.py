@@ -15,12 +15,14 @@ from astroanomaly.simulate.galaxies.structure import EXTENT
 from astroanomaly.simulate.survey import colors, stars
 from astroanomaly.utils.optional import require
 
+# By the names of the challenge's bands.
 CAMERAS = {
     "VIS": instruments.EUCLID_VIS,
     "Y": instruments.EUCLID_NISP_Y,
     "J": instruments.EUCLID_NISP_J,
     "H": instruments.EUCLID_NISP_H,
 }
+# The finest pixels: all frames are brought to them.
 VIS = CAMERAS["VIS"]
 # Side of a cell, arcsec: half a pixel of VIS, a sixth of NISP's. Nothing that a
 # mirror of 1.2 m passes at 715 nm is finer than two of them.
@@ -36,15 +38,9 @@ _CUSP, _FINE = 7, 7
 class Canvas:
     """The sky before cameras of one telescope, in cells of 0.05".
 
-    Parameters
-    ----------
-    bands : sequence of str
-        Names among VIS, Y, J and H.
-    size : int
-        Side of the frame, pixels of 0.1".
-    upsample : bool
-        Whether NISP's frames are to be scaled up to VIS's pixels, for which they must
-        reach a little beyond; else they are the whole pixels of 0.3" that fit.
+    `bands`: names among VIS, Y, J and H; `size`: side of the frame, pixels of 0.1";
+    `upsample`: whether NISP's frames are to be scaled up to VIS's pixels, for which
+    they must reach a little beyond; else they are the whole pixels of 0.3" that fit.
     """
 
     def __init__(self, bands, size, upsample=True):
@@ -79,17 +75,7 @@ class Canvas:
     def axes(self, window, fine=1):
         """Return the places of a window's cells, or of parts of them, arcsec.
 
-        Parameters
-        ----------
-        window : tuple of slice
-            Rows and columns.
-        fine : int
-            Points along each side of a cell.
-
-        Returns
-        -------
-        tuple of ndarray
-            Grids of x and y, of shape (fine * rows, fine * columns).
+        Returns: grids of x and y, of shape (fine * rows, fine * columns).
         """
         rows, columns = (
             part.start
@@ -110,10 +96,27 @@ class Canvas:
 
     def add_galaxy(self, galaxy, x, y, redshift, disc="disc"):
         """Draw a galaxy: an old bulge and a disc of its own color."""
-        for part, share in _parts(galaxy):
+        share = galaxy.bulge_to_total
+        parts = [(galaxy, 1.0)]
+        if 0 < share < 1:
+            # A bulge in an inclined disc is rounder than it, as in `galaxy_profile`.
+            rounder = 0.5 * (1 + galaxy.axis_ratio)
+            bulge = replace(galaxy, bulge_to_total=1.0, axis_ratio=rounder)
+            parts = [(bulge, share), (replace(galaxy, bulge_to_total=0.0), 1 - share)]
+        for part, share in parts:
             kind = "old" if part.bulge_to_total else disc
             mag = galaxy.mag - 2.5 * np.log10(share)
-            reach = _reach(part, VIS.flux(mag))
+            reach = EXTENT * part.disc_scale
+            if part.bulge_to_total:
+                # Where Sersic's profile is lost in the noise (Graham & Driver 2005,
+                # PASA 22, 118, equations 1 and 4).
+                n, radius = part.n, part.bulge_radius
+                b = gammaincinv(2 * n, 0.5)
+                area = 2 * np.pi * n * radius**2 * part.axis_ratio
+                area = area * b ** (-2 * n) * gamma(2 * n)
+                limit = _FAINTEST * np.sqrt(VIS.variance()) / VIS.pixel_scale**2
+                depth = np.log(max(VIS.flux(mag) / area / limit, np.e))
+                reach = max(radius * (depth / b) ** n, radius, _CUSP * STEP / 2)
             window = self.inside(self.window(x, y, reach))
             if window:
                 light = self._draw(part, x, y, window)
@@ -154,20 +157,12 @@ class Canvas:
     def expose(self, camera, sky):
         """Return a camera's noiseless frame of one map of the sky.
 
-        Parameters
-        ----------
-        camera : Instrument
-            The camera.
-        sky : ndarray of shape (side, side)
-            Flux per cell.
-
-        Returns
-        -------
-        ndarray of shape (n, n)
-            Flux per pixel of the camera, float32.
+        `sky` (side, side): flux per cell. Returns (n, n): flux per pixel of the camera,
+        float32.
         """
         cells = round(camera.pixel_scale / STEP)
         n = self.pixels(camera)
+        # NISP's PSF, 0.5" wide, needs no cells of 0.05".
         binned = 2 if cells > 2 else 1
         rim = int(MARGIN / STEP) // binned * binned
         start = self.side // 2 - n * cells // 2
@@ -192,19 +187,7 @@ def large_pixels(size):
 def take_images(canvas, noise, rng):
     """Expose a canvas with every camera, add noise, and bring frames to one scale.
 
-    Parameters
-    ----------
-    canvas : Canvas
-        The sky.
-    noise : bool
-        Whether to add each camera's noise.
-    rng : numpy.random.Generator
-        Draws the noise.
-
-    Returns
-    -------
-    ndarray of shape (side, side, n_bands)
-        float32, image units.
+    Returns (side, side, n_bands): float32, image units.
     """
     frames = []
     for camera, sky in zip(canvas.cameras, canvas.maps, strict=True):
@@ -213,29 +196,6 @@ def take_images(canvas, noise, rng):
             image = enlarge(image, camera.pixel_scale / VIS.pixel_scale, canvas.size)
         frames.append(image)
     return np.stack(frames, axis=-1)
-
-
-def _parts(galaxy):
-    """Divide a galaxy into its bulge and its disc, and their shares of the light."""
-    share = galaxy.bulge_to_total
-    if share in (0, 1):
-        return [(galaxy, 1.0)]
-    # A bulge in an inclined disc is rounder than the disc, as in `galaxy_profile`.
-    rounder = 0.5 * (1 + galaxy.axis_ratio)
-    bulge = replace(galaxy, bulge_to_total=1.0, axis_ratio=rounder)
-    return [(bulge, share), (replace(galaxy, bulge_to_total=0.0), 1 - share)]
-
-
-def _reach(part, flux):
-    """Return where a part's light is lost in the noise, arcsec."""
-    if not part.bulge_to_total:
-        return EXTENT * part.disc_scale
-    n, radius = part.n, part.bulge_radius
-    b = gammaincinv(2 * n, 0.5)
-    area = 2 * np.pi * n * radius**2 * part.axis_ratio * b ** (-2 * n) * gamma(2 * n)
-    limit = _FAINTEST * np.sqrt(VIS.variance()) / VIS.pixel_scale**2
-    depth = np.log(max(flux / area / limit, np.e))
-    return max(radius * (depth / b) ** n, radius, _CUSP * STEP / 2)
 
 
 def _sample(profile, middle, window, fine):

@@ -11,6 +11,7 @@ from astropy import constants, units
 
 # Per square arcmin.
 DENSITY = 3.0
+# VIS: from where detectors saturate to where stars are lost in the sky.
 MAGNITUDES = (18.0, 24.0)
 TEMPERATURES = (3000.0, 7000.0)  # kelvin
 # Stars per magnitude grow by 10 to this power for each magnitude.
@@ -22,20 +23,8 @@ _HC_K = (constants.h * constants.c / constants.k_B).to_value(units.nm * units.K)
 def color(temperature: float, camera, reference) -> float:
     """Return the color of a black body between two cameras.
 
-    Parameters
-    ----------
-    temperature : float
-        Kelvin.
-    camera, reference : Instrument
-        Their effective wavelengths count.
+    Returns: magnitude in `camera` less that in `reference`, AB mag.
 
-    Returns
-    -------
-    float
-        Magnitude in `camera` less that in `reference`, AB mag.
-
-    Examples
-    --------
     >>> from astroanomaly.simulate.survey import stars
     >>> from astroanomaly.simulate.cameras import instruments
     >>> cameras = instruments.EUCLID_NISP_H, instruments.EUCLID_VIS
@@ -53,19 +42,8 @@ def color(temperature: float, camera, reference) -> float:
 def draw_stars(rng, half, density):
     """Draw the stars of a frame.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Random numbers of this frame's stars.
-    half : float
-        Half a side of the frame, arcsec.
-    density : float
-        Stars per square arcmin.
-
-    Returns
-    -------
-    list of (mag, temperature, x, y)
-        Magnitude in VIS, kelvin, arcsec from the frame's centre.
+    `half`: half a side of the frame, arcsec; `density`: stars per square arcmin.
+    Returns: magnitude in VIS, kelvin, arcsec from the frame's centre.
     """
     n = rng.poisson(density * (2 * half / 60) ** 2)
     # The inverse of the counts' cumulative distribution.

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.table import Table
+from eager import eagerly
 
 from astroanomaly.data import Cutouts
 from studies.contamination import __main__ as main
@@ -66,9 +67,9 @@ def test_the_baselines_find_what_is_plainly_strange():
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_tiny_study_runs_and_resumes(tmp_path, monkeypatch):
     monkeypatch.setitem(main.SCALES, "smoke", TINY)
-    # Every level of a growing GAN compiles anew, which takes most of the time: one
-    # grows in the study, one below.
     monkeypatch.setattr(sets, "SIZE", 32)
+    # A graph for every level of a growing GAN would take most of the time.
+    eagerly(monkeypatch)
     run = main.Study(tmp_path / "run", "smoke", 0, n_processes=1)
     run.run()
     table = Table.read(run.out / "lenses" / "table.ecsv")

@@ -9,7 +9,6 @@ from astropy.table import Table
 from astroanomaly.evaluation.contamination import auc_loss, loss_difference, summarize
 from studies.contamination import figures, names, results, tables
 from studies.contamination.__main__ import SCALES
-from studies.contamination.results import rows
 from studies.contamination.tests.made_up import (
     STEPS,
     STRENGTH,
@@ -19,7 +18,7 @@ from studies.contamination.tests.made_up import (
     finish,
     images,
 )
-from studies.study import Missing, save_figures, save_tables
+from studies.study import Missing, rows, save_figures, save_tables
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "results" / "contamination"
 LABELS = np.array([False, False, False, False, True, True])

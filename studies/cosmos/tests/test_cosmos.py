@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import Table
+from eager import eagerly
 
 import astroanomaly as aa
 from studies.cosmos import __main__ as study
@@ -114,6 +115,7 @@ def test_a_composite_is_alone_if_its_galaxy_is():
 def test_the_study_runs_and_resumes(tmp_path, monkeypatch):
     if not DATA.is_dir():
         pytest.skip("the real survey files (../shared/data) are not on this machine")
+    eagerly(monkeypatch)
     out = tmp_path / "study"
     words = ["--data", str(DATA), "--out", str(out), "--scale", "smoke"]
     study.main([*words, "--page", str(tmp_path / "results")])

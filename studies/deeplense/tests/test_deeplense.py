@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from blobs import blobs
+from eager import eagerly
 
 from studies.deeplense import __main__ as main
 from studies.deeplense import figures, results, scores, sets
-from studies.deeplense.results import rows
-from studies.study import Missing
+from studies.study import Missing, rows
 
 TINY = replace(
     main.SCALES["smoke"],
@@ -81,6 +81,7 @@ def test_the_gans_noise_is_measured_on_training_lenses(tmp_path, monkeypatch):
 def test_a_tiny_study_runs_and_resumes(tmp_path, monkeypatch):
     pytest.importorskip("galsim")
     pytest.importorskip("lenstronomy")
+    eagerly(monkeypatch)
     monkeypatch.setattr(sets, "FRACTIONS", (0.05,))
     monkeypatch.setattr(sets, "EXPOSURES", (0.1,))
     # What costs most is left out; the tests above and below look at its settings.

@@ -5,8 +5,8 @@ import pytest
 from astropy.table import Table
 
 from studies.deeplense import names, results
-from studies.deeplense.results import rows
 from studies.deeplense.tests.made_up import made_up
+from studies.study import rows
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,8 @@ from astropy.table import Table
 from matplotlib.figure import Figure
 
 from studies.deeplense import figures, names, results, tables
-from studies.deeplense.results import rows
 from studies.deeplense.tests.made_up import made_up
-from studies.study import Missing, save_figures, save_tables
+from studies.study import Missing, rows, save_figures, save_tables
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "results" / "deeplense"
 

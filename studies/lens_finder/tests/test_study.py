@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from eager import eagerly
 from scipy.special import expit
 
 pytest.importorskip("galsim")
@@ -108,6 +109,7 @@ def test_the_smallest_study_runs_and_a_second_run_changes_nothing(
     looks = {"ou66": Look(1, 4, 2), "vis": Look(0, 4)}
     tiny = replace(smoke, sizes=small, finders=finders, looks=looks)
     monkeypatch.setitem(main.SCALES, "smoke", tiny)
+    eagerly(monkeypatch)
 
     def train_all(folder, trained):
         for (_, seed), (finder, where) in trained.items():

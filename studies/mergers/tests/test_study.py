@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.table import Table
+from eager import eagerly
 
 from studies.mergers import __main__ as mergers
 
@@ -78,6 +79,7 @@ def test_variants_hold_the_galaxies_of_the_mocks(study, monkeypatch):
 def test_the_study_runs_and_resumes(study, monkeypatch, caplog):
     # The survey's networks go the same way and would double the time.
     stages = {"mergers": study.mergers, "results": study.results}
+    eagerly(monkeypatch)
     monkeypatch.setattr(study, "stages", lambda: stages)
     study.run()
     out = study.out
