@@ -19,6 +19,7 @@ NAMES = (
     "reading",
     "memory",
     "simulate",
+    "levels",
 )
 
 

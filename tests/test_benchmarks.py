@@ -139,6 +139,17 @@ def test_memory(run):
     assert 100 < rows[0]["ru_maxrss, scoring (MB)"] < 2000
 
 
+def test_levels(run):
+    rows, p_rows = run("levels")
+    for row in rows:
+        low, high = map(float, row["interval"].split(" to "))
+        # Twice the interval: a quick run has many of them.
+        assert abs(row["per cent"] - row["expected"]) < high - low
+        if row["rule"] == "conformal":
+            assert row["expected"] <= row["promised"]
+    assert all(row["p of uniform p-values"] > 1e-3 for row in p_rows)
+
+
 def test_simulate(run):
     galaxies, mergers, lenses = run("simulate")
     for rows in (galaxies, mergers):

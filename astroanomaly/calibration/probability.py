@@ -203,6 +203,7 @@ class ProbabilityCalibration:
             is outside [0, 1], or `lens_fraction` outside (0, 1).
         """
         self._require_fit()
+        # Both kinds of output share one scale, so that slopes can be compared.
         logits = self._logits(outputs)
         if self.method == "sigmoid":
             x = self.slope_ * logits + self.intercept_
@@ -210,6 +211,7 @@ class ProbabilityCalibration:
             small = np.exp(-np.abs(x))
             found = np.where(x >= 0, 1.0, small) / (1.0 + small)
         else:
+            # Flat beyond the knots: nothing is known of odds that were never seen.
             found = np.interp(logits, self.knots_, self.values_)
         if lens_fraction is None:
             return found

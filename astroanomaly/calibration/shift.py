@@ -100,6 +100,7 @@ def compare(calibration_scores: ArrayLike, scores: ArrayLike) -> Comparison:
     limit = float(np.percentile(old, BULK, method="inverted_cdf"))
     fraction_above = float((new > limit).mean())
     bulk_only = bool(1 - fraction_above >= MIN_IN_BULK)
+    # Anomalies lie above the limit and may be many, without any shift of the survey.
     if bulk_only:
         old, new = old[old <= limit], new[new <= limit]
     # scipy's exact p-value falls back with a RuntimeWarning for large samples.

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 
 import numpy as np
 from astropy.table import Table
@@ -9,10 +10,13 @@ from numpy.typing import ArrayLike
 from scipy.stats import binom, false_discovery_control
 
 from astroanomaly.calibration.levels import (
+    DEFAULT_LEVELS,
     check_levels,
+    check_rule,
     checked_level,
     checked_scores,
-    exact_fraction,
+    levels_for,
+    rank_of,
     required_size,
 )
 from astroanomaly.calibration.shift import Comparison, compare, warn_if_shifted
@@ -24,7 +28,9 @@ __all__ = [
     "ExtremeThreshold",
     "Tail",
     "benjamini_hochberg",
+    "calibration_needed",
     "compare",
+    "q_values",
     "required_size",
     "warn_if_shifted",
 ]
@@ -38,11 +44,19 @@ class Calibration:
     scores : array_like of shape (n,)
         Scores of normal objects, higher = stranger, of any unit. NaN and
         infinite scores are refused.
-    levels : sequence of float
-        Levels in per cent; each gets a threshold.
+    levels : sequence of float or None
+        Levels in per cent; each gets a threshold. None: 90, 95 and 99 as far as the
+        sample carries them, with one warning that names the others.
     extrapolate : bool
         Give levels beyond the sample the threshold of a generalised Pareto tail
         (`extreme_threshold`) in place of an error.
+    rule : {"conformal", "percentile"}
+        Which score is the threshold. "conformal": the order statistic
+        ``ceil((n + 1) * level / 100)``, so that an object is above it exactly where
+        its p-value is at most ``1 - level / 100``; a fresh ordinary object is so with
+        at most that probability. "percentile": the source paper's percentile of the
+        sample, the order statistic ``ceil(n * level / 100)`` (Hyndman & Fan 1996,
+        definition 1), which flags somewhat more: 1.98 per cent at level 99 of 100.
 
     Attributes
     ----------
@@ -51,22 +65,22 @@ class Calibration:
     levels : tuple of float
         The levels in rising order, each once.
     thresholds : dict
-        From level to threshold: the smallest score with at least that per cent
-        of the scores at or below it, the order statistic ``ceil(n * level / 100)``
-        (Hyndman & Fan 1996, definition 1). A fresh normal object lies above the
-        k-th of n scores with probability ``(n + 1 - k) / (n + 1)``.
+        From level to threshold. A fresh normal object lies above the k-th of n scores
+        with probability ``(n + 1 - k) / (n + 1)``.
+    rule : str
+        How they were chosen.
 
     Raises
     ------
     ValueError
         If there are no scores, one is not finite, a level lies outside (0, 100)
-        or needs more objects than there are.
+        or needs more objects than there are, or the rule is unknown.
 
     Examples
     --------
     >>> calibration = Calibration(range(1, 101), levels=(90, 95))
     >>> calibration.thresholds
-    {90: 90.0, 95: 95.0}
+    {90: 91.0, 95: 96.0}
     >>> calibration.p_values([95.5, 1000.0]).round(4).tolist()
     [0.0594, 0.0099]
     """
@@ -74,9 +88,12 @@ class Calibration:
     def __init__(
         self,
         scores: ArrayLike,
-        levels: Sequence[float] = (90, 95, 99),
+        levels: Sequence[float] | None = DEFAULT_LEVELS,
         extrapolate: bool = False,
+        rule: str = "conformal",
     ) -> None:
+        self.rule = check_rule(rule)
+        # Sorted once: thresholds are order statistics and p-values binary searches.
         self.scores = np.sort(checked_scores(scores, "scores"))
         if not len(self.scores) or not np.isfinite(self.scores).all():
             n_infinite = int(np.isinf(self.scores).sum())
@@ -84,15 +101,16 @@ class Calibration:
                 "`scores` must hold at least one score and only finite ones. "
                 f"Received: {len(self.scores)} scores, {n_infinite} infinite."
             )
-        self.levels = check_levels(levels, None if extrapolate else len(self))
-        self.thresholds = {}
-        for level in self.levels:
-            beyond = len(self) < required_size(level)
-            self.thresholds[level] = (
-                self.extreme_threshold(level).threshold
-                if beyond
-                else self._percentile(level)
-            )
+        if extrapolate and levels is not None:
+            self.levels = check_levels(levels, None, rule)
+        else:
+            self.levels = levels_for(levels, len(self), rule)
+        self.thresholds = {
+            level: self.extreme_threshold(level).threshold
+            if self._beyond(level)
+            else self._order_statistic(level)
+            for level in self.levels
+        }
 
     def __len__(self) -> int:
         """Return the number of calibration objects."""
@@ -103,9 +121,13 @@ class Calibration:
         cuts = ", ".join(f"{level}: {t:.4g}" for level, t in self.thresholds.items())
         return f"Calibration(n={len(self)}, thresholds={{{cuts}}})"
 
-    def _percentile(self, level: int | float) -> float:
-        check_levels((level,), len(self))
-        return float(self.scores[math.ceil(len(self) * exact_fraction(level)) - 1])
+    def _beyond(self, level: int | float) -> bool:
+        """Return whether the sample is too small for a level."""
+        return len(self) < required_size(level, rule=self.rule)
+
+    def _order_statistic(self, level: int | float) -> float:
+        check_levels((level,), len(self), self.rule)
+        return float(self.scores[rank_of(level, len(self), self.rule) - 1])
 
     def p_values(self, scores: ArrayLike) -> np.ndarray:
         """Return conformal p-values.
@@ -131,7 +153,9 @@ class Calibration:
             If a score is NaN; the message counts them.
         """
         scores = checked_scores(scores, "scores")
+        # "left": equal scores count as at least as strange, which keeps p valid.
         below = np.searchsorted(self.scores, scores, side="left")
+        # 1 for the new object itself: it is one of n + 1 that could be in any order.
         return (1 + len(self) - below) / (len(self) + 1)
 
     def is_anomaly(self, scores: ArrayLike, level: float) -> np.ndarray:
@@ -147,7 +171,8 @@ class Calibration:
         Returns
         -------
         ndarray of shape (m,)
-            True where the score is greater than the threshold, not equal to it.
+            True where the score is greater than the threshold, not equal to it; by the
+            rule "conformal" exactly where the p-value is at most ``1 - level / 100``.
 
         Raises
         ------
@@ -156,8 +181,9 @@ class Calibration:
             sample.
         """
         level = checked_level(level)
+        # Strictly above: an object equal to a calibration object has its p-value.
         if level not in self.thresholds:
-            return checked_scores(scores, "scores") > self._percentile(level)
+            return checked_scores(scores, "scores") > self._order_statistic(level)
         return checked_scores(scores, "scores") > self.thresholds[level]
 
     def intervals(self, confidence: float = 0.95) -> Table:
@@ -188,10 +214,12 @@ class Calibration:
         return Table(rows=rows, names=names)
 
     def _interval(self, level: int | float, confidence: float) -> tuple[float, float]:
-        if len(self) < required_size(level):
+        if self._beyond(level):
             return self.extreme_threshold(level, confidence=confidence)[2:]
         ends = (1 - confidence) / 2, (1 + confidence) / 2
+        # How many of n scores lie below the population's percentile is binomial.
         low, high = binom.ppf(ends, len(self), level / 100).astype(int)
+        # Ranks 0 and n + 1: the sample sets no bound on that side.
         padded = np.concatenate([[-np.inf], self.scores, [np.inf]])
         return float(padded[low]), float(padded[high + 1])
 
@@ -252,6 +280,7 @@ class Calibration:
                 f"generalised Pareto tail. Received: {len(self)}."
             )
         fitted = self.tail(tail_fraction)
+        # Below its start the tail says nothing; the sample itself knows better.
         if (1 - level / 100) * fitted.n >= fitted.n_above:
             raise ValueError(
                 f"Level {level} lies below the tail, which starts at level "
@@ -295,9 +324,10 @@ class Calibration:
         Returns
         -------
         dict
-            Keys scores, levels, thresholds; floats keep every bit.
+            Keys scores, levels, thresholds, rule; floats keep every bit.
         """
         return {
+            "rule": self.rule,
             "scores": self.scores.tolist(),
             "levels": list(self.levels),
             "thresholds": [self.thresholds[level] for level in self.levels],
@@ -315,7 +345,8 @@ class Calibration:
         Returns
         -------
         Calibration
-            Equal to the first one to the bit.
+            Equal to the first one to the bit. One without `rule` was made before
+            there was a choice, by "percentile".
 
         Raises
         ------
@@ -327,11 +358,87 @@ class Calibration:
                 "A calibration needs the keys scores, levels and thresholds. "
                 f"Received: {sorted(d)}, without {sorted(missing)}."
             )
+        # Not by the class itself: it would fit the tail again and choose thresholds
+        # anew, by today's rule.
         new = cls.__new__(cls)
+        new.rule = check_rule(d.get("rule", "percentile"))
         new.scores = np.asarray(d["scores"], dtype=np.float64)
         new.levels = tuple(checked_level(level) for level in d["levels"])
         new.thresholds = dict(zip(new.levels, d["thresholds"], strict=True))
         return new
+
+
+def q_values(p_values: ArrayLike) -> np.ndarray:
+    """Return p-values adjusted for the number of objects (Benjamini & Hochberg 1995).
+
+    The objects with a q-value of at most a rate are those that `benjamini_hochberg`
+    selects at this rate.
+
+    Parameters
+    ----------
+    p_values : array_like of shape (m,)
+        p-values of all objects searched.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        q-values in [0, 1], not below the p-values.
+
+    Raises
+    ------
+    ValueError
+        If a p-value is NaN or outside [0, 1].
+
+    Examples
+    --------
+    >>> q_values([0.01, 0.04, 0.03, 0.9]).round(4).tolist()
+    [0.04, 0.0533, 0.0533, 0.9]
+    """
+    return false_discovery_control(checked_scores(p_values, "p_values"), method="bh")
+
+
+def calibration_needed(
+    p_values: ArrayLike, false_discovery_rate: float, n: int
+) -> int | None:
+    """Return how many calibration objects a selection would take, where n are too few.
+
+    No p-value is below ``1 / (n + 1)``. Where k of m objects have this smallest one,
+    they are selected only if ``1 / (n + 1) <= k * rate / m``.
+
+    Parameters
+    ----------
+    p_values : array_like of shape (m,)
+        p-values of all objects searched.
+    false_discovery_rate : float
+        Rate to keep, between 0 and 1.
+    n : int
+        Number of calibration objects.
+
+    Returns
+    -------
+    int or None
+        Objects that would let those k pass (one, where there is none); None where
+        something is selected, or n are enough.
+
+    Raises
+    ------
+    ValueError
+        As `benjamini_hochberg`.
+
+    Examples
+    --------
+    >>> calibration_needed([1 / 100, *[0.5] * 99], 0.05, 99)
+    1999
+    """
+    p_values = checked_scores(p_values, "p_values")
+    if benjamini_hochberg(p_values, false_discovery_rate).any():
+        return None
+    # p-values are k / (n + 1): half a step above the smallest needs no exact equality.
+    at_least = max(1, int((p_values < 1.5 / (n + 1)).sum()))
+    # The rate as typed, 0.05 as 1/20, so that rounding asks for no object more.
+    rate = Fraction(str(float(false_discovery_rate)))
+    needed = math.ceil(Fraction(len(p_values), at_least) / rate) - 1
+    return needed if needed > n else None
 
 
 def benjamini_hochberg(p_values: ArrayLike, false_discovery_rate: float) -> np.ndarray:
@@ -362,11 +469,10 @@ def benjamini_hochberg(p_values: ArrayLike, false_discovery_rate: float) -> np.n
     >>> benjamini_hochberg([0.01, 0.02, 0.03, 0.9], 0.05).tolist()
     [True, True, True, False]
     """
-    p_values = checked_scores(p_values, "p_values")
     if not 0 < false_discovery_rate < 1:
         raise ValueError(
             "`false_discovery_rate` must lie between 0 and 1. "
             f"Received: {false_discovery_rate}."
         )
-    adjusted = false_discovery_control(p_values, method="bh")
-    return adjusted <= false_discovery_rate
+    # The same objects as by the step-up procedure, and the q-values can be shown.
+    return q_values(p_values) <= false_discovery_rate

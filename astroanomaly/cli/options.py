@@ -9,6 +9,20 @@ import typer
 
 CUTOUTS_HELP = "A folder, a glob, a FITS file, a cube, an .npy or .npz file."
 Cutouts = Annotated[str, typer.Argument(metavar="CUTOUTS", help=CUTOUTS_HELP)]
+CalibrationCutouts = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[CUTOUTS]",
+        help=f"{CUTOUTS_HELP} By default what `train --hold-out` held out.",
+    ),
+]
+Rule = Annotated[
+    str,
+    typer.Option(
+        help="conformal: 1 - level of new ordinary objects are above at most; "
+        "percentile: of the calibration objects, as in the source paper."
+    ),
+]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
 Table = Annotated[
     Path,

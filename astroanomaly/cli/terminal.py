@@ -4,6 +4,9 @@ import csv
 import os
 import sys
 
+from astroanomaly.tables.columns import p_value_texts, shown
+from astroanomaly.tables.flags import not_trained
+
 
 def sentence(error: Exception) -> str:
     """Return an error as one line that says what is wrong and where."""
@@ -81,13 +84,15 @@ def show_run(run) -> None:
 
 def show_calibration(detector) -> None:
     """Show the thresholds with their intervals."""
+    from astroanomaly.scores.explained import in_words
+
     calibration = detector.calibration
     names = ("level", "threshold", "95% interval", "objects above")
     rows = [
         (
             f"{row['level']:g}",
-            f"{row['threshold']:.5g}",
-            f"{row['low']:.5g} to {row['high']:.5g}",
+            shown(row["threshold"], ".5g"),
+            f"{shown(row['low'], '.5g')} to {shown(row['high'], '.5g')}",
             f"{row['n_above']} of {row['n']}",
         )
         for row in calibration.intervals()
@@ -95,6 +100,13 @@ def show_calibration(detector) -> None:
     title = f"Thresholds of the {detector.score_name} score ({detector.method})"
     console = _console()
     console.print(_table(title, names, rows))
+    console.print(
+        f"{len(calibration)} objects calibrate, by the rule {calibration.rule}; the "
+        f"smallest p-value is {1 / (len(calibration) + 1):.2g}.",
+        markup=False,
+    )
+    if detector.needs_calibration:
+        console.print(in_words(detector.reconstruction), markup=False)
     learned = getattr(detector, "probability_calibration", None)
     if learned is not None:
         console.print(
@@ -106,20 +118,26 @@ def show_calibration(detector) -> None:
 
 def show_scores(table, out, n: int = 10) -> None:
     """Show the strangest objects and how many are above each threshold."""
+    from astroanomaly.scores.explained import in_words
+
     console = _console()
     flags = [name for name in table.colnames if name.startswith("is_anomaly_")]
     likely = "p_lens" in table.colnames
     calibrated = "p_lens_calibrated" in table.colnames
     rows = []
-    for row in table[:n]:
+    texts = p_value_texts(table[:n], ".3g")
+    for row, p_value in zip(table[:n], texts, strict=True):
         lens = ()
         if likely:
             learned = f"{row['p_lens_calibrated']:.4f}" if calibrated else "-"
             call = "yes" if row["is_lens"] else "no"
             lens = (f"{row['p_lens']:.4f}", learned, call)
         passed = (f.rpartition("_")[2] for f in flags if row[f])
-        level, score = max(passed, key=float, default=""), f"{row['anomaly_score']:.5g}"
-        rows.append((row["object_id"], score, *lens, f"{row['p_value']:.3g}", level))
+        level, score = (
+            max(passed, key=float, default=""),
+            shown(row["anomaly_score"], ".5g"),
+        )
+        rows.append((row["object_id"], score, *lens, p_value, level))
     names = ["object_id", "anomaly_score", "p_value", "above level"]
     if likely:
         names[2:] = ["p_lens", "calibrated", "is_lens", "p_value", "level"]
@@ -133,6 +151,13 @@ def show_scores(table, out, n: int = 10) -> None:
     for name in flags:
         level, count = name.rpartition("_")[2], int(table[name].sum())
         console.print(f"above the {level} per cent level: {count} of {len(table)}")
+    if "is_selected" in table.colnames:
+        console.print(
+            f"selected at a false-discovery rate of {table.meta['fdr']:g}: "
+            f"{int(table['is_selected'].sum())} of {len(table)}"
+        )
+    if not_trained(table):
+        console.print(in_words(table.meta.get("reconstruction")), markup=False)
     skipped = table.meta.get("n_skipped", 0)
     listed = f", listed in {out}.skipped.ecsv" if skipped else ""
     console.print(f"skipped: {skipped}{listed}", markup=False)

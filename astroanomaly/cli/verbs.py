@@ -94,6 +94,17 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(help="Of the model, not of an encoder; 100.")
     ] = None,
+    encoder_epochs: Annotated[
+        int | None, typer.Option(help="Of a GAN's encoder; half of --epochs.")
+    ] = None,
+    hold_out: Annotated[
+        float | None,
+        typer.Option(help="Share kept from training, such as 0.2, to calibrate with."),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(help="Column whose equal values --hold-out keeps together."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed; 0.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume the run in --out.")
@@ -113,6 +124,9 @@ def train(
         model=model,
         labels=labels,
         epochs=epochs,
+        encoder_epochs=encoder_epochs,
+        hold_out=hold_out,
+        group=group,
         seed=seed,
         resume=resume,
         progress=True,
@@ -122,16 +136,36 @@ def train(
 
 
 @app.command()
+def config(
+    init: Annotated[
+        bool, typer.Option("--init", help="Print every key with its default.")
+    ] = False,
+    model: opt.Model = None,
+) -> None:
+    """Print a commented run.toml with every default, for `train --config`."""
+    if not init:
+        raise ValueError("`config` needs --init. Received: no option.")
+    load_tensorflow()
+    from astroanomaly.runs.defaults import commented
+
+    typer.echo(commented(model or "wgan_gp"), nl=False)
+
+
+@app.command()
 @opt.reads()
 def calibrate(
     run: opt.Run,
-    cutouts: opt.Cutouts,
+    cutouts: opt.CalibrationCutouts = None,
     levels: Annotated[
         list[float] | None,
-        typer.Option(help="Levels in per cent, several after one another; 90 95 99."),
+        typer.Option(
+            help="Levels in per cent, several after one another; 90 95 99 as far as "
+            "the objects carry them (99 takes 99 objects)."
+        ),
     ] = None,
     method: opt.Method = None,
     labels: opt.CalibrationLabels = None,
+    rule: opt.Rule = "conformal",
     *,
     reading: dict,
 ) -> None:
@@ -142,9 +176,10 @@ def calibrate(
     calibrated = runs.calibrate(
         run,
         cutouts,
-        levels or (90, 95, 99),
+        levels or None,
         method,
         labels,
+        rule,
         **reading,
         progress=True,
     )
@@ -164,6 +199,10 @@ def score(
         bool, typer.Option("--resume", help="Keep the blocks of a broken scoring.")
     ] = False,
     block: Annotated[int, typer.Option(help="Objects per block.")] = 512,
+    fdr: Annotated[
+        float | None,
+        typer.Option(help="False-discovery rate, such as 0.05: adds is_selected."),
+    ] = None,
     *,
     reading: dict,
 ) -> None:
@@ -178,12 +217,13 @@ def score(
     detector = opened.use(method)
     stream = opened.read(cutouts, **reading)
     table = survey.score_survey(
-        detector, stream, out, block=block, resume=resume, progress=True
+        detector, stream, out, block=block, resume=resume, progress=True, fdr=fdr
     )
     terminal.show_scores(table, out)
 
 
 @app.command()
+@opt.reads()
 def evaluate(
     table: opt.Table,
     labels: Annotated[
@@ -194,17 +234,43 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Folder for evaluation.md and tables.")
     ] = None,
+    baselines: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CUTOUTS",
+            help="The scored cutouts: adds brightness, PCA and an isolation forest.",
+        ),
+    ] = None,
+    train: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CUTOUTS",
+            help="Ordinary objects that --baselines learn from; the scored ones.",
+        ),
+    ] = None,
     seed: opt.Seed = 0,
+    *,
+    reading: dict,
 ) -> None:
     """Compare a score table with the truth: AUC and rates, with intervals."""
     from astroanomaly import evaluation
     from astroanomaly.runs import survey
 
+    scores, truth = survey.read_table(table), survey.read_table(labels)
+    simple = None
+    if baselines is not None:
+        load_tensorflow()
+        from astroanomaly.runs.simple import baselines_of
+
+        simple = baselines_of(scores, baselines, train, seed, **reading)
+    elif train is not None:
+        raise ValueError("--train needs --baselines. Received: --train alone.")
     found = evaluation.evaluate(
-        survey.read_table(table),
-        survey.read_table(labels),
+        scores,
+        truth,
         by=by,
         bins=opt.numbers(bins),
+        baselines=simple,
         seed=seed,
     )
     terminal.show_evaluation(found)

@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly.tables.columns import check_unique
+from astroanomaly.tables.columns import check_unique, lookup
 from astroanomaly.tables.flags import (
+    FLAG_CALIBRATED_ON,
     FLAG_CLIPPED,
     FLAG_NAN_FILLED,
     FLAG_NOT_CONVERGED,
     FLAG_PADDED,
+    FLAG_TRAINED_ON,
 )
 from astroanomaly.tables.objects import skipped_table, stack_tables, standard_table
 from astroanomaly.utils.notebook import thumbnails
@@ -19,10 +21,12 @@ from astroanomaly.utils.notebook import thumbnails
 _N_SHOWN = 10
 
 __all__ = [
+    "FLAG_CALIBRATED_ON",
     "FLAG_CLIPPED",
     "FLAG_NAN_FILLED",
     "FLAG_NOT_CONVERGED",
     "FLAG_PADDED",
+    "FLAG_TRAINED_ON",
     "Cutouts",
     "band_index",
     "concatenate",
@@ -151,15 +155,24 @@ class Cutouts:
 
         Parameters
         ----------
-        key : int, slice, bool array of n, or int array
-            Which objects, in which order.
+        key : int, slice, bool array of n, int array, str or sequence of str
+            Which objects, in which order; text is an object_id.
 
         Returns
         -------
         Cutouts
             Rows and pixels of the chosen objects; `skipped` is empty, since it
             tells of a reading, not of a choice.
+
+        Raises
+        ------
+        ValueError
+            If an object_id is not there.
         """
+        wanted = np.atleast_1d(np.asarray(key)) if not isinstance(key, slice) else key
+        if getattr(wanted, "dtype", None) is not None and wanted.dtype.kind == "U":
+            ids = {name: row for row, name in enumerate(self.object_ids)}
+            key = lookup(ids, wanted.tolist(), "the cutouts")
         rows = np.arange(len(self))[key]
         rows = np.atleast_1d(rows)
         # A slice of a memory map stays on the disk; a list of rows is copied.

@@ -1,6 +1,7 @@
 """The detector: a model of ordinary images, a stretch, and a calibration."""
 
 import json
+import warnings
 from pathlib import Path
 
 import keras
@@ -8,15 +9,33 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly.calibration import Calibration, check_levels
+from astroanomaly.calibration.levels import check_rule
 from astroanomaly.data.cutouts import FLAG_NOT_CONVERGED, Cutouts
-from astroanomaly.detector.base import Detector, load_networks, plain, require
-from astroanomaly.detector.image_model import SEARCHES, ImageModel
+from astroanomaly.detector.base import (
+    BLOCK,
+    Detector,
+    ScoreTable,
+    load_networks,
+    plain,
+    require,
+)
+from astroanomaly.detector.image_model import SEARCHES, ImageModel, thread_count
 from astroanomaly.latent.objective import check_weight
 from astroanomaly.scores import residual
+from astroanomaly.scores.explained import (
+    explained_variance,
+    in_words,
+    random_parts,
+)
 from astroanomaly.scores.modes import ResidualModes
 
 # Objects that the noise is measured on, at most: more of them move no curve.
 _NOISE_SAMPLE = 2000
+# Objects that tell how well it reconstructs: 1000 fix the share to about a per cent,
+# and so many pixels take 256 MB in float32.
+_QUALITY_SAMPLE, _QUALITY_PIXELS = 1000, 2**26
+# They follow a gradient for many steps, which lets a last digit grow.
+_BY_GRADIENT = ("refine", "mapping")
 _ARGUMENTS = ("score", "w", "smoothing", "n_modes", "views", "seed", "level")
 
 
@@ -64,6 +83,10 @@ class AnomalyDetector(Detector):
         The residual noise of each latent method.
     mode_sets : dict of str to ResidualModes
         The residual modes of each latent method.
+    threads : int or None
+        TensorFlow's threads in the calibration; None before it. A search by
+        gradients ("refine", "mapping") gives the same bits with as many threads only;
+        other scores do not depend on them.
 
     Raises
     ------
@@ -102,19 +125,37 @@ class AnomalyDetector(Detector):
                 f"Received: {score}"
             )
         seed = int(seed)
-        self.images = ImageModel(model, stretch, latent, check_weight(w), seed, views)
+        images = ImageModel(model, stretch, latent, check_weight(w), seed, views)
+        super().__init__(images, level)
         if self.latent is None and not hasattr(model, "reconstruct"):
             raise ValueError(
                 f"`latent` must say how {type(model).__name__} finds the latent "
                 'vector of an image: an Encoder, a Refine, a Mapping or "mapping". '
                 "Received: None"
             )
-        self.score_name, self.w, self.level = score, float(w), level
+        self.score_name, self.w = score, float(w)
         self.smoothing, self.seed = float(smoothing), seed
         self.n_modes = ResidualModes(n_modes).n_modes
         self.noises: dict[str, residual.ResidualNoise] = {}
         self.mode_sets: dict[str, ResidualModes] = {}
-        self.calibrations: dict[str, Calibration] = {}
+        self.threads: int | None = None
+
+    def get_params(self, deep: bool = True) -> dict:
+        """Return the arguments that make this detector, without its calibration.
+
+        Parameters
+        ----------
+        deep : bool, optional
+            Ignored: no argument is an estimator of scikit-learn.
+
+        Returns
+        -------
+        dict
+            From argument to value; `latent` is the search in use.
+        """
+        names = ("model", "stretch", "latent", *_ARGUMENTS)
+        found = {name: getattr(self, name) for name in names if name != "score"}
+        return {**found, "score": self.score_name}
 
     @property
     def encoder(self):
@@ -175,21 +216,27 @@ class AnomalyDetector(Detector):
 
         Notes
         -----
-        :meth:`calibrate` does this with a fifth of its objects (which it then
-        leaves out of the thresholds) when it has not been done before.
+        :meth:`calibrate` measures it on its own objects when it has not been done
+        before, for each fifth of them on the other four.
         """
+        cutouts = self.opened(cutouts)
         require(cutouts, 1, "measure the residual noise")
         rng = np.random.default_rng(self.seed)
         if len(cutouts) > _NOISE_SAMPLE:
             cutouts = cutouts[np.sort(rng.permutation(len(cutouts))[:_NOISE_SAMPLE])]
         images = self.images.stretched(cutouts)
-        drawn = self.images.reconstruct(images)[0]
+        self._fit_noise(images, self.images.reconstruct(images)[0], len(images))
+        return self
+
+    def _fit_noise(self, images, drawn, n_for_modes: int) -> None:
+        """Measure noise, and as many modes as `n_for_modes` images can tell."""
         noise = residual.ResidualNoise(self.smoothing).fit(images, drawn)
         self.noises[self.method] = noise
-        if len(images) >= ResidualModes.LEAST:
-            modes = ResidualModes(self.n_modes).fit(noise.weighted(images, drawn))
+        self.mode_sets.pop(self.method, None)
+        if n_for_modes >= ResidualModes.LEAST:
+            n_modes = min(self.n_modes, n_for_modes // ResidualModes.LEAST)
+            modes = ResidualModes(n_modes).fit(noise.weighted(images, drawn))
             self.mode_sets[self.method] = modes
-        return self
 
     def score_block(self, cutouts: Cutouts) -> Table:
         """Score cutouts in their own order, without calibration.
@@ -209,6 +256,14 @@ class AnomalyDetector(Detector):
         ValueError
             If the noise, or the modes of an orthogonal score, are not measured.
         """
+        return self._scored(cutouts, *self._drawn(cutouts))
+
+    def _drawn(self, cutouts: Cutouts) -> tuple:
+        """Return stretched images, reconstructions, z (or None) and convergence."""
+        images = self.images.stretched(cutouts)
+        return images, *self.images.reconstruct(images)
+
+    def _scored(self, cutouts: Cutouts, images, drawn, z, converged) -> Table:
         if self.noise is None:
             raise ValueError(
                 "the detector has not measured its residual noise for the method "
@@ -220,8 +275,6 @@ class AnomalyDetector(Detector):
                 f"{ResidualModes.LEAST} objects to measure the residual modes on: call "
                 "`measure_noise` with more ordinary objects."
             )
-        images = self.images.stretched(cutouts)
-        drawn, z, converged = self.images.reconstruct(images)
         features = self.images.features(images), self.images.features(drawn)
         absolute = residual.residual_score(images, drawn)
         feature = residual.feature_score(*features)
@@ -241,16 +294,22 @@ class AnomalyDetector(Detector):
         columns = {"anomaly_score": scores[f"{self.score_name}_score"], **scores}
         return self._table(cutouts, columns, FLAG_NOT_CONVERGED * ~converged)
 
-    def calibrate(self, cutouts, levels=(90, 95, 99)) -> "AnomalyDetector":
+    def calibrate(
+        self, cutouts, levels=None, rule: str = "conformal"
+    ) -> "AnomalyDetector":
         """Set thresholds from the scores of ordinary objects.
 
         Parameters
         ----------
-        cutouts : Cutouts or CutoutStream
+        cutouts : Cutouts, CutoutStream, ndarray or path
             Ordinary objects, preferably not used in training.
         levels : sequence of float, optional
-            Levels in per cent; the threshold of a level contains that share of
-            the scores.
+            Levels in per cent. By default 90, 95 and 99, as far as the objects carry
+            them: 99 takes 99 objects.
+        rule : {"conformal", "percentile"}, optional
+            By the first an object is above a level exactly where its p-value is at
+            most ``1 - level / 100``; the second is the source paper's percentile
+            of the scores. See :class:`~astroanomaly.calibration.Calibration`.
 
         Returns
         -------
@@ -260,26 +319,112 @@ class AnomalyDetector(Detector):
         Raises
         ------
         ValueError
-            If a level is outside (0, 100) or needs more objects than there are.
+            If a level that is asked for is outside (0, 100) or needs more objects
+            than there are, or the rule is unknown.
+
+        Warns
+        -----
+        UserWarning
+            If a default level needs more objects, or the detector reconstructs
+            worse than the mean image.
 
         Notes
         -----
-        If the residual noise was not measured before, a random fifth of the
-        objects measures it and the others set the thresholds, so that p-values
-        stay valid: no object helps to set the noise that its own score divides by.
+        All objects set the thresholds. If the residual noise was not measured
+        before (a run measures it on its training objects), that of each fifth of
+        the objects is measured on the other four, and that of new objects on all: no
+        object helps to set the noise that its own score divides by.
         """
+        cutouts = self.opened(cutouts)
         require(cutouts, 2, "calibrate")
-        n_noise = 0 if self.noise is not None else max(len(cutouts) // 5, 1)
         # Before anything slow happens.
-        check_levels(levels, len(cutouts) - n_noise)
-        if n_noise:
+        check_rule(rule)
+        if levels is not None:
+            check_levels(levels, len(cutouts), rule)
+        if not set(self.calibrations) - {self.method}:
+            self.objects["calibrated"] = set()
+        order = np.random.default_rng(self.seed).permutation(len(cutouts))
+        most = min(_QUALITY_SAMPLE, _QUALITY_PIXELS // int(np.prod(self.image_shape)))
+        if self.noise is None:
             cutouts = cutouts.read() if hasattr(cutouts, "read") else cutouts
-            order = np.random.default_rng(self.seed).permutation(len(cutouts))
-            self.measure_noise(cutouts[np.sort(order[:n_noise])])
-            cutouts = cutouts[np.sort(order[n_noise:])]
-        rows, _ = self._rows(cutouts)
-        self.calibrations[self.method] = Calibration(rows["anomaly_score"], levels)
+            scores = np.empty(len(cutouts))
+            sample = np.sort(order[:_NOISE_SAMPLE])
+            part = cutouts[sample]
+            found = self._drawn(part)
+            images, drawn = found[:2]
+            shares = random_parts(len(part), self.seed)
+            # As many modes for all, or the scores of new objects would leave out more.
+            n_least = len(part) - len(shares[0])
+            for share in shares:
+                rest = np.delete(np.arange(len(part)), share)
+                self._fit_noise(images[rest], drawn[rest], n_least)
+                own = (None if array is None else array[share] for array in found)
+                rows = self._scored(part[share], *own)
+                scores[sample[share]] = rows["anomaly_score"]
+            self._fit_noise(images, drawn, n_least)
+            if len(others := np.sort(order[_NOISE_SAMPLE:])):
+                scores[others] = self._rows(cutouts[others])[0]["anomaly_score"]
+            images, drawn = images[:most], drawn[:most]
+            self.remember("calibrated", cutouts)
+        else:
+            chosen = np.zeros(len(cutouts), bool)
+            chosen[order[:most]] = True
+            blocks, kept = [], []
+            for k, block in enumerate(cutouts.chunks(BLOCK)):
+                if not len(block):
+                    continue
+                found = self._drawn(block)
+                blocks.append(np.asarray(self._scored(block, *found)["anomaly_score"]))
+                own = chosen[k * BLOCK :][: len(block)]
+                kept.append([array[own] for array in found[:2]])
+                self.remember("calibrated", block)
+            scores = np.concatenate([[], *blocks])
+            # Of a stream, what could not be read is not there.
+            require(scores, 2, "calibrate")
+            images, drawn = (
+                np.concatenate(arrays) for arrays in zip(*kept, strict=True)
+            )
+        self.calibrations[self.method] = Calibration(scores, levels, rule=rule)
+        self.threads = thread_count()
+        quality = explained_variance(images, drawn, self.seed)
+        self.reconstructions.pop(self.method, None)
+        if quality is not None:
+            self.reconstructions[self.method] = quality
+        if not self.trained:
+            warnings.warn(in_words(quality), stacklevel=2)
         return self
+
+    def rank(self, rows: Table, *args, **kwargs) -> ScoreTable:
+        """Rank as every detector, and say where other threads searched for z.
+
+        Parameters
+        ----------
+        rows : Table
+            The rows of :meth:`score_blocks`, stacked.
+        *args, **kwargs
+            As for the base class.
+
+        Returns
+        -------
+        ScoreTable
+            As :meth:`score`.
+
+        Warns
+        -----
+        UserWarning
+            If the latent search follows gradients and the calibration was made with
+            another number of threads.
+        """
+        if self.method in _BY_GRADIENT and self.threads not in (None, thread_count()):
+            warnings.warn(
+                f"the calibration was made with {self.threads} threads of TensorFlow "
+                f"and these scores with {thread_count()}: by the method "
+                f"{self.method!r} they differ; set TF_NUM_INTRAOP_THREADS="
+                f"{self.threads} in the environment for the same scores.",
+                UserWarning,
+                stacklevel=3,
+            )
+        return super().rank(rows, *args, **kwargs)
 
     def explain(self, cutouts: Cutouts) -> dict[str, np.ndarray]:
         """Return the images that the scores were made from.
@@ -314,7 +459,7 @@ class AnomalyDetector(Detector):
             "w": self.w,
             "smoothing": self.smoothing,
             "n_modes": self.n_modes,
-            "views": self.views,
+            "views": self.images.views,
         }
 
     def _state(self) -> dict:
@@ -331,6 +476,7 @@ class AnomalyDetector(Detector):
             **arguments,
             "method": self.method,
             "search": search,
+            "threads": self.threads,
             "noise": {k: v.get_config() for k, v in self.noises.items()},
             "calibrations": {k: v.to_dict() for k, v in self.calibrations.items()},
         }
@@ -374,6 +520,8 @@ class AnomalyDetector(Detector):
         detector = cls(model, stretch, search, **arguments)
         # Also where the search in use does without it.
         detector.images.encoder = encoder
+        # Older versions did not record it.
+        detector.threads = state.get("threads")
         for name, kept in state["noise"].items():
             detector.noises[name] = residual.ResidualNoise(**kept)
             file = path / f"modes_{name}.json"
@@ -383,4 +531,4 @@ class AnomalyDetector(Detector):
                 detector.mode_sets[name] = ResidualModes.from_dict(kept)
         for name, kept in state["calibrations"].items():
             detector.calibrations[name] = Calibration.from_dict(kept)
-        return detector
+        return detector.restore(state)

@@ -1,22 +1,40 @@
 """The base of the detectors: score, rank, save, and scikit-learn's conventions."""
 
 import json
+import os
+import warnings
 from pathlib import Path
 
 import keras
 import numpy as np
 from astropy.table import Table, vstack
+from sklearn.base import BaseEstimator, OutlierMixin
 
 from astroanomaly import __version__, stretches
-from astroanomaly.calibration import Calibration, warn_if_shifted
-from astroanomaly.data.cutouts import FLAG_CLIPPED, Cutouts
+from astroanomaly.calibration import (
+    Calibration,
+    calibration_needed,
+    q_values,
+    warn_if_shifted,
+)
+from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.data.reading import read_cutouts
+from astroanomaly.tables.flags import (
+    FLAG_CALIBRATED_ON,
+    FLAG_CLIPPED,
+    FLAG_TRAINED_ON,
+    NOT_TRAINED,
+)
 from astroanomaly.utils.files import atomic_dir
+from astroanomaly.utils.fingerprints import pixel_hashes
 from astroanomaly.utils.installed import versions
 
 # Objects in memory at a time: 512 images of 64 x 64 pixels are 8 MB a band.
 BLOCK = 512
 # Of the folder that `save` writes; a change that old code cannot read raises it.
 FORMAT = 1
+# What Keras adds to every config: no settings of ours.
+_INTERNALS = ("name", "trainable", "dtype")
 
 
 class ScoreTable(Table):
@@ -25,13 +43,15 @@ class ScoreTable(Table):
     detector = None
 
 
-class Detector:
+class Detector(OutlierMixin, BaseEstimator):
     """A model with its stretch that ranks cutouts, and says which are outliers.
 
     A subclass sets `images`, `level` and `calibrations` and defines `score_block`.
 
     As in scikit-learn's outlier detectors, low and negative is strange in
-    `score_samples`, `decision_function` and `predict`.
+    `score_samples`, `decision_function` and `predict`; `fit` calibrates, and a
+    clone is a detector of the same networks without a calibration. Cutouts may be
+    given as an array (n, ny, nx, n_bands) or as a path too.
 
     Attributes
     ----------
@@ -39,11 +59,24 @@ class Detector:
         Model, stretch and latent search.
     calibrations : dict of str to Calibration
         The calibration of each latent method.
+    reconstructions : dict of str to dict
+        How much of the variance of its calibration objects each method
+        reconstructs, as :func:`~astroanomaly.scores.explained.explained_variance`.
+    objects : dict of str to set of str
+        Fingerprints of the pixels that "trained" the model and of those that
+        "calibrated" it: an object is known again by its pixels in the bands of the
+        training, whatever its name.
     """
 
     # Of `detector.json`; None for the detectors of ordinary images.
     kind: str | None = None
     needs_calibration = False
+
+    def __init__(self, images, level: float):
+        self.images, self.level = images, level
+        self.calibrations: dict[str, Calibration] = {}
+        self.reconstructions: dict[str, dict] = {}
+        self.objects: dict[str, set] = {"trained": set(), "calibrated": set()}
 
     @property
     def model(self):
@@ -84,6 +117,120 @@ class Detector:
     def levels(self) -> tuple:
         """Levels of the calibration in per cent; empty before it."""
         return () if self.calibration is None else self.calibration.levels
+
+    @property
+    def reconstruction(self) -> dict | None:
+        """How well the method in use reconstructs; None before :meth:`calibrate`."""
+        return self.reconstructions.get(self.method)
+
+    @property
+    def trained(self) -> bool:
+        """Whether it is not known to reconstruct worse than the mean image."""
+        return self.reconstruction is None or self.reconstruction["explained"] >= 0
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether :meth:`calibrate` (or :meth:`fit`) was called."""
+        return self.calibration is not None
+
+    def __sklearn_clone__(self) -> "Detector":
+        """Return a detector of the same networks, not calibrated."""
+        # scikit-learn would copy the networks, which `fit` does not change.
+        return type(self)(**self.get_params(deep=False))
+
+    def set_params(self, **params) -> "Detector":
+        """Change arguments; all but `level` undo what was measured with them.
+
+        Parameters
+        ----------
+        **params
+            Arguments of the class.
+
+        Returns
+        -------
+        Detector
+            The detector itself.
+
+        Raises
+        ------
+        ValueError
+            If an argument is unknown or outside its range.
+        """
+        known = self.get_params(deep=False)
+        if unknown := [name for name in params if name not in known]:
+            raise ValueError(
+                f"`params` must be among {', '.join(known)}. Received: {unknown[0]}."
+            )
+        if set(params) - {"level"}:
+            trained = self.objects["trained"]
+            self.__init__(**{**known, **params})
+            self.objects["trained"] = trained
+        self.level = params.get("level", self.level)
+        return self
+
+    def fit(self, X, y=None) -> "Detector":
+        """Calibrate on ordinary objects, as scikit-learn's ``fit`` is called.
+
+        The networks are trained already and stay as they are.
+
+        Parameters
+        ----------
+        X : Cutouts, CutoutStream, ndarray or path
+            Ordinary objects, preferably not used in training.
+        y : object, optional
+            Ignored.
+
+        Returns
+        -------
+        Detector
+            The detector itself.
+        """
+        return self.calibrate(X)
+
+    def opened(self, cutouts):
+        """Return cutouts that were given as an array or a path as cutouts.
+
+        Parameters
+        ----------
+        cutouts : Cutouts, CutoutStream, ndarray, str or Path
+            An array has the shape (n, ny, nx, n_bands) or, of one band, (n, ny, nx);
+            a path is read at the size of the training, in bands by name.
+
+        Returns
+        -------
+        Cutouts or CutoutStream
+            What was given, where it is one.
+
+        Raises
+        ------
+        TypeError
+            If it is anything else.
+        ValueError
+            If the array has another shape, or nothing can be read.
+        """
+        if isinstance(cutouts, str | os.PathLike):
+            options = {"size": self.image_shape[0], "stream": True}
+            found = read_cutouts(cutouts, **options)
+            # Files that name no band, as arrays do not, have that of the training.
+            if self.bands and len(self.bands) == 1 and found.bands == ("image",):
+                found = read_cutouts(cutouts, bands=self.bands, **options)
+            return found
+        if isinstance(cutouts, np.ndarray):
+            shape = cutouts.shape[1:] + (1,) * (cutouts.ndim == 3)
+            if shape != self.image_shape:
+                names = ("n", *map(str, self.image_shape))
+                raise ValueError(
+                    f"`cutouts` must be an array of shape ({', '.join(names)}) of "
+                    "linear pixels, as the model was trained on. "
+                    f"Received: shape {cutouts.shape}."
+                )
+            return Cutouts(cutouts, bands=self.bands)
+        if not hasattr(cutouts, "select_bands"):
+            raise TypeError(
+                "`cutouts` must be Cutouts or a stream (astroanomaly.read_cutouts), an "
+                "array (n, ny, nx, n_bands) of linear pixels, or a path. "
+                f"Received: {type(cutouts).__name__}."
+            )
+        return cutouts
 
     def require_calibration(self) -> Calibration:
         """Return the calibration of the method in use.
@@ -131,23 +278,25 @@ class Detector:
         for part in cutouts.chunks(block, **options):
             yield self.score_block(part) if len(part) else None, part.skipped
 
-    def score(self, cutouts) -> ScoreTable:
+    def score(self, cutouts, fdr: float | None = None) -> ScoreTable:
         """Score cutouts and rank them.
 
         Parameters
         ----------
-        cutouts : Cutouts or CutoutStream
+        cutouts : Cutouts, CutoutStream, ndarray or path
             What to score; the bands are picked by name.
+        fdr : float, optional
+            False-discovery rate, such as 0.05: adds `is_selected`.
 
         Returns
         -------
         ScoreTable
-            One row per object, strangest first: the scores, the p-value (NaN without
-            a calibration), a boolean per level, the flags, and in `meta` how it was
-            made. A lens finder's has `p_lens`, `p_lens_calibrated` (once probabilities
-            are calibrated) and `is_lens`, and NaN for the scores that a classifier
-            does not have. Objects that cannot be read are left out and counted in
-            `meta`.
+            One row per object, strangest first: the scores, the p-value and its
+            q-value (NaN without a calibration), a boolean per level, the flags, and in
+            `meta` how it was made. A lens finder's has `p_lens`, `p_lens_calibrated`
+            (once probabilities are calibrated) and `is_lens`, and NaN for the scores
+            that a classifier does not have; `status` where the detector is not trained.
+            Objects that cannot be read are left out and counted in `meta`.
 
         Raises
         ------
@@ -158,15 +307,16 @@ class Detector:
         Warns
         -----
         UserWarning
-            If these scores and the calibration's differ visibly as a whole.
+            If these scores and the calibration's differ visibly as a whole, objects
+            trained or calibrated the detector, or no p-value can pass `fdr`.
         """
         if self.needs_calibration:
             self.require_calibration()
-        return self.rank(*self._rows(cutouts))
+        return self.rank(*self._rows(cutouts), fdr=fdr)
 
     def _rows(self, cutouts) -> tuple[Table, int]:
         """Return the scores in the cutouts' order and the number of skipped objects."""
-        found = list(self.score_blocks(cutouts))
+        found = list(self.score_blocks(self.opened(cutouts)))
         rows = [part for part, _ in found if part is not None]
         if not rows:
             raise ValueError("`cutouts` must hold at least one image. Received: none")
@@ -178,12 +328,29 @@ class Detector:
         rows = Table(cutouts.table["object_id", "file", "ra", "dec"])
         for name, column in scores.items():
             rows[name] = column
-        clipped = self.stretch.count_clipped(self.images.select_bands(cutouts)) > 0
+        cutouts = self.images.select_bands(cutouts)
+        clipped = self.stretch.count_clipped(cutouts) > 0
         flags = np.array(cutouts.table["flag"], np.int32)
-        rows["flag"] = flags | FLAG_CLIPPED * clipped.astype(np.int32) | flag
+        flags |= FLAG_CLIPPED * clipped.astype(np.int32) | flag
+        if any(self.objects.values()):
+            keys = pixel_hashes(cutouts)
+            for what, bit in (
+                ("trained", FLAG_TRAINED_ON),
+                ("calibrated", FLAG_CALIBRATED_ON),
+            ):
+                known = self.objects[what]
+                flags |= bit * np.array([key in known for key in keys], np.int32)
+        rows["flag"] = flags
         return rows
 
-    def rank(self, rows: Table, n_skipped: int = 0) -> ScoreTable:
+    def remember(self, what: str, cutouts: Cutouts) -> None:
+        """Keep the fingerprints of objects that "trained" or "calibrated" it."""
+        found = pixel_hashes(self.images.select_bands(cutouts))
+        self.objects[what] = self.objects[what] | set(found)
+
+    def rank(
+        self, rows: Table, n_skipped: int = 0, fdr: float | None = None
+    ) -> ScoreTable:
         """Add p-values and a boolean per level, and put the strangest first.
 
         Parameters
@@ -192,28 +359,61 @@ class Detector:
             The rows of :meth:`score_blocks`, stacked.
         n_skipped : int, optional
             Objects that could not be read.
+        fdr : float, optional
+            False-discovery rate that selects.
 
         Returns
         -------
         ScoreTable
             As :meth:`score`; equal scores stand in the order of their ids.
         """
-        if self.needs_calibration:
+        # A rate without p-values would select nothing, and say nothing.
+        if self.needs_calibration or fdr is not None:
             self.require_calibration()
         table, calibration = ScoreTable(rows), self.calibration
         scores, flag = np.asarray(table["anomaly_score"]), table["flag"].copy()
         table.remove_column("flag")
-        table["p_value"] = np.full(len(table), np.nan)
+        meta = {**self.settings(), "n_skipped": int(n_skipped)}
+        table["p_value"] = table["q_value"] = np.full(len(table), np.nan)
         if calibration is not None:
             warn_if_shifted(calibration.scores, scores)
-            table["p_value"] = calibration.p_values(scores)
+            table["p_value"] = p_values = calibration.p_values(scores)
+            table["q_value"] = q_values(p_values)
+            if fdr is not None:
+                table["is_selected"] = table["q_value"] <= fdr
+                meta["fdr"] = float(fdr)
+                needed = calibration_needed(p_values, fdr, len(calibration))
+                if needed is not None:
+                    warnings.warn(
+                        f"No object can pass the false-discovery rate {fdr:g}: the "
+                        f"smallest p-value of {len(calibration)} calibration objects "
+                        f"is {1 / (len(calibration) + 1):.2g}, too large among "
+                        f"{len(scores)} objects. {needed} calibration objects would "
+                        "do.",
+                        stacklevel=3,
+                    )
             for level in calibration.levels:
                 table[f"is_anomaly_{level}"] = calibration.is_anomaly(scores, level)
         table["flag"] = flag
+        if not self.trained:
+            table["status"] = NOT_TRAINED
+        for name, bit in (
+            ("n_trained_on", FLAG_TRAINED_ON),
+            ("n_calibrated_on", FLAG_CALIBRATED_ON),
+        ):
+            meta[name] = int(np.count_nonzero(flag & bit))
+        if meta["n_trained_on"] or meta["n_calibrated_on"]:
+            warnings.warn(
+                f"{meta['n_trained_on']} of the {len(table)} scored objects trained "
+                f"the detector (flag {FLAG_TRAINED_ON}) and {meta['n_calibrated_on']} "
+                f"calibrated it (flag {FLAG_CALIBRATED_ON}): their scores are lower "
+                "than those of new objects, and their p-values do not hold.",
+                stacklevel=3,
+            )
         for name in ("ra", "dec"):
             table[name].unit = "deg"
         table = table[np.lexsort((table["object_id"], -scores))]
-        table.meta = {**self.settings(), "n_skipped": int(n_skipped)}
+        table.meta = meta
         table.detector = self
         return table
 
@@ -295,16 +495,19 @@ class Detector:
         calibration = self.calibration
         thresholds = {} if calibration is None else calibration.thresholds
         return {
+            "status": "trained" if self.trained else NOT_TRAINED,
+            "reconstruction": dict(self.reconstruction or {}),
             "model": type(self.model).__name__,
             "model_config": plain(self.model.get_config()),
             "stretch": type(self.stretch).__name__,
             "stretch_config": plain(self.stretch.get_config()),
             "latent": self.method,
             **self._own_settings(),
-            "bands": list(self.bands or ()),
+            "bands": list(self.stretch.bands or ()),
             "n_calibration": 0 if calibration is None else len(calibration),
             "levels": [float(level) for level in self.levels],
             "thresholds": {str(k): float(v) for k, v in thresholds.items()},
+            "rule": None if calibration is None else calibration.rule,
             "seed": self.seed,
             "versions": versions(),
         }
@@ -318,6 +521,8 @@ class Detector:
             Folder to make; one that exists is replaced as a whole.
         """
         state = {"format": FORMAT, "astroanomaly": __version__, **self._state()}
+        state["reconstructions"] = self.reconstructions
+        state["objects"] = {what: sorted(v) for what, v in self.objects.items()}
         with atomic_dir(path) as folder:
             self.model.save(folder / "model.keras")
             self.stretch.save(folder / "stretch.json")
@@ -327,10 +532,21 @@ class Detector:
     def _save_more(self, folder: Path) -> None:
         """Write what a subclass keeps outside of detector.json."""
 
+    def restore(self, state: dict) -> "Detector":
+        """Take back what every kind of detector keeps in its ``detector.json``."""
+        self.reconstructions = dict(state.get("reconstructions", {}))
+        # Older versions kept no fingerprints.
+        kept = state.get("objects", {})
+        self.objects = {what: set(kept.get(what, ())) for what in self.objects}
+        return self
+
 
 def plain(config):
-    """Turn a config into plain lists, numbers and strings."""
-    return json.loads(json.dumps(config, default=str))
+    """Turn a config into plain lists, numbers and strings, without Keras's own."""
+    found = json.loads(json.dumps(config, default=str))
+    if isinstance(found, dict):
+        found = {name: v for name, v in found.items() if name not in _INTERNALS}
+    return found
 
 
 def load_networks(path: Path) -> tuple:

@@ -1,5 +1,7 @@
 """The model of a detector with its stretch and its latent search."""
 
+import os
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -7,6 +9,7 @@ import tensorflow as tf
 from astroanomaly import latent
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.latent.objective import in_chunks
+from astroanomaly.utils.parallel import usable_cores
 
 # The square's symmetries: quarter turns, and whether mirrored. Any first few of
 # them are as unlike each other as that number allows.
@@ -41,6 +44,15 @@ class ImageModel:
     encoder : Encoder, optional
         Trained encoder; by default that of the search.
 
+    Attributes
+    ----------
+    search : Encoder, Refine, Mapping or None
+        The search in use.
+    method : str
+        Its name; "model" when the model needs none.
+    image_shape : tuple of int
+        Shape (ny, nx, n_bands) of the images that the model takes.
+
     Raises
     ------
     ValueError
@@ -60,6 +72,8 @@ class ImageModel:
                 "`stretch.adapt(train)`."
             )
         self.model, self.stretch = model, stretch
+        # A tuple also where a loaded config gave a list: shapes are compared.
+        self.image_shape = tuple(model.image_shape)
         self.views, self.w, self.seed = int(views), w, seed
         self.encoder = encoder or getattr(search, "encoder", None)
         if isinstance(search, latent.Encoder):
@@ -91,16 +105,7 @@ class ImageModel:
             self.search = self.encoder
         else:
             self.search = latent.Refine(self.encoder, w=self.w)
-
-    @property
-    def method(self) -> str:
-        """Name of the search in use; "model" when the model needs none."""
-        return "model" if self.search is None else self.search.name_in_tables
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Shape (ny, nx, n_bands) of the images that the model takes."""
-        return tuple(self.model.image_shape)
+        self.method = "model" if self.search is None else self.search.name_in_tables
 
     def select_bands(self, cutouts: Cutouts) -> Cutouts:
         """Pick the bands of the training by name."""
@@ -142,24 +147,35 @@ class ImageModel:
         A reconstruction is the mean over the views, turned back; z is that of the
         image as it is.
         """
-        drawn, z, converged = self._one_view(images)
-        for turn in TURNS[1 : self.views]:
-            other, _, settled = self._one_view(turned(images, *turn))
-            drawn = drawn + turned_back(other, *turn)
-            converged = converged & settled
+        total, first_z, converged = 0, None, np.ones(len(images), bool)
+        for turn in TURNS[: self.views]:
+            # Only the first view's z is kept: others are z of turned objects.
+            view, z = turned(images, *turn) if any(turn) else images, None
+            if self.search is not None:
+                z, settled = self.search.search(view)
+                converged &= settled
+                drawn = in_chunks(self.model.scoring_generator.predict_on_batch, z)
+            elif hasattr(self.model, "encode") and hasattr(self.model, "decode"):
+                # The z of the table and the one that is drawn are then the same.
+                z = self.of_images("encode", view)
+                drawn = self.of_images("decode", z)
+            else:
+                drawn = in_chunks(self.model.reconstruct, view)
+            if any(turn):
+                total = total + turned_back(drawn, *turn)
+            else:
+                total, first_z = drawn, z
         # float32 keeps the type of the images.
-        return drawn / np.float32(self.views), z, converged
+        return total / np.float32(self.views), first_z, converged
 
-    def _one_view(self, images: np.ndarray):
-        if self.search is not None:
-            z, converged = self.search.search(images)
-            draw = self.model.scoring_generator.predict_on_batch
-            return in_chunks(draw, z), z, converged
-        converged = np.ones(len(images), bool)
-        if hasattr(self.model, "encode") and hasattr(self.model, "decode"):
-            z = self.of_images("encode", images)
-            return self.of_images("decode", z), z, converged
-        return in_chunks(self.model.reconstruct, images), None, converged
+
+def thread_count() -> int:
+    """Return how many threads share one operation of TensorFlow."""
+    chosen = tf.config.threading.get_intra_op_parallelism_threads()
+    # What TensorFlow itself looks at where nothing was chosen.
+    return (
+        chosen or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0) or usable_cores()
+    )
 
 
 def turned(images: np.ndarray, quarters: int, mirrored: int) -> np.ndarray:

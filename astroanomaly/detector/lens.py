@@ -7,8 +7,15 @@ from astropy.table import Table
 from scipy.special import expit
 
 from astroanomaly.calibration import Calibration, check_levels
+from astroanomaly.calibration.levels import check_rule
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.detector.base import Detector, ScoreTable, load_networks, require
+from astroanomaly.detector.base import (
+    BLOCK,
+    Detector,
+    ScoreTable,
+    load_networks,
+    require,
+)
 from astroanomaly.detector.image_model import ImageModel
 from astroanomaly.evaluation.classifier import ProbabilityCalibration
 from astroanomaly.tables.labels import check_labels
@@ -66,10 +73,23 @@ class ClassifierDetector(Detector):
                 "`model` must be a classifier such as LensFinder, with `logit` and "
                 f"`threshold`. Received: {type(model).__name__}"
             )
-        self.images = ImageModel(model, stretch)
-        self.level = level
-        self.calibrations: dict[str, Calibration] = {}
+        super().__init__(ImageModel(model, stretch), level)
         self.probability_calibration: ProbabilityCalibration | None = None
+
+    def get_params(self, deep: bool = True) -> dict:
+        """Return the arguments that make this detector, without its calibrations.
+
+        Parameters
+        ----------
+        deep : bool, optional
+            Ignored: no argument is an estimator of scikit-learn.
+
+        Returns
+        -------
+        dict
+            From argument to value.
+        """
+        return {"model": self.model, "stretch": self.stretch, "level": self.level}
 
     @property
     def seed(self) -> int:
@@ -118,16 +138,21 @@ class ClassifierDetector(Detector):
             return self.probability_calibration.apply(logits)
         return expit(logits)
 
-    def calibrate(self, cutouts, levels=(90, 95, 99)) -> "ClassifierDetector":
+    def calibrate(
+        self, cutouts, levels=None, rule: str = "conformal"
+    ) -> "ClassifierDetector":
         """Set thresholds from the scores of ordinary objects.
 
         Parameters
         ----------
-        cutouts : Cutouts or CutoutStream
+        cutouts : Cutouts, CutoutStream, ndarray or path
             Ordinary objects, no lenses, preferably not used in training.
         levels : sequence of float, optional
-            Levels in per cent; the threshold of a level contains that share of
-            the scores.
+            Levels in per cent. By default 90, 95 and 99, as far as the objects carry
+            them: 99 takes 99 objects.
+        rule : {"conformal", "percentile"}, optional
+            How thresholds are chosen, see
+            :class:`~astroanomaly.calibration.Calibration`.
 
         Returns
         -------
@@ -137,12 +162,28 @@ class ClassifierDetector(Detector):
         Raises
         ------
         ValueError
-            If a level is outside (0, 100) or needs more objects than there are.
+            If a level that is asked for is outside (0, 100) or needs more objects
+            than there are, or the rule is unknown.
+
+        Warns
+        -----
+        UserWarning
+            If a default level needs more objects.
         """
+        cutouts = self.opened(cutouts)
         require(cutouts, 2, "calibrate")
         # Before anything slow happens.
-        check_levels(levels, len(cutouts))
-        self.calibrations[self.method] = Calibration(self._logits(cutouts), levels)
+        check_rule(rule)
+        if levels is not None:
+            check_levels(levels, len(cutouts), rule)
+        self.objects["calibrated"] = set()
+        logits = []
+        for block in cutouts.chunks(BLOCK):
+            if len(block):
+                logits.append(self._logits(block))
+                self.remember("calibrated", block)
+        scores = np.concatenate([[], *logits])
+        self.calibrations[self.method] = Calibration(scores, levels, rule=rule)
         return self
 
     def calibrate_probability(
@@ -200,6 +241,7 @@ class ClassifierDetector(Detector):
         """
         images = self.images.stretched(cutouts)
         logits = self.images.of_images("logit", images).astype(np.float64)
+        # A NaN pixel makes a NaN logit, which no threshold would ever be above.
         if not (finite := np.isfinite(logits)).all():
             raise ValueError(
                 "`cutouts` must have finite pixels: fill NaN when reading. Received: "
@@ -209,7 +251,9 @@ class ClassifierDetector(Detector):
         columns = {"anomaly_score": logits, **dict.fromkeys(_NONE, np.nan)}
         return self._table(cutouts, columns)
 
-    def rank(self, rows: Table, n_skipped: int = 0) -> ScoreTable:
+    def rank(
+        self, rows: Table, n_skipped: int = 0, fdr: float | None = None
+    ) -> ScoreTable:
         """Add probabilities to logits, and rank as every detector.
 
         Parameters
@@ -218,6 +262,8 @@ class ClassifierDetector(Detector):
             The rows of :meth:`score_blocks`, stacked.
         n_skipped : int, optional
             Objects that could not be read.
+        fdr : float, optional
+            False-discovery rate that selects; needs :meth:`calibrate`.
 
         Returns
         -------
@@ -226,11 +272,12 @@ class ClassifierDetector(Detector):
         """
         logits = np.asarray(rows["anomaly_score"])
         rows = Table(rows)
+        # From the logits in float64, as the classifier's own float32 would round.
         rows["p_lens"] = expit(logits)
         if self.probability_calibration is not None:
             rows["p_lens_calibrated"] = self.probability_calibration.apply(logits)
         rows["is_lens"] = rows["p_lens"] >= self.threshold
-        return super().rank(rows, n_skipped)
+        return super().rank(rows, n_skipped, fdr)
 
     def explain(self, cutouts: Cutouts) -> dict[str, np.ndarray]:
         """Return the images as the classifier sees them; it reconstructs nothing.
@@ -292,4 +339,4 @@ class ClassifierDetector(Detector):
         if (kept := state["probability_calibration"]) is not None:
             learned = ProbabilityCalibration.from_dict(kept)
             detector.probability_calibration = learned
-        return detector
+        return detector.restore(state)

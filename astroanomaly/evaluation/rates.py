@@ -17,6 +17,7 @@ from astroanomaly.calibration.levels import (
     checked_level,
     checked_scores,
     exact_fraction,
+    rank_of,
 )
 from astroanomaly.evaluation import resampling
 from astroanomaly.evaluation.roc_auc import binomial_interval
@@ -56,6 +57,7 @@ def detection_rates(
     *,
     fixed: Mapping[str, float] | None = None,
     n_bootstrap: int = 1000,
+    rule: str = "conformal",
 ) -> Table:
     """Return how much of each sample each score flags at each level.
 
@@ -82,6 +84,9 @@ def detection_rates(
         these need no calibration scores and have level NaN.
     n_bootstrap : int
         Number of resamplings.
+    rule : {"conformal", "percentile"}
+        How thresholds are chosen, see `Calibration`; "percentile" is the paper's.
+        ``meta["rule"]`` keeps it.
 
     Returns
     -------
@@ -107,7 +112,7 @@ def detection_rates(
     >>> mergers = {"mergers": {"peak": [50.0, 89.0, 91.0, 99.0]}}
     >>> table = detection_rates({"peak": range(1, 101)}, mergers, levels=(85, 90))
     >>> table["threshold", "n_flagged", "rate"].as_array().tolist()
-    [(85.0, 3, 0.75), (90.0, 2, 0.5)]
+    [(86.0, 3, 0.75), (91.0, 1, 0.25)]
     """
     fixed = fixed or {}
     # A level given twice would repeat every row.
@@ -127,7 +132,7 @@ def detection_rates(
     # From score to (level, threshold, calibration objects), levels as given.
     cuts: dict = {name: [] for name in known}
     for name, scores in calibration_scores.items():
-        normal = Calibration(checked_scores(scores, name), levels)
+        normal = Calibration(checked_scores(scores, name), levels, rule=rule)
         cuts[name] = [(float(k), normal.thresholds[k], len(normal)) for k in levels]
     # Fixed thresholds come after the levels of a score that has both.
     for name, threshold in fixed.items():
@@ -158,7 +163,9 @@ def detection_rates(
             counts = n, k, k / n if n else float("nan"), *binomial_interval(k, n)
             rows.append((sample, *head, *counts, *end))
     types = _TYPES if groups is None else _TYPES | _CLUSTERED
-    return Table(rows=rows or None, names=list(types), dtype=list(types.values()))
+    found = Table(rows=rows or None, names=list(types), dtype=list(types.values()))
+    found.meta["rule"] = rule
+    return found
 
 
 def rates_markdown(table: Table, clustered: bool | None = None) -> str:
@@ -271,17 +278,16 @@ def false_positive_check(rates: Table, sample: str = "isolated") -> Table:
     rows = []
     for row in rates[wanted]:
         n, k, level = int(row["n"]), int(row["n_flagged"]), float(row["level"])
-        # A float share would move the order statistic r by one.
-        share = exact_fraction(level)
-        promised = float(1 - share)
+        promised = float(1 - exact_fraction(level))
         # Clopper & Pearson's covers at least 95 per cent, at any rate.
         low, high = binomtest(k, n).proportion_ci(method="exact")
         # Rao & Scott (1992): counts over the design effect act as independent ones.
         effect = row["design_effect"] if "design_effect" in row.colnames else 1.0
         effect = 1.0 if np.isnan(effect) else float(effect)
         fresh, normal = (max(1, round(c / effect)) for c in (n, row["n_calibration"]))
-        # The threshold is the r-th calibration score, r = ceil(normal * share).
-        r = -(-normal * share.numerator // share.denominator)
+        # The threshold is the r-th calibration score; a design effect may leave fewer
+        # effective objects than the level needs.
+        r = min(rank_of(level, normal, rates.meta.get("rule", "percentile")), normal)
         law, seen = betabinom(fresh, normal + 1 - r, r), round(k / effect)
         copied = ("score", "level", "n_calibration", "n", "n_flagged", "rate")
         rows.append(

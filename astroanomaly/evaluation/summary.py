@@ -19,6 +19,7 @@ from astroanomaly.evaluation.roc_auc import (
     binomial_interval,
 )
 from astroanomaly.tables.columns import levels, truths
+from astroanomaly.tables.flags import not_trained
 from astroanomaly.tables.join import baseline_columns, bin_masks, join_labels
 from astroanomaly.tables.markdown import interval, markdown
 from astroanomaly.utils.files import atomic_path
@@ -208,6 +209,10 @@ def evaluate(
     1.0
     """
     rows, labels, notes = join_labels(table, Table(labels))
+    if not_trained(table):
+        notes.insert(
+            0, "The detector is not trained: it draws worse than a mean image."
+        )
     truth = truths(labels, "is_anomaly")
     scores, kinds = _score_columns(rows, baselines, notes)
     draw = {"n_bootstrap": n_bootstrap, "seed": seed}

@@ -103,7 +103,7 @@ def two_samples(
     Raises
     ------
     ValueError
-        If a score is NaN, there is none, the reference has fewer than 20 objects
+        If a score is NaN, there is none, the reference has fewer than 19 objects
         (systems) or an infinite score, or an object has no system.
 
     Examples

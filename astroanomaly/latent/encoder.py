@@ -101,6 +101,7 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.network = networks.build_encoder(
             self.image_shape, self.latent_dim, self.width, self.kernel_size, seed
         )
+        # A weight, so that it is saved: a resumed training draws the z that follow.
         self.step = self.add_weight(
             name="step", shape=(), initializer="zeros", dtype="int64", trainable=False
         )
@@ -109,6 +110,7 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
             for name in ("encoder_loss", "image_loss", "feature_loss", "latent_loss")
         }
         self._frozen = _Frozen(gan)
+        # The network in it is built; Keras would ask for a `build` of the whole.
         self.built = True
 
     @property
@@ -134,6 +136,7 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         # As for the GAN: XLA was several times slower on CPUs.
         kwargs.setdefault("jit_compile", False)
         super().compile(optimizer=optimizer or keras.optimizers.Adam(1e-3), **kwargs)
+        # Before the first step, so that even an untrained encoder saves its state.
         self.optimizer.build(self.trainable_variables)
 
     def call(self, images, training=False):

@@ -85,6 +85,7 @@ class Mapping:
         chunk: int = CHUNK,
         encoder=None,
     ):
+        # The encoder's z lies nearer than that of a random network: fewer will do.
         if max_iterations is None:
             # A start near the answer needs half as long.
             max_iterations = 200 if encoder is None else 100
@@ -108,6 +109,7 @@ class Mapping:
         self.max_iterations, self.patience = int(max_iterations), int(patience)
         self.tolerance, self.seed, self.chunk = float(tolerance), int(seed), int(chunk)
         self.dtype = gan.compute_dtype
+        # A pool has `chunk` slots always, so that one graph serves every search.
         self._block = tf.function(self._train_block, reduce_retracing=True)
 
     @classmethod
@@ -166,6 +168,7 @@ class Mapping:
         x = tf.repeat(noise[None, :], tf.shape(weights[0])[0], axis=0)
         for layer in range(self.n_layers):
             kernel, bias = weights[2 * layer], weights[2 * layer + 1]
+            # A row times a matrix for each image, as each has its own kernel.
             x = tf.squeeze(tf.matmul(x[:, None, :], kernel), 1) + bias
             if layer < self.n_layers - 1:
                 x = tf.nn.relu(x)
@@ -192,6 +195,7 @@ class Mapping:
                 residual, feature = image_losses(self.gan, images, features, z)
                 # Equation of section 3.5: weights w and 1 - w.
                 loss = (1 - self.w) * residual + self.w * feature
+            # The last iteration need not be the best: Adam overshoots.
             better = loss < best_loss
             best_loss = tf.where(better, loss, best_loss)
             best_z = tf.where(better[:, None], z, best_z)
@@ -286,6 +290,7 @@ class _Pool:
         n = mapping.chunk
         self.rows = np.zeros(n, int)
         self.occupied = np.zeros(n, bool)
+        # Slots that stay empty train on the first image: the shapes never change.
         self.pixels = np.repeat(images[:1], n, axis=0)
         self.features = None
         self.weights = [np.repeat(w[None], n, axis=0) for w in first]
@@ -308,6 +313,7 @@ class _Pool:
             self.rows[slot], self.pixels[slot] = row, self.images[row]
             for stacked, first in zip(self.weights, self.first, strict=True):
                 stacked[slot] = first
+            # All networks start equal but for this bias, which holds the start.
             self.weights[-1][slot] = self.last_bias[row]
             for stacked in (*self.means, *self.squares):
                 stacked[slot] = 0
@@ -325,6 +331,7 @@ class _Pool:
             [tf.constant(s) for s in self.squares],
             tuple(tf.constant(x) for x in (self.step, self.best_loss, self.best_z)),
         )
+        # Copies, as slots are written to and TensorFlow's own arrays cannot be.
         weights, means, squares, state = tf.nest.map_structure(np.array, result)
         self.weights, self.means, self.squares = weights, means, squares
         self.step, self.best_loss, self.best_z = state

@@ -72,6 +72,7 @@ class Refine:
         self.encoder, self.gan, self.betas = encoder, encoder.gan, tuple(betas)
         self.n_steps, self.learning_rate = int(n_steps), float(learning_rate)
         self.w, self.prior_weight = check_weight(w), float(prior_weight)
+        # One graph for all chunks; eager steps cost several times more.
         self._refine = tf.function(self._steps, reduce_retracing=True)
 
     def _steps(self, images):
@@ -88,6 +89,7 @@ class Refine:
                 prior = 0.5 * tf.reduce_sum(z**2, axis=1)
                 loss = (1 - self.w) * residual + self.w * feature
                 loss += self.prior_weight * prior
+            # The last step need not be the best: Adam overshoots.
             better = loss < best_loss
             best_loss = tf.where(better, loss, best_loss)
             best_z = tf.where(better[:, None], z, best_z)
@@ -115,6 +117,7 @@ class Refine:
         converged : ndarray of shape (n,)
             Whether z is finite: the number of steps is fixed.
         """
+        # Chunks of one size: sums in a convolution follow the number of images.
         z = in_chunks(lambda chunk: self._refine(tf.constant(chunk)), images)
         return z, np.isfinite(z).all(axis=1)
 

@@ -171,7 +171,7 @@ def number(value: float, limits=None) -> str:
         return f"below {low + 0.001:g}"
     if value > high - 0.001:
         return f"above {high - 0.001:g}"
-    return f"{value:.3g}"
+    return columns.shown(value, ".3g")
 
 
 def scale_bar(axes, shape, pixel_scale: float | None) -> None:

@@ -22,7 +22,16 @@ from astroanomaly.plots.style import (
     shorten,
     styled,
 )
-from astroanomaly.tables.columns import highest_level, numbers, ranking, require, texts
+from astroanomaly.tables.columns import (
+    AT_MOST,
+    highest_level,
+    numbers,
+    p_value_texts,
+    ranking,
+    require,
+    shown,
+    texts,
+)
 from astroanomaly.tables.columns import levels as table_levels
 
 # Diverging: white is no residual, red light that the model could not make.
@@ -431,10 +440,11 @@ def sample_statistics(
 
 
 def _caption(table, row, by):
-    score = f"{numbers(table, by)[row]:.4g}"
+    score = shown(numbers(table, by)[row], ".4g")
     if "p_value" not in table.colnames:
         return score
-    return f"{score}\np = {numbers(table, 'p_value')[row]:.2g}"
+    p_value = p_value_texts(table)[row]
+    return f"{score}\np {p_value if p_value[0] == AT_MOST else f'= {p_value}'}"
 
 
 def _strangest(table, n, by):

@@ -13,6 +13,8 @@ from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from astroanomaly.tables.flags import not_trained
+
 # Okabe & Ito (2008): told apart with any common colour blindness.
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, SKY, AMBER = "#CC79A7", "#56B4E9", "#E69F00"
@@ -69,11 +71,40 @@ def curve_color(k: int) -> str:
     return matplotlib.colors.to_hex(hsv_to_rgb((k * 0.618034 % 1, 0.75, 0.62)))
 
 
+def stamp(figure: Figure, words: str = "not trained") -> Figure:
+    """Write words across a figure that nobody can overlook."""
+    figure.text(
+        0.5,
+        0.5,
+        words,
+        ha="center",
+        va="center",
+        rotation=25,
+        fontsize=min(60.0, 8.0 * figure.bbox.width / figure.dpi),
+        color=ORANGE,
+        alpha=0.45,
+        weight="bold",
+        zorder=1000,
+    )
+    return figure
+
+
+def _untrained(thing) -> bool:
+    """Return whether a table, a detector or an evaluation says "not trained"."""
+    notes = getattr(thing, "notes", None) or ()
+    return (
+        getattr(thing, "trained", True) is False
+        or (hasattr(thing, "colnames") and not_trained(thing))
+        or any("not trained" in str(note) for note in notes)
+    )
+
+
 def styled(function: Callable) -> Callable:
     """Make a figure under our style and leave the user's settings alone.
 
     Every plot so gets the keyword arguments `figsize` (inches), `fig` (a Figure or
-    SubFigure to draw on) and, where its body asks for one set of axes, `ax`.
+    SubFigure to draw on) and, where its body asks for one set of axes, `ax`. What
+    shows the scores of a detector that is not trained is stamped.
     """
     one_panel = "new_axes" in function.__code__.co_names
 
@@ -93,6 +124,8 @@ def styled(function: Callable) -> Callable:
                 for axes in figure.axes if ax is None else [ax]:
                     # Ticks are made late, when the style is no longer in force.
                     axes.tick_params(labelsize=12.0, colors=INK)
+                if any(_untrained(given) for given in (*args, *kwargs.values())):
+                    stamp(figure)
                 return figure
         finally:
             _PLACE.reset(place)

@@ -31,6 +31,7 @@ MEANINGS = {
     "p_lens": "Probability of a lens, as the network gives it.",
     "p_lens_calibrated": "Probability of a lens, calibrated on labelled objects.",
     "p_value": "Share of calibration objects at least as strange, counting this one.",
+    "q_value": "p-value adjusted for the number of objects (Benjamini-Hochberg).",
     "level": "Highest calibrated level that the object is above, per cent.",
 }
 # Pixels of all objects together that the enlarged view may carry at full
@@ -39,7 +40,7 @@ _MAX_LINEAR = 4_000_000
 # Lines of a scale bar may not cover more of a picture than this.
 _BAR_SHARE = 1 / 3
 # Small is good for these: the browser's first click sorts them upwards.
-ASCENDING = ("rank", "object_id", "ra", "dec", "p_value")
+ASCENDING = ("rank", "object_id", "ra", "dec", "p_value", "q_value")
 
 
 class Objects:
@@ -59,9 +60,10 @@ class Objects:
     """
 
     def __init__(self, table, by: str, n_rows: int, n_calibration: int = 0):
-        self.n_calibration = n_calibration
         self.by = by
         self.table = table[columns.ranking(table, by)[:n_rows]]
+        if "p_value" in table.colnames:
+            self.p_values = columns.p_value_texts(self.table, n=n_calibration)
         self.ids = columns.texts(self.table)
         self.levels = columns.levels(table)
         self.highest = columns.highest_level(self.table)
@@ -74,7 +76,7 @@ class Objects:
         ]
         self.scores += [name for name in table.colnames if name.startswith("p_lens")]
         self.flags = flags(self.table)
-        shown = ("ra", "dec", *self.scores, "p_value")
+        shown = ("ra", "dec", *self.scores, "p_value", "q_value")
         self.columns = {
             "rank": np.arange(1.0, len(self) + 1),
             "object_id": self.ids,
@@ -137,13 +139,13 @@ class Objects:
         value = self.columns[name][k]
         # Five decimals of a degree are 0.04 arcsec.
         forms = {"rank": ".0f", "ra": ".5f", "dec": ".5f", "p_value": ".2g"}
+        forms["q_value"] = ".2g"
         form = {**forms, "level": "g"}.get(name, ".4g")
         if isinstance(value, str):
             return value
-        smallest = 1 / (self.n_calibration + 1)
-        bound = name == "p_value" and self.n_calibration > 0
-        bound = bound and value <= smallest * (1 + 1e-9)
-        return ("\N{LESS-THAN OR EQUAL TO} " if bound else "") + number(value, form)
+        if name == "p_value" and np.isfinite(value):
+            return self.p_values[k]
+        return number(value, form)
 
     def key(self) -> str:
         """Return what stars and notes are kept under in the browser."""
@@ -304,5 +306,5 @@ def number(value: float, form: str) -> str:
     """Return a formatted number, a dash for NaN, a sign for infinity."""
     if np.isnan(value):
         return DASH
-    shown = format(value, form).replace("inf", "\N{INFINITY}")
+    shown = columns.shown(value, form).replace("inf", "\N{INFINITY}")
     return shown.replace("-", "\N{MINUS SIGN}")

@@ -13,8 +13,9 @@ from astroanomaly import plots
 from astroanomaly.plots import display
 from astroanomaly.plots.style import png
 from astroanomaly.report.objects import MEANINGS, Objects, flags, text
+from astroanomaly.scores.explained import in_words
 from astroanomaly.tables import columns
-from astroanomaly.tables.flags import flag_words
+from astroanomaly.tables.flags import flag_words, not_trained
 from astroanomaly.utils.files import atomic_path
 from astroanomaly.utils.notebook import data_uri
 
@@ -133,7 +134,7 @@ def write(
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters["text"] = text
+    environment.filters |= {"text": text, "in_words": in_words}
     # NaN is not JSON: a browser would refuse the whole page's data.
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
     page = environment.get_template("report.html").render(
@@ -148,6 +149,9 @@ def write(
         lenses="p_lens" in table.colnames,
         facts=_facts(calibration, skipped, table, objects.colors),
         drawn=drawn,
+        untrained=not getattr(detector, "trained", True) or not_trained(table),
+        quality=getattr(detector, "reconstruction", None),
+        rule=getattr(calibration, "rule", None),
         objects=objects,
         cards=objects.cards(
             explained, shown.select_bands(bands) if bands else shown, bands
@@ -211,6 +215,16 @@ def _facts(calibration, skipped, table, colors) -> list[dict]:
     if calibration is not None:
         size = len(calibration.scores)
         facts.append({"value": size, "name": "normal objects calibrate"})
+    for key, name in (("n_trained_on", "trained"), ("n_calibrated_on", "calibrated")):
+        if count := int(table.meta.get(key, 0) or 0):
+            note = "their scores are lower than those of new objects"
+            name = f"of the scored objects {name} the detector"
+            facts.append({"value": count, "name": name, "note": note})
+    if "is_selected" in table.colnames:
+        count = int(columns.truths(table, "is_selected").sum())
+        rate = columns.shown(100 * table.meta.get("fdr", float("nan")), "g")
+        name = f"selected at a false-discovery rate of {rate}%"
+        facts.append({"value": count, "name": name})
     # A table that was read again has lost the list, but not the number.
     count = max(int(table.meta.get("n_skipped", 0) or 0), len(skipped))
     return [*facts, {"value": count, "name": "files skipped"}]

@@ -84,6 +84,8 @@ def schema(model: str) -> dict:
         "learning_rate": (recipe.learning_rate, _NUMBER),
         **recipe.training,
         "augment": (recipe.augment, bool),
+        "hold_out": (None, _NUMBER),
+        "group": (None, str),
         "seed": (0, int),
     }
     stretch = {
@@ -97,6 +99,7 @@ def schema(model: str) -> dict:
         "training": training,
     }
     if recipe.needs_encoder:
+        # Of 100 epochs of the GAN; `resolve` keeps the ratio.
         epochs = {"epochs": (50, int), "learning_rate": (1e-3, _NUMBER)}
         tables["encoder"] = {**epochs, **_signature(Encoder)}
     if recipe.needs_labels:
@@ -202,6 +205,20 @@ def resolve(*layers: Mapping) -> dict:
         values = {key: default for key, (default, _) in keys.items()}
         values |= chosen.get(table, {})
         settings[table] = {k: _plain(v) for k, v in values.items() if v is not None}
+    if "encoder" in settings and "epochs" not in chosen.get("encoder", {}):
+        # One epoch to see whether all works must not train an encoder for 50.
+        settings["encoder"]["epochs"] = max(1, settings["training"]["epochs"] // 2)
+    share = settings["training"].get("hold_out")
+    if share is not None and not 0 < share < 1:
+        raise ValueError(
+            f"`hold_out` (--hold-out) must lie between 0 and 1. Received: {share}."
+        )
+    if "group" in settings["training"] and share is None:
+        raise ValueError(
+            "`group` (--group) names the column of objects that are held out together "
+            "and needs `hold_out` (--hold-out). Received: "
+            f"{settings['training']['group']} alone."
+        )
     _check_name("stretch", settings["stretch"]["name"], STRETCHES)
     if "schedule" in settings["training"]:
         _check_name("schedule", settings["training"]["schedule"], SCHEDULES)

@@ -169,6 +169,10 @@ def explain(
         with count_bar(progress) as bar:
             look = Look(detector, one, logit, bar)
             value, result, figure = getattr(look, method)(**given[method])
+        if not detector.trained:
+            from astroanomaly.plots.style import stamp
+
+            stamp(figure)
         figure.savefig(partial, dpi=150)
     summary = look.summary(value)
     return Explanation(
@@ -294,7 +298,8 @@ class Look:
         from astroanomaly.plots.display import number
 
         name = self.object_id or "noise"
-        return f"{name}: {self.output_name} {number(value, self.limits)}"
+        words = f"{name}: {self.output_name} {number(value, self.limits)}"
+        return words if self.detector.trained else f"{words}; detector not trained"
 
     def occlusion(self, mask_size: int, stride: int | None, per_band: bool):
         """Return the unmasked output, the map and its figure."""

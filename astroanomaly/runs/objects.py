@@ -1,6 +1,5 @@
 """The objects that a run is trained on, and their record."""
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -8,7 +7,9 @@ import numpy as np
 
 from astroanomaly.runs import config
 from astroanomaly.runs import folder as _folder
+from astroanomaly.tables import columns
 from astroanomaly.tables.labels import check_same, read_labels
+from astroanomaly.utils.fingerprints import pixel_hashes
 
 
 class TrainingObjects:
@@ -55,9 +56,12 @@ class TrainingObjects:
                 f"The model {settings['model']['name']} learns from labels: give "
                 "`labels` (--labels), a table of object_id and is_lens. Received: none."
             )
+        catalog = reading.get("catalog")
         reading |= settings["data"]
-        self.cutouts = read_cutouts(path, stream=True, **reading).read()
-        skipped = self.cutouts.skipped
+        found = read_cutouts(path, stream=True, **reading).read()
+        skipped = found.skipped
+        rows, held_out = held_out_rows(found, settings["training"])
+        self.cutouts = found if held_out is None else found[rows]
         self.record = {
             "cutouts": os.fspath(path),
             "bands": list(self.cutouts.bands),
@@ -66,6 +70,15 @@ class TrainingObjects:
             "pixels": pixel_hashes(self.cutouts),
             "skipped": {k: [str(v) for v in skipped[k]] for k in skipped.colnames},
         }
+        if held_out is not None:
+            apart = found[held_out]
+            self.record["held_out"] = {
+                "object_id": apart.object_ids,
+                "pixels": pixel_hashes(apart),
+                # To be read again by another call, maybe from another folder.
+                "cutouts": full_path(path),
+                "catalog": None if catalog is None else full_path(catalog),
+            }
         if old and any(old[key] != self.record[key] for key in ("pixels", "bands")):
             raise ValueError(
                 f"{folder} must be resumed with the cutouts it was begun with: "
@@ -84,26 +97,61 @@ class TrainingObjects:
             self.record["labels"] = self.labels.tolist()
 
 
-def pixel_hashes(cutouts) -> list[str]:
-    """Return one short text per image that only the same pixels give again.
+def held_out_rows(cutouts, training: dict) -> tuple:
+    """Divide cutouts into those to train on and those that are held out.
 
     Parameters
     ----------
     cutouts : Cutouts
-        Images as they were read.
+        All objects.
+    training : dict
+        The settings `hold_out`, the share of objects (of groups, with `group`, the
+        name of a column of the cutouts' table), and `seed`.
 
     Returns
     -------
-    list of str
-        64 bits of BLAKE2b each, in hexadecimal digits.
+    train, held_out : ndarray of int
+        Rising row numbers; without `hold_out` the second is None.
 
-    Examples
-    --------
-    >>> from astroanomaly.data.cutouts import Cutouts
-    >>> len(set(pixel_hashes(Cutouts(np.zeros((2, 8, 8))))))
-    1
+    Raises
+    ------
+    ValueError
+        If the column is missing, or a part would be empty.
     """
-    return [
-        hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).hexdigest()
-        for image in cutouts.images
-    ]
+    # The command line starts without it.
+    from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+
+    n = len(cutouts)
+    if (share := training.get("hold_out")) is None:
+        return np.arange(n), None
+    options = {"n_splits": 1, "test_size": share, "random_state": training["seed"]}
+    groups, splitter = None, ShuffleSplit(**options)
+    if (name := training.get("group")) is not None:
+        if name not in cutouts.table.colnames:
+            raise ValueError(
+                f"`group` (--group) must be a column of the cutouts' table or catalog. "
+                f"Received: {name!r}; columns are {', '.join(cutouts.table.colnames)}."
+            )
+        groups, splitter = (
+            columns.words(cutouts.table[name]),
+            GroupShuffleSplit(**options),
+        )
+        # Objects without a group belong to none together.
+        alone = columns.is_missing(cutouts.table[name])
+        groups = np.where(alone, [f"\0{i}" for i in range(n)], groups)
+    try:
+        train, held_out = next(splitter.split(np.zeros(n), groups=groups))
+    except ValueError:
+        what = "objects" if groups is None else f"groups of {training['group']}"
+        n_parts = n if groups is None else len(set(groups.tolist()))
+        raise ValueError(
+            f"`hold_out` (--hold-out) {share:g} must leave objects on both sides. "
+            f"Received: {n_parts} {what}."
+        ) from None
+    return np.sort(train), np.sort(held_out)
+
+
+def full_path(path) -> str:
+    """Return a path that holds in every folder; addresses stay as they are."""
+    text = os.fspath(path)
+    return text if "://" in text else os.path.abspath(text)

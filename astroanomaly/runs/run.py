@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 from astropy.table import Table
 
 from astroanomaly.runs import config as _config
 from astroanomaly.runs import folder as _folder
-from astroanomaly.runs.objects import TrainingObjects, pixel_hashes
+from astroanomaly.runs.objects import TrainingObjects
 from astroanomaly.tables.labels import read_labels
 from astroanomaly.utils.files import new_folder
+from astroanomaly.utils.fingerprints import pixel_hashes
 
 __all__ = ["Run", "calibrate", "load_run", "pixel_hashes", "train"]
 
@@ -27,6 +29,9 @@ def train(
     model: str | None = None,
     labels: str | Path | Table | None = None,
     epochs: int | None = None,
+    encoder_epochs: int | None = None,
+    hold_out: float | None = None,
+    group: str | None = None,
     seed: int | None = None,
     resume: bool = False,
     progress: bool = False,
@@ -68,6 +73,14 @@ def train(
         its own.
     epochs : int, optional
         Epochs of the model, not of an encoder; 100 by default.
+    encoder_epochs : int, optional
+        Epochs of a GAN's encoder; by default half as many as those of the model.
+    hold_out : float, optional
+        Share of the objects that is not trained on, such as 0.2:
+        :func:`calibrate` takes them where it is given no others.
+    group : str, optional
+        Column of the cutouts' table (or catalog) whose equal values are held out
+        together, such as the exposure or the system.
     seed : int, optional
         Seed of first weights, data order and every random number; 0 by default.
     resume : bool, optional
@@ -108,7 +121,13 @@ def train(
     given = {
         "data": {"size": size, "bands": bands, **reading},
         "model": {"name": model},
-        "training": {"epochs": epochs, "seed": seed},
+        "training": {
+            "epochs": epochs,
+            "seed": seed,
+            "hold_out": hold_out,
+            "group": group,
+        },
+        "encoder": {"epochs": encoder_epochs},
     }
     given = _config.read_config(_config.merge(given))
     folder = Path(out)
@@ -166,7 +185,11 @@ class Run:
         """The detector, read from the folder when it is first used."""
         from astroanomaly.detector import load_detector
 
-        return load_detector(self.folder / "detector")
+        found = load_detector(self.folder / "detector")
+        # Detectors of older versions kept no fingerprints, but their runs did.
+        trained = _folder.read_objects(self.folder) or {}
+        found.objects["trained"] |= set(trained.get("pixels", ()))
+        return found
 
     def use(self, method: str | None = None):
         """Give the detector, set to a latent method.
@@ -186,8 +209,10 @@ class Run:
         ValueError
             If the method is unknown, or the run's model needs none.
         """
+        if method is None:
+            return self.detector
         _config.check_method(self.settings, method)
-        return self.detector if method is None else self.detector.use(method)
+        return self.detector.use(method)
 
     def read(self, path: str | Path, **options):
         """Open cutouts as those of the training were read.
@@ -225,6 +250,44 @@ class Run:
             raise ValueError(
                 f"{self.folder} was trained on other bands than {path} has. {error}"
             ) from None
+
+    def held_out(self, **options):
+        """Read the objects again that the training held out.
+
+        Parameters
+        ----------
+        **options
+            Options of :func:`astroanomaly.read_cutouts`, as for :meth:`read`.
+
+        Returns
+        -------
+        Cutouts
+            The same pixels as at the training.
+
+        Raises
+        ------
+        ValueError
+            If none were held out, or some cannot be read or are not the same.
+        """
+        kept = _folder.read_objects(self.folder).get("held_out")
+        if kept is None:
+            raise ValueError(
+                f"{self.folder} held no objects out: give `cutouts` (CUTOUTS), or "
+                "train with `hold_out` (--hold-out 0.2). Received: no cutouts."
+            )
+        options = {"catalog": kept["catalog"], **options}
+        found = self.read(kept["cutouts"], **options).read()
+        rows = {name: row for row, name in enumerate(found.object_ids)}
+        same = [rows[name] for name in kept["object_id"] if name in rows]
+        found = found[np.array(same, int)]
+        if pixel_hashes(found) != kept["pixels"]:
+            raise ValueError(
+                f"{kept['cutouts']} must still hold the {len(kept['pixels'])} objects "
+                f"that {self.folder} held out, unchanged. Received: "
+                f"{len(set(pixel_hashes(found)) & set(kept['pixels']))} of them; give "
+                "`cutouts` (CUTOUTS)."
+            )
+        return found
 
 
 def _check_only_band(path, reading: dict) -> None:
@@ -279,10 +342,11 @@ def load_run(run: str | Path) -> Run:
 
 def calibrate(
     run: str | Path,
-    cutouts: str | Path,
-    levels: Sequence[float] = (90, 95, 99),
+    cutouts: str | Path | None = None,
+    levels: Sequence[float] | None = None,
     method: str | None = None,
     labels: str | Path | Table | None = None,
+    rule: str = "conformal",
     **reading,
 ) -> Run:
     """Calibrate a run's detector on ordinary objects and keep the thresholds.
@@ -293,15 +357,19 @@ def calibrate(
     ----------
     run : str or Path
         The run folder.
-    cutouts : str or Path
-        Ordinary objects, preferably not used in training.
+    cutouts : str or Path, optional
+        Ordinary objects, preferably not used in training. By default those that
+        ``train(..., hold_out=0.2)`` held out, which are read again.
     levels : sequence of float, optional
-        Levels in per cent.
+        Levels in per cent; by default 90, 95 and 99, as far as the objects carry
+        them: 99 takes 99 objects.
     method : {"encoder", "refine", "mapping"}, optional
         The latent method of a GAN to calibrate; each keeps its own thresholds.
     labels : str, Path or Table, optional
         Labels of the cutouts, as for :func:`train`: those that are no lenses set the
         thresholds, all of them what the finder's probabilities mean.
+    rule : {"conformal", "percentile"}, optional
+        How thresholds are chosen, see :class:`astroanomaly.calibration.Calibration`.
     **reading
         Options of :func:`astroanomaly.read_cutouts`.
 
@@ -314,8 +382,9 @@ def calibrate(
     ------
     ValueError
         If the folder is not a run, the bands are others, the model needs no latent
-        method or no labels, labels are wrong, or a level is outside (0, 100) or needs
-        more objects than there are.
+        method or no labels, labels are wrong, a level that is asked for is outside
+        (0, 100) or needs more objects than there are, or no objects are given and
+        none were held out, or these are not there any more.
 
     Warns
     -----
@@ -331,26 +400,31 @@ def calibrate(
 
     opened = load_run(run)
     _config.check_labels(opened.settings, labels)
-    check_levels(levels)  # Before the reading, which may take long.
+    if levels is not None:
+        check_levels(levels)  # Before the reading, which may take long.
     known = None if labels is None else read_labels(labels)
     default = opened.detector.latent
     detector = opened.use(method)
     used = detector.latent
-    objects = opened.read(cutouts, **reading).read()
+    if cutouts is None:
+        objects = opened.held_out(**reading)
+    else:
+        objects = opened.read(cutouts, **reading).read()
     seen = set(_folder.read_objects(opened.folder)["pixels"])
     if n_seen := sum(key in seen for key in pixel_hashes(objects)):
         warnings.warn(
             f"the model was trained on {n_seen} of the {len(objects)} calibration "
-            f"objects of {cutouts}: their scores are lower than those of new objects, "
-            "so more than the stated share of ordinary objects will be flagged.",
+            f"objects of {cutouts or opened.folder}: their scores are lower than those "
+            "of new objects, so more than the stated share of ordinary objects will be "
+            "flagged.",
             UserWarning,
             stacklevel=2,
         )
     if known is None:
-        detector.calibrate(objects, levels=levels)
+        detector.calibrate(objects, levels, rule)
     else:
-        is_lens = known.of(objects.object_ids, cutouts).astype(bool)
-        detector.calibrate(objects[~is_lens], levels=levels)
+        is_lens = known.of(objects.object_ids, cutouts or opened.folder).astype(bool)
+        detector.calibrate(objects[~is_lens], levels, rule)
         detector.calibrate_probability(objects, is_lens)
     if used is not default:
         # The folder keeps the method that `score` takes when none is named.

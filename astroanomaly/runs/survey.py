@@ -28,6 +28,7 @@ def score_survey(
     block: int = BLOCK,
     resume: bool = False,
     progress: bool = False,
+    fdr: float | None = None,
 ) -> Table:
     """Score cutouts into a table file, in constant memory, and resume after a break.
 
@@ -51,6 +52,8 @@ def score_survey(
         that of a scoring without a break. Begin where there is none.
     progress : bool, optional
         Show a bar with count, rate and time left.
+    fdr : float, optional
+        False-discovery rate, such as 0.05: adds `is_selected` to the table.
 
     Returns
     -------
@@ -81,6 +84,8 @@ def score_survey(
             f"the detector is not calibrated for the method {detector.method!r}: call "
             f"`astroanomaly calibrate RUN CUTOUTS{method}` with ordinary objects first."
         )
+    if fdr is not None and not 0 < fdr < 1:
+        raise ValueError(f"`fdr` must lie between 0 and 1. Received: {fdr}.")
     manifest = {
         "format": 1,
         "cutouts": cutouts_digest(cutouts),
@@ -107,7 +112,7 @@ def score_survey(
             f"None of the {len(cutouts)} objects could be read, so there is no score "
             f"to write to {out}. Received: {first}."
         )
-    table = detector.rank(rows, len(skipped))
+    table = detector.rank(rows, len(skipped), fdr)
     listed = out.with_name(f"{out.name}.skipped.ecsv")
     listed.unlink(missing_ok=True)
     if len(skipped):

@@ -1,5 +1,6 @@
 """The trainings of a run: models from settings, each resumed from its checkpoint."""
 
+import warnings
 from pathlib import Path
 
 import astroanomaly.stretches.backend  # noqa: F401  # before Keras
@@ -108,6 +109,8 @@ def build_callbacks(settings: dict) -> list:
     return [] if make is None else make(settings["training"])
 
 
+# Real galaxies are too many-sided for fewer; 201 cutouts are the fewest we tried.
+FEW_IMAGES = 100
 _TITLES = {"encoder": "Encoder", "lens_finder": "Lens finder"}
 
 
@@ -241,6 +244,13 @@ class Training(Fitting):
     def __init__(self, folder: Path, settings: dict, cutouts, progress: bool):
         super().__init__(folder, settings, progress)
         self.cutouts = cutouts
+        if len(cutouts) < FEW_IMAGES:
+            warnings.warn(
+                f"{len(cutouts)} images are few to learn from: a network that saw "
+                f"fewer than {FEW_IMAGES} knows each by heart, and every other object "
+                "is strange to it. A thousand are good; `augment` turns few into more.",
+                stacklevel=2,
+            )
         self.stretch = make_stretch(settings["stretch"]).adapt(cutouts)
         name = settings["model"]["name"]
         alone = reconstructs(name)
@@ -272,6 +282,7 @@ class Training(Fitting):
             epochs = self.settings["encoder"]["epochs"]
             self.fit("encoder", self.encoder, epochs, self._batches)
         self.detector.measure_noise(self.cutouts)
+        self.detector.remember("trained", self.cutouts)
         self.draw_curves()
         self.detector.save(self.folder / "detector")
         return self.detector
@@ -366,6 +377,7 @@ class FinderTraining(Fitting):
             best.save(partial)
         self.draw_curves()
         detector = ClassifierDetector(best, self.stretch, **self.settings["detector"])
+        detector.remember("trained", self.cutouts)
         detector.save(self.folder / "detector")
         return detector
 

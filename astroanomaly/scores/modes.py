@@ -77,7 +77,9 @@ class ResidualModes:
                 f"`residuals` must hold at least {self.LEAST} images. Received: {n}"
             )
         flat = np.asarray(residuals, np.float32).reshape(n, -1)
+        # From fewer images a mode is the residual of one object, and hides its like.
         count = min(self.n_modes, n // self.LEAST, flat.shape[1] - 1)
+        # Summed in float64: the mean of thousands of float32 rows would drift.
         mean = flat.mean(axis=0, dtype=np.float64).astype(np.float32)
         # One seed for all, so that the same residuals give the same bits.
         _, _, modes = randomized_svd(flat - mean, count, n_iter=4, random_state=0)
@@ -105,7 +107,7 @@ class ResidualModes:
         ValueError
             If the components are not measured yet, or on images of another shape.
         """
-        if not self.fitted:
+        if self.modes is None:
             raise ValueError(
                 "the residual modes are not measured yet: call `fit` with the "
                 "residuals of ordinary images."
@@ -149,9 +151,8 @@ class ResidualModes:
     def from_dict(cls, state: dict) -> "ResidualModes":
         """Make the modes again from what :meth:`to_dict` gave."""
         shape = tuple(state["shape"])
-        mean = _array(state["mean"]).reshape(shape[1:])
-        return cls(state["n_modes"], mean, _array(state["modes"]).reshape(shape))
-
-
-def _array(text: str) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(text), "<f4").astype(np.float32)
+        mean, modes = (
+            np.frombuffer(base64.b64decode(state[name]), "<f4").astype(np.float32)
+            for name in ("mean", "modes")
+        )
+        return cls(state["n_modes"], mean.reshape(shape[1:]), modes.reshape(shape))

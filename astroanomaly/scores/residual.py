@@ -105,6 +105,7 @@ def mse_score(images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
     >>> mse_score(np.full((1, 2, 2, 1), 3.0), np.ones((1, 2, 2, 1)))
     array([4.])
     """
+    # Squares of small differences keep their digits in float64.
     residual = np.asarray(images, np.float64) - reconstructions
     return (residual**2).mean(axis=(1, 2, 3))
 
@@ -130,6 +131,7 @@ def wasserstein_score(images: np.ndarray, reconstructions: np.ndarray) -> np.nda
     >>> wasserstein_score(np.array([[[[0.0], [1.0]]]]), np.array([[[[3.0], [0.0]]]]))
     array([1.])
     """
+    # Equally many values on both sides: sorted, they are matched one to one.
     ranked = [np.sort(np.reshape(v, (len(v), -1))) for v in (images, reconstructions)]
     return np.abs(ranked[0] - ranked[1]).mean(axis=1, dtype=np.float64)
 
@@ -184,6 +186,8 @@ class ResidualNoise:
         return self.curves is not None
 
     def _smooth(self, images: np.ndarray) -> np.ndarray:
+        # Zero beyond the edge: mirrored, a source there would count twice. At three
+        # sigma the Gaussian has fallen to a hundredth.
         sigma = (0, self.smoothing, self.smoothing, 0)
         images = np.asarray(images, np.float32)
         return gaussian_filter(images, sigma, mode="constant", truncate=3.0)
@@ -226,6 +230,7 @@ class ResidualNoise:
             [np.linspace(0.0, 1.0, self.n_bins + 1), [0.99, 0.995, 0.999]]
         )
         edges = np.unique(np.quantile(level, np.sort(fractions)))
+        # Without the outer edges every value falls into one of the bins.
         index = np.digitize(level, edges[1:-1])
         n_bins = max(len(edges) - 1, 1)
         count = np.bincount(index, minlength=n_bins)
@@ -233,6 +238,8 @@ class ResidualNoise:
         centre = np.bincount(index, level.astype(np.float64), n_bins)
         filled = count > 0
         power, centre = power[filled] / count[filled], centre[filled] / count[filled]
+        # Pixels that never vary would make any residual infinite; the second bound is
+        # for residuals that are zero everywhere.
         floor = max(np.sqrt(power.max()) * 1e-3, 1e-12)
         return {
             "brightness": centre.tolist(),
@@ -282,11 +289,12 @@ class ResidualNoise:
         ValueError
             As :meth:`significance`.
         """
-        return self._weighted(*self._significance(images, reconstructions))
+        significance, weight = self._significance(images, reconstructions)
+        return significance * weight
 
     def _significance(self, images, reconstructions):
-        """Return the significance and the smoothed reconstruction."""
-        if not self.fitted:
+        """Return the significance and the weight of each pixel."""
+        if self.curves is None:
             raise ValueError(
                 "the residual noise is not measured yet: call `fit` with ordinary "
                 "images and their reconstructions."
@@ -304,14 +312,12 @@ class ResidualNoise:
                 residual[:, ring, b] /= np.interp(
                     level[:, ring, b], curve["brightness"], curve["noise"]
                 )
-        return residual, level
-
-    def _weighted(self, significance, level):
+        # Below the faintest bin that was measured there is sky, and no light to weigh.
         floor = np.array(
             [min(c["brightness"][0] for c in curves) for curves in self.curves],
             np.float32,
         )
-        return significance * np.sqrt(np.maximum(level - floor, 0))
+        return residual, np.sqrt(np.maximum(level - floor, 0))
 
     def peak(self, images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
         """Take the largest excess of light, in units of its noise.
@@ -373,14 +379,15 @@ class ResidualNoise:
         names = ["peak_score", "whitened_score"] + ["orthogonal_score"] * bool(modes)
         if len(images) == 0:
             return {name: np.zeros(0) for name in names}
-        significance, level = self._significance(images, reconstructions)
+        significance, weight = self._significance(images, reconstructions)
+        # In float32, sums of thousands of squares would lose digits that rank.
         squared = np.square(significance, dtype=np.float64)
         found = [
             significance.max(axis=(1, 2, 3)).astype(np.float64),
             squared.mean(axis=(1, 2, 3)),
         ]
         if modes:
-            found.append(modes.score(self._weighted(significance, level)))
+            found.append(modes.score(significance * weight))
         return dict(zip(names, found, strict=True))
 
     def get_config(self) -> dict:

@@ -35,6 +35,9 @@ FILE_NAMES = ("file", "filename", "path", "filepath")
 # The first so many always name an object; `number` and `name` may be of something else.
 _N_SURE = 7
 _OWN = ("object_id", "file")
+AT_MOST = "\N{LESS-THAN OR EQUAL TO}"
+# What sums of float64 numbers around 1 leave of a zero, such as 3.469e-18.
+_ZERO = 1e-15
 # A message names only the first few objects of what may be thousands.
 _MAX_NAMED = 3
 
@@ -205,6 +208,38 @@ def score_names(table) -> list[str]:
     names = [name for name in table.colnames if name.endswith("_score")]
     names += [name for name in ("latent_norm",) if name in table.colnames]
     return sorted(names, key=lambda name: name != "anomaly_score")
+
+
+def shown(value: float, form: str) -> str:
+    """Return a formatted number; what rounding left of a zero is 0."""
+    return format(0.0 if abs(value) < _ZERO else value, form)
+
+
+def p_value_texts(table, form: str = ".2g", n: int | None = None) -> list[str]:
+    """Return p-values as text, with a bound's sign before the smallest possible one.
+
+    Parameters
+    ----------
+    table : Table
+        With a column p_value.
+    form : str
+        Of a number.
+    n : int, optional
+        Number of calibration objects; by default that of the table's `meta`. The
+        smallest p-value is 1 / (n + 1): the object may be stranger than it says.
+
+    Returns
+    -------
+    list of str
+        "nan" where there is none.
+    """
+    n = int(n or table.meta.get("n_calibration") or 0)
+    # Half a step above the smallest, as numbers in files may be rounded.
+    smallest = 1.5 / (n + 1) if n else 0.0
+    return [
+        f"{AT_MOST} " * bool(value < smallest) + shown(value, form)
+        for value in numbers(table, "p_value")
+    ]
 
 
 def check_unique(object_ids: Sequence[str], what: str = "The cutouts") -> None:

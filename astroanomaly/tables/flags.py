@@ -17,8 +17,26 @@ FLAGS = (
     Flag(2, "padded", "padded at an edge"),
     Flag(4, "clipped", "clipped by the stretch"),
     Flag(8, "not_converged", "latent search did not converge"),
+    Flag(16, "trained_on", "the detector was trained on it"),
+    Flag(32, "calibrated_on", "the detector was calibrated on it"),
 )
-FLAG_NAN_FILLED, FLAG_PADDED, FLAG_CLIPPED, FLAG_NOT_CONVERGED = (f.bit for f in FLAGS)
+(
+    FLAG_NAN_FILLED,
+    FLAG_PADDED,
+    FLAG_CLIPPED,
+    FLAG_NOT_CONVERGED,
+    FLAG_TRAINED_ON,
+    FLAG_CALIBRATED_ON,
+) = (f.bit for f in FLAGS)
+# The column `status` of the table of a detector that reconstructs nothing.
+NOT_TRAINED = "not trained"
+
+
+def not_trained(table) -> bool:
+    """Return whether a score table is that of a detector that is not trained."""
+    # A .csv file keeps no meta, but the column.
+    column = table["status"] if "status" in table.colnames else ()
+    return table.meta.get("status") == NOT_TRAINED or NOT_TRAINED in map(str, column)
 
 
 def flag_words(flag: int) -> list[str]:

@@ -5,10 +5,16 @@ import json
 
 import numpy as np
 import pytest
-from scipy.stats import binom, false_discovery_control, norm
+from scipy.stats import betabinom, binom, false_discovery_control, kstest, norm
 
 from astroanomaly import calibration
-from astroanomaly.calibration import Calibration, benjamini_hochberg, required_size
+from astroanomaly.calibration import (
+    Calibration,
+    benjamini_hochberg,
+    calibration_needed,
+    q_values,
+    required_size,
+)
 
 
 def test_examples_run():
@@ -18,7 +24,7 @@ def test_examples_run():
 def test_thresholds_contain_the_per_cent_that_they_say():
     scores = np.random.default_rng(0).normal(size=1000)
     levels = (85, 90, 95, 99, 99.9)
-    thresholds = Calibration(scores, levels).thresholds
+    thresholds = Calibration(scores, levels, rule="percentile").thresholds
     contained = [(scores <= thresholds[level]).mean() * 100 for level in levels]
     np.testing.assert_allclose(contained, levels, rtol=1e-12)
     # numpy rounds 99.9 per cent of 1000 up to the last score: compare the others.
@@ -27,21 +33,122 @@ def test_thresholds_contain_the_per_cent_that_they_say():
 
 
 def test_levels_are_sorted_once_each_and_whole_ones_are_int():
-    found = Calibration(np.arange(1000), (99.9, 90.0, 90))
+    found = Calibration(np.arange(999), (99.9, 90.0, 90))
     assert found.levels == (90, 99.9)
     assert [type(level) for level in found.levels] == [int, float]
-    assert repr(found) == "Calibration(n=1000, thresholds={90: 899, 99.9: 998})"
+    assert repr(found) == "Calibration(n=999, thresholds={90: 899, 99.9: 998})"
 
 
-def test_a_level_at_its_required_size_leaves_one_object_beyond():
-    found = Calibration(np.arange(100.0), levels=(99,))
-    assert found.intervals()["n_above"].tolist() == [1]
+@pytest.mark.parametrize(
+    ("rule", "n", "above"), [("conformal", 99, 0), ("percentile", 100, 1)]
+)
+def test_a_level_at_its_required_size(rule, n, above):
+    found = Calibration(np.arange(float(n)), levels=(99,), rule=rule)
+    assert found.intervals()["n_above"].tolist() == [above]
+    assert required_size(99, rule=rule) == n
+    with pytest.raises(ValueError, match=f"at least {n} calibration objects"):
+        Calibration(np.arange(n - 1.0), levels=(99,), rule=rule)
 
 
 def test_is_anomaly_is_above_not_at_the_threshold():
-    found = Calibration(np.arange(1, 101), levels=(90,))
+    found = Calibration(np.arange(1, 100), levels=(90,))
     assert found.is_anomaly([90, 90.5], 90).tolist() == [False, True]
-    assert found.is_anomaly([94, 96], 95).tolist() == [False, True]
+    assert found.is_anomaly([95, 96], 95).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("n", [9, 19, 50, 66, 99, 100, 101, 999, 1000])
+@pytest.mark.parametrize("level", [50, 85, 90, 95, 99, 99.9])
+def test_an_object_is_above_a_level_exactly_where_its_p_value_says(n, level):
+    if n < required_size(level):
+        pytest.skip("the sample does not carry this level")
+    rng = np.random.default_rng(n)
+    # Ties too: the threshold's own value, and scores equal to each other.
+    scores = np.round(rng.normal(size=n), 2)
+    found = Calibration(scores, levels=(level,))
+    tried = np.r_[scores, scores + 1e-9, scores - 1e-9, -99, 99]
+    counts = [1 + int((scores >= one).sum()) for one in tried]
+    # In whole numbers: p = count / (n + 1) <= 1 - level / 100.
+    wanted = [1000 * count <= (n + 1) * round(10 * (100 - level)) for count in counts]
+    np.testing.assert_array_equal(found.is_anomaly(tried, level), wanted)
+
+
+def test_floats_do_not_move_an_order_statistic():
+    # (n + 1) * 0.99 and (n + 1) * 0.999 as floats round above whole numbers.
+    for n, level, rank in ((99, 99, 99), (999, 99.9, 999), (1999, 99.95, 1999)):
+        found = Calibration(np.arange(1, n + 1), levels=(level,))
+        assert found.thresholds[level] == rank
+
+
+@pytest.mark.parametrize("n", [50, 99, 100, 1000])
+def test_fresh_normals_pass_a_level_as_often_as_it_says(n):
+    rng, repeats, fresh = np.random.default_rng(n), 200, 100
+    levels = [level for level in (90, 95, 99) if n >= required_size(level)]
+    flagged, p_values = dict.fromkeys(levels, 0), []
+    for _ in range(repeats):
+        normal = Calibration(rng.gumbel(size=n), levels)
+        scores = rng.gumbel(size=fresh)
+        p_values.append(normal.p_values(scores[:1])[0])
+        for level in levels:
+            flagged[level] += int(normal.is_anomaly(scores, level).sum())
+    for level, k in flagged.items():
+        # Beta-binomial: the fresh objects of one repetition share their threshold.
+        share = np.floor((n + 1) * (100 - level) / 100 + 1e-9) / (n + 1)
+        law = betabinom(fresh, (n + 1) * share, (n + 1) * (1 - share))
+        error = law.std() / fresh / np.sqrt(repeats)
+        assert k / (fresh * repeats) == pytest.approx(share, abs=3.5 * error)
+        assert share <= 1 - level / 100 + 1e-12
+    # One of each repetition, so independent; p-values are whole parts of n + 1.
+    jitter = np.asarray(p_values) - rng.random(repeats) / (n + 1)
+    assert kstest(jitter, "uniform").pvalue > 0.001
+
+
+def test_levels_that_are_not_asked_for_by_name_are_left_out_with_one_warning():
+    with pytest.warns(UserWarning, match=r"41 .* 99 \(99 objects\)") as caught:
+        assert Calibration(np.arange(41.0), levels=None).levels == (90, 95)
+    assert len(caught) == 1
+    with pytest.warns(UserWarning, match="too few for the levels 90"):
+        few = Calibration(np.arange(5.0), levels=None)
+    assert few.levels == ()
+    assert few.p_values([9.0]) == pytest.approx(1 / 6)
+    assert Calibration(np.arange(99.0), levels=None).levels == (90, 95, 99)
+
+
+def test_a_saved_calibration_says_its_rule_and_an_old_one_had_the_paper_s():
+    scores = np.arange(1.0, 101)
+    new = Calibration(scores, (90, 99))
+    assert (new.rule, new.thresholds) == ("conformal", {90: 91, 99: 100})
+    kept = new.to_dict()
+    assert Calibration.from_dict(kept).rule == "conformal"
+    del kept["rule"]
+    kept["thresholds"] = [90.0, 99.0]
+    old = Calibration.from_dict(kept)
+    assert (old.rule, old.thresholds) == ("percentile", {90: 90, 99: 99})
+    # Another level of an old detector follows its own rule.
+    assert old.is_anomaly([95, 95.5], 95).tolist() == [False, True]
+    with pytest.raises(ValueError, match="`rule` must be one of .* Received: best"):
+        Calibration(scores, rule="best")
+
+
+def test_q_values_are_those_of_the_selection():
+    p = np.r_[np.random.default_rng(3).random(90), np.full(10, 0.002)]
+    np.testing.assert_allclose(q_values(p), false_discovery_control(p))
+    for rate in (0.05, 0.3):
+        chosen = benjamini_hochberg(p, rate)
+        np.testing.assert_array_equal(q_values(p) <= rate, chosen)
+    assert q_values([]).shape == (0,)
+
+
+@pytest.mark.parametrize(("k", "needed"), [(0, 1999), (1, 1999), (4, 499)])
+def test_how_many_calibration_objects_a_rate_needs(k, needed):
+    n, m, rate = 99, 100, 0.05
+    p = np.r_[np.full(k, 1 / (n + 1)), np.full(m - k, 0.5)]
+    assert calibration_needed(p, rate, n) == needed
+    k = max(k, 1)
+    # At that size the k strangest pass, with one object fewer they do not.
+    for size, passes in ((needed, True), (needed - 1, False)):
+        p = np.r_[np.full(k, 1 / (size + 1)), np.full(m - k, 0.5)]
+        assert benjamini_hochberg(p, rate).any() == passes
+    assert calibration_needed(np.full(10, 0.001), rate, 999) is None
 
 
 def test_p_values_by_hand_with_ties():
@@ -177,12 +284,11 @@ def test_a_dict_without_a_key_is_refused():
 
 
 def test_too_few_objects_say_how_many_a_level_needs():
-    message = "Level 99 needs at least 100 calibration objects, .* Received: 99. "
+    message = "Level 99 needs at least 99 calibration objects, .* Received: 98. "
     with pytest.raises(ValueError, match=message):
-        Calibration(np.arange(99.0))
-    with pytest.raises(ValueError, match="Level 99.9 needs at least 1000"):
+        Calibration(np.arange(98.0))
+    with pytest.raises(ValueError, match="Level 99.9 needs at least 999"):
         Calibration(np.arange(100.0)).is_anomaly([1.0], 99.9)
-    assert required_size(99) == 100
 
 
 def test_too_few_objects_for_an_extreme_level():

@@ -22,10 +22,14 @@ def test_exact_fraction_has_no_rounding():
 @pytest.mark.parametrize(
     ("level", "size"), [(50, 2), (85, 7), (90, 10), (95, 20), (99, 100), (99.99, 10000)]
 )
-def test_required_size_leaves_one_object_beyond(level, size):
-    assert required_size(level) == size
+def test_required_size_by_both_rules(level, size):
+    assert required_size(level, rule="percentile") == size
     assert size - np.ceil(size * level / 100 - 1e-9) >= 1
     assert size - 1 - np.ceil((size - 1) * level / 100 - 1e-9) < 1
+    # By the other the highest score itself may be the threshold.
+    assert required_size(level) == size - 1
+    assert levels.rank_of(level, size - 1) == size - 1
+    assert levels.rank_of(level, size - 2) == size - 1
 
 
 def test_required_size_of_a_tail():

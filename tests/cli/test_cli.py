@@ -153,6 +153,38 @@ def test_report_is_one_page(work, scores):
     assert "Area under the ROC curve" in page
 
 
+def test_a_rate_that_cannot_pass_says_what_would(work, tmp_path, capsys):
+    words = ["score", work / "run", work / "test", "--out", tmp_path / "t.csv"]
+    assert cli.main([str(word) for word in [*words, "--fdr", "0.001"]]) == 0
+    shown = capsys.readouterr()
+    assert "No object can pass the false-discovery rate 0.001" in shown.err
+    assert "selected at a false-discovery rate of 0.001: 0 of 20" in shown.out
+    found = survey.read_table(tmp_path / "t.csv")
+    assert {"q_value", "is_selected"} <= set(found.colnames)
+    assert (found["q_value"] >= found["p_value"]).all()
+    assert "`fdr` must lie between 0 and 1" in _fails(capsys, *words, "--fdr", "2")
+
+
+def test_evaluate_adds_baselines_from_the_images(work, scores, capsys):
+    words = ["evaluate", scores, work / "test" / "catalog.ecsv"]
+    words += ["--baselines", work / "test", "--train", work / "train"]
+    assert cli.main([str(word) for word in words]) == 0
+    shown = capsys.readouterr().out
+    for name in ("brightness", "pca_20", "isolation_forest"):
+        assert name in shown
+    assert "the best baseline" in shown
+    line = _fails(capsys, *words[:3], "--train", work / "train")
+    assert "--train needs --baselines" in line
+
+
+def test_config_prints_every_default(capsys):
+    assert cli.main(["config", "--init", "--model", "dcae"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("# Settings of a run, at their defaults")
+    assert 'name = "dcae"' in shown
+    assert "`config` needs --init" in _fails(capsys, "config")
+
+
 def test_inspect_tells_what_is_there(work, capsys):
     assert cli.main(["inspect", str(work / "test")]) == 0
     shown = capsys.readouterr().out
@@ -229,7 +261,7 @@ def test_version(capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["calibrate", "RUN"], "Missing argument 'CUTOUTS'. See `astroanomaly calib"),
+        (["report", "RUN", "T"], "Missing argument 'CUTOUTS'. See `astroanomaly repo"),
         (["scroe"], "No such command 'scroe'"),
         (
             ["score", "R", *"abcdefgh", "--out", "t.csv"],
@@ -281,7 +313,7 @@ def test_levels_outside_0_to_100(capsys, work, level):
 
 def test_too_few_calibration_objects(capsys, work):
     line = _fails(capsys, "calibrate", work / "run", work / "test", "--levels", "99")
-    assert "Level 99 needs at least 100 calibration objects" in line
+    assert "Level 99 needs at least 99 calibration objects" in line
     assert "Received: 20" in line
 
 

@@ -26,9 +26,11 @@ COLUMNS = [
     "p_lens",
     "is_lens",
     "p_value",
+    "q_value",
     "flag",
 ]
 EMPTY = ("residual_score", "feature_score", "peak_score", "latent_norm", "p_value")
+EMPTY += ("q_value",)
 
 
 def sharpened(finder):
@@ -137,11 +139,12 @@ def test_ordinary_objects_give_levels_and_p_values(detector):
     assert found is detector
     assert detector.levels == (80, 90)
     scores = np.sort(np.log(1 / (1 / detector.probability(ordinary) - 1)))
-    # The 24th and the 27th of 30.
+    # ceil(31 * 0.8) = 25, ceil(31 * 0.9) = 28: the 25th and the 28th of 30.
     cuts = detector.calibration.thresholds
-    np.testing.assert_allclose([cuts[80], cuts[90]], scores[[23, 26]], atol=1e-9)
+    np.testing.assert_allclose([cuts[80], cuts[90]], scores[[24, 27]], atol=1e-9)
     table = detector.score(TEST)
-    assert table.colnames[-4:] == ["p_value", "is_anomaly_80", "is_anomaly_90", "flag"]
+    last = ["p_value", "q_value", "is_anomaly_80", "is_anomaly_90", "flag"]
+    assert table.colnames[-5:] == last
     n_above = (scores[:, None] >= np.asarray(table["anomaly_score"]) - 1e-9).sum(axis=0)
     np.testing.assert_allclose(table["p_value"], (1 + n_above) / 31)
     assert table.meta["n_calibration"] == 30
@@ -271,7 +274,10 @@ LABELS = [0, 1] * 20 + [0]
         (lambda d: d.score(TEST[:0]), "must hold at least one image. Received: none"),
         (lambda d: d.predict(TEST), "is not calibrated for the method 'model'"),
         (lambda d: d.calibrate(TEST[:1]), r"at least 2 object\(s\) to calibrate"),
-        (lambda d: d.calibrate(TEST), "Level 99 needs at least 100.*Received: 41"),
+        (
+            lambda d: d.calibrate(TEST, (99,)),
+            "Level 99 needs at least 99.*Received: 41",
+        ),
         (
             lambda d: d.calibrate_probability(TEST, LABELS[:-1]),
             r"`labels`.*40",

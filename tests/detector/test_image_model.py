@@ -131,7 +131,7 @@ def test_the_models_bands_are_picked_and_its_shape_wanted(model):
     np.testing.assert_array_equal(
         model.stretch.count_clipped(model.select_bands(both)), below + [0, 1, 0]
     )
-    model.model.image_shape = (48, 48, 1)
+    model.image_shape = (48, 48, 1)
     with pytest.raises(ValueError, match=r"shape \(48, 48, 1\).*32, 1\); read .*=48"):
         model.stretched(both)
 

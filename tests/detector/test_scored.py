@@ -25,6 +25,7 @@ def test_table_has_the_stable_columns(table):
         "mse_score",
         "latent_norm",
         "p_value",
+        "q_value",
         "is_anomaly_90",
         "is_anomaly_95",
         "is_anomaly_99",
@@ -33,7 +34,8 @@ def test_table_has_the_stable_columns(table):
     np.testing.assert_array_equal(table["anomaly_score"], table["peak_score"])
     for key in ("model", "stretch", "bands", "n_calibration", "levels", "seed"):
         assert key in table.meta
-    assert table.meta["n_calibration"] == 200
+    assert table.meta["n_calibration"] == 250
+    assert table.meta["rule"] == "conformal"
     assert table.meta["n_skipped"] == 0
     assert table["ra"].unit == table["dec"].unit == "deg"
 

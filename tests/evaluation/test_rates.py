@@ -27,7 +27,8 @@ def test_rates_by_hand():
         "b": {"total": [-10.0, -16.0, -15.5], "peak": [86, 91, 99]},
         "a": {"peak": [90, 90.5]},
     }
-    table = detection_rates(calibration, samples, levels=(90, 85))
+    rule = "percentile"
+    table = detection_rates(calibration, samples, levels=(90, 85), rule=rule)
     assert table["sample"].tolist() == ["b"] * 4 + ["a"] * 2
     assert table["score"].tolist() == ["total"] * 2 + ["peak"] * 4
     assert table["level"].tolist() == [90, 85] * 3
@@ -39,6 +40,10 @@ def test_rates_by_hand():
     np.testing.assert_allclose(table["rate"], table["n_flagged"] / table["n"])
     ends = binomtest(2, 3).proportion_ci(method="wilson")
     np.testing.assert_allclose([table["low"][1], table["high"][1]], ends)
+    # By the other rule the ceil(101 * 0.9) = 91st and the ceil(101 * 0.85) = 86th.
+    table = detection_rates(calibration, samples, levels=(90, 85))
+    assert table["threshold"].tolist() == [-10, -15, 91, 86, 91, 86]
+    assert table["n_flagged"].tolist() == [0, 1, 1, 2, 0, 2]
 
 
 def test_thresholds_and_flags_are_those_of_a_calibration():
@@ -57,7 +62,7 @@ def test_a_fixed_threshold_needs_no_calibration():
     table = detection_rates({"peak": range(20)}, samples, (90,), fixed=fixed)
     assert table["score"].tolist() == ["kmeans", "peak", "peak"]
     assert np.isnan(table["level"][[0, 2]]).all()
-    assert table["threshold"].tolist() == [0.0, 17.0, 2.5]
+    assert table["threshold"].tolist() == [0.0, 18.0, 2.5]
     assert table["n_calibration"].tolist() == [0, 20, 0]
     assert table["n_flagged"].tolist() == [1, 0, 1]
 
@@ -129,7 +134,7 @@ def test_a_sample_of_independent_objects_among_clustered_ones():
             *(range(9), {"s": [1]}, 50, {"groups": {"x": [1, 2]}}),
             r"`groups\['x'\]` must name the system of each",
         ),
-        (range(9), {"s": [1]}, 99, {}, "Level 99 needs at least 100 calibration"),
+        (range(9), {"s": [1]}, 99, {}, "Level 99 needs at least 99 calibration"),
     ],
 )
 def test_rates_refuse_what_they_cannot_count(
@@ -151,11 +156,11 @@ def test_markdown_has_one_row_for_each_sample_and_score():
     table = detection_rates({"s": scores}, samples, (85, 90), fixed={"kmeans": 0})
     lines = rates_markdown(table).splitlines()
     assert lines[0] == "| sample | score | objects | 85% | 90% | fixed |"
-    # 170th of 0 to 199 is 169: 130 of 100 to 299 are above it; 120 above 179.
-    low, high = binomial_interval(130, 200)
+    # 171st of 0 to 199 is 170: 129 of 100 to 299 are above it; 119 above 180.
+    low, high = binomial_interval(129, 200)
     assert lines[2] == (
-        f"| mergers | s | 200 | 65 ({100 * low:.0f} to {100 * high:.0f}), 130/200 | "
-        "60 (53 to 67), 120/200 |  |"
+        f"| mergers | s | 200 | 64 ({100 * low:.0f} to {100 * high:.0f}), 129/200 | "
+        "60 (53 to 66), 119/200 |  |"
     )
     assert lines[3] == "| mergers | kmeans | 200 |  |  | 1.0 (0.3 to 3.6), 2/200 |"
     assert "(Wilson)" in lines[-1]
@@ -199,9 +204,9 @@ def test_check_by_hand():
     table = detection_rates({"s": np.arange(200.0)}, fresh, (90, 95), fixed={"s": 3.0})
     found = false_positive_check(table)
     assert found["level"].tolist() == [90, 95]
-    assert found["n_flagged"].tolist() == [20, 10]
+    assert found["n_flagged"].tolist() == [19, 9]
     np.testing.assert_allclose(found["promised"], [0.1, 0.05])
-    ends = binomtest(20, 200).proportion_ci(method="exact")
+    ends = binomtest(19, 200).proportion_ci(method="exact")
     np.testing.assert_allclose([found["low"][0], found["high"][0]], ends)
     assert found["inside"].all()
     assert found["as_promised"].all()

@@ -93,7 +93,7 @@ def test_by_property_by_hand():
     ends = binomial_interval([0, 0, 1], [2, 2, 1])
     np.testing.assert_allclose([table["low"], table["high"]], ends)
     assert (table.meta["n_missing"], table.meta["n_outside"]) == (1, 1)
-    assert table.meta["limit"] == 95
+    assert table.meta["limit"] == 96
     assert table.meta["reference_quartiles"] == (25.75, 50.5, 75.25)
 
 
@@ -153,7 +153,7 @@ def test_words_make_bins_and_missing_ones_are_counted():
             "`reference` must not be NaN. Received: 1",
         ),
         (two_samples, (np.arange(20), []), "`other` must hold at least one score. Rec"),
-        (two_samples, (np.arange(19), [1.0]), "Level 95 needs at least 20 calibration"),
+        (two_samples, (np.arange(18), [1.0]), "Level 95 needs at least 19 calibration"),
         (
             partial(two_samples, other_groups=["a", "b"]),
             (np.arange(20), [1.0]),

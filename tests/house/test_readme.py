@@ -111,6 +111,28 @@ def test_the_settings_page_names_every_key_and_default():
                 assert json.loads(shown) == default, f"[{table}] {name}"
 
 
+def test_numbers_in_the_pages_are_those_of_the_code():
+    from astroanomaly.calibration import required_size
+    from astroanomaly.models.common.training import FEWEST_UPDATES
+    from astroanomaly.scores.explained import N_COMPONENTS
+    from astroanomaly.scores.modes import ResidualModes
+
+    modes = ResidualModes().n_modes
+    sizes = [required_size(level) for level in (90, 95, 99, 99.9)]
+    for page, sentence in (
+        ("run_folder", f"{modes} components removed by the orthogonal score"),
+        ("scores", f"`n_modes` ({modes}) principal components"),
+        (
+            "scores",
+            "A level takes {} objects for 90, {} for 95, {} for 99, {} for 99.9",
+        ),
+        ("guide", f"warns under {FEWEST_UPDATES}: more epochs"),
+        ("guide", f"mean image and {N_COMPONENTS} principal components"),
+    ):
+        text = " ".join((ROOT / "docs" / f"{page}.md").read_text("utf-8").split())
+        assert sentence.format(*sizes) in text, page
+
+
 # --- the snippets run, as typed apart from sizes ------------------------------
 
 
@@ -173,6 +195,21 @@ aa.report.write("run/report.html", detector, test, table)
         names["again"]["anomaly_score"], table["anomaly_score"], rtol=1e-5
     )
     assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_readme_and_guide_run_on_201_real_cutouts(shared_data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("cutouts", "survey"):
+        (tmp_path / name).symlink_to(shared_data / "cosmos_acs_f814w")
+    codes = _blocks(ROOT / "README.md", "python")
+    # In the guide what follows needs other images: simulated ones of another band.
+    codes += ["\n".join(_blocks(ROOT / "docs" / "guide.md", "python")[:4])]
+    for code in codes:
+        with pytest.warns(UserWarning, match=r"41 .* levels 99 \(99 objects\)"):
+            names = _exec(_tiny(code), {}, "snippet")
+        assert len(names["table"]) == 201
+        assert len(names["detector"].calibration) == 41
+        assert names["detector"].levels == (90, 95)
 
 
 @pytest.mark.slow

@@ -15,6 +15,8 @@ from astroanomaly.latent import Encoder
 from astroanomaly.models.common import losses
 from astroanomaly.models.common.training import stateless_seed
 
+# These trainings are short on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore:With .* updates of the generator")
 IMAGES = np.random.default_rng(3).uniform(0, 1, (16, 32, 32, 1)).astype(np.float32)
 LABELS = np.arange(16) % 2
 

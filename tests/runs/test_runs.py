@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,9 +14,12 @@ import numpy as np
 import pytest
 
 from astroanomaly import runs
+from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.detector import load_detector
 from astroanomaly.models import WGANGP
-from astroanomaly.runs import training
+from astroanomaly.runs import config, training
+from astroanomaly.runs.defaults import commented
+from astroanomaly.runs.objects import held_out_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = {
@@ -293,9 +297,95 @@ def test_calibrate_keeps_thresholds_of_each_method(run, folder):
     assert saved.method == "encoder"
     assert saved.levels == (80, 95)
     scores = np.sort(saved.calibration.scores)
-    assert saved.calibration.thresholds[80] == scores[23]  # ceil(0.8 * 30) = 24th
+    assert saved.calibration.thresholds[80] == scores[24]  # ceil(0.8 * 31) = 25th
     assert saved.use("refine").levels == (90,)
-    assert len(saved.calibration) == 30 - 6  # a fifth measured the noise
+    assert len(saved.calibration) == 30  # also those that measured the noise
+
+
+def test_held_out_objects_calibrate_without_a_folder(folder, tmp_path, monkeypatch):
+    config = {**CONFIG, "model": {**CONFIG["model"], "n_critic": 5}}
+    del config["encoder"]
+    monkeypatch.chdir(folder)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        run = runs.train(
+            "held_out.npy", tmp_path / "run", config, seed=5, hold_out=0.4, epochs=1
+        )
+    said = "\n".join(str(warning.message) for warning in caught)
+    # 18 images in batches of 8 are 2 or 3 steps: no update of the generator at all.
+    assert "18 images are few to learn from" in said
+    assert "steps an epoch and 5 of the critic for each, this training" in said
+    assert "has 0 updates of the generator in all" in said
+    assert run.settings["encoder"]["epochs"] == 1  # not 50
+    kept = json.loads((tmp_path / "run" / "training_objects.json").read_text())
+    assert (len(kept["object_id"]), len(kept["held_out"]["object_id"])) == (18, 12)
+    assert not set(kept["pixels"]) & set(kept["held_out"]["pixels"])
+    # The path was relative: it must hold in another folder.
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(UserWarning, match="12 calibration objects are too few"):
+        found = runs.calibrate(tmp_path / "run")
+    assert (len(found.detector.calibration), found.detector.levels) == (12, (90,))
+    with pytest.warns(UserWarning, match="18 of the 30 .* 12 calibrated it"):
+        table = found.detector.score(folder / "held_out.npy")
+    flags = dict(zip(table["object_id"], table["flag"] & 48, strict=True))
+    assert {flags[name] for name in kept["object_id"]} == {16}
+    assert {flags[name] for name in kept["held_out"]["object_id"]} == {32}
+    again = runs.train("held_out.npy", tmp_path / "run", resume=True, hold_out=0.4)
+    assert again.settings == run.settings
+    kept["held_out"]["cutouts"] = str(folder / "train.npy")
+    (tmp_path / "run" / "training_objects.json").write_text(json.dumps(kept))
+    with pytest.raises(ValueError, match="must still hold the 12 objects"):
+        runs.calibrate(tmp_path / "run")
+
+
+def test_a_run_without_held_out_objects_wants_cutouts(run, folder):
+    with pytest.raises(ValueError, match="`cutouts` .CUTOUTS., or train with `hold_o"):
+        runs.calibrate(folder / "run")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"hold_out": 1.5}, "`hold_out` .* between 0 and 1. Received: 1.5"),
+        ({"hold_out": 0.01}, None),
+        ({"group": "file"}, "`group` .* needs `hold_out`"),
+        ({"hold_out": 0.2, "group": "x"}, "`group` .* Received: 'x'; columns are obje"),
+        ({"hold_out": 0.2, "group": "unit_image"}, None),
+    ],
+)
+def test_held_out_rows_are_whole_groups(options, sentence):
+    cutouts = Cutouts(np.zeros((20, 8, 8)))
+    cutouts.table["file"] = [f"f{i // 4}" for i in range(20)]
+    cutouts.table["unit_image"] = ["one"] * 20
+    if sentence is None:
+        # One object, or one group, cannot be on both sides.
+        if options["hold_out"] == 0.01:
+            assert len(held_out_rows(cutouts, {**options, "seed": 1})[1]) == 1
+            return
+        sentence = "`hold_out` .* Received: 1 groups of unit_image"
+    with pytest.raises(ValueError, match=sentence):
+        held_out_rows(cutouts, config.resolve({"training": options})["training"])
+
+
+def test_groups_stay_together():
+    cutouts = Cutouts(np.zeros((20, 8, 8)))
+    cutouts.table["file"] = [f"f{i // 4}" for i in range(20)]
+    options = {"hold_out": 0.4, "group": "file", "seed": 3}
+    train, held_out = held_out_rows(cutouts, options)
+    assert sorted([*train, *held_out]) == list(range(20))
+    assert len(held_out) == 8
+    assert not set(cutouts.table["file"][train]) & set(cutouts.table["file"][held_out])
+
+
+def test_the_commented_defaults_are_the_defaults():
+    for model in ("wgan_gp", "progressive", "lens_finder", "cvae"):
+        text = commented(model)
+        found = config.read_config(tomllib.loads(text))
+        assert config.resolve(found) == config.resolve({"model": {"name": model}})
+        for table, keys in config.schema(model).items():
+            for key in keys:
+                line = re.search(rf"^(# )?{key} =.*  # \S", text, re.MULTILINE)
+                assert line, (table, key)
 
 
 def _no_search(self, images):
@@ -306,7 +396,8 @@ def test_calibrating_on_training_objects_warns(run, folder):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         runs.calibrate(folder / "run", folder / "train.npy", levels=(50,))
-    (message,) = [str(w.message) for w in caught if w.category is UserWarning]
+    messages = [str(w.message) for w in caught if w.category is UserWarning]
+    (message,) = [text for text in messages if "NOT TRAINED" not in text]
     assert "trained on 24 of the 24 calibration objects of" in message
 
 
@@ -315,7 +406,7 @@ def test_calibrating_on_training_objects_warns(run, folder):
     [
         ((95, 100), "strictly between 0 and 100 per cent. Received: 100"),
         ((0,), "strictly between 0 and 100 per cent. Received: 0"),
-        ((99,), "Level 99 needs at least 100 calibration objects.*Received: 30"),
+        ((99,), "Level 99 needs at least 99 calibration objects.*Received: 30"),
     ],
 )
 def test_impossible_levels_are_refused(run, folder, levels, sentence):

@@ -336,6 +336,10 @@ keras.optimizers.Optimizer, optional
         size = float(growing.FIRST * 2 ** at["level"])
         return {**losses, "level": size, "fade": at["fade"]}
 
+    def generator_updates(self, steps: int) -> int:
+        """Return how many updates the generator gets in a number of batches."""
+        return steps
+
     def _draw_z(self, n, step, stream):
         return self.prior.draw(n, stateless_seed(self.seed, step, stream))
 

@@ -227,6 +227,10 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.step.assign_add(1)
         return {name: tracker.result() for name, tracker in self.trackers.items()}
 
+    def generator_updates(self, steps: int) -> int:
+        """Return how many updates the generator gets in a number of batches."""
+        return steps // self.n_critic
+
     def _latent(self, n, step, stream):
         return tf.random.stateless_normal(
             (n, self.latent_dim), stateless_seed(self.seed, step, stream)

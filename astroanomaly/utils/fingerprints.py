@@ -1,0 +1,30 @@
+"""Short texts by which the same pixels are known again."""
+
+import hashlib
+
+import numpy as np
+
+
+def pixel_hashes(cutouts) -> list[str]:
+    """Return one short text per image that only the same pixels give again.
+
+    Parameters
+    ----------
+    cutouts : Cutouts
+        Images as they were read.
+
+    Returns
+    -------
+    list of str
+        64 bits of BLAKE2b each, in hexadecimal digits.
+
+    Examples
+    --------
+    >>> from astroanomaly.data.cutouts import Cutouts
+    >>> len(set(pixel_hashes(Cutouts(np.zeros((2, 8, 8))))))
+    1
+    """
+    return [
+        hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).hexdigest()
+        for image in cutouts.images
+    ]
