@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Column, Table
 
+from astroanomaly.data.options import MAX_BYTES
+from astroanomaly.data.remote import is_remote, local_copy
 from astroanomaly.tables.columns import (
     FILE_NAMES,
     ID_NAMES,
@@ -46,7 +48,7 @@ def read_catalog(catalog: str | Path | Table) -> Table:
     ----------
     catalog : str, Path or Table
         A file as `read_table` reads it (ECSV, FITS, CSV, Parquet, VOTable, SExtractor's
-        and others), or a table, which is copied.
+        and others), a URL of one, or a table, which is copied.
 
     Returns
     -------
@@ -76,6 +78,8 @@ def read_catalog(catalog: str | Path | Table) -> Table:
             table[column] = id_texts(table[column])
         table = fill_missing(table)
     elif isinstance(catalog, str | Path):
+        if is_remote(catalog):
+            catalog = local_copy(catalog, MAX_BYTES)
         if not Path(catalog).exists():
             raise FileNotFoundError(f"There is no catalog {str(catalog)!r}.")
         name, table = f" {catalog}", read_table(catalog)

@@ -8,6 +8,7 @@ to do with pixels. Compressed tiles are astropy's. The tests compare every form.
 import bz2
 import gzip
 import io
+import lzma
 import math
 import os
 import stat
@@ -21,14 +22,17 @@ from astropy.io import fits
 
 from astroanomaly.data.headers import Inherited, PlainHeader
 from astroanomaly.data.options import MAX_BYTES, BadCutout
+from astroanomaly.data.remote import RemoteFile, is_remote
 from astroanomaly.data.roles import role_of_extension
 
 FITS_ENDINGS = (".fits", ".fit", ".fts")
-PACKED_ENDINGS = ("", ".gz", ".fz", ".bz2")
+PACKED_ENDINGS = ("", ".gz", ".fz", ".bz2", ".xz")
 
 _BLOCK = 2880
 _CARD = 80
 _END = b"END     "
+# By the first three bytes of a file.
+_UNPACKERS = {b"BZh": bz2.BZ2File, b"\xfd7z": lzma.LZMAFile}
 # Most headers are shorter; the longest seen in archives have some 10,000 cards.
 _HEADER = 4 * _BLOCK
 _LONGEST_HEADER = 2**22
@@ -47,7 +51,8 @@ def is_fits_name(path: str | Path) -> bool:
     Parameters
     ----------
     path : str or Path
-        A file name: .fits, .fit or .fts, also followed by .gz, .fz or .bz2.
+        A file name: .fits, .fit or .fts, also followed by .gz, .fz, .bz2
+        or .xz.
 
     Returns
     -------
@@ -88,8 +93,50 @@ def stem(path: str | Path) -> str:
     return name
 
 
+class MemoryFile(str):
+    """The name of a file whose bytes are in memory, for whatever takes a path.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    data : bytes
+        What it holds.
+    """
+
+    def __new__(cls, name: str, data: bytes):
+        """Return the name, which carries the bytes."""
+        made = super().__new__(cls, name)
+        made.data = data
+        return made
+
+    def __getnewargs__(self):
+        """Return the arguments that make it again in another process."""
+        return str(self), self.data
+
+
+def _opened(path: str, max_bytes: int):
+    """Return an open file, wherever it is, and its size in bytes."""
+    if isinstance(path, MemoryFile):
+        return io.BytesIO(path.data), len(path.data)
+    if is_remote(path):
+        file = RemoteFile(path, max_bytes)
+        return file, file.size
+    found = os.stat(path)
+    # A pipe would be waited for without end.
+    if not stat.S_ISREG(found.st_mode):
+        raise BadCutout("is no regular file: a folder, pipe or device")
+    # Without a buffer, which would be filled for the header alone.
+    return open(path, "rb", buffering=0), found.st_size
+
+
+def exists(path: str) -> bool:
+    """Return whether a path is there, so far as that is known without fetching it."""
+    return isinstance(path, MemoryFile) or is_remote(path) or os.path.lexists(path)
+
+
 class FileBytes:
-    """The bytes of a regular file, plain, gzip or bzip2, read as they are asked for.
+    """The bytes of a regular file, plain or packed, read as they are asked for.
 
     A packed file is unpacked no further than it is read, and never beyond
     `max_bytes`: a file of a kilobyte may unpack to a gigabyte.
@@ -110,13 +157,7 @@ class FileBytes:
     def __init__(self, path: str, max_bytes: int):
         self._max_bytes, self._packed = max_bytes, None
         try:
-            found = os.stat(path)
-            # A pipe would be waited for without end.
-            if not stat.S_ISREG(found.st_mode):
-                raise BadCutout("is no regular file: a folder, pipe or device")
-            # Without a buffer, which would be filled for the header alone.
-            self._file = open(path, "rb", buffering=0)
-            self._size = found.st_size
+            self._file, self._size = _opened(path, max_bytes)
             self._held = self._file.read() if self._size <= _SMALL else b""
             start = self._held[:3] or self._file.read(3)
         except FileNotFoundError as error:
@@ -127,19 +168,21 @@ class FileBytes:
             ) from error
         except OSError as error:
             raise BadCutout(f"cannot be opened ({error.strerror or error})") from error
-        if start.startswith(b"\x1f\x8b") or start == b"BZh":
+        if start.startswith(b"\x1f\x8b") or start in _UNPACKERS:
             source = io.BytesIO(self._held) if self._held else self._file
             source.seek(0)
             # The ending does not matter: services send gzip under the name .fits.
-            kind = bz2.BZ2File if start == b"BZh" else gzip.GzipFile
-            self._packed = kind(source) if kind is bz2.BZ2File else kind(fileobj=source)
+            if start in _UNPACKERS:
+                self._packed = _UNPACKERS[start](source)
+            else:
+                self._packed = gzip.GzipFile(fileobj=source)
             self._held = bytearray()
         if self._size <= _SMALL:
             self._file.close()
 
     @property
     def packed(self) -> bool:
-        """Whether the file is gzip or bzip2."""
+        """Whether the file is gzip, bzip2 or xz."""
         return self._packed is not None
 
     def read(self, start: int, n: int) -> bytes:
@@ -162,7 +205,7 @@ class FileBytes:
         while len(self._held) < min(n, self._max_bytes):
             try:
                 piece = self._packed.read(min(_PIECE, n - len(self._held)))
-            except (OSError, EOFError, zlib.error) as error:
+            except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
                 raise BadCutout(
                     f"is a truncated or damaged compressed file ({error})"
                 ) from error
@@ -243,6 +286,8 @@ class FitsFile:
     images : list of ImageHDU
         Tables and empty extensions are left out; noise maps, masks and other
         companions of an image are in, with `why_not` set.
+    tables : list of tuple
+        The header of each binary table, and where its rows begin, in bytes.
 
     Raises
     ------
@@ -255,10 +300,15 @@ class FitsFile:
         self._max_bytes = max_bytes
         self._untiled: dict[int, np.ndarray] = {}
         self.images: list[ImageHDU] = []
+        self.tables: list[tuple[PlainHeader, int]] = []
         # For the sky alone: tables of a distortion, or of the axes, may lie here.
         self.more_than_images = False
         self._path = path
-        self._list_images()
+        try:
+            self._list_images()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def with_tables(self) -> str:
@@ -346,6 +396,8 @@ class FitsFile:
                 "of data and has fewer"
             )
         kind = header.get("XTENSION", "IMAGE")
+        if kind == "BINTABLE" and not tiled:
+            self.tables.append((header, start))
         self.more_than_images |= kind != "IMAGE" and not tiled
         if sizes and elements and not grouped and (tiled or kind == "IMAGE"):
             while len(sizes) > 2 and sizes[0] == 1:

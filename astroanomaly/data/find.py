@@ -10,9 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from astroanomaly.data.decode import ImageHDU, candidates, is_fits_name, stem
+from astroanomaly.data.decode import (
+    ImageHDU,
+    candidates,
+    exists,
+    is_fits_name,
+    stem,
+)
 from astroanomaly.data.filters import NO_FILTER, band_name, plane_names, same_band
 from astroanomaly.data.options import BadCutout, ReadOptions
+from astroanomaly.data.remote import is_remote, list_remote, local_copy
 from astroanomaly.data.roles import role_of_file, role_of_header
 from astroanomaly.data.sources import Source
 from astroanomaly.data.sources.array import from_array, from_numpy
@@ -25,8 +32,17 @@ from astroanomaly.data.sources.files import (
     FileSource,
     Layout,
     Looked,
+    labels,
     only_image,
 )
+from astroanomaly.data.sources.memory import LazyImages
+from astroanomaly.data.sources.pictures import (
+    PICTURE_ENDINGS,
+    from_pictures,
+    is_picture_name,
+)
+from astroanomaly.data.sources.stores import from_store, is_store_name
+from astroanomaly.data.sources.tables import from_table, table_of
 
 FLUX_PATTERN = "{band}_FLUX"
 _SAMPLE = 8
@@ -55,13 +71,14 @@ def sample_rows(n: int, k: int) -> list[int]:
 
 
 def list_files(path: str | Path | Sequence) -> list[str]:
-    """List the FITS files that a folder, a glob or a list of paths names.
+    """List the FITS files, or pictures, that a folder, glob or list names.
 
     Parameters
     ----------
     path : str, Path or sequence of them
-        A folder (its own files with a FITS ending, not those of folders in it), a
-        glob (``**`` reaches into folders), a file, or a list of files.
+        A folder (its own files with a FITS ending, not those of folders in it; if
+        there is none, those with a picture's ending), a glob (``**`` reaches into
+        folders), a file, or a list of files; URLs too.
 
     Returns
     -------
@@ -86,18 +103,22 @@ def list_files(path: str | Path | Sequence) -> list[str]:
             raise ValueError("The list of files must name one. Received: zero files.")
         return files
     name = os.fspath(path)
+    if is_remote(name):
+        return list_remote(name, is_fits_name)
     if os.path.isdir(name):
         with os.scandir(name) as entries:
             # Links that lead nowhere and pipes are in, to be listed as skipped.
-            found = [
+            files = [
                 e.path
                 for e in entries
-                if is_fits_name(e.name)
-                and not e.name.startswith(".")
+                if not e.name.startswith(".")
                 and not e.is_dir(follow_symlinks=False)
                 and not (e.is_symlink() and os.path.isdir(e.path))
             ]
+        found = [f for f in files if is_fits_name(f)]
         found = [f for f in found if os.path.basename(f) != "catalog.fits"]
+        # Pictures beside FITS files are previews of them.
+        found = found or [f for f in files if is_picture_name(f)]
         if not found:
             held = sorted(os.listdir(name))
             text = ", ".join(held[:_SHOWN]) or "an empty folder"
@@ -105,10 +126,12 @@ def list_files(path: str | Path | Sequence) -> list[str]:
                 text += f" and {len(held) - _SHOWN} more"
             raise ValueError(
                 f"The folder {name} must hold FITS files (.fits, .fit or .fts, also "
-                f"with .gz or .fz). Received: {text}."
+                f"with .gz, .fz, .bz2 or .xz) or pictures "
+                f"({', '.join(PICTURE_ENDINGS)}); other forms are read one by one. "
+                f"Received: {text}."
             )
         return sorted(found)
-    if os.path.lexists(name):
+    if exists(name):
         return [name]
     if not glob.has_magic(name):
         raise FileNotFoundError(f"There is no file or folder {name!r}.")
@@ -290,7 +313,7 @@ def _extension_layout(paths, path, pattern: str, bands, looked: Looked) -> Layou
         for band, name in present.items():
             union.setdefault(band, name)
     if not union:
-        names = [image.name or str(image.index) for image in looked[path]]
+        names = labels(looked[path])
         raise ValueError(
             f"`band_pattern` {pattern!r} must fit extensions of the files. Received: "
             f"{path} with {names}."
@@ -337,7 +360,9 @@ def find_layout(paths: list[str], options: ReadOptions, looked: Looked) -> Layou
     except BadCutout as error:
         if bands is None:
             raise ValueError(f"{path} {error}. Received: no bands.") from error
-        present = {i.name: i.name for i in candidates(images) if i.name}
+        found = candidates(images)
+        named = zip(found, labels(found), strict=True)
+        present = {label: label for image, label in named if image.name}
         return Layout(EXTENSIONS, *_pick(present, bands, path))
     if len(image.shape) == 3:
         names = plane_names(image.header, image.shape[0])
@@ -460,28 +485,64 @@ def find_objects(path, options: ReadOptions) -> tuple[Source, dict]:
     dict
         Columns that came with the pixels (.npz).
     """
-    in_memory = isinstance(path, np.ndarray) or (
+    arrays = np.ndarray | LazyImages
+    if isinstance(path, arrays) or (
         isinstance(path, list | tuple)
         and len(path) > 0
-        and all(isinstance(item, np.ndarray) for item in path)
-    )
-    if in_memory:
+        and all(isinstance(item, arrays) for item in path)
+    ):
         if options.mask_extension is not None:
             raise ValueError(
                 "`mask_extension` is for files; mask an array with np.ma.array. "
                 f"Received: {options.mask_extension!r}."
             )
         return from_array(path, options.bands), {}
-    if isinstance(path, str | Path) and str(path).endswith((".npy", ".npz")):
-        if not os.path.exists(path):
-            raise FileNotFoundError(f"There is no file or folder {str(path)!r}.")
-        return from_numpy(os.fspath(path), options)
+    if isinstance(path, str | Path):
+        name = os.fspath(path)
+        numpy, store = name.endswith((".npy", ".npz")), is_store_name(name)
+        if numpy or store:
+            if is_remote(name) and not name.rstrip("/").endswith(".zarr"):
+                name = local_copy(name, options.max_bytes)
+            if not exists(name):
+                raise FileNotFoundError(f"There is no file or folder {name!r}.")
+            return (from_numpy if numpy else from_store)(name, options)
     if options.band_pattern is not None and "{object_id}" in options.band_pattern:
         return from_named_files(path, options), {}
     paths = list_files(path)
-    single = isinstance(path, str | Path) and paths == [os.fspath(path)]
-    source = _many_in_one(paths[0], options) if single else None
-    return source or from_files(paths, options), {}
+    pictures = [is_picture_name(p) for p in paths]
+    if all(pictures):
+        return from_pictures(paths, options), {}
+    other = next(
+        (p for p in paths if is_store_name(p) or p.endswith((".npy", ".npz"))), None
+    )
+    if any(pictures) or other:
+        odd = other or paths[pictures.index(True)]
+        raise ValueError(
+            "A list or pattern of files must name FITS files alone or pictures alone; "
+            f".npy, .npz, HDF5 and Zarr are read one by one. Received: {odd} among "
+            f"{len(paths)} files."
+        )
+    if isinstance(path, str | Path) and paths == [os.fspath(path)]:
+        found = _table_in(paths[0], options)
+        if found is not None:
+            return from_table(paths[0], found, options)
+        source = _many_in_one(paths[0], options)
+        if source is not None:
+            return source, {}
+    return from_files(paths, options), {}
+
+
+def _table_in(path: str, options: ReadOptions):
+    """Return the table of images of a file that has no image of its own, or None."""
+    looked = Looked(options.max_bytes)
+    try:
+        if any(not image.why_not for image in looked[path]):
+            return None
+        return table_of(path, options)
+    except BadCutout as error:
+        raise ValueError(
+            f"None of the 1 objects could be read. Received: {path}: {error}."
+        ) from error
 
 
 def _many_in_one(path: str, options: ReadOptions) -> CubeSource | None:
@@ -501,22 +562,23 @@ def _many_in_one(path: str, options: ReadOptions) -> CubeSource | None:
     flat = all(len(image.shape) == 2 for image in found)
     if len(found) == 1 or flux or not flat or (bands and len(bands) > 1):
         return None
-    if bands and bands[0] in [image.name for image in found]:
+    if bands and bands[0] in {image.name for image in found} | set(labels(found)):
         return None
     try:
         only_image(images)
     except BadCutout:
+        science = [image for image in found if image.name.upper() == "SCI"]
+        found = science or found
         if bands is None:
-            names = [band_name(image.header) for image in found]
-            if not same_band(names):
-                where = [image.name or str(image.index) for image in found]
-                pairs = zip(where, names, strict=True)
+            named = zip(labels(found), found, strict=True)
+            names = {label: band_name(image.header) for label, image in named}
+            if not same_band(list(names.values())):
                 raise ValueError(
                     f"{path} must have extensions of one filter, one for each object, "
                     "or `bands` must name those that are bands. Received: "
-                    f"{', '.join(f'{k} of {v}' for k, v in pairs)}."
+                    f"{', '.join(f'{k} of {v}' for k, v in names.items())}."
                 ) from None
-            known = [name for name in names if name != NO_FILTER]
+            known = [name for name in names.values() if name != NO_FILTER]
             bands = known[:1] or [NO_FILTER]
         return from_extensions(path, found, bands[0])
     return None

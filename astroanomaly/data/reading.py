@@ -12,11 +12,19 @@ from astropy.table import Table
 
 from astroanomaly.data import catalog as catalogs
 from astroanomaly.data.cutouts import Cutouts, band_index
-from astroanomaly.data.decode import FitsFile, candidates, is_fits_name, plain_words
+from astroanomaly.data.decode import (
+    FitsFile,
+    MemoryFile,
+    exists,
+    is_fits_name,
+    plain_words,
+)
 from astroanomaly.data.find import find_layout, find_objects, sample_rows
 from astroanomaly.data.options import MAX_BYTES, BadCutout, ReadOptions
+from astroanomaly.data.remote import is_remote
 from astroanomaly.data.sources import Source
 from astroanomaly.data.sources.files import FILES, FileSource, Layout, Looked
+from astroanomaly.data.sources.memory import from_memory
 from astroanomaly.data.sources.mosaic import from_mosaic
 from astroanomaly.data.stream import CutoutStream, none_readable, places
 from astroanomaly.tables.columns import check_unique
@@ -60,6 +68,12 @@ def read_cutouts(
           extensions named like Euclid's VIS_FLUX, or an object per extension;
         - a .npy or .npz file, or an array, of shape (n, ny, nx) or
           (n, ny, nx, n_bands);
+        - an HDF5 file (.h5, .hdf5) or a Zarr store (.zarr, .zarr.zip): a stack of
+          images with its columns, or a group per object; a FITS table with a column
+          of images; PNG, JPEG or TIFF files, whose bands are R, G and B;
+        - HDUs, Cutout2D, NDData and arrays of other libraries, one or a list of
+          them, or a dict from object id to image;
+        - URLs (https://, s3://, gs://) of these, by fsspec;
         - with `catalog`, one FITS file with a large image: a mosaic, or a dict of
           them, ``{band: file}``, on the same pixel grid.
     catalog : str, Path or Table, optional
@@ -158,9 +172,12 @@ def read_cutouts(
 def _find(path, catalog, options: ReadOptions):
     """Return the source and the catalog columns of its objects."""
     table = None if catalog is None else catalogs.read_catalog(catalog)
+    path, ids = from_memory(path)
     if isinstance(path, dict) or (table is not None and _is_mosaic(path, options)):
         return _find_in_mosaic(path, table, options)
     source, found = find_objects(path, options)
+    if ids is not None:
+        source.object_ids = ids
     if table is None and isinstance(source, FileSource):
         table, source = _catalog_of_folder(path, source)
     columns = Table(found) if found else None
@@ -187,16 +204,19 @@ def _find(path, catalog, options: ReadOptions):
 
 def _is_mosaic(path, options: ReadOptions) -> bool:
     """Return whether a path is one FITS file of flat images."""
-    if not isinstance(path, str | Path) or not os.path.isfile(path):
+    if isinstance(path, MemoryFile):
+        pass
+    elif not isinstance(path, str | Path) or not is_fits_name(path):
         return False
-    if not is_fits_name(path):
+    elif not os.path.isfile(path) and not (is_remote(path) and "*" not in path):
         return False
     try:
         with FitsFile(os.fspath(path), options.max_bytes) as file:
-            found = candidates(file.images)
+            found = [image for image in file.images if not image.why_not]
     except BadCutout as error:
         raise ValueError(f"{path}: {error}.") from error
-    return all(len(image.shape) == 2 for image in found)
+    # Without an image it may be a table of images.
+    return bool(found) and all(len(image.shape) == 2 for image in found)
 
 
 def _find_in_mosaic(path, table: Table | None, options: ReadOptions):
@@ -210,7 +230,7 @@ def _find_in_mosaic(path, table: Table | None, options: ReadOptions):
         files = [os.fspath(item) for item in path.values()]
         index = band_index(names, tuple(path))
         for item in files:
-            if not os.path.exists(item):
+            if not exists(item):
                 raise FileNotFoundError(f"There is no file or folder {item!r}.")
         paths, layout = tuple(files[i] for i in index), Layout(FILES, names)
     else:

@@ -1,5 +1,6 @@
 """Detectors: a trained model, a stretch and a calibration that score cutouts."""
 
+import astroanomaly.stretches.backend  # noqa: F401  # before all else
 from astroanomaly.detector.anomaly import AnomalyDetector
 from astroanomaly.detector.files import load_detector
 from astroanomaly.detector.lens import ClassifierDetector

@@ -5,6 +5,7 @@ Grad-CAM (Selvaraju et al. 2017) and images that excite filters, for any number 
 bands; after Wilde et al. (2022, arXiv:2202.12776), who look into a lens finder.
 """
 
+import astroanomaly.stretches.backend  # noqa: F401  # before all else
 from astroanomaly.interpret.anomaly import anomaly_output
 from astroanomaly.interpret.dreams import (
     Dream,

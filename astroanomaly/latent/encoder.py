@@ -145,33 +145,42 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
 
     def train_step(self, images):
         """Update the encoder on a batch; the GAN's networks stay as they are."""
-        gan = self.gan
-        n = tf.shape(images)[0]
-        seed = stateless_seed(self.seed, tf.convert_to_tensor(self.step), 0)
-        # A function of seed and step: a resumed training draws the same.
-        z_drawn = tf.random.stateless_normal((n, self.latent_dim), seed)
-        # Without a gradient: the GAN's networks stay as they are.
-        drawn = gan.scoring_generator(z_drawn, training=False)
-        features = gan.features(images)
-        # What is above does not depend on the encoder: no gradient of it is kept.
         with tf.GradientTape() as tape:
-            reconstruction = gan.scoring_generator(self(images, training=True))
-            # izi_f of f-AnoGAN: images and features count by their means, kappa 1.
-            image_loss = ops.mean(ops.square(images - reconstruction))
-            feature_loss = ops.mean(ops.square(features - gan.features(reconstruction)))
-            latent_loss = ops.mean(ops.square(self(drawn, training=True) - z_drawn))
-            loss = (
-                image_loss
-                + self.feature_weight * feature_loss
-                + self.latent_weight * latent_loss
-            )
+            loss = self._loss(images, stream=0)
         weights = self.network.trainable_variables
         self.optimizer.apply(tape.gradient(loss, weights), weights)
         self.step.assign_add(1)
+        return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+    def test_step(self, images):
+        """Compute the losses of a batch."""
+        # Another stream than training's, so that a validation draws other z.
+        self._loss(images, stream=1)
+        return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+    def _loss(self, images, stream):
+        """Compute the loss and record it with its parts."""
+        gan = self.gan
+        n = tf.shape(images)[0]
+        seed = stateless_seed(self.seed, tf.convert_to_tensor(self.step), stream)
+        # A function of seed and step: a resumed training draws the same.
+        z_drawn = tf.random.stateless_normal((n, self.latent_dim), seed)
+        drawn = gan.scoring_generator(z_drawn, training=False)
+        features = gan.features(images)
+        reconstruction = gan.scoring_generator(self(images, training=True))
+        # izi_f of f-AnoGAN: images and features count by their means, kappa 1.
+        image_loss = ops.mean(ops.square(images - reconstruction))
+        feature_loss = ops.mean(ops.square(features - gan.features(reconstruction)))
+        latent_loss = ops.mean(ops.square(self(drawn, training=True) - z_drawn))
+        loss = (
+            image_loss
+            + self.feature_weight * feature_loss
+            + self.latent_weight * latent_loss
+        )
         values = (loss, image_loss, feature_loss, latent_loss)
         for tracker, value in zip(self.trackers.values(), values, strict=True):
             tracker.update_state(value)
-        return {name: tracker.result() for name, tracker in self.trackers.items()}
+        return loss
 
     def search(self, images) -> tuple[np.ndarray, np.ndarray]:
         """Give the z of each image.

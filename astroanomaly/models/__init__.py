@@ -1,5 +1,6 @@
 """Models of ordinary images; each is a Keras model with an ordinary ``fit``."""
 
+import astroanomaly.stretches.backend  # noqa: F401  # before all else
 from astroanomaly.models.autoencoders.aae import AAE
 from astroanomaly.models.autoencoders.annealing import KLAnnealing
 from astroanomaly.models.autoencoders.cvae import CVAE

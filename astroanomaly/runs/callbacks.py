@@ -7,6 +7,9 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import astroanomaly.stretches.backend  # noqa: F401  # before Keras
+
+# isort: split
 import keras
 import numpy as np
 

@@ -3,6 +3,9 @@
 import warnings
 from pathlib import Path
 
+import astroanomaly.stretches.backend  # noqa: F401  # before Keras
+
+# isort: split
 import keras
 import numpy as np
 from sklearn.model_selection import train_test_split

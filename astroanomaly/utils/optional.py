@@ -6,7 +6,7 @@ _NEEDED_BY = {
     "sim": "The simulators need",
     "morphology": "Morphology needs",
     "survey": "Parquet tables need",
-    "io": "Reading through fitsio needs",
+    "io": "Reading this form needs",
     "export": "Coverage maps and SAMP need",
 }
 

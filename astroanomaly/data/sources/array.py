@@ -52,6 +52,57 @@ def channel_names(bands, n: int, default: str, what: str) -> tuple[str, ...]:
     return tuple(bands)
 
 
+def band_axis(shape, bands, stated: str | None, what: str) -> int | None:
+    """Return which axis of the images of a stack holds their bands.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the stack: images, then two or three axes.
+    bands : sequence of str or None
+        The bands asked for, or stated: their number decides where both ends could be
+        the bands.
+    stated : str or None
+        "first" or "last", where the file says so.
+    what : str
+        What to call the stack in a message.
+
+    Returns
+    -------
+    int or None
+        0 or 2; None for images of two axes.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be told.
+
+    Examples
+    --------
+    >>> band_axis((10, 3, 64, 64), None, None, "images")
+    0
+    """
+    if len(shape) == 3:
+        return None
+    if stated is not None:
+        return 0 if stated == "first" else 2
+    first, middle, last = shape[1:]
+    ends = {axis: n for axis, n in ((0, first), (2, last)) if n <= _MAX_BANDS}
+    if len(ends) == 2 and bands is not None:
+        ends = {axis: n for axis, n in ends.items() if n == len(bands)} or ends
+    if len(ends) == 2 and first != last:
+        # Images are square more often than not.
+        square = {0: middle == last, 2: first == middle}
+        ends = {axis: n for axis, n in ends.items() if square[axis]} or ends
+    if len(ends) != 1:
+        raise ValueError(
+            f"{what} must have its bands first, (n, n_bands, ny, nx), or last, (n, ny, "
+            f"nx, n_bands), {_MAX_BANDS} at most; `bands` or an attribute "
+            f"channel_order tells which. Received: shape {tuple(shape)}."
+        )
+    return next(iter(ends))
+
+
 class NpyFile:
     """The images of a .npy file, read one by one.
 
@@ -151,7 +202,7 @@ class ArraySource:
     def probe(self, row: int, options: ReadOptions):
         """Return the shape and the pixel scale to come; see `Source`."""
         images = self.images
-        same = isinstance(images, np.ndarray | NpyFile)
+        same = hasattr(images, "shape")
         shape = images.shape[1:3] if same else images[self.rows[row]].shape[:2]
         return expected([(shape, None)] * len(self.channels), options)
 
@@ -171,7 +222,8 @@ class ArraySource:
         """Close what `read` left open: nothing."""
 
 
-def _check_array(array, what: str) -> None:
+def check_array(array, what: str) -> None:
+    """Raise ValueError if an array is no stack of images with their bands last."""
     if array.dtype.kind not in "fiub" or array.ndim not in (3, 4):
         hint = "; an image alone is image[np.newaxis]" if array.ndim == 2 else ""
         raise ValueError(
@@ -216,13 +268,13 @@ def from_array(array, bands) -> ArraySource:
     >>> from_array(np.zeros((2, 8, 8)), ["H"]).object_ids
     ['image_000000', 'image_000001']
     """
-    if isinstance(array, np.ndarray):
-        _check_array(array, "The array")
+    if hasattr(array, "shape"):
+        check_array(array, "The array")
         n = 1 if array.ndim == 3 else array.shape[3]
     else:
         array = [np.asanyarray(image) for image in array]
         for k, image in enumerate(array):
-            _check_array(image[np.newaxis], f"Image {k} of the list")
+            check_array(image[np.newaxis], f"Image {k} of the list")
         # Shapes may differ, `size` makes them one; bands may not.
         kinds = {image.shape[2:] for image in array}
         if len(kinds) > 1:
@@ -276,7 +328,7 @@ def from_numpy(path: str, options: ReadOptions) -> tuple[ArraySource, dict]:
             images, columns = _from_npz(path, options)
         else:
             images = NpyFile(path)
-            _check_array(images, str(path))
+            check_array(images, str(path))
             if not images.c_order:
                 # Its pixels do not lie together: they are read all at once.
                 size = os.path.getsize(path)
@@ -296,7 +348,7 @@ def from_numpy(path: str, options: ReadOptions) -> tuple[ArraySource, dict]:
             f"{path} must be a .npy or .npz file of numbers. Received: "
             f"{plain_words(error)}."
         ) from error
-    _check_array(images, str(path))
+    check_array(images, str(path))
     if options.mask_extension is not None and not np.ma.isMaskedArray(images):
         raise ValueError(
             f"`mask_extension` must name an array of a .npz file. Received: "

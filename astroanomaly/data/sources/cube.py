@@ -9,7 +9,13 @@ from astroanomaly.data.options import Cutout, ReadOptions
 from astroanomaly.data.prepare import expected
 from astroanomaly.data.sky import pixel_scale
 from astroanomaly.data.sources.array import channel_names, numbered
-from astroanomaly.data.sources.files import cutout_of, find_mask, masked_plane, size_of
+from astroanomaly.data.sources.files import (
+    cutout_of,
+    find_mask,
+    labels,
+    masked_plane,
+    size_of,
+)
 
 
 class CubeSource:
@@ -153,11 +159,14 @@ def from_extensions(path: str, images: list[ImageHDU], band: str) -> CubeSource:
     Returns
     -------
     CubeSource
-        Object ids are the file's name and the extension's, or its number where names
-        are missing or occur twice.
+        Object ids are the file's name and the extension's, with EXTVER where names
+        occur twice, or its number where both do or there is none.
     """
     # Numbers of four digits sort as they are counted.
-    names = [image.name or f"{image.index:04d}" for image in images]
+    names = [
+        label.replace(",", "_") if image.name else f"{image.index:04d}"
+        for image, label in zip(images, labels(images), strict=True)
+    ]
     if len(set(names)) < len(names):
         names = [f"{image.index:04d}" for image in images]
     ids = [f"{stem(path)}_{name}" for name in names]

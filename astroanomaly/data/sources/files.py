@@ -2,6 +2,8 @@
 
 import math
 import os
+import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +14,7 @@ from astroanomaly.data import headers
 from astroanomaly.data.decode import (
     FitsFile,
     ImageHDU,
+    MemoryFile,
     candidates,
     check_room,
     header_of,
@@ -75,6 +78,33 @@ class Layout:
         )
 
 
+def labels(images: list[ImageHDU]) -> list[str]:
+    """Return the names of extensions, with EXTVER where several have one name.
+
+    Parameters
+    ----------
+    images : list of ImageHDU
+        As `FitsFile` lists them.
+
+    Returns
+    -------
+    list of str
+        The number of an extension where it has no name.
+
+    Examples
+    --------
+    >>> labels([ImageHDU(1, "SCI", (8, 8)), ImageHDU(4, "SCI", (8, 8), "", 2)])
+    ['SCI,1', 'SCI,2']
+    """
+    counts = Counter(image.name.upper() for image in images)
+    return [
+        f"{image.name},{image.version}"
+        if image.name and counts[image.name.upper()] > 1
+        else image.name or str(image.index)
+        for image in images
+    ]
+
+
 def find_image(images: list[ImageHDU], name: str, what: str) -> ImageHDU:
     """Return the extension of a name.
 
@@ -83,29 +113,41 @@ def find_image(images: list[ImageHDU], name: str, what: str) -> ImageHDU:
     images : list of ImageHDU
         As `FitsFile` lists them.
     name : str
-        EXTNAME; capitals do not matter, as in FITS.
+        EXTNAME, also with EXTVER, "SCI,2"; capitals do not matter, as in FITS.
     what : str
         What it is for, for the message.
 
     Returns
     -------
     ImageHDU
-        The first of that name.
+        The only one of that name.
 
     Raises
     ------
     BadCutout
-        If there is none.
+        If there is none, or more than one.
 
     Examples
     --------
     >>> find_image([ImageHDU(1, "DQ", (8, 8))], "dq", "the mask").index
     1
     """
-    for image in images:
-        if image.name.upper() == name.upper():
-            return image
-    present = ", ".join(i.name or str(i.index) for i in images)
+    wanted, _, version = name.upper().partition(",")
+    found = [image for image in images if image.name.upper() == name.upper()]
+    if not found and version.strip().isdigit():
+        found = [
+            image
+            for image in images
+            if image.name.upper() == wanted and image.version == int(version)
+        ]
+    if len(found) == 1:
+        return found[0]
+    present = ", ".join(labels(images))
+    if found:
+        raise BadCutout(
+            f"has {len(found)} extensions {name} ({what}), told apart by EXTVER as in "
+            f"{name},2; it has: {present}"
+        )
     raise BadCutout(f"has no extension {name} ({what}); it has: {present}")
 
 
@@ -137,10 +179,11 @@ def only_image(images: list[ImageHDU]) -> ImageHDU:
     if len(found) > 1 and len(science) == 1:
         found = science
     if len(found) > 1:
-        names = ", ".join(image.name or str(image.index) for image in found)
+        found = science or found
         raise BadCutout(
-            f"has {len(found)} image extensions ({names}) where one was expected; "
-            'name those that are bands with bands= or band_pattern="{band}..."'
+            f"has {len(found)} image extensions ({', '.join(labels(found))}) where one "
+            "was expected; name those that are bands with bands= or band_pattern="
+            '"{band}...", or read the file alone, where each is an object'
         )
     return found[0]
 
@@ -244,7 +287,8 @@ class FileSource:
     @property
     def files(self) -> list[str]:
         """The first file of each object, for the table."""
-        return [next((p for p in paths if p), "") for paths in self.paths]
+        firsts = (next((p for p in paths if p), "") for paths in self.paths)
+        return ["" if isinstance(path, MemoryFile) else path for path in firsts]
 
     def take(self, rows) -> "FileSource":
         """Return the source of the chosen objects only."""
@@ -342,8 +386,10 @@ class FileSource:
         """Close what `read` left open: nothing."""
 
 
-def size_of(path: str) -> int:
-    """Return a file's size in bytes, -1 where there is none."""
+def size_of(path: str) -> int | str:
+    """Return a file's size in bytes, -1 where there is none, or it is far away."""
+    if isinstance(path, MemoryFile):
+        return f"{len(path.data)}-{zlib.crc32(path.data)}"
     try:
         return os.path.getsize(path)
     except OSError:

@@ -197,6 +197,8 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
         UserWarning
             If the batches are too small for one image to be exposed.
         """
+        # First, as the scale is measured on batches of images.
+        self._check_training(x)
         self._warn_if_none_exposed(x)
         if not self.scale > 0:
             # Not checked here: with a NaN the first batch stops the training.

@@ -94,10 +94,62 @@ class _FewUpdates(keras.callbacks.Callback):
             )
 
 
-class EpochOrderMixin:
-    """Adds two habits to ``fit``: resumable data order, and a stop on NaN."""
+class _SameValidation(keras.callbacks.Callback):
+    """Show every evaluation the same batches, however the data set was made."""
 
-    def fit(self, x=None, *args, callbacks=None, **kwargs):
+    def __init__(self, data):
+        super().__init__()
+        self.data = data
+
+    def on_test_begin(self, logs=None):
+        self.data.set_epoch(0)
+
+
+class EpochOrderMixin:
+    """What a model needs to train: a resumable data order, a stop on NaN, checks."""
+
+    # A model whose step Keras itself takes may change these two.
+    float32_only = True
+    learns_from_labels = False
+
+    def _check_training(self, x, y=None, weights=None):
+        """Refuse settings, targets and devices that the steps are not made for."""
+        # The networks inside follow the global policy, the model its own argument.
+        kinds = {part.compute_dtype for part in (self, *self.layers)} - {"float32"}
+        # The squares of small gradients underflow in float16, and the optimizers
+        # of a step of our own get no scaled loss.
+        if self.float32_only and kinds:
+            raise ValueError(
+                f"`dtype` of {type(self).__name__} must be float32 in training: make "
+                'it after keras.mixed_precision.set_global_policy("float32"). '
+                f"Received: {', '.join(sorted(kinds))}"
+            )
+        if keras.config.image_data_format() != "channels_last":
+            raise ValueError(
+                "`image_data_format` of Keras must be channels_last: images have "
+                "shape (n, ny, nx, n_bands). Received: channels_first"
+            )
+        spec = getattr(x, "element_spec", None)
+        if not self.learns_from_labels and (
+            y is not None or weights is not None or isinstance(spec, tuple | list)
+        ):
+            raise ValueError(
+                f"`x` must hold images alone, without targets or weights: "
+                f"{type(self).__name__} learns from nothing else. Received: "
+                + (f"batches of {len(spec)} parts" if spec else "targets or weights")
+            )
+        # Each replica would draw the same random numbers, and count every step.
+        strategy = self.distribute_strategy
+        if strategy.num_replicas_in_sync > 1:
+            raise ValueError(
+                "`fit` and `evaluate` run on one device, without a "
+                "tf.distribute strategy of several. Received: "
+                f"{type(strategy).__name__} of {strategy.num_replicas_in_sync} replicas"
+            )
+
+    def fit(
+        self, x=None, y=None, *args, validation_data=None, callbacks=None, **kwargs
+    ):
         """Train as :meth:`keras.Model.fit` does.
 
         Parameters
@@ -106,8 +158,13 @@ class EpochOrderMixin:
             What :func:`astroanomaly.dataset` makes. The order of its images is
             a function of its seed and the epoch's number, so that
             ``initial_epoch=k`` goes on where an unbroken run would be.
+        y : array-like, optional
+            Labels, for a model that learns from them.
         *args, **kwargs
             As for Keras.
+        validation_data : tf.data.Dataset or ndarray, optional
+            Images for the history's losses `val_...`; of what
+            :func:`astroanomaly.dataset` makes every epoch sees the same batches.
         callbacks : list of keras.callbacks.Callback, optional
             As for Keras.
 
@@ -118,6 +175,9 @@ class EpochOrderMixin:
 
         Raises
         ------
+        ValueError
+            If there are targets from which the model does not learn, or several
+            devices.
         FloatingPointError
             When a loss is NaN or infinite; checkpoints stay as they were.
 
@@ -126,15 +186,55 @@ class EpochOrderMixin:
         UserWarning
             If the whole training gives a GAN's generator fewer than 100 updates.
         """
+        weights = kwargs.get("sample_weight", kwargs.get("class_weight"))
+        self._check_training(x, y, weights)
+        self._check_training(*keras.utils.unpack_x_y_sample_weight(validation_data))
         # Keras warns where a data set is shuffled twice.
         kwargs.setdefault("shuffle", False)  # a tf.data.Dataset brings its own order
         callbacks = [*(callbacks or []), _StopOnNaN()]
+        if hasattr(validation_data, "set_epoch"):
+            callbacks.insert(0, _SameValidation(validation_data))
         if hasattr(self, "generator_updates"):
             callbacks.append(_FewUpdates(kwargs.get("initial_epoch", 0)))
         if hasattr(x, "set_epoch"):
             # First of all callbacks: the order is fixed before any reads the data.
             callbacks.insert(0, _EpochOrder(x))
-        return super().fit(x, *args, callbacks=callbacks, **kwargs)
+        return super().fit(
+            x, y, *args, validation_data=validation_data, callbacks=callbacks, **kwargs
+        )
+
+    def evaluate(self, x=None, y=None, *args, callbacks=None, **kwargs):
+        """Compute the losses as :meth:`keras.Model.evaluate` does.
+
+        Parameters
+        ----------
+        x : tf.data.Dataset or ndarray of shape (n, ny, nx, n_bands)
+            Stretched images; of what :func:`astroanomaly.dataset` makes, the
+            batches are those of its first epoch.
+        y : array-like, optional
+            Labels, for a model that learns from them.
+        *args, **kwargs
+            As for Keras.
+        callbacks : list of keras.callbacks.Callback, optional
+            As for Keras.
+
+        Returns
+        -------
+        float, list of float or dict of float
+            Losses, the same at every call.
+
+        Raises
+        ------
+        ValueError
+            As for :meth:`fit`.
+        """
+        self._check_training(x, y, kwargs.get("sample_weight"))
+        # `fit` comes here too, with a CallbackList that has what it needs.
+        if hasattr(x, "set_epoch") and not isinstance(
+            callbacks, keras.callbacks.CallbackList
+        ):
+            callbacks = [_SameValidation(x), *(callbacks or [])]
+        return super().evaluate(x, y, *args, callbacks=callbacks, **kwargs)
 
 
 class OptimizersMixin:

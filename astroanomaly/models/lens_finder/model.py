@@ -91,6 +91,10 @@ class LensFinder(EpochOrderMixin, keras.Model):
     [0.5, 0.5, 0.5]
     """
 
+    # Keras itself takes the step, and scales the loss of mixed precision.
+    float32_only = False
+    learns_from_labels = True
+
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (200, 200, 4),
@@ -182,39 +186,6 @@ class LensFinder(EpochOrderMixin, keras.Model):
         weights = config.pop("class_weight")
         weights = None if weights is None else dict(enumerate(weights))
         self.compile(**config, class_weight=weights)
-
-    def fit(self, x=None, *args, validation_data=None, callbacks=None, **kwargs):
-        """Train as :meth:`keras.Model.fit` does.
-
-        Parameters
-        ----------
-        x : tf.data.Dataset
-            What :func:`~astroanomaly.data.labelled_dataset` makes.
-        *args, **kwargs
-            As for Keras.
-        validation_data : tf.data.Dataset, optional
-            Images and labels for the history's `val_loss` and `val_accuracy`; of a
-            `labelled_dataset` every epoch sees the same batches.
-        callbacks : list of keras.callbacks.Callback, optional
-            As for Keras.
-
-        Returns
-        -------
-        keras.callbacks.History
-            `loss` and `accuracy` (the share of the images on the right side of
-            P = 0.5) per epoch.
-
-        Raises
-        ------
-        FloatingPointError
-            When the loss is NaN or infinite; checkpoints stay as they were.
-        """
-        callbacks = list(callbacks or [])
-        if hasattr(validation_data, "set_epoch"):
-            callbacks.insert(0, _SameValidation(validation_data))
-        return super().fit(
-            x, *args, validation_data=validation_data, callbacks=callbacks, **kwargs
-        )
 
     def train_step(self, data):
         """Update the weights by one batch, and count it."""
@@ -358,14 +329,3 @@ class LensFinder(EpochOrderMixin, keras.Model):
             "dropout": self.dropout,
             "threshold": self.threshold,
         }
-
-
-class _SameValidation(keras.callbacks.Callback):
-    """Show every epoch the same validation batches, however the set was made."""
-
-    def __init__(self, data):
-        super().__init__()
-        self.data = data
-
-    def on_test_begin(self, logs=None):
-        self.data.set_epoch(0)

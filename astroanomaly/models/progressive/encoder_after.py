@@ -40,9 +40,17 @@ class EncoderAfter(OptimizersMixin, EpochOrderMixin, keras.Model):
     def train_step(self, images):
         """Update the encoder on a batch."""
         with tf.GradientTape() as tape:
-            loss = ops.mean(ops.abs(images - self.call(images)))
+            loss = self._loss(images)
         weights = self.encoder.used_weights(self._gan().level)
         self.optimizer.apply(tape.gradient(loss, weights), weights)
-        (tracker,) = self.trackers.values()
-        tracker.update_state(loss)
-        return {tracker.name: tracker.result()}
+        return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+    def test_step(self, images):
+        """Compute the loss of a batch."""
+        self._loss(images)
+        return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+    def _loss(self, images):
+        loss = ops.mean(ops.abs(images - self.call(images)))
+        self.trackers["encoder_loss"].update_state(loss)
+        return loss

@@ -269,6 +269,8 @@ keras.optimizers.Optimizer, optional
         FloatingPointError
             When a loss is NaN or infinite; checkpoints stay as they were.
         """
+        # First, as the schedule takes the shape of a batch of images for granted.
+        self._check_training(x)
         epochs = self.schedule.epochs(x, epochs)
         callbacks = [Grow(), *(callbacks or [])]
         return super().fit(x, *args, epochs=epochs, callbacks=callbacks, **kwargs)
@@ -342,33 +344,48 @@ keras.optimizers.Optimizer, optional
         return self.prior.draw(n, stateless_seed(self.seed, step, stream))
 
     def _train_critic(self, images, step, at):
-        n = tf.shape(images)[0]
+        fake = self.generator(self._draw_z(tf.shape(images)[0], step, 0), **at)
+        with tf.GradientTape() as tape:
+            loss = self._critic_loss(images, fake, step, 1, at)
+        self._update(tape, loss, self.critic, self.critic_optimizer, at)
+
+    def _critic_loss(self, images, fake, step, stream, at):
+        """Compute the critic's loss and record it with its parts."""
         alpha = tf.random.stateless_uniform(
-            (n, 1, 1, 1), stateless_seed(self.seed, step, 1)
+            (tf.shape(images)[0], 1, 1, 1), stateless_seed(self.seed, step, stream)
         )
-        # Streams 0 to 3 of one seed: no two draws of a step share their numbers.
-        fake = self.generator(self._draw_z(n, step, 0), **at)
         mixed = losses.interpolate(images, fake, alpha)
         # Mixing with a batch of unknown length loses the static shape.
         mixed = tf.ensure_shape(mixed, images.shape)
-        with tf.GradientTape() as tape:
-            # Three passes and not one of all: minibatch deviation must not mix them.
-            real_output = self.critic(images, **at)
-            fake_output = self.critic(fake, **at)
-            with tf.GradientTape() as inner:
-                inner.watch(mixed)
-                mixed_output = self.critic(mixed, **at)
-            penalty = losses.gradient_penalty(inner.gradient(mixed_output, mixed))
-            distance = losses.wasserstein_distance(real_output, fake_output)
-            loss = (
-                self.gradient_penalty_weight * penalty
-                - distance
-                + self.drift * losses.drift(real_output)
-            )
-        self._update(tape, loss, self.critic, self.critic_optimizer, at)
+        real_output = self.critic(images, **at)
+        fake_output = self.critic(fake, **at)
+        with tf.GradientTape() as inner:
+            inner.watch(mixed)
+            mixed_output = self.critic(mixed, **at)
+        penalty = losses.gradient_penalty(inner.gradient(mixed_output, mixed))
+        distance = losses.wasserstein_distance(real_output, fake_output)
+        loss = (
+            self.gradient_penalty_weight * penalty
+            - distance
+            + self.drift * losses.drift(real_output)
+        )
         self.trackers["critic_loss"].update_state(loss)
         self.trackers["gradient_penalty"].update_state(penalty)
         self.trackers["wasserstein"].update_state(distance)
+        return loss
+
+    def test_step(self, images):
+        """Compute the losses of a batch at the level that trains."""
+        at, step = self.at(), tf.convert_to_tensor(self.step)
+        # Streams 4 and 5, so that a validation draws nothing that training draws.
+        z = self._draw_z(tf.shape(images)[0], step, 4)
+        fake = self.generator(z, **at)
+        self._critic_loss(self.at_level(images, **at), fake, step, 5, at)
+        drawn = losses.generator_loss(self.critic(fake, **at))
+        self.trackers["generator_loss"].update_state(drawn)
+        coded = self.encoder_weight * self.encoder_loss(z, fake, at)
+        self.trackers["encoder_loss"].update_state(coded)
+        return {name: tracker.result() for name, tracker in self.trackers.items()}
 
     def _update(self, tape, loss, network, optimizer, at):
         weights = network.used_weights(at["level"])

@@ -237,32 +237,47 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         )
 
     def _train_critic(self, images, step):
-        n = tf.shape(images)[0]
-        # Stream 1; 0 and 2 are the two draws of z.
-        alpha = tf.random.stateless_uniform(
-            # One mixing number per image: equation 3 is an expectation over images.
-            (n, 1, 1, 1),
-            stateless_seed(self.seed, step, 1),
-        )
         # Outside the tape: the critic's step gives the generator no gradient.
-        fake = self.generator(self._latent(n, step, 0), training=True)
-        mixed = losses.interpolate(images, fake, alpha)
+        z = self._latent(tf.shape(images)[0], step, 0)
+        fake = self.generator(z, training=True)
+        alpha = self._mixing_numbers(images, step, 1)
         with tf.GradientTape() as tape:
-            # No batch norm in the critic: each image's gradient is its own.
-            real_output, _ = self.critic(images, training=True)
-            fake_output, _ = self.critic(fake, training=True)
-            with tf.GradientTape() as inner:
-                inner.watch(mixed)
-                mixed_output, _ = self.critic(mixed, training=True)
-            penalty = losses.gradient_penalty(inner.gradient(mixed_output, mixed))
-            distance = losses.wasserstein_distance(real_output, fake_output)
-            # Minimized, hence minus the distance (equation 3).
-            loss = self.gradient_penalty_weight * penalty - distance
+            loss = self._critic_loss(images, fake, alpha)
         weights = self.critic.trainable_variables
         self.critic_optimizer.apply(tape.gradient(loss, weights), weights)
+
+    def _mixing_numbers(self, images, step, stream):
+        # One per image: equation 3 is an expectation over images.
+        shape = (tf.shape(images)[0], 1, 1, 1)
+        seed = stateless_seed(self.seed, step, stream)
+        return tf.random.stateless_uniform(shape, seed)
+
+    def _critic_loss(self, images, fake, alpha):
+        """Compute the critic's loss and record it with its parts."""
+        mixed = losses.interpolate(images, fake, alpha)
+        real_output, _ = self.critic(images, training=True)
+        fake_output, _ = self.critic(fake, training=True)
+        with tf.GradientTape() as inner:
+            inner.watch(mixed)
+            mixed_output, _ = self.critic(mixed, training=True)
+        penalty = losses.gradient_penalty(inner.gradient(mixed_output, mixed))
+        distance = losses.wasserstein_distance(real_output, fake_output)
+        # Minimized, hence minus the distance (equation 3).
+        loss = self.gradient_penalty_weight * penalty - distance
         self.trackers["critic_loss"].update_state(loss)
         self.trackers["gradient_penalty"].update_state(penalty)
         self.trackers["wasserstein"].update_state(distance)
+        return loss
+
+    def test_step(self, images):
+        """Compute the losses of a batch with the networks as training left them."""
+        step = tf.convert_to_tensor(self.step)
+        # Streams 3 and 4, so that a validation draws nothing that training draws.
+        fake = self.generator(self._latent(tf.shape(images)[0], step, 3))
+        self._critic_loss(images, fake, self._mixing_numbers(images, step, 4))
+        loss = losses.generator_loss(self.critic(fake)[0])
+        self.trackers["generator_loss"].update_state(loss)
+        return {name: tracker.result() for name, tracker in self.trackers.items()}
 
     def _train_generator(self, n, step):
         with tf.GradientTape() as tape:
