@@ -59,6 +59,7 @@ def test_methods_that_cannot_be_imported_are_refused(tmp_path, method, name):
 
 def test_methods_of_an_interactive_session_are_refused(monkeypatch):
     monkeypatch.setattr(planted.template, "__module__", "__main__")
+    monkeypatch.setattr(pool, "has_main_file", lambda: True)
     pool.check_importable({"a": planted.template})  # A script has a file.
     monkeypatch.setattr(pool, "has_main_file", lambda: False)
     with pytest.raises(ValueError, match="Received: a, template of __main__"):
