@@ -351,7 +351,9 @@ def test_unwritable_outputs(capsys, work, scores, tmp_path):
 
 def test_unknown_names(capsys, work, tmp_path):
     words = ["score", work / "run", work / "test", "--out", tmp_path / "t.xlsx"]
-    assert "must end in .ecsv, .fits, .csv, .parquet, .vot. Rec" in _fails(capsys, *words)
+    assert "must end in .ecsv, .fits, .csv, .parquet, .vot. Rec" in _fails(
+        capsys, *words
+    )
     words = ["train", work / "train", "--out", tmp_path / "run", "--model", "vae"]
     known = "wgan_gp, hsc, progressive, pca, rbm, dcae, cvae, aae, lens_finder"
     assert f"`model` must be one of {known}. Rec" in _fails(capsys, *words)
