@@ -8,12 +8,25 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly.data.decode import FitsFile, ImageHDU, candidates, header_of, stem
+from astroanomaly.data.decode import (
+    FitsFile,
+    ImageHDU,
+    candidates,
+    header_of,
+    plain_words,
+    stem,
+)
 from astroanomaly.data.find import find_objects, list_files, sample_rows
 from astroanomaly.data.headers import unit
 from astroanomaly.data.options import BadCutout, ReadOptions
 from astroanomaly.data.roles import role_of_file
 from astroanomaly.data.sky import pixel_scale
+from astroanomaly.data.sources import Source
+from astroanomaly.data.sources.cube import CubeSource
+from astroanomaly.data.sources.files import FileSource
+from astroanomaly.data.sources.pictures import PictureSource, is_picture_name
+from astroanomaly.data.sources.stores import is_store_name, members, open_store
+from astroanomaly.data.sources.tables import table_of
 
 # Looking at so many takes seconds; more would tell nothing new.
 MAX_FILES = 200
@@ -38,17 +51,25 @@ class Inspection:
         Files opened: at most 200, spread evenly.
     hdus : Table
         A row per extension of each file opened: file, hdu, name, shape, dtype,
-        pixel_scale (arcsec), unit, n_nan, use ("band", or why it is none).
+        pixel_scale (arcsec), unit, n_nan, use ("band", or why it is none). Of arrays,
+        HDF5, Zarr, tables of images and pictures a row per object looked at: its file
+        and row, hdu -1, the bands as name, dtype of arrays alone.
     shapes : dict
-        Shape (rows, columns) of the bands to the number of them.
+        Shape (rows, columns) of the bands, or of the objects looked at, to the number
+        of them.
     scales : dict
-        Pixel scale in arcsec, to 4 digits, to the number of bands.
+        Pixel scale in arcsec, to 4 digits, to the number of bands or objects.
     bands : tuple of str
         The names that the reader would give.
     bad : Table
         Columns `file` and `reason` of the files that cannot be read.
     suggestion : str
         A call of `read_cutouts` that fits.
+    n_objects : int
+        Objects in arrays, HDF5, Zarr, tables of images and pictures; 0 for images in
+        FITS files.
+    columns : tuple of str
+        The names of what comes with the pixels.
     """
 
     path: str
@@ -60,14 +81,26 @@ class Inspection:
     bands: tuple = ()
     bad: Table | None = None
     suggestion: str = ""
+    n_objects: int = 0
+    columns: tuple = ()
 
     def __str__(self) -> str:
         """Return the findings as lines of text."""
         lines = [f"{self.path}: {self.n_files} file(s)"]
-        if self.n_looked < self.n_files:
-            lines[0] += f", {self.n_looked} of them looked at, spread evenly"
-        lines += ["", "Extensions (files that have the same ones are counted):"]
+        looked = self.n_looked < self.n_files and self.n_looked
+        if self.n_objects:
+            lines[0] += f", {self.n_objects} object(s)"
+            # Each that was looked at has a row, or a reason for none.
+            seen = len(self.hdus) + (0 if self.bad is None else len(self.bad))
+            looked = seen < self.n_objects and seen
+            lines += ["", "Objects (those that have the same bands are counted):"]
+        else:
+            lines += ["", "Extensions (files that have the same ones are counted):"]
+        if looked:
+            lines[0] += f", {looked} of them looked at, spread evenly"
         lines += [f"  {text}" for text in self._kinds()]
+        if self.columns:
+            lines += ["", f"Object columns: {', '.join(self.columns)}"]
         lines += ["", f"Bands: {', '.join(self.bands) or 'not known'}"]
         lines += ["Shapes: " + _counts(self.shapes, lambda s: f"{s[0]}x{s[1]}")]
         lines += ["Pixel scales: " + _counts(self.scales, lambda s: f'{s:.4g}"')]
@@ -76,7 +109,8 @@ class Inspection:
             with_nan = int(np.sum(bands["n_nan"] > 0))
             lines += [f"NaN or infinite pixels: in {with_nan} of {len(bands)} images"]
         if self.bad is not None and len(self.bad):
-            lines += ["", f"{len(self.bad)} file(s) are left out or cannot be read:"]
+            what = "object" if self.n_objects else "file"
+            lines += ["", f"{len(self.bad)} {what}(s) are left out or cannot be read:"]
             lines += [f"  {row['file']}: {row['reason']}" for row in self.bad[:10]]
         lines += ["", f"Suggestion: {self.suggestion}"]
         return "\n".join(lines)
@@ -88,6 +122,10 @@ class Inspection:
             scale = row["pixel_scale"]
             size = f', {scale:.4g}"/pixel' if np.isfinite(scale) else ""
             use = "band" if row["use"] == "band" else f"not a band: {row['use']}"
+            if row["hdu"] < 0:
+                kind = f", {row['dtype']}" if row["dtype"] else ""
+                counts[f"{row['name']}, {row['shape']}{kind}{size}{unit}"] += 1
+                continue
             name = row["name"] or "(no name)"
             counts[
                 f"HDU {row['hdu']} {name}, {row['shape']}, {row['dtype']}{size}{unit}: "
@@ -149,8 +187,9 @@ def inspect(path: str | Path) -> Inspection:
     Parameters
     ----------
     path : str or Path
-        A folder, a glob, a FITS file, a .npy or a .npz file. Of more than 200 files,
-        200 are opened, spread evenly.
+        A folder, a glob, a FITS file, or any other form that `read_cutouts` reads from
+        a path. Of more than 200 files, or objects of a store or table, 200 are looked
+        at, spread evenly.
 
     Returns
     -------
@@ -162,7 +201,8 @@ def inspect(path: str | Path) -> Inspection:
     FileNotFoundError
         If there is no such file or folder.
     ValueError
-        If a folder holds no FITS file or nothing matches a glob.
+        If a folder holds no FITS file and no picture, nothing matches a glob, or
+        an array, store or picture cannot be read.
 
     Examples
     --------
@@ -171,9 +211,26 @@ def inspect(path: str | Path) -> Inspection:
     {(8, 8): 3}
     """
     name = os.fspath(path)
-    if name.endswith((".npy", ".npz")):
-        return _inspect_array(name)
+    options, problem = ReadOptions(), None
+    try:
+        source, columns = find_objects(name, options)
+    except ValueError as error:
+        source, problem = None, error
+        # Where several arrays or columns hold images, each may be a band.
+        names = _names_of_images(name)
+        try:
+            if names:
+                options = ReadOptions(bands=names)
+                source, columns = find_objects(name, options)
+        except ValueError:
+            source = None
+    if source is not None and not isinstance(source, FileSource | CubeSource):
+        return _inspect_source(name, source, columns, options)
+    if problem and (name.endswith((".npy", ".npz")) or is_store_name(name)):
+        raise problem
     paths = list_files(name)
+    if problem and all(map(is_picture_name, paths)):
+        raise problem
     rows, bad, shapes, scales = [], [], Counter(), Counter()
     mixed = not all(role_of_file(path) for path in paths)
     for row in sample_rows(len(paths), MAX_FILES):
@@ -197,14 +254,10 @@ def inspect(path: str | Path) -> Inspection:
         name, len(paths), looked, _table(rows, _COLUMNS), dict(shapes), dict(scales)
     )
     found.bad = _table(bad, {"file": str, "reason": str})
-    problem = ""
-    try:
-        found.bands = tuple(find_objects(name, ReadOptions())[0].bands)
-    except ValueError as error:
-        found.bands, problem = (), str(error)
+    found.bands = () if source is None else tuple(source.bands)
     found.suggestion = _suggest(found)
     if problem and "band_pattern" not in found.suggestion:
-        found.suggestion = problem
+        found.suggestion = str(problem)
     return found
 
 
@@ -215,8 +268,11 @@ def _suggest(found: Inspection) -> str:
     if len(found.shapes) > 1:
         side = min(min(shape) for shape in found.shapes)
         words.append(f"size={side}")
-    elif found.shapes and max(next(iter(found.shapes))) > 1000:
+    elif found.shapes and max(next(iter(found.shapes))) > 1000 and not found.n_objects:
         words.append('catalog="catalog.ecsv", size=64')
+    if found.n_objects:
+        # The names of files tell bands apart in FITS files alone.
+        return f"read_cutouts({', '.join(words)})"
     bands = _endings([stem(name) for name in found.hdus["file"]])
     if bands:
         words.append(f'band_pattern="{{object_id}}_{{band}}.fits", bands={bands}')
@@ -236,18 +292,60 @@ def _endings(names: list[str]) -> list[str]:
     return []
 
 
-def _inspect_array(path: str) -> Inspection:
-    source, columns = find_objects(path, ReadOptions())
-    array = source.images
-    n, shape = len(array), tuple(int(k) for k in array.shape[1:3])
-    kind = "x".join(str(k) for k in array.shape)
-    n_nan = -1
-    if np.prod(array.shape) <= _FINITE_PIXELS:
-        n_nan = sum(int(np.count_nonzero(~np.isfinite(array[row]))) for row in range(n))
-    name = f"columns: {', '.join(columns)}" if columns else ""
-    row = (os.path.basename(path), 0, name, kind, str(array.dtype), np.nan, "")
-    table = _table([(*row, n_nan, "band")], _COLUMNS)
-    found = Inspection(path, 1, 1, table, {shape: n}, {}, tuple(source.bands))
-    found.bad = _table([], {"file": str, "reason": str})
+def _names_of_images(path: str) -> list[str]:
+    """Return the arrays of a store, or columns of a table, that hold images."""
+    try:
+        if is_store_name(path):
+            store = open_store(path)
+            try:
+                arrays = {} if hasattr(store, "shape") else members(store)[0]
+                return [name for name, array in arrays.items() if array.ndim == 3]
+            finally:
+                if hasattr(store, "close"):
+                    store.close()
+        found = table_of(path, ReadOptions()) if os.path.isfile(path) else None
+        return [c.name for c in found[0] if c.is_image] if found else []
+    except BadCutout:
+        return []
+
+
+def _inspect_source(
+    path: str, source: Source, columns: dict, options: ReadOptions
+) -> Inspection:
+    """Look at objects that are no images in FITS files, one by one."""
+    n, images = len(source.object_ids), getattr(source, "images", None)
+    # Of arrays the pixels of all are looked at, as long as one need not wait.
+    few = images is not None and np.prod(images.shape) <= _FINITE_PIXELS
+    rows, bad, shapes, scales = [], [], Counter(), Counter()
+    for row in range(n) if few else sample_rows(n, MAX_FILES):
+        file = os.path.basename(source.files[row])
+        try:
+            shape, scale = source.probe(row, options)
+            cutout = source.read(row, options)
+        except Exception as error:
+            # As in the reading: no object ends a run, whatever library complains.
+            known = isinstance(error, BadCutout)
+            reason = str(error) if known else f"cannot be read ({plain_words(error)})"
+            bad.append((file, reason))
+            continue
+        shapes[shape] += 1
+        if scale:
+            scales[float(f"{scale:.4g}")] += 1
+        n_nan = sum(int(np.count_nonzero(~np.isfinite(p))) for p in cutout.planes)
+        text, unit = "x".join(str(k) for k in shape), next(iter(cutout.units), "")
+        kind = str(getattr(images, "dtype", ""))
+        name = ", ".join(source.bands)
+        rows.append((file, -1, name, text, kind, scale or np.nan, unit, n_nan, "band"))
+    source.release()
+    many = isinstance(source, PictureSource)
+    files, looked = (n, len(rows) + len(bad)) if many else (1, 1)
+    found = Inspection(
+        path, files, looked, _table(rows, _COLUMNS), dict(shapes), dict(scales)
+    )
+    found.bad = _table(bad, {"file": str, "reason": str})
+    found.bands, found.columns, found.n_objects = source.bands, tuple(columns), n
     found.suggestion = _suggest(found)
+    if options.bands:
+        words = f", bands={list(options.bands)})"
+        found.suggestion = found.suggestion[:-1] + words
     return found

@@ -178,7 +178,14 @@ def stack_tables(tables: Sequence[Table]) -> Table:
                 # Only where they differ: a transformation costs the last bits.
                 if not table[name].is_equivalent_frame(frame):
                     table[name] = table[name].transform_to(frame)
-    return fill_missing(vstack(tables, metadata_conflicts="silent"))
+    stacked = vstack(tables, metadata_conflicts="silent")
+    for name, held in mixins.items():
+        # Some versions of astropy that are allowed lose the masks of stacked times.
+        if isinstance(held[name], Time):
+            lost = np.concatenate([table[name].mask for table in tables if len(table)])
+            if lost.any():
+                stacked[name][lost] = np.ma.masked
+    return fill_missing(stacked)
 
 
 def skipped_table(pairs: Sequence[tuple[str, str]] = ()) -> Table:

@@ -185,6 +185,16 @@ def test_config_prints_every_default(capsys):
     assert "`config` needs --init" in _fails(capsys, "config")
 
 
+@pytest.mark.parametrize(("good", "status"), [(True, 0), (False, 2)])
+def test_inspect_of_a_store_ends_with_the_status(tmp_path, capsys, good, status):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images" if good else "mag"] = np.zeros((2, 8, 9) if good else 2)
+    assert cli.main(["inspect", str(tmp_path / "a.h5")]) == status
+    shown = capsys.readouterr()
+    assert ("8x9 (2)" if good else "must hold an array of images") in "".join(shown)
+
+
 def test_inspect_tells_what_is_there(work, capsys):
     assert cli.main(["inspect", str(work / "test")]) == 0
     shown = capsys.readouterr().out

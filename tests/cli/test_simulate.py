@@ -112,7 +112,7 @@ def test_a_refusal_leaves_what_was_there(capsys, tmp_path, extras):
 
 
 def test_a_write_that_fails_keeps_its_files(capsys, tmp_path, extras, monkeypatch):
-    def broken(out, cutouts, overwrite, n_workers):
+    def broken(out, cutouts, **options):
         (out / "a.fits").write_text("half")
         raise OSError("no space left")
 

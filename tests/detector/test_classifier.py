@@ -205,8 +205,7 @@ def test_a_saved_detector_scores_the_same_bits(detector, tmp_path):
         np.testing.assert_array_equal(ours[name], theirs[name])
     assert again.settings() == detector.settings()
     names = {path.name for path in (tmp_path / "d").iterdir()}
-    files = {"model.keras", "stretch.json", "detector.json", "checksums.json"}
-    assert names == files
+    assert names == {"model.keras", "stretch.json", "detector.json", "checksums.json"}
 
 
 def test_an_uncalibrated_detector_is_saved_as_such(detector, tmp_path):
