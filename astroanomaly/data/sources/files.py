@@ -15,6 +15,7 @@ from astroanomaly.data.decode import (
     FitsFile,
     ImageHDU,
     MemoryFile,
+    Twins,
     candidates,
     check_room,
     header_of,
@@ -30,7 +31,7 @@ from astroanomaly.data.options import (
 )
 from astroanomaly.data.prepare import expected
 from astroanomaly.data.roles import role_of_file, role_of_header
-from astroanomaly.data.sky import pixel_scale, sky_and_scale
+from astroanomaly.data.sky import pixel_scale, plain_form, sky_and_scale
 
 SINGLE, EXTENSIONS, FILES, PLANES = "single", "extensions", "files", "planes"
 
@@ -278,6 +279,8 @@ class FileSource:
         self.layout = layout
         # Headers found on the way are kept: a probe opens no file again.
         self._looked = Looked() if looked is None else looked
+        # By the bands of a file and the mask: what a header leads to rests on these.
+        self._twins: dict[tuple, Twins] = {}
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -366,20 +369,40 @@ class FileSource:
 
     def read(self, row: int, options: ReadOptions) -> Cutout:
         """Read one object; see `Source`."""
-        planes, found, tables, taken = [], [], "", 0.0
+        cutout = Cutout([], [])
         for path, names in self._parts(row):
+            twins = self._twins.setdefault((names, options.mask_extension), Twins())
             with (
                 naming(path, names, self.layout),
-                FitsFile(path, options.max_bytes) as file,
+                FitsFile(path, options.max_bytes, twins) as file,
             ):
-                tables = tables if found else file.with_tables
-                for image, k, mask in self._choose(file.images, names, options):
+                known = file.known or [
+                    (*chosen, headers.unit(header), zero_point(header))
+                    for chosen in self._choose(file.images, names, options)
+                    for header in [chosen[0].header]
+                ]
+                for image, k, mask, unit, magnitude in known:
                     plane, share = masked_plane(file, image, mask, options, k)
-                    planes.append(plane)
-                    found.append(image.header)
-                    taken = max(taken, share)
-        cutout = cutout_of(planes, found, tables)
-        cutout.masked = taken
+                    cutout.planes.append(plane)
+                    cutout.units.append(unit)
+                    cutout.zero_points.append(magnitude)
+                    cutout.masked = max(cutout.masked, share)
+                if file.known is None:
+                    for image, *_ in known:
+                        own = header_of(image)
+                        own.memo["tan"] = plain_form(own)
+                    # Before the positions: they differ from file to file.
+                    file.keep(known)
+                for image, *_ in known:
+                    header = file.header(image)
+                    if cutout.scales:
+                        cutout.scales.append(pixel_scale(header))
+                        continue
+                    ny, nx = cutout.planes[0].shape
+                    (cutout.ra, cutout.dec), scale = sky_and_scale(
+                        header, (nx - 1) / 2, (ny - 1) / 2, file.with_tables
+                    )
+                    cutout.scales.append(scale)
         return cutout
 
     def release(self) -> None:
