@@ -143,7 +143,9 @@ def prepare(
                 f"is {_text(plane.shape)} pixels where the others are {_text(shape)}; "
                 "give size="
             )
-    return np.stack(planes, axis=-1), flag
+    # A view where there is one band: its pixels are copied soon enough.
+    one = len(planes) == 1
+    return (planes[0][..., None] if one else np.stack(planes, axis=-1)), flag
 
 
 def _finish(plane, native, outside, options, how) -> tuple[np.ndarray, int]:
