@@ -253,24 +253,3 @@ class Inherited:
         """Return the keyword's value, the extension's own first."""
         value = self.own.get(key)
         return self.primary.get(key, default) if value is None else value
-
-
-def own(header):
-    """Return the extension's own header.
-
-    Parameters
-    ----------
-    header : Header, PlainHeader or Inherited
-        Any of the three.
-
-    Returns
-    -------
-    Header
-        Without the primary header's keywords.
-
-    Examples
-    --------
-    >>> own(Header()) == Header()
-    True
-    """
-    return getattr(header, "own", header)

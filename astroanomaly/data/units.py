@@ -19,8 +19,6 @@ _PER_ANGLE = re.compile(
 _LOCAL = (u.K, u.m / u.s)
 
 
-# Asked for each object, of which a survey has millions in one unit.
-@lru_cache(maxsize=256)
 def how_to_merge(unit: str) -> str:
     """Tell how pixels of a unit combine into a larger one.
 
@@ -47,8 +45,13 @@ def how_to_merge(unit: str) -> str:
         return "none"
     if _PER_ANGLE.search(words):
         return "mean"
+    return _by_dimension(words)
+
+
+@lru_cache(maxsize=256)
+def _by_dimension(words: str) -> str:
+    """Parse a unit, which takes a millisecond where astropy does not know it."""
     try:
-        # A millisecond, where astropy does not know the unit.
         parsed = u.Unit(words)
         if isinstance(parsed, u.function.FunctionUnitBase):
             return "none"

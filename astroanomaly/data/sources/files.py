@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from astroanomaly.data import headers
 from astroanomaly.data.decode import (
     FitsFile,
     ImageHDU,
@@ -21,6 +20,7 @@ from astroanomaly.data.decode import (
     header_of,
 )
 from astroanomaly.data.filters import NO_FILTER, band_name, plane_names, zero_point
+from astroanomaly.data.headers import text
 from astroanomaly.data.masks import bad_pixels
 from astroanomaly.data.options import (
     MAX_BYTES,
@@ -331,6 +331,7 @@ class FileSource:
                     f"{', '.join(layout.names)}"
                 )
         planes = layout.planes or (0,) * len(found)
+        masked = options.mask_extension
         if layout.kind == PLANES:
             check_axes(found[0], 3, max(planes) + 1)
             found = found * len(planes)
@@ -338,7 +339,7 @@ class FileSource:
             for image in found:
                 check_axes(image, 2)
         return [
-            (image, k, find_mask(images, image, name, options))
+            (image, k, masked and find_mask(images, image, name, options))
             for image, k, name in zip(found, planes, names, strict=True)
         ]
 
@@ -377,12 +378,15 @@ class FileSource:
                 FitsFile(path, options.max_bytes, twins) as file,
             ):
                 known = file.known or [
-                    (*chosen, headers.unit(header), zero_point(header))
+                    (*chosen, text(header, "BUNIT"), zero_point(header))
                     for chosen in self._choose(file.images, names, options)
                     for header in [chosen[0].header]
                 ]
                 for image, k, mask, unit, magnitude in known:
-                    plane, share = masked_plane(file, image, mask, options, k)
+                    if mask is None:
+                        plane, share = file.plane(image, k), 0.0
+                    else:
+                        plane, share = masked_plane(file, image, mask, options, k)
                     cutout.planes.append(plane)
                     cutout.units.append(unit)
                     cutout.zero_points.append(magnitude)
@@ -540,7 +544,7 @@ def cutout_of(
     Cutout
         The position is that of the first band's centre.
     """
-    own = [headers.own(header) for header in found]
+    own = [getattr(header, "own", header) for header in found]
     ny, nx = planes[0].shape
     (ra, dec), scale = sky_and_scale(own[0], (nx - 1) / 2, (ny - 1) / 2, path)
     return Cutout(
@@ -548,6 +552,6 @@ def cutout_of(
         [scale, *(pixel_scale(header) for header in own[1:])],
         ra if in_sky else math.nan,
         dec if in_sky else math.nan,
-        [headers.unit(header) for header in found],
+        [text(header, "BUNIT") for header in found],
         [zero_point(header) for header in found],
     )
