@@ -39,6 +39,8 @@ _LONGEST_HEADER = 2**22
 # A file up to here is read at once, which is quicker than asking for its parts.
 _SMALL = 2**20
 _PIECE = 2**20
+# FITS standard 4.0, section 7.3.1.
+_MOST_FIELDS = 999
 # A header and what it led to take some ten kilobytes.
 _MOST_TWINS = 256
 _DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
@@ -477,6 +479,9 @@ class FitsFile:
                 "of data and has fewer"
             )
         kind = header.get("XTENSION", "IMAGE")
+        # astropy, which some of them go to, would count up to it for hours.
+        if (n_fields := _count(header, "TFIELDS", 0)) > _MOST_FIELDS:
+            raise BadCutout(f"has TFIELDS = {n_fields}, more than {_MOST_FIELDS}")
         if kind == "BINTABLE" and not tiled:
             self.tables.append((header, start))
         self.more_than_images |= kind != "IMAGE" and not tiled

@@ -216,3 +216,21 @@ def test_a_pixel_scale_that_would_fill_the_memory_skips_the_object():
     options = ReadOptions(size=(8, 8), pixel_scale=1e-9)
     with pytest.raises(BadCutout, match=r"12000000000x12000000000 pixels of 1e-09"):
         prepare(Cutout([np.ones((120, 120))], [0.1]), options, ("i",))
+
+
+@pytest.mark.parametrize("tiled", [True, False])
+@pytest.mark.parametrize("n_fields", [1000, 2**65])
+def test_a_table_of_too_many_columns_is_refused_at_once(
+    tmp_path, noise, tiled, n_fields
+):
+    """FITS allows 999; astropy would count up to what the card says."""
+    image, path = (noise(16, 16) * 10).astype("i2"), tmp_path / "a.fits"
+    table = fits.BinTableHDU.from_columns([fits.Column("a", "E", array=[1.0])])
+    hdus = [fits.CompImageHDU(image)] if tiled else [fits.ImageHDU(image), table]
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path)
+    raw = path.read_bytes()
+    card = f"TFIELDS = {1:>20}".encode()
+    assert raw.count(card) == 1
+    path.write_bytes(raw.replace(card, f"TFIELDS = {n_fields:>20}".encode()))
+    with pytest.raises(ValueError, match=f"TFIELDS = {n_fields}"):
+        read_cutouts([path])
