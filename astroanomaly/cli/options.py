@@ -2,12 +2,14 @@
 
 import functools
 import inspect
+import os
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-CUTOUTS_HELP = "A folder, a glob, a FITS file, a cube, an .npy or .npz file."
+CUTOUTS_HELP = "A folder, a glob, a FITS, HDF5, Zarr, NumPy or picture file, a URL."
 Cutouts = Annotated[str, typer.Argument(metavar="CUTOUTS", help=CUTOUTS_HELP)]
 CalibrationCutouts = Annotated[
     str | None,
@@ -36,23 +38,26 @@ Catalog = Annotated[
 ]
 Bands = Annotated[
     list[str] | None,
-    typer.Option(help="Bands by name, several after one another; put CUTOUTS first."),
+    typer.Option(help="Bands by name: --bands g r z after CUTOUTS, or g,r,z."),
 ]
 BandPattern = Annotated[
     str | None,
     typer.Option(help='Such as "{band}_FLUX" or "{object_id}_{band}.fits".'),
 ]
 PixelScale = Annotated[
-    float | None, typer.Option(help="Resample to pixels of so many arcsec.")
+    float | None,
+    typer.Option(help="Resample to pixels of so many arcsec.", show_default="as read"),
 ]
 InputPixelScale = Annotated[
     float | None, typer.Option(help="Pixel size of files that state none, arcsec.")
 ]
 Edge = Annotated[
-    str | None, typer.Option(help="pad (default) or error: images below the size.")
+    str | None,
+    typer.Option(help="pad or error: images below the size.", show_default="pad"),
 ]
 Nan = Annotated[
-    str | None, typer.Option(help="fill (default) or refuse: images with NaN pixels.")
+    str | None,
+    typer.Option(help="fill or refuse: images with NaN pixels.", show_default="fill"),
 ]
 MaskExtension = Annotated[
     str | None,
@@ -60,20 +65,30 @@ MaskExtension = Annotated[
 ]
 MaxBytes = Annotated[
     int | None,
-    typer.Option(help="Most bytes that a file may unpack to; 1073741824 (1 GiB)."),
+    typer.Option(
+        help="Most bytes that a file may unpack to.",
+        show_default="1073741824, 1 GiB",
+    ),
 ]
 Workers = Annotated[
-    int | None, typer.Option(help="Worker processes, by default one per core.")
+    int | None,
+    typer.Option(
+        help="Worker processes.", show_default="one per core, none below 256 files"
+    ),
 ]
 Method = Annotated[
     str | None,
-    typer.Option(help="A GAN's latent method: encoder (default), refine or mapping."),
+    typer.Option(
+        help="A GAN's latent method: encoder, refine or mapping.",
+        show_default="encoder",
+    ),
 ]
 Model = Annotated[
     str | None,
     typer.Option(
-        help="wgan_gp (default), hsc, progressive, pca (seconds), rbm, dcae, cvae, "
-        "aae; lens_finder."
+        help="wgan_gp, hsc, progressive, pca (seconds), rbm, dcae, cvae, aae; "
+        "lens_finder.",
+        show_default="wgan_gp",
     ),
 ]
 # The beginning of two helps.
@@ -90,7 +105,10 @@ Seed = Annotated[
 ]
 By = Annotated[str | None, typer.Option(help="Column that divides the objects.")]
 Bins = Annotated[
-    list[str] | None, typer.Option(help="Rising edges, or words, of that column.")
+    list[str] | None,
+    typer.Option(
+        help="Rising edges, or words, of that column: 0.1 0.5 1 or 0.1,0.5,1."
+    ),
 ]
 N = Annotated[
     int, typer.Option("--n", help="Number of cutouts; of pairs with --mergers.")
@@ -108,7 +126,9 @@ Instrument = Annotated[
 Size = Annotated[int, typer.Option(help="Side of a cutout, pixels.")]
 CompanionFraction = Annotated[
     float | None,
-    typer.Option(help="Share with a companion; 1 with --flux-ratio, else 0."),
+    typer.Option(
+        help="Share with a companion.", show_default="1 with --flux-ratio, else 0"
+    ),
 ]
 FluxRatio = Annotated[
     list[float] | None,
@@ -147,13 +167,15 @@ ObjectId = Annotated[
     str | None, typer.Option(help="Which object, where CUTOUT holds several.")
 ]
 MaskSize = Annotated[
-    int | None, typer.Option(help="occlusion: side of the square, pixels; 4.")
+    int | None,
+    typer.Option(help="occlusion: side of the square, pixels.", show_default="4"),
 ]
 Stride = Annotated[
     int | None,
     typer.Option(
-        help="occlusion: step of the square, pixels; its side, which takes seconds. "
-        "1 gives the finest map, 16 times slower."
+        help="occlusion: step of the square, pixels. 1 gives the finest map, 16 times "
+        "slower.",
+        show_default="its side",
     ),
 ]
 PerBand = Annotated[
@@ -166,12 +188,15 @@ Logit = Annotated[
     ),
 ]
 Steps = Annotated[
-    int | None, typer.Option(help="dream: steps along the gradient; 100.")
+    int | None,
+    typer.Option(help="dream: steps along the gradient.", show_default="100"),
 ]
 FromNoise = Annotated[
     bool, typer.Option("--from-noise", help="dream: start from noise.")
 ]
-ExplainedSeed = Annotated[int | None, typer.Option(help="dream: seed of the noise; 0.")]
+ExplainedSeed = Annotated[
+    int | None, typer.Option(help="dream: seed of the noise.", show_default="0")
+]
 
 # The options of the reader, by the name of its argument.
 READING = {
@@ -186,7 +211,8 @@ READING = {
 PREPARING = {"edge": Edge, "nan": Nan, "mask_extension": MaskExtension}
 
 # After these options several values may follow, as in --levels 90 95 99.
-_SEVERAL = ("--levels", "--bins", "--bands", "--flux-ratio", "--magnitude")
+_NUMBERS = ("--levels", "--flux-ratio", "--magnitude")
+_WORDS = ("--bins", "--bands")
 
 
 def reads(preparing: bool = False, parallel: bool = True):
@@ -241,12 +267,30 @@ def reads(preparing: bool = False, parallel: bool = True):
     return decorate
 
 
+def examples(*commands: str) -> str:
+    """Return the end of a verb's help: commands to copy."""
+    lines = "\n".join(f"  astroanomaly {command}" for command in commands)
+    # Click wraps all but what follows this mark.
+    return f"\b\nExamples:\n{lines}"
+
+
 def numbers(words: list[str] | None) -> list | None:
     """Return words as numbers where all are numbers."""
     try:
         return None if not words else [float(word) for word in words]
     except ValueError:
         return words
+
+
+def fraction(text: str) -> tuple[int, int]:
+    """Return K and N of "K/N"; raise unless 1 <= K <= N."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    k, n = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= k <= n:
+        raise ValueError(
+            f"`--shard` must be K/N with K from 1 to N, as 3/16. Received: {text}."
+        )
+    return k, n
 
 
 def refuse(option: str, others: dict) -> None:
@@ -285,21 +329,39 @@ def repeat_options(arguments: list[str]) -> list[str]:
     Returns
     -------
     list of str
-        Each further value, up to the next option, with its option before it.
+        Each further value, up to the next option, with its option before it; so are
+        values with commas between. A list of numbers ends at the first word that is
+        no number, a list of words at a path: CUTOUTS may follow it.
 
     Examples
     --------
     >>> repeat_options(["--levels", "90", "95", "--seed", "1"])
     ['--levels', '90', '--levels', '95', '--seed', '1']
+    >>> repeat_options(["--bands", "g,r", "survey/"])
+    ['--bands', 'g', '--bands', 'r', 'survey/']
     """
-    repeated, option = [], None
-    for k, word in enumerate(arguments):
-        if word in _SEVERAL:
-            option = word
-        elif word.startswith("-") and numbers([word]) == [word]:
-            # A negative number is a value and no option.
-            option = None
-        elif option is not None and arguments[k - 1] != option:
-            repeated.append(option)
-        repeated.append(word)
+    repeated, words = [], list(arguments)
+    while words:
+        word = words.pop(0)
+        option, equals, value = word.partition("=")
+        if option not in _NUMBERS + _WORDS:
+            repeated.append(word)
+            continue
+        # The first word is a value whatever it looks like.
+        values = [value] if equals else words[:1]
+        del words[: 0 if equals else 1]
+        while words and not equals and _continues(option, words[0]):
+            values.append(words.pop(0))
+        values = [part for value in values for part in value.split(",") if part]
+        # Without a value typer says which option lacks one.
+        repeated += [w for value in values for w in (option, value)] or [option]
     return repeated
+
+
+def _continues(option: str, word: str) -> bool:
+    """Return whether a word is one more value of a list option."""
+    number = all(numbers([part]) != [part] for part in word.split(",") if part)
+    if option in _NUMBERS or number:
+        return number
+    path = any(mark in word for mark in "/*?") or os.path.exists(word)
+    return not word.startswith("-") and not path

@@ -8,7 +8,7 @@ from astroanomaly.cli import options as opt
 from astroanomaly.utils.files import new_folder
 
 app = typer.Typer(
-    help="Simulate survey cutouts with known truth: FITS files and catalog.ecsv.",
+    help="Simulate survey cutouts with known truth.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -24,18 +24,20 @@ Redshifts = Annotated[
 Substructure = Annotated[str, typer.Option(help="none, subhalos or vortex.")]
 MassFraction = Annotated[
     float | None,
-    typer.Option(help="Mass of the substructure over that inside the ring; 0.01."),
+    typer.Option(
+        help="Mass of the substructure over that inside the ring.", show_default="0.01"
+    ),
 ]
 Camera = Annotated[
     str | None,
     typer.Option(
-        help="wfc3_f160w, acs_f814w, euclid_vis, euclid_nisp_y (_j, _h) or hsc_i; "
-        "by default the setting's."
+        help="wfc3_f160w, acs_f814w, euclid_vis, euclid_nisp_y (_j, _h) or hsc_i.",
+        show_default="the setting's",
     ),
 ]
 Side = Annotated[
     int | None,
-    typer.Option(help="Side of a cutout, pixels; by default the setting's."),
+    typer.Option(help="Side of a cutout, pixels.", show_default="the setting's"),
 ]
 Kind = Annotated[
     str, typer.Option(help="arcs or rings: how far off the axis the sources lie.")
@@ -47,7 +49,8 @@ StarDensity = Annotated[
     float, typer.Option(help="Stars of 18 to 24 mag per square arcmin.")
 ]
 EuclidBands = Annotated[
-    list[str] | None, typer.Option(help="Bands among VIS, Y, J and H; by default all.")
+    list[str] | None,
+    typer.Option(help="Bands among VIS, Y, J and H.", show_default="all"),
 ]
 Frame = Annotated[int, typer.Option("--size", help='Side of a frame, pixels of 0.1".')]
 Native = Annotated[
@@ -56,7 +59,12 @@ Native = Annotated[
 NoNoise = Annotated[bool, typer.Option("--no-noise", help="Light alone.")]
 
 
-@app.command()
+@app.command(
+    epilog=opt.examples(
+        "simulate galaxies --n 1000 --out galaxies --seed 1",
+        "simulate galaxies --n 100 --out pairs --flux-ratio 0.1,1",
+    )
+)
 def galaxies(
     n: opt.N,
     out: opt.Folder,
@@ -71,7 +79,7 @@ def galaxies(
     workers: opt.Workers = None,
     overwrite: opt.Overwrite = False,
 ) -> None:
-    """Simulate galaxies: isolated, with a companion of given flux ratio, or merging."""
+    """Simulate galaxies: isolated, with a companion, or merging."""
     settings = {
         "instrument": instrument,
         "size": size,
@@ -95,7 +103,9 @@ def galaxies(
         _write(out, make(n, **settings), workers, overwrite)
 
 
-@app.command()
+@app.command(
+    epilog=opt.examples("simulate lenses --n 100 --out lenses --substructure subhalos")
+)
 def lenses(
     n: Number,
     out: opt.Folder,
@@ -110,7 +120,7 @@ def lenses(
     workers: opt.Workers = None,
     overwrite: opt.Overwrite = False,
 ) -> None:
-    """Simulate strong lenses: smooth, with cold subhaloes, or with a vortex."""
+    """Simulate strong lenses: smooth, or with substructure."""
     if substructure == "none":
         opt.refuse("--substructure none", {"--mass-fraction": mass_fraction})
     from astroanomaly import simulate
@@ -131,7 +141,9 @@ def lenses(
         _write(out, cutouts, workers, overwrite)
 
 
-@app.command()
+@app.command(
+    epilog=opt.examples("simulate compound --n 20 --out compound --bands VIS,Y")
+)
 def compound(
     n: Number,
     out: opt.Folder,
@@ -145,7 +157,7 @@ def compound(
     workers: opt.Workers = None,
     overwrite: opt.Overwrite = False,
 ) -> None:
-    """Simulate compound lenses in Euclid's bands: two deflectors before one source."""
+    """Simulate compound lenses in Euclid's bands."""
     from astroanomaly import simulate
 
     settings = _euclid(bands, size, native, star_density, no_noise, seed, workers)
@@ -153,7 +165,9 @@ def compound(
         _write(out, simulate.compound(n, kind=kind, **settings), workers, overwrite)
 
 
-@app.command()
+@app.command(
+    epilog=opt.examples("simulate lens-survey --n 200 --out frames --lens-fraction 0.1")
+)
 def lens_survey(
     n: Objects,
     out: opt.Folder,

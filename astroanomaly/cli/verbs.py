@@ -17,7 +17,7 @@ app = typer.Typer(
     name="astroanomaly",
     help="Find the strange objects in survey images without labels.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -56,7 +56,9 @@ def _everywhere(
     """Find the strange objects in survey images without labels."""
 
 
-@app.command()
+@app.command(
+    epilog=opt.examples("quickstart --smoke --out try", "quickstart --out try --seed 1")
+)
 def quickstart(
     out: Annotated[Path, typer.Option(help="A new folder.")] = Path("quickstart"),
     seed: opt.Seed = 0,
@@ -68,7 +70,7 @@ def quickstart(
         bool, typer.Option("--resume", help="Resume the quickstart in --out.")
     ] = False,
 ) -> None:
-    """Run the whole chain on a simulated survey written as real FITS."""
+    """Run the whole chain on a simulated survey in real FITS."""
     load_tensorflow()
     from astroanomaly.runs.demo import quickstart as run
 
@@ -77,9 +79,9 @@ def quickstart(
     terminal.show_quickstart(result)
 
 
-@app.command()
+@app.command(epilog=opt.examples("inspect survey/", "inspect 'survey/*.fits'"))
 def inspect(path: opt.Cutouts) -> None:
-    """Show what the reader sees: files, HDUs, bands, shapes, pixel scale, NaNs."""
+    """Show what the reader finds: files, bands, shapes, scale."""
     from astroanomaly.data.inspect import inspect as look
 
     found = look(path)
@@ -89,22 +91,32 @@ def inspect(path: opt.Cutouts) -> None:
         raise typer.Exit(2)
 
 
-@app.command()
+@app.command(
+    epilog=opt.examples(
+        "train cutouts/ --out run --size 64 --hold-out 0.2 --seed 1",
+        "train cutouts/ --out run --model pca",
+        "train cutouts/ --out run --bands g,r,z --epochs 30",
+    )
+)
 @opt.reads(preparing=True)
 def train(
     cutouts: opt.Cutouts,
     out: Annotated[Path, typer.Option(help="The run folder to make.")],
     config: Annotated[
-        Path | None, typer.Option(help="TOML file of settings; see config.toml.")
+        Path | None, typer.Option(help="TOML file of settings, see `config --init`.")
     ] = None,
-    size: Annotated[int | None, typer.Option(help="Side in pixels; 64.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side in pixels.", show_default="64")
+    ] = None,
     model: opt.Model = None,
     labels: opt.TrainingLabels = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Of the model, not of an encoder; 100.")
+        int | None,
+        typer.Option(help="Of the model, not of an encoder.", show_default="100"),
     ] = None,
     encoder_epochs: Annotated[
-        int | None, typer.Option(help="Of a GAN's encoder; half of --epochs.")
+        int | None,
+        typer.Option(help="Of a GAN's encoder.", show_default="half of --epochs"),
     ] = None,
     hold_out: Annotated[
         float | None,
@@ -114,14 +126,16 @@ def train(
         str | None,
         typer.Option(help="Column whose equal values --hold-out keeps together."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Random seed; 0.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Random seed.", show_default="0")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume the run in --out.")
     ] = False,
     *,
     reading: dict,
 ) -> None:
-    """Train a detector on cutouts of ordinary objects, or a lens finder on labels."""
+    """Train on ordinary objects, or a lens finder on labels."""
     load_tensorflow()
     from astroanomaly import runs
 
@@ -144,14 +158,18 @@ def train(
     terminal.show_run(run)
 
 
-@app.command()
+@app.command(
+    epilog=opt.examples(
+        "config --init > run.toml", "config --init --model dcae > run.toml"
+    )
+)
 def config(
     init: Annotated[
         bool, typer.Option("--init", help="Print every key with its default.")
     ] = False,
     model: opt.Model = None,
 ) -> None:
-    """Print a commented run.toml with every default, for `train --config`."""
+    """Print a commented run.toml for `train --config`."""
     if not init:
         raise ValueError("`config` needs --init. Received: no option.")
     load_tensorflow()
@@ -160,7 +178,9 @@ def config(
     typer.echo(commented(model or "wgan_gp"), nl=False)
 
 
-@app.command()
+@app.command(
+    epilog=opt.examples("calibrate run", "calibrate run held_out/ --levels 90,99")
+)
 @opt.reads()
 def calibrate(
     run: opt.Run,
@@ -168,8 +188,8 @@ def calibrate(
     levels: Annotated[
         list[float] | None,
         typer.Option(
-            help="Levels in per cent, several after one another; 90 95 99 as far as "
-            "the objects carry them (99 takes 99 objects)."
+            help="Levels in per cent, as 90 95 99 or 90,95,99.",
+            show_default="90 95 99 as far as the objects carry them",
         ),
     ] = None,
     method: opt.Method = None,
@@ -178,7 +198,7 @@ def calibrate(
     *,
     reading: dict,
 ) -> None:
-    """Set thresholds from ordinary objects, preferably not used in training."""
+    """Set thresholds from ordinary objects held out of training."""
     load_tensorflow()
     from astroanomaly import runs
 
@@ -195,7 +215,12 @@ def calibrate(
     terminal.show_calibration(calibrated.detector)
 
 
-@app.command()
+@app.command(
+    epilog=opt.examples(
+        "score run survey/ --out scores.fits --fdr 0.05",
+        "score run survey/ --out part_03.parquet --shard 3/16",
+    )
+)
 @opt.reads()
 def score(
     run: opt.Run,
@@ -212,6 +237,12 @@ def score(
         float | None,
         typer.Option(help="False-discovery rate, such as 0.05: adds is_selected."),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N", help="Score the K-th of N parts of CUTOUTS alone; see merge."
+        ),
+    ] = None,
     *,
     reading: dict,
 ) -> None:
@@ -225,13 +256,41 @@ def score(
     opened = runs.load_run(run)
     detector = opened.use(method)
     stream = opened.read(cutouts, **reading)
+    if shard is not None:
+        stream = stream.part(*opt.fraction(shard))
     table = survey.score_survey(
         detector, stream, out, block=block, resume=resume, progress=True, fdr=fdr
     )
     terminal.show_scores(table, out)
 
 
-@app.command()
+@app.command(epilog=opt.examples("merge part_*.parquet --out scores.fits"))
+def merge(
+    parts: Annotated[
+        list[Path], typer.Argument(metavar="TABLE...", help="Tables of score --shard.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The table: .ecsv, .fits, .csv, .parquet or .vot.")
+    ],
+    fdr: Annotated[
+        float | None,
+        typer.Option(help="False-discovery rate, such as 0.05: adds is_selected."),
+    ] = None,
+) -> None:
+    """Join the tables of a survey that was scored in parts."""
+    from astroanomaly import runs, tables
+
+    tables.check_ending(out)
+    table = runs.merge_scores([tables.read_table(part) for part in parts], fdr)
+    tables.write_table(table, out)
+    terminal.show_scores(table, out)
+
+
+@app.command(
+    epilog=opt.examples(
+        "evaluate scores.fits truth.ecsv --by flux_ratio --bins 0.1,0.5,1"
+    )
+)
 @opt.reads()
 def evaluate(
     table: opt.Table,
@@ -254,14 +313,15 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="CUTOUTS",
-            help="Ordinary objects that --baselines learn from; the scored ones.",
+            help="Ordinary objects that --baselines learn from.",
+            show_default="the scored ones",
         ),
     ] = None,
     seed: opt.Seed = 0,
     *,
     reading: dict,
 ) -> None:
-    """Compare a score table with the truth: AUC and rates, with intervals."""
+    """Compare a table with the truth: AUC, rates, intervals."""
     from astroanomaly import evaluation
     from astroanomaly.runs import survey
 
@@ -287,7 +347,7 @@ def evaluate(
         typer.echo(f"Written to {found.write(out)}.")
 
 
-@app.command()
+@app.command(epilog=opt.examples("report run scores.fits survey/ --out report.html"))
 @opt.reads()
 def report(
     run: opt.Run,
@@ -300,11 +360,13 @@ def report(
     by: opt.By = None,
     bins: opt.Bins = None,
     n: Annotated[int, typer.Option("--n", help="Objects with pictures.")] = 60,
-    title: Annotated[str | None, typer.Option(help="The heading.")] = None,
+    title: Annotated[
+        str | None, typer.Option(help="The heading.", show_default="Strange objects")
+    ] = None,
     *,
     reading: dict,
 ) -> None:
-    """Write one self-contained HTML page of the strangest objects."""
+    """Write one HTML page of the strangest objects."""
     from astroanomaly.runs import survey
 
     scores = survey.read_table(table)
@@ -334,7 +396,12 @@ def report(
     typer.echo(f"Report written to {written}.")
 
 
-@app.command()
+@app.command(
+    epilog=opt.examples(
+        "export scores.fits --to ds9 --out strange.reg --level 99",
+        "export scores.fits --samp --out strange.vot --top 100",
+    )
+)
 def export(
     table: opt.Table,
     out: Annotated[
@@ -358,7 +425,7 @@ def export(
         bool, typer.Option("--samp", help="Send to TOPCAT, Aladin or DS9 by SAMP.")
     ] = False,
 ) -> None:
-    """Take the strangest rows to DS9, TOPCAT, Aladin, or a sky coverage map."""
+    """Take the strangest rows to DS9, TOPCAT, Aladin or a MOC."""
     from astroanomaly import tables
 
     if to is None and not samp:
@@ -375,7 +442,7 @@ def export(
     typer.echo(f"{len(rows)} objects written to {tables.export(rows, out, to)}.")
 
 
-@app.command()
+@app.command(epilog=opt.examples("explain run survey/ --object-id 00012 --out why.png"))
 @opt.reads(parallel=False)
 def explain(
     run: opt.Run,
@@ -393,7 +460,7 @@ def explain(
     *,
     reading: dict,
 ) -> None:
-    """Draw what a run sees in one object: what decides, or what it would rather see."""
+    """Draw which pixels of an object decide, or a dream of it."""
     from astroanomaly.runs import explanations
 
     explanations.check_request(method, out)
@@ -418,7 +485,7 @@ def explain(
     typer.echo(f"{found.summary}. Picture written to {found.path}.")
 
 
-@app.command()
+@app.command(epilog=opt.examples("verify run scores.fits"))
 def verify(
     run: opt.Run,
     table: Annotated[
@@ -426,7 +493,7 @@ def verify(
         typer.Argument(metavar="[TABLE]", help="A score table of this run."),
     ] = None,
 ) -> None:
-    """Check a run, and a table, against what they record; status 2 for a change."""
+    """Check a run, and a table, against what they record."""
     load_tensorflow()
     from astroanomaly import runs
 

@@ -556,6 +556,40 @@ class CutoutStream:
             sink.close()
             return self._cutouts(sink)
 
+    def part(self, k: int, n: int) -> "CutoutStream":
+        """Return a stream of the k-th of n parts, for one job of many.
+
+        Parameters
+        ----------
+        k, n : int
+            1 for the first part, n for the last. Parts follow one another and differ
+            by at most one object.
+
+        Returns
+        -------
+        CutoutStream
+            Reads only those objects.
+
+        Raises
+        ------
+        ValueError
+            If `k` is not from 1 to `n`, or there are fewer objects than parts.
+        """
+        if not 1 <= k <= n <= len(self):
+            raise ValueError(
+                f"`k` must be from 1 to `n`, at most one part for each of {len(self)} "
+                f"objects. Received: part {k} of {n}."
+            )
+        rows = np.array_split(np.arange(len(self)), n)[k - 1]
+        return CutoutStream(
+            self._source.take(rows),
+            self._options,
+            None if self._columns is None else self._columns[rows],
+            self.pixel_scale,
+            self.n_workers,
+            self.progress,
+        )
+
     def select_bands(self, bands: Sequence[str]) -> "CutoutStream":
         """Return the stream that reads only the named bands, in the order named.
 

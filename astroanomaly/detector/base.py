@@ -18,6 +18,7 @@ from astroanomaly.calibration import (
 )
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.data.reading import read_cutouts
+from astroanomaly.scores.explained import in_words
 from astroanomaly.tables.flags import (
     FLAG_CALIBRATED_ON,
     FLAG_CLIPPED,
@@ -28,6 +29,7 @@ from astroanomaly.utils.files import CHECKSUMS, atomic_dir, checksums
 from astroanomaly.utils.fingerprints import pixel_hashes
 from astroanomaly.utils.installed import versions
 from astroanomaly.utils.keras_files import load_model
+from astroanomaly.utils.notebook import facts
 
 # Objects in memory at a time: 512 images of 64 x 64 pixels are 8 MB a band.
 BLOCK = 512
@@ -416,6 +418,32 @@ class Detector(OutlierMixin, BaseEstimator):
         table.meta = meta
         table.detector = self
         return table
+
+    def _repr_html_(self) -> str:
+        """Return what the detector is and how well it does, for a notebook."""
+        quality, limits = self.reconstruction, None
+        if self.calibration is not None:
+            limits = ", ".join(
+                f"{level:g}%: {value:.4g}"
+                for level, value in self.calibration.thresholds.items()
+            )
+        return facts(
+            f"{type(self).__name__}" + ("" if self.trained else ": NOT TRAINED"),
+            [
+                ("model", f"{type(self.model).__name__} {self.image_shape}"),
+                ("stretch", type(self.stretch).__name__),
+                ("bands", ", ".join(self.bands or ()) or None),
+                ("score", getattr(self, "score_name", None)),
+                ("latent method", self.method),
+                ("calibration", limits and f"{len(self.calibration)} objects"),
+                ("thresholds", limits or "none: call calibrate"),
+                ("reconstruction", quality and in_words(quality)),
+            ],
+        )
+
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        """Keep scikit-learn's own picture, which knows nothing of scores, away."""
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
 
     def features(self, cutouts: Cutouts) -> np.ndarray:
         """Compute the model's features: a critic's last convolution, a last layer.

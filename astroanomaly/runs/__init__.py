@@ -5,6 +5,7 @@ from importlib import import_module
 from astroanomaly.runs.demo import quickstart
 from astroanomaly.runs.explanations import explain
 from astroanomaly.runs.run import Run, calibrate, load_run, pixel_hashes, train
+from astroanomaly.runs.shards import merge_scores
 from astroanomaly.runs.survey import score_survey
 from astroanomaly.runs.verification import Verification, verify
 
@@ -32,6 +33,7 @@ __all__ = [
     "explain",
     "load_checkpoint",
     "load_run",
+    "merge_scores",
     "pixel_hashes",
     "quickstart",
     "save_checkpoint",

@@ -15,6 +15,7 @@ from astroanomaly.runs.objects import TrainingObjects
 from astroanomaly.tables.labels import read_labels
 from astroanomaly.utils.files import new_folder
 from astroanomaly.utils.fingerprints import pixel_hashes
+from astroanomaly.utils.notebook import facts
 
 __all__ = ["Run", "calibrate", "load_run", "pixel_hashes", "train"]
 
@@ -190,6 +191,21 @@ class Run:
         trained = _folder.read_objects(self.folder) or {}
         found.objects["trained"] |= set(trained.get("pixels", ()))
         return found
+
+    def _repr_html_(self) -> str:
+        """Return the folder, the settings that matter and the detector."""
+        training = self.settings["training"]
+        about = facts(
+            f"Run {self.folder}",
+            [
+                ("model", self.settings["model"]["name"]),
+                ("bands", ", ".join(self.bands)),
+                ("size", self.settings["data"].get("size")),
+                ("epochs", training.get("epochs")),
+                ("seed", training.get("seed")),
+            ],
+        )
+        return about + self.detector._repr_html_()
 
     def use(self, method: str | None = None):
         """Give the detector, set to a latent method.
