@@ -596,6 +596,8 @@ class FitsFile:
             warnings.simplefilter("ignore")
             try:
                 made += b"\0" * (-len(made) % _BLOCK)
+                if header_of(image).get("ZCMPTYPE") == "HCOMPRESS_1":
+                    _check_hcompress(made, header_of(image), image.shape)
                 with fits.open(io.BytesIO(made)) as hdus:
                     data = hdus[1].data.reshape(-1, *image.shape[-2:])
             except Exception as error:
@@ -605,6 +607,25 @@ class FitsFile:
                 ) from error
         self._untiled[image.index] = _physical(data, header_of(image), bits)
         return self._untiled[image.index]
+
+
+def _check_hcompress(made: bytes, header: PlainHeader, shape: tuple) -> None:
+    """Raise if a tile states another size: the decoder would end the process."""
+    n = len(shape)
+    # By default a tile is a row, FITS standard 4.0, section 10.1.
+    sizes = [
+        header.number(f"ZTILE{n - i}", 1 if i < n - 1 else shape[-1]) for i in range(n)
+    ]
+    grid = [-(-length // size) for length, size in zip(shape, sizes, strict=True)]
+    with fits.open(io.BytesIO(made), disable_image_compression=True) as hdus:
+        tiles = list(hdus[1].data["COMPRESSED_DATA"])
+    for place, tile in zip(np.ndindex(*grid), tiles, strict=True):
+        # Two bytes that name the method, then the sides; none where a tile is empty.
+        sides = np.frombuffer(np.asarray(tile)[2:10].tobytes(), ">i4").tolist()
+        corner = [k * size for k, size in zip(place, sizes, strict=True)]
+        room = [min(s, m - c) for s, m, c in zip(sizes, shape, corner, strict=True)]
+        if sides and (min(sides) < 1 or math.prod(sides) != math.prod(room)):
+            raise ValueError(f"a tile of {room} pixels states {sides}")
 
 
 def check_room(n_pixels: int, bitpix: int, max_bytes: int) -> None:

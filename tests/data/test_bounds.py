@@ -234,3 +234,18 @@ def test_a_table_of_too_many_columns_is_refused_at_once(
     path.write_bytes(raw.replace(card, f"TFIELDS = {n_fields:>20}".encode()))
     with pytest.raises(ValueError, match=f"TFIELDS = {n_fields}"):
         read_cutouts([path])
+
+
+@pytest.mark.parametrize("side", [0, 23, 10**6, -1])
+def test_a_tile_that_states_another_size_is_refused(tmp_path, noise, side):
+    """The decoder of HCOMPRESS would divide by it, or write beyond its memory."""
+    image, path = (noise(24, 24) * 10).astype("i2"), tmp_path / "a.fits"
+    tiles = fits.CompImageHDU(image, compression_type="HCOMPRESS_1")
+    fits.HDUList([fits.PrimaryHDU(), tiles]).writeto(path)
+    np.testing.assert_array_equal(read_cutouts([path]).images[0, ..., 0], image)
+    raw = path.read_bytes()
+    # Two bytes name the method, four are the first side.
+    at = raw.index(b"\xdd\x99\0\0\0") + 2
+    path.write_bytes(raw[:at] + side.to_bytes(4, "big", signed=True) + raw[at + 4 :])
+    with pytest.raises(ValueError, match="tiles that cannot be read"):
+        read_cutouts([path])
