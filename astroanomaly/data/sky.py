@@ -227,10 +227,10 @@ def _deproject(plain, x: float, y: float) -> tuple[float, float]:
 @lru_cache(maxsize=32)
 def _parse(cards: str):
     """Return astropy's WCS of cards of 80 characters, or None; the bands share one."""
-    return _build(Header.fromstring(cards))
+    return _build(cards)
 
 
-def _build(header: Header, hdus=None):
+def _build(cards: str, hdus=None):
     from astropy.wcs import WCS
 
     with warnings.catch_warnings():
@@ -238,6 +238,7 @@ def _build(header: Header, hdus=None):
         # that distortions are dropped for an image that is itself corrected.
         warnings.simplefilter("ignore")
         try:
+            header = Header.fromstring(cards)
             for card in list(header.cards):
                 if isinstance(card.value, Undefined | None):
                     header.remove(card.keyword, ignore_missing=True, remove_all=True)
@@ -319,7 +320,7 @@ def celestial_wcs(header, path: str = ""):
         return _parse(cards)
     try:
         with fits.open(path, memmap=False) as hdus:
-            return _build(Header.fromstring(cards), hdus)
+            return _build(cards, hdus)
     except (OSError, ValueError, TypeError, VerifyError):
         return None
 
