@@ -1,5 +1,6 @@
 """Catalogs: reading them, joining them to cutouts."""
 
+import os
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -155,9 +156,10 @@ def match_rows(
     (array([1]), 'object_id')
     """
     best, by, twice = np.full(len(object_ids), -1), "", []
-    names = [Path(name).name for name in files]
+    # Not by Path, which takes as long as opening the file.
+    names = [os.path.basename(name) for name in files]
     if "file" in catalog.colnames and len(set(names)) == len(names):
-        keys = [Path(name).name for name in catalog["file"].tolist()]
+        keys = [os.path.basename(name) for name in catalog["file"].tolist()]
         # In the catalog of a cube every row names the same file.
         if len(set(keys)) == len(keys):
             best = rows_of_ids(names, keys)
@@ -178,7 +180,7 @@ def match_rows(
 
 
 def join(
-    catalog: Table, object_ids: Sequence[str], files: Sequence[str]
+    catalog: Table, object_ids: Sequence[str], files: Sequence[str], matched=None
 ) -> tuple[Table | None, list[str]]:
     """Bring the catalog's columns to the objects.
 
@@ -188,6 +190,8 @@ def join(
         As from `read_catalog`.
     object_ids, files : sequence of str
         The objects.
+    matched : tuple, optional
+        What `match_rows` returned for them, if it was asked before.
 
     Returns
     -------
@@ -203,7 +207,7 @@ def join(
     >>> join(Table({"object_id": ["a"], "mag": [24.0]}), ["a"], ["a.fits"])[1]
     ['a']
     """
-    rows, by = match_rows(catalog, object_ids, files)
+    rows, by = matched or match_rows(catalog, object_ids, files)
     ids = [str(name) for name in object_ids]
     if not by:
         return None, ids

@@ -39,6 +39,10 @@ _LONGEST_HEADER = 2**22
 # A file up to here is read at once, which is quicker than asking for its parts.
 _SMALL = 2**20
 _PIECE = 2**20
+# FITS standard 4.0, section 7.3.1.
+_MOST_FIELDS = 999
+# A header and what it led to take some ten kilobytes.
+_MOST_TWINS = 256
 _DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 # What a table of compressed tiles is decoded by; other cards are no concern of it.
 _TILE_CARDS = (b"XTENSION", b"BITPIX", b"NAXIS", b"PCOUNT", b"GCOUNT", b"TFIELDS")
@@ -158,7 +162,9 @@ class FileBytes:
         self._max_bytes, self._packed = max_bytes, None
         try:
             self._file, self._size = _opened(path, max_bytes)
-            self._held = self._file.read() if self._size <= _SMALL else b""
+            # One byte more shows the end of the file without a second call.
+            small = self._size <= _SMALL
+            self._held = self._file.read(self._size + 1) if small else b""
             start = self._held[:3] or self._file.read(3)
         except FileNotFoundError as error:
             raise BadCutout(
@@ -179,6 +185,11 @@ class FileBytes:
             self._held = bytearray()
         if self._size <= _SMALL:
             self._file.close()
+
+    @property
+    def held(self) -> bytes:
+        """The whole file, if it is small and not packed, else nothing."""
+        return self._held if self._packed is None else b""
 
     @property
     def packed(self) -> bool:
@@ -271,6 +282,64 @@ class ImageHDU:
         return math.prod(self.shape[:-2])
 
 
+class Twins:
+    """What was found out about files, for those whose headers say the same.
+
+    The files of a survey have the same keywords and differ in few values, most of
+    which nobody asks for. A file that has all keywords of an earlier one in their
+    places, and all values that were asked for, gives the same answers.
+    """
+
+    def __init__(self):
+        # By the bytes that count: where they are, which, and what they led to.
+        self._kinds: dict = {}
+        self._n = 0
+
+    def find(self, held: bytes):
+        """Return what `add` was given for a file of such headers, or None.
+
+        Parameters
+        ----------
+        held : bytes
+            The whole file.
+
+        Returns
+        -------
+        object or None
+            What was found out.
+        """
+        for spans, counts, known in self._kinds.values():
+            text = b"".join([held[a:b] for a, b in spans])
+            if len(text) == len(counts):
+                seen = (np.frombuffer(text, np.uint8) & counts).tobytes()
+                if (found := known.get((len(held), seen))) is not None:
+                    return found
+        return None
+
+    def add(self, held: bytes, headers: dict[int, PlainHeader], answer) -> None:
+        """Keep what was found out from the headers of a file.
+
+        Parameters
+        ----------
+        held : bytes
+            The whole file.
+        headers : dict of PlainHeader
+            All its headers by their place, asked for all that the answer rests on.
+        answer : object
+            What `find` shall return.
+        """
+        if self._n >= _MOST_TWINS:
+            return
+        kept = {start: header.what_counts() for start, header in headers.items()}
+        spans = [(start, start + len(mask)) for start, mask in kept.items()]
+        counts = np.concatenate(list(kept.values()))
+        kind = self._kinds.setdefault((*spans, counts.tobytes()), (spans, counts, {}))
+        text = b"".join([held[a:b] for a, b in spans])
+        seen = (np.frombuffer(text, np.uint8) & counts).tobytes()
+        kind[2][len(held), seen] = answer
+        self._n += 1
+
+
 class FitsFile:
     """An open FITS file: its images, whose pixels are read when asked for.
 
@@ -280,9 +349,14 @@ class FitsFile:
         The file.
     max_bytes : int
         The most that it may unpack to, and that one array read from it may hold.
+    twins : Twins, optional
+        The files read before.
 
     Attributes
     ----------
+    known : object or None
+        What `keep` was given for a file that says the same, from `twins`. Then
+        `images` are those of that file: the places and the shapes are the same.
     images : list of ImageHDU
         Tables and empty extensions are left out; noise maps, masks and other
         companions of an image are in, with `why_not` set.
@@ -295,8 +369,12 @@ class FitsFile:
         If the file does not exist, is not FITS, or is truncated.
     """
 
-    def __init__(self, path: str, max_bytes: int = MAX_BYTES):
+    def __init__(
+        self, path: str, max_bytes: int = MAX_BYTES, twins: Twins | None = None
+    ):
         self._bytes = FileBytes(path, max_bytes)
+        self._twins, self._headers, self._whole = twins, {}, False
+        self.known = None
         self._max_bytes = max_bytes
         self._untiled: dict[int, np.ndarray] = {}
         self.images: list[ImageHDU] = []
@@ -304,6 +382,9 @@ class FitsFile:
         # For the sky alone: tables of a distortion, or of the axes, may lie here.
         self.more_than_images = False
         self._path = path
+        if twins is not None and (found := twins.find(self._bytes.held)) is not None:
+            self.images, self.known = found
+            return
         try:
             self._list_images()
         except BaseException:
@@ -351,7 +432,7 @@ class FitsFile:
                         "is a truncated or damaged FITS file: a header has no END card"
                     )
                 text, end = longer, self._end(longer)
-            header = PlainHeader(text[:end])
+            header = self._headers[at] = PlainHeader(text[:end])
             start = at + -(-(end + _CARD) // _BLOCK) * _BLOCK
             # Keywords of the first header hold for all extensions.
             if index == 0:
@@ -362,6 +443,8 @@ class FitsFile:
             at, index = start + -(-n_bytes // _BLOCK) * _BLOCK, index + 1
         if index == 0:
             raise BadCutout("is not a FITS file (it does not begin with SIMPLE)")
+        # What may follow the last extension is no part of a header.
+        self._whole = at >= len(self._bytes.held) > 0
 
     @staticmethod
     def _end(text: bytes) -> int:
@@ -396,6 +479,9 @@ class FitsFile:
                 "of data and has fewer"
             )
         kind = header.get("XTENSION", "IMAGE")
+        # astropy, which some of them go to, would count up to it for hours.
+        if (n_fields := _count(header, "TFIELDS", 0)) > _MOST_FIELDS:
+            raise BadCutout(f"has TFIELDS = {n_fields}, more than {_MOST_FIELDS}")
         if kind == "BINTABLE" and not tiled:
             self.tables.append((header, start))
         self.more_than_images |= kind != "IMAGE" and not tiled
@@ -422,6 +508,18 @@ class FitsFile:
                 )
             )
         return n_bytes
+
+    def keep(self, known) -> None:
+        """Keep what the headers said so far for the files that say the same."""
+        if self._whole and self._twins is not None and not self.with_tables:
+            self._twins.add(self._bytes.held, self._headers, (self.images, known))
+
+    def header(self, image: ImageHDU) -> PlainHeader:
+        """Return the own header of one of `images`, as it is in this file."""
+        own = header_of(image)
+        if self.known is None:
+            return own
+        return own.renewed(self._bytes.held, image.places[0])
 
     def plane(
         self, image: ImageHDU, k: int = 0, rows=None, columns=None, bits: bool = False
@@ -498,6 +596,8 @@ class FitsFile:
             warnings.simplefilter("ignore")
             try:
                 made += b"\0" * (-len(made) % _BLOCK)
+                if header_of(image).get("ZCMPTYPE") == "HCOMPRESS_1":
+                    _check_hcompress(made, header_of(image), image.shape)
                 with fits.open(io.BytesIO(made)) as hdus:
                     data = hdus[1].data.reshape(-1, *image.shape[-2:])
             except Exception as error:
@@ -507,6 +607,25 @@ class FitsFile:
                 ) from error
         self._untiled[image.index] = _physical(data, header_of(image), bits)
         return self._untiled[image.index]
+
+
+def _check_hcompress(made: bytes, header: PlainHeader, shape: tuple) -> None:
+    """Raise if a tile states another size: the decoder would end the process."""
+    n = len(shape)
+    # By default a tile is a row, FITS standard 4.0, section 10.1.
+    sizes = [
+        header.number(f"ZTILE{n - i}", 1 if i < n - 1 else shape[-1]) for i in range(n)
+    ]
+    grid = [-(-length // size) for length, size in zip(shape, sizes, strict=True)]
+    with fits.open(io.BytesIO(made), disable_image_compression=True) as hdus:
+        tiles = list(hdus[1].data["COMPRESSED_DATA"])
+    for place, tile in zip(np.ndindex(*grid), tiles, strict=True):
+        # Two bytes that name the method, then the sides; none where a tile is empty.
+        sides = np.frombuffer(np.asarray(tile)[2:10].tobytes(), ">i4").tolist()
+        corner = [k * size for k, size in zip(place, sizes, strict=True)]
+        room = [min(s, m - c) for s, m, c in zip(sizes, shape, corner, strict=True)]
+        if sides and (min(sides) < 1 or math.prod(sides) != math.prod(room)):
+            raise ValueError(f"a tile of {room} pixels states {sides}")
 
 
 def check_room(n_pixels: int, bitpix: int, max_bytes: int) -> None:

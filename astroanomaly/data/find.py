@@ -509,14 +509,16 @@ def find_objects(path, options: ReadOptions) -> tuple[Source, dict]:
     if options.band_pattern is not None and "{object_id}" in options.band_pattern:
         return from_named_files(path, options), {}
     paths = list_files(path)
-    pictures = [is_picture_name(p) for p in paths]
-    if all(pictures):
+    # Whether a folder is a store takes a look into it; FITS files are most of all.
+    others = [p for p in paths if not is_fits_name(p) or os.path.isdir(p)]
+    pictures = [p for p in others if is_picture_name(p)]
+    if len(pictures) == len(paths):
         return from_pictures(paths, options), {}
     other = next(
-        (p for p in paths if is_store_name(p) or p.endswith((".npy", ".npz"))), None
+        (p for p in others if is_store_name(p) or p.endswith((".npy", ".npz"))), None
     )
-    if any(pictures) or other:
-        odd = other or paths[pictures.index(True)]
+    if pictures or other:
+        odd = other or pictures[0]
         raise ValueError(
             "A list or pattern of files must name FITS files alone or pictures alone; "
             f".npy, .npz, HDF5 and Zarr are read one by one. Received: {odd} among "

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
+import numpy as np
 from astropy.io.fits import Header, VerifyError
 
 from astroanomaly.data.options import BadCutout
@@ -20,9 +22,17 @@ class PlainHeader:
     ----------
     text : bytes
         The cards, 80 characters each, without END.
+
+    Attributes
+    ----------
+    asked : set of str
+        The keywords whose values were asked for.
+    memo : dict
+        What was found out from these values, for other headers that have the same.
     """
 
     def __init__(self, text: bytes):
+        self.asked, self.memo = set(), {}
         # Archives write Latin-1 names of observers; every byte has a letter there.
         self._text = text = text.decode("latin-1")
         # Backwards: of a keyword that occurs twice the first card counts.
@@ -35,6 +45,45 @@ class PlainHeader:
                 if equals and name.startswith("HIERARCH "):
                     # Where the card would begin if its name had eight letters.
                     self._places.setdefault(name[9:].strip(), i + len(name) - 8)
+
+    def renewed(self, held: bytes, start: int) -> "PlainHeader":
+        """Return the header of another file with the same keywords in their places.
+
+        Parameters
+        ----------
+        held : bytes
+            The file; the values that were asked for must be the same there.
+        start : int
+            Where its header begins.
+
+        Returns
+        -------
+        PlainHeader
+            With the same `memo`.
+        """
+        made = object.__new__(PlainHeader)
+        text = held[start : start + len(self._text)]
+        made._text, made._places = text.decode("latin-1"), self._places
+        made.asked, made.memo = set(), self.memo
+        return made
+
+    def what_counts(self) -> np.ndarray:
+        """Return 255 for the bytes on which all answers so far rest, else 0.
+
+        Returns
+        -------
+        ndarray of uint8
+            All keywords, and the values of those that were asked for.
+        """
+        # And the END behind them.
+        counts = np.zeros((len(self._text) // _CARD + 1, _CARD), np.uint8)
+        counts[:, :8] = 255
+        for i in range(len(counts) - 1):
+            key = self._text[i * _CARD : i * _CARD + 8].rstrip()
+            # These two continue a name or a value behind the eighth letter.
+            if key in self.asked or key in ("HIERARCH", "CONTINUE"):
+                counts[i] = 255
+        return counts.ravel()
 
     def __contains__(self, key: str) -> bool:
         """Return whether the header has a keyword."""
@@ -52,6 +101,7 @@ class PlainHeader:
 
     def get(self, key: str, default=None):
         """Return a keyword's value; `default` where there is none to be read."""
+        self.asked.add(key)
         place = self._places.get(key)
         if place is None or self._text[place + 8] != "=":
             return default
@@ -82,6 +132,8 @@ class PlainHeader:
         return Header.fromstring(self._text.encode("ascii", "replace"))
 
 
+# The files of a survey share most of their values.
+@lru_cache(maxsize=4096)
 def _value(text: str) -> str | bool | int | float | None:
     """Return the value of a card, FITS 4.0 section 4.2, or None."""
     text = text.lstrip()
@@ -201,24 +253,3 @@ class Inherited:
         """Return the keyword's value, the extension's own first."""
         value = self.own.get(key)
         return self.primary.get(key, default) if value is None else value
-
-
-def own(header):
-    """Return the extension's own header.
-
-    Parameters
-    ----------
-    header : Header, PlainHeader or Inherited
-        Any of the three.
-
-    Returns
-    -------
-    Header
-        Without the primary header's keywords.
-
-    Examples
-    --------
-    >>> own(Header()) == Header()
-    True
-    """
-    return getattr(header, "own", header)

@@ -119,7 +119,9 @@ def prepare(
     flag, planes = 0, []
     for i, (plane, native) in enumerate(zip(raw.planes, raw.scales, strict=True)):
         try:
-            how = how_to_merge(raw.units[i]) if raw.units else "sum"
+            wanted, how = options.pixel_scale, "sum"
+            if wanted is not None and raw.units:
+                how = how_to_merge(raw.units[i])
             finished, bits = _finish(plane, native, raw.outside, options, how)
         except BadCutout as error:
             if len(raw.planes) == 1 or len(bands) < len(raw.planes):
@@ -127,13 +129,8 @@ def prepare(
             raise BadCutout(f"{error} (band {bands[i]})") from error
         planes.append(finished)
         flag |= bits
-        scale, wanted = native or options.input_pixel_scale, options.pixel_scale
-        if (
-            how == "mean"
-            and raw.zero_points
-            and wanted
-            and not same_scale(scale, wanted)
-        ):
+        scale = native or options.input_pixel_scale
+        if how == "mean" and raw.zero_points and not same_scale(scale, wanted):
             # The brightness stays, the area that it shines from does not.
             raw.zero_points[i] -= 5.0 * math.log10(wanted / scale)
     shape = options.shape or planes[0].shape
@@ -143,7 +140,9 @@ def prepare(
                 f"is {_text(plane.shape)} pixels where the others are {_text(shape)}; "
                 "give size="
             )
-    return np.stack(planes, axis=-1), flag
+    # A view where there is one band: its pixels are copied soon enough.
+    one = len(planes) == 1
+    return (planes[0][..., None] if one else np.stack(planes, axis=-1)), flag
 
 
 def _finish(plane, native, outside, options, how) -> tuple[np.ndarray, int]:

@@ -178,12 +178,13 @@ def _find(path, catalog, options: ReadOptions):
     source, found = find_objects(path, options)
     if ids is not None:
         source.object_ids = ids
+    matched = None
     if table is None and isinstance(source, FileSource):
-        table, source = _catalog_of_folder(path, source)
+        table, source, matched = _catalog_of_folder(path, source)
     columns = Table(found) if found else None
     if table is None:
         return source, columns
-    joined, ids = catalogs.join(table, source.object_ids, source.files)
+    joined, ids = catalogs.join(table, source.object_ids, source.files, matched)
     if joined is None:
         held = [n for n in ("object_id", "file") if n in table.colnames]
         sentence = (
@@ -246,18 +247,18 @@ def _find_in_mosaic(path, table: Table | None, options: ReadOptions):
 
 
 def _catalog_of_folder(path, source: FileSource):
-    """Return the catalog that lies in the folder read, and the source in its order."""
+    """Return the folder's catalog, the source in its order, and what matched."""
     if not isinstance(path, str | Path) or not os.path.isdir(path):
-        return None, source
+        return None, source, None
     names = [Path(path) / name for name in catalogs.CATALOG_NAMES]
     name = next((name for name in names if name.exists()), None)
     if name is None:
-        return None, source
+        return None, source, None
     table = catalogs.read_catalog(name)
-    rows, _ = catalogs.match_rows(table, source.object_ids, source.files)
+    rows, by = catalogs.match_rows(table, source.object_ids, source.files)
     # Files without a row come last.
-    rows = np.where(rows < 0, len(table), rows)
-    return table, source.take(np.argsort(rows, kind="stable"))
+    order = np.argsort(np.where(rows < 0, len(table), rows), kind="stable")
+    return table, source.take(order), (rows[order], by)
 
 
 def _probe(source: Source, options: ReadOptions) -> ReadOptions:

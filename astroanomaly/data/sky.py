@@ -20,6 +20,7 @@ from astroanomaly.data.headers import PlainHeader, number, text
 __all__ = [
     "celestial_wcs",
     "pixel_scale",
+    "plain_form",
     "sky_and_scale",
     "sky_position",
     "to_pixels",
@@ -50,7 +51,7 @@ _UNITS |= {"arcseconds": "arcsec", "radian": "rad", "radians": "rad"}
 
 _CD = tuple(f"CD{i}_{j}" for i in (1, 2) for j in (1, 2))
 _PC = tuple(f"PC{i}_{j}" for i in (1, 2) for j in (1, 2))
-_IDENTITY = (1.0, 0.0, 0.0, 1.0)
+_IDENTITY, _ZERO = (1.0, 0.0, 0.0, 1.0), (0.0, 0.0, 0.0, 0.0)
 _PLAIN = frozenset(
     ("WCSAXES", "WCSNAME", "LONPOLE", "LATPOLE", "RADESYS", "RADECSYS", "EQUINOX")
     + ("DATE-OBS", "MJD-OBS", "CROTA2", *_CD, *_PC)
@@ -117,21 +118,32 @@ def _names_tables(header) -> bool:
     return any(_kind(key) == "table" for key in header.keys())  # noqa: SIM118
 
 
-def _plain_tan(header, path: str):
-    """Return reference, matrix (deg) and frame of a plain TAN image; None if it is not.
+def plain_form(header):
+    """Return matrix and frame of a plain TAN image, None for another.
 
     Plain: nothing in the header but the two axes, one matrix, and ICRS or FK5 at J2000.
+    It rests on words alone, not on the numbers of the position: files of one survey
+    have one form.
+
+    Parameters
+    ----------
+    header : Header or PlainHeader
+        The image's own header.
+
+    Returns
+    -------
+    tuple or None
+        The cards of the matrix ("" where it has none) with their defaults, those of
+        the steps, that of the turn or "", and "FK5" or "" for ICRS.
+
+    Examples
+    --------
+    >>> plain_form(Header()) is None
+    True
     """
     if (text(header, "CTYPE1"), text(header, "CTYPE2")) != ("RA---TAN", "DEC--TAN"):
         return None
     if not _OTHER.isdisjoint(header.keys()):
-        return None
-    # Of distortions without a name in CTYPE, see `celestial_wcs`.
-    if path and _names_tables(header) and _has_tables(path):
-        return None
-    values = [number(header, k) for k in ("CRPIX1", "CRPIX2", *_REFERENCE)]
-    if not all(math.isfinite(v) for v in values) or abs(values[3]) >= 90:
-        # On a pole the default of LONPOLE is 0 and not 180.
         return None
     if any(text(header, key) not in ("", "deg") for key in ("CUNIT1", "CUNIT2")):
         return None
@@ -145,32 +157,44 @@ def _plain_tan(header, path: str):
         j2000 and number(header, "EQUINOX") != 2000.0
     ):
         return None
-    named = [[key in header for key in keys] for keys in (_CD, _PC)]
-    if any(named[0]):
-        if any(named[1]):
-            return None
-        matrix = [number(header, k) if k in header else 0.0 for k in _CD]
-    else:
-        steps = [number(header, f"CDELT{i}") for i in (1, 2)]
-        if any(named[1]):
-            if "CROTA2" in header:
-                return None
-            mix = [
-                number(header, k) if k in header else d
-                for k, d in zip(_PC, _IDENTITY, strict=True)
-            ]
-        elif "CROTA2" in header:
-            angle = math.radians(number(header, "CROTA2"))
-            # Calabretta & Greisen 2002, equation 189: CROTA2 as a PC matrix.
-            slant = steps[1] / steps[0] if steps[0] else math.nan
-            cos, sin = math.cos(angle), math.sin(angle)
-            mix = [cos, -sin * slant, sin / slant if slant else math.nan, cos]
-        else:
-            mix = _IDENTITY
-        matrix = [steps[i // 2] * mix[i] for i in range(4)]
-    if not _invertible(matrix):
+    by_cd = any(key in header for key in _CD)
+    by_pc = any(key in header for key in _PC)
+    if by_pc and (by_cd or "CROTA2" in header):
         return None
-    return values, matrix, "FK5" if system == "FK5" or (j2000 and not system) else ""
+    keys, absent = (_CD, _ZERO) if by_cd else (_PC, _IDENTITY)
+    cards = [(k if k in header else "", d) for k, d in zip(keys, absent, strict=True)]
+    steps = () if by_cd else ("CDELT1", "CDELT2")
+    turn = "CROTA2" if not by_cd and "CROTA2" in header else ""
+    frame = "FK5" if system == "FK5" or (j2000 and not system) else ""
+    return cards, steps, turn, frame
+
+
+def _plain_tan(header, path: str):
+    """Return reference, matrix (deg) and frame of a plain TAN image, else None."""
+    # Of distortions without a name in CTYPE, see `celestial_wcs`.
+    if path and _names_tables(header) and _has_tables(path):
+        return None
+    memo = getattr(header, "memo", {})
+    form = memo["tan"] if "tan" in memo else plain_form(header)
+    if form is None:
+        return None
+    cards, steps, turn, frame = form
+    values = [number(header, k) for k in ("CRPIX1", "CRPIX2", *_REFERENCE)]
+    if not all(map(math.isfinite, values)) or abs(values[3]) >= 90:
+        # On a pole the default of LONPOLE is 0 and not 180.
+        return None
+    matrix = [number(header, key) if key else absent for key, absent in cards]
+    if steps:
+        x, y = (number(header, key) for key in steps)
+        if turn:
+            angle = math.radians(number(header, turn))
+            # Calabretta & Greisen 2002, equation 189: CROTA2 as a PC matrix.
+            slant = y / x if x else math.nan
+            cos, sin = math.cos(angle), math.sin(angle)
+            matrix = [cos, -sin * slant, sin / slant if slant else math.nan, cos]
+        a, b, c, d = matrix
+        matrix = [x * a, x * b, y * c, y * d]
+    return (values, matrix, frame) if _invertible(matrix) else None
 
 
 def _invertible(matrix) -> bool:
@@ -203,10 +227,10 @@ def _deproject(plain, x: float, y: float) -> tuple[float, float]:
 @lru_cache(maxsize=32)
 def _parse(cards: str):
     """Return astropy's WCS of cards of 80 characters, or None; the bands share one."""
-    return _build(Header.fromstring(cards))
+    return _build(cards)
 
 
-def _build(header: Header, hdus=None):
+def _build(cards: str, hdus=None):
     from astropy.wcs import WCS
 
     with warnings.catch_warnings():
@@ -214,6 +238,7 @@ def _build(header: Header, hdus=None):
         # that distortions are dropped for an image that is itself corrected.
         warnings.simplefilter("ignore")
         try:
+            header = Header.fromstring(cards)
             for card in list(header.cards):
                 if isinstance(card.value, Undefined | None):
                     header.remove(card.keyword, ignore_missing=True, remove_all=True)
@@ -295,7 +320,7 @@ def celestial_wcs(header, path: str = ""):
         return _parse(cards)
     try:
         with fits.open(path, memmap=False) as hdus:
-            return _build(Header.fromstring(cards), hdus)
+            return _build(cards, hdus)
     except (OSError, ValueError, TypeError, VerifyError):
         return None
 

@@ -54,7 +54,11 @@ class Batch:
 
 
 def read_batch(
-    source: Source | None, options: ReadOptions, rows: list[int], start: int = 0
+    source: Source | None,
+    options: ReadOptions,
+    rows: Sequence[int],
+    start: int = 0,
+    room: np.ndarray | None = None,
 ) -> Batch:
     """Read and prepare some objects, here and now.
 
@@ -68,6 +72,8 @@ def read_batch(
         Which rows of `source`.
     start : int
         What is added to each row in the result, when `source` is only a part.
+    room : ndarray of shape (n, ny, nx, n_bands), optional
+        Memory for the images, an image for each of `rows` or more.
 
     Returns
     -------
@@ -79,7 +85,7 @@ def read_batch(
     >>> read_batch(None, ReadOptions(), []).rows
     []
     """
-    batch, images = Batch(), []
+    batch, n = Batch(), 0
     with warnings.catch_warnings():
         # Pixels beyond float32 become infinite, and are filled and flagged.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -96,14 +102,18 @@ def read_batch(
                     (row + start, f"cannot be read ({plain_words(error)})")
                 )
                 continue
-            images.append(image)
+            if room is None:
+                room = np.empty((len(rows), *image.shape), np.float32)
+            # Here and now: the memory of one image serves for all.
+            room[n] = image
+            n += 1
             batch.rows.append(row + start)
             # The pixels are in `images`: a record that held them would double them.
             cutout.planes, cutout.outside, cutout.flag = [], None, flag
             batch.cutouts.append(cutout)
     if source is not None:
         source.release()
-    batch.images = np.stack(images) if images else None
+    batch.images = room[:n] if n else None
     return batch
 
 
@@ -422,8 +432,10 @@ class CutoutStream:
             for a in range(chunk, min(chunk + size, stop), step)
         )
         if not source.in_workers or worker_count(self.n_workers, stop - first) == 1:
+            # Fresh memory takes longer than the copy out of it.
+            room = np.empty((step, *self.image_shape), np.float32)
             for a, b in ranges:
-                yield read_batch(source, options, range(a, b))
+                yield read_batch(source, options, range(a, b), 0, room)
             return
         tasks = (
             (source.take(range(a, b)), options, range(b - a), a) for a, b in ranges

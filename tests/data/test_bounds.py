@@ -216,3 +216,36 @@ def test_a_pixel_scale_that_would_fill_the_memory_skips_the_object():
     options = ReadOptions(size=(8, 8), pixel_scale=1e-9)
     with pytest.raises(BadCutout, match=r"12000000000x12000000000 pixels of 1e-09"):
         prepare(Cutout([np.ones((120, 120))], [0.1]), options, ("i",))
+
+
+@pytest.mark.parametrize("tiled", [True, False])
+@pytest.mark.parametrize("n_fields", [1000, 2**65])
+def test_a_table_of_too_many_columns_is_refused_at_once(
+    tmp_path, noise, tiled, n_fields
+):
+    """FITS allows 999; astropy would count up to what the card says."""
+    image, path = (noise(16, 16) * 10).astype("i2"), tmp_path / "a.fits"
+    table = fits.BinTableHDU.from_columns([fits.Column("a", "E", array=[1.0])])
+    hdus = [fits.CompImageHDU(image)] if tiled else [fits.ImageHDU(image), table]
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path)
+    raw = path.read_bytes()
+    card = f"TFIELDS = {1:>20}".encode()
+    assert raw.count(card) == 1
+    path.write_bytes(raw.replace(card, f"TFIELDS = {n_fields:>20}".encode()))
+    with pytest.raises(ValueError, match=f"TFIELDS = {n_fields}"):
+        read_cutouts([path])
+
+
+@pytest.mark.parametrize("side", [0, 23, 10**6, -1])
+def test_a_tile_that_states_another_size_is_refused(tmp_path, noise, side):
+    """The decoder of HCOMPRESS would divide by it, or write beyond its memory."""
+    image, path = (noise(24, 24) * 10).astype("i2"), tmp_path / "a.fits"
+    tiles = fits.CompImageHDU(image, compression_type="HCOMPRESS_1")
+    fits.HDUList([fits.PrimaryHDU(), tiles]).writeto(path)
+    np.testing.assert_array_equal(read_cutouts([path]).images[0, ..., 0], image)
+    raw = path.read_bytes()
+    # Two bytes name the method, four are the first side.
+    at = raw.index(b"\xdd\x99\0\0\0") + 2
+    path.write_bytes(raw[:at] + side.to_bytes(4, "big", signed=True) + raw[at + 4 :])
+    with pytest.raises(ValueError, match="tiles that cannot be read"):
+        read_cutouts([path])

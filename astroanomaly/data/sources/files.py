@@ -10,16 +10,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from astroanomaly.data import headers
 from astroanomaly.data.decode import (
     FitsFile,
     ImageHDU,
     MemoryFile,
+    Twins,
     candidates,
     check_room,
     header_of,
 )
 from astroanomaly.data.filters import NO_FILTER, band_name, plane_names, zero_point
+from astroanomaly.data.headers import text
 from astroanomaly.data.masks import bad_pixels
 from astroanomaly.data.options import (
     MAX_BYTES,
@@ -30,7 +31,7 @@ from astroanomaly.data.options import (
 )
 from astroanomaly.data.prepare import expected
 from astroanomaly.data.roles import role_of_file, role_of_header
-from astroanomaly.data.sky import pixel_scale, sky_and_scale
+from astroanomaly.data.sky import pixel_scale, plain_form, sky_and_scale
 
 SINGLE, EXTENSIONS, FILES, PLANES = "single", "extensions", "files", "planes"
 
@@ -278,6 +279,8 @@ class FileSource:
         self.layout = layout
         # Headers found on the way are kept: a probe opens no file again.
         self._looked = Looked() if looked is None else looked
+        # By the bands of a file and the mask: what a header leads to rests on these.
+        self._twins: dict[tuple, Twins] = {}
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -328,6 +331,7 @@ class FileSource:
                     f"{', '.join(layout.names)}"
                 )
         planes = layout.planes or (0,) * len(found)
+        masked = options.mask_extension
         if layout.kind == PLANES:
             check_axes(found[0], 3, max(planes) + 1)
             found = found * len(planes)
@@ -335,7 +339,7 @@ class FileSource:
             for image in found:
                 check_axes(image, 2)
         return [
-            (image, k, find_mask(images, image, name, options))
+            (image, k, masked and find_mask(images, image, name, options))
             for image, k, name in zip(found, planes, names, strict=True)
         ]
 
@@ -366,20 +370,43 @@ class FileSource:
 
     def read(self, row: int, options: ReadOptions) -> Cutout:
         """Read one object; see `Source`."""
-        planes, found, tables, taken = [], [], "", 0.0
+        cutout = Cutout([], [])
         for path, names in self._parts(row):
+            twins = self._twins.setdefault((names, options.mask_extension), Twins())
             with (
                 naming(path, names, self.layout),
-                FitsFile(path, options.max_bytes) as file,
+                FitsFile(path, options.max_bytes, twins) as file,
             ):
-                tables = tables if found else file.with_tables
-                for image, k, mask in self._choose(file.images, names, options):
-                    plane, share = masked_plane(file, image, mask, options, k)
-                    planes.append(plane)
-                    found.append(image.header)
-                    taken = max(taken, share)
-        cutout = cutout_of(planes, found, tables)
-        cutout.masked = taken
+                known = file.known or [
+                    (*chosen, text(header, "BUNIT"), zero_point(header))
+                    for chosen in self._choose(file.images, names, options)
+                    for header in [chosen[0].header]
+                ]
+                for image, k, mask, unit, magnitude in known:
+                    if mask is None:
+                        plane, share = file.plane(image, k), 0.0
+                    else:
+                        plane, share = masked_plane(file, image, mask, options, k)
+                    cutout.planes.append(plane)
+                    cutout.units.append(unit)
+                    cutout.zero_points.append(magnitude)
+                    cutout.masked = max(cutout.masked, share)
+                if file.known is None:
+                    for image, *_ in known:
+                        own = header_of(image)
+                        own.memo["tan"] = plain_form(own)
+                    # Before the positions: they differ from file to file.
+                    file.keep(known)
+                for image, *_ in known:
+                    header = file.header(image)
+                    if cutout.scales:
+                        cutout.scales.append(pixel_scale(header))
+                        continue
+                    ny, nx = cutout.planes[0].shape
+                    (cutout.ra, cutout.dec), scale = sky_and_scale(
+                        header, (nx - 1) / 2, (ny - 1) / 2, file.with_tables
+                    )
+                    cutout.scales.append(scale)
         return cutout
 
     def release(self) -> None:
@@ -517,7 +544,7 @@ def cutout_of(
     Cutout
         The position is that of the first band's centre.
     """
-    own = [headers.own(header) for header in found]
+    own = [getattr(header, "own", header) for header in found]
     ny, nx = planes[0].shape
     (ra, dec), scale = sky_and_scale(own[0], (nx - 1) / 2, (ny - 1) / 2, path)
     return Cutout(
@@ -525,6 +552,6 @@ def cutout_of(
         [scale, *(pixel_scale(header) for header in own[1:])],
         ra if in_sky else math.nan,
         dec if in_sky else math.nan,
-        [headers.unit(header) for header in found],
+        [text(header, "BUNIT") for header in found],
         [zero_point(header) for header in found],
     )

@@ -201,7 +201,8 @@ def from_memory(value):
     ValueError
         If an array is of another type or shape.
     """
-    if isinstance(value, str | os.PathLike):
+    paths = value if isinstance(value, list | tuple) else [value]
+    if paths and all(isinstance(path, str | os.PathLike) for path in paths):
         return value, None
     if _is_image(value):
         return as_file(value, _name(value) or "image_000000"), None
