@@ -180,7 +180,7 @@ def test_cutouts_of_one_band_are_needed(disc):
 @pytest.mark.parametrize("name", ["statmorph", "photutils"])
 def test_a_missing_package_names_the_extra(disc, monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
-    install = rf'Morphology needs `{name}`, .*pip install "astroanomaly\[morphology\]"'
+    install = rf'Morphology needs `{name}`, .*pip install "\.\[morphology\]"'
     with pytest.raises(ImportError, match=install):
         measure(cutouts_of(disc))
 

@@ -72,7 +72,9 @@ def test_a_stream_is_read_until_the_wanted_objects_were_met(cutouts):
         (0.9995, (0, 1), "above 0.999"),
         (0.999, (0, 1), "0.999"),
         (4e-23, (0, 1), "below 0.001"),
-        (4e-23, None, "4e-23"),
+        (4e-13, None, "4e-13"),
+        # What rounding leaves of a zero.
+        (4e-23, None, "0"),
         (12.345, None, "12.3"),
     ],
 )

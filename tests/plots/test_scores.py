@@ -27,12 +27,13 @@ def legend(figure):
 def test_thresholds_stand_where_the_calibration_puts_them(table, calibration):
     figure = plots.score_histogram(table, calibration)
     assert thresholds(figure.axes[0]) == {
-        "90% level: 900": 900.0,
-        "95% level: 950": 950.0,
-        "99% level: 990": 990.0,
+        # ceil(1001 x 0.9) and so on.
+        "90% level: 901": 901.0,
+        "95% level: 951": 951.0,
+        "99% level: 991": 991.0,
     }
     figure = plots.score_histogram(table, calibration, levels=(85, 99.5))
-    assert list(thresholds(figure.axes[0]).values()) == [850.0, 995.0]
+    assert list(thresholds(figure.axes[0]).values()) == [851.0, 996.0]
     assert "calibration (1,000)" in legend(figure)
 
 
