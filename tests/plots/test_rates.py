@@ -275,7 +275,7 @@ def test_bars_show_the_rates_at_the_level_or_the_fixed_threshold(rates):
     ends = axes.containers[1].lines[2][0].get_segments()[0][:, 1] / 100
     expected = row["low_clustered"], row["high_clustered"]
     np.testing.assert_allclose(ends, expected, atol=1e-9)
-    assert [text.get_text() for text in axes.texts] == ["10", "50", "1", "50"]
+    assert [text.get_text() for text in axes.texts] == ["9", "49", "1", "50"]
     names = [label.get_text() for label in axes.get_xticklabels()]
     assert names == ["isolated", "pre-merger\nalone"]
     assert legend(figure) == [
