@@ -261,7 +261,7 @@ def standard_table(table: Table | None, n: int, bands: Sequence[str]) -> Table:
     for name in ("ra", "dec"):
         column = columns[name]
         if column.dtype.kind not in "fiu" or getattr(column, "unit", None):
-            columns[name] = degrees(column, hours=name == "ra")
+            columns[name] = Column(degrees(column, hours=name == "ra"), unit="deg")
     for name, value in last.items():
         columns.setdefault(name, value)
     return fill_missing(Table(columns, meta=table.meta, copy=False))
