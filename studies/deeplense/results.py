@@ -18,6 +18,8 @@ N_BOOTSTRAP = 1000
 LEVELS = (90, 95, 99)
 # The baselines that every network is compared with, besides the best one.
 AGAINST = {("baselines", "pca_60"), ("baselines", "pca_300"), ("pca", "orthogonal")}
+# Percentiles of the calibration scores, as in the source paper.
+RULE = "percentile"
 
 
 def measured(out: Path) -> dict[str, Table]:
@@ -224,14 +226,14 @@ def rate_table(scores: dict) -> Table:
         known = columns(sets["calibration"])
         known = {k: known[k] for k in wanted if np.isfinite(known[k]).all()}
         n = len(sets["calibration"])
-        levels = [level for level in LEVELS if required_size(level) <= n]
+        levels = [level for level in LEVELS if required_size(level, rule=RULE) <= n]
         samples = {
             name: {k: columns(sets[name])[k] for k in known}
             for name in ("smooth", *PARTS["both"])
             if name in sets
         }
         if known and levels:
-            table = evaluation.detection_rates(known, samples, levels)
+            table = evaluation.detection_rates(known, samples, levels, rule=RULE)
             table.add_column([model] * len(table), 0, "model")
             found.append(table)
     if not found:

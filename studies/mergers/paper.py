@@ -5,6 +5,8 @@ from scipy.optimize import nnls
 
 SOURCE = "Margalef-Bentabol et al. 2020"
 LEVELS = (85, 90, 95)
+# Thresholds are percentiles of scores of ordinary galaxies.
+RULE = "percentile"
 # Per cent flagged at the thresholds that contain 85, 90 and 95 per cent of the
 # isolated galaxies: the paper's table 1, table 2 (bright to faint) and table 3.
 RATES = {

@@ -10,7 +10,7 @@ from astroanomaly import evaluation
 from astroanomaly.calibration import Calibration, required_size
 from astroanomaly.evaluation.resampling import holm
 from studies.mergers import paper
-from studies.mergers.paper import AIMS, LEVELS, PROPERTIES, RATIO_BINS, SUBTLE
+from studies.mergers.paper import AIMS, LEVELS, PROPERTIES, RATIO_BINS, RULE, SUBTLE
 from studies.study import Missing
 
 SCORE = "peak_score"  # ranks in the study's detectors
@@ -79,12 +79,14 @@ def stages(parts: dict[str, Table], mergers: Table) -> dict[str, Table]:
 
 def levels_for(n: int) -> tuple[int, ...]:
     """Return the levels that leave at least one of n calibration objects above."""
-    return tuple(level for level in LEVELS if n >= required_size(level))
+    return tuple(level for level in LEVELS if n >= required_size(level, rule=RULE))
 
 
 def threshold(calibration: Table, score: str, level: float) -> float:
     """Return the score that contains `level` per cent of the calibration objects."""
-    return Calibration(scores_of(calibration)[score], (level,)).thresholds[level]
+    return Calibration(scores_of(calibration)[score], (level,), rule=RULE).thresholds[
+        level
+    ]
 
 
 def flagged(part: Table, score: str, cut: float) -> tuple[np.ndarray, np.ndarray]:
@@ -187,7 +189,9 @@ def rate_table(calibration: Table, parts: dict[str, Table]) -> Table:
     found = {name: scores_of(part, tuple(normal)) for name, part in parts.items()}
     groups = {name: systems(part) for name, part in parts.items()}
     levels = levels_for(len(calibration))
-    return evaluation.detection_rates(normal, found, levels, groups, fixed=fixed)
+    return evaluation.detection_rates(
+        normal, found, levels, groups, fixed=fixed, rule=RULE
+    )
 
 
 def kept(calibration: Table, isolated: Table) -> Table:

@@ -11,7 +11,7 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly import AnomalyDetector, evaluation, latent, runs, scores
-from studies.mergers.paper import LEVELS, RATIO_EDGES, SUBTLE, WGAN_GP
+from studies.mergers.paper import LEVELS, RATIO_EDGES, RULE, SUBTLE, WGAN_GP
 from studies.mergers.sets import save, score
 
 LOG = logging.getLogger("mergers")
@@ -38,6 +38,7 @@ def row(name: str, found: dict, truth: Table) -> dict:
         {"score": found["calibration"]},
         {sample: {"score": part} for sample, part in parts.items()},
         levels=LEVELS,
+        rule=RULE,
     )
     cells = {"tried": name, "n": len(own)}
     for sample in parts:
