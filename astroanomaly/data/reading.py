@@ -49,7 +49,7 @@ def read_cutouts(
     mask_extension: str | None = None,
     stream: bool = False,
     n_workers: int | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
     on_error: str = "skip",
     cache: str | Path | None = None,
     max_bytes: int | None = None,
@@ -113,8 +113,9 @@ def read_cutouts(
         Return a `CutoutStream`, which reads when it is iterated.
     n_workers : int, optional
         Worker processes; by default none below 256 files, else one per core.
-    progress : bool
-        Show a bar with count, rate and time left.
+    progress : bool, optional
+        Show a bar with count, rate and time left; by default after three
+        seconds in a terminal or a notebook.
     on_error : str
         "skip", or "raise" for the first object that cannot be used.
     cache : str or Path, optional

@@ -340,8 +340,9 @@ class CutoutStream:
         Pixel size of the finished cutouts, arcsec.
     n_workers : int, optional
         Worker processes; by default none below 256 files, else one per core.
-    progress : bool
-        Show a bar with count, rate and time left while reading.
+    progress : bool, optional
+        Show a bar with count, rate and time left; by default after three
+        seconds in a terminal or a notebook.
 
     Attributes
     ----------
@@ -373,7 +374,7 @@ class CutoutStream:
         columns: Table | None = None,
         pixel_scale: float | None = None,
         n_workers: int | None = None,
-        progress: bool = False,
+        progress: bool | None = None,
     ):
         self._source = source
         self._options = options

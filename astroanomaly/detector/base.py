@@ -30,6 +30,7 @@ from astroanomaly.utils.fingerprints import pixel_hashes
 from astroanomaly.utils.installed import versions
 from astroanomaly.utils.keras_files import load_model
 from astroanomaly.utils.notebook import facts
+from astroanomaly.utils.progress import progress_bar
 
 # Objects in memory at a time: 512 images of 64 x 64 pixels are 8 MB a band.
 BLOCK = 512
@@ -318,7 +319,11 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def _rows(self, cutouts) -> tuple[Table, int]:
         """Return the scores in the cutouts' order and the number of skipped objects."""
-        found = list(self.score_blocks(self.opened(cutouts)))
+        cutouts, found = self.opened(cutouts), []
+        with progress_bar("Scoring", len(cutouts)) as advance:
+            for part, skipped in self.score_blocks(cutouts):
+                found.append((part, skipped))
+                advance(0 if part is None else len(part), len(skipped))
         rows = [part for part, _ in found if part is not None]
         if not rows:
             raise ValueError("`cutouts` must hold at least one image. Received: none")

@@ -39,7 +39,7 @@ def measure(
     psf: np.ndarray | None = None,
     gain: float | None = None,
     n_workers: int | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Table:
     """Measure the morphology of the object at the center of each cutout.
 
@@ -81,8 +81,9 @@ def measure(
     n_workers : int, optional
         Worker processes; by default one per core, none below 128 objects. The results
         are identical for any number.
-    progress : bool
-        Whether to show a progress bar.
+    progress : bool, optional
+        Show a bar with count, rate and time left; by default after three
+        seconds in a terminal or a notebook.
 
     Returns
     -------

@@ -14,7 +14,7 @@ def map_batches(
     recipe: object,
     n: int,
     n_workers: int | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
     label: str = "",
     batch: int = BATCH,
 ) -> Iterator:

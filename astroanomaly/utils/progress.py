@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 
 # Where no terminal redraws a bar: a log grows by a line a minute at most.
 _LINE_SECONDS = 60
+# A shorter call needs no bar.
+_PATIENCE = 3
 
 
 def bar_or_lines(*columns, console=None):
@@ -120,7 +122,7 @@ def count_bar(show: bool, console=None):
 
 @contextmanager
 def progress_bar(
-    title: str, total: int, show: bool = True, start: int = 0, console=None
+    title: str, total: int, show: bool | None = None, start: int = 0, console=None
 ) -> Iterator[Callable[..., None]]:
     """Show a bar for one run through some objects.
 
@@ -130,8 +132,9 @@ def progress_bar(
         What is done.
     total : int
         Number of objects.
-    show : bool
-        False shows nothing.
+    show : bool, optional
+        False shows nothing; by default a bar appears after three seconds where a
+        person waits, in a terminal or a notebook.
     start : int
         Objects finished before, in a resumed run.
     console : rich.console.Console, optional
@@ -148,17 +151,33 @@ def progress_bar(
     >>> with progress_bar("Reading", 10, show=False) as advance:
     ...     advance(10, skipped=1)
     """
-    with count_bar(show, console) as bar:
-        if bar is None:
-            yield lambda n, skipped=0: None
-            return
-        task = bar.add_task(title, total=total, completed=start, first=start, skipped=0)
+    bar = None if show is False else count_bar(True, console)
+    # A log file that nobody asked for a bar stays as it is.
+    if bar is None or (show is None and hasattr(bar, "line")):
+        yield lambda n, skipped=0: None
+        return
+    from rich.errors import LiveError
 
-        def advance(n: int, skipped: int = 0) -> None:
-            lost = bar.tasks[0].fields["skipped"] + skipped
-            bar.update(task, advance=n, skipped=lost)
+    task = bar.add_task(title, total=total, completed=start, first=start, skipped=0)
+    began, running = time.monotonic(), bool(show)
+    if running:
+        bar.start()
 
+    def advance(n: int, skipped: int = 0) -> None:
+        nonlocal running
+        lost = bar.tasks[0].fields["skipped"] + skipped
+        bar.update(task, advance=n, skipped=lost)
+        if not running and time.monotonic() - began >= _PATIENCE:
+            # Older releases of rich show no bar inside another one.
+            with suppress(LiveError):
+                bar.start()
+                running = True
+
+    try:
         yield advance
+    finally:
+        if running:
+            bar.stop()
 
 
 class Stages:

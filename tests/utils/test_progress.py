@@ -40,7 +40,7 @@ def test_a_bar_counts_what_is_done():
 def test_the_bar_counts_from_where_a_resumed_run_begins():
     text = io.StringIO()
     console = Console(file=text, width=120, force_terminal=True)
-    with progress_bar("Scoring", 100, start=40, console=console) as advance:
+    with progress_bar("Scoring", 100, True, start=40, console=console) as advance:
         advance(30)
         advance(30, skipped=3)
     assert "100/100" in text.getvalue()
@@ -54,11 +54,33 @@ def test_a_bar_that_is_not_shown_is_silent(capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_by_default_a_bar_waits_for_three_seconds_and_a_person(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    shown = {}
+    for terminal, seconds in ((True, 2.9), (True, 3.1), (False, 100.0)):
+        text = io.StringIO()
+        console = Console(file=text, width=120, force_terminal=terminal)
+        with progress_bar("Reading", 4, console=console) as advance:
+            now[0] += seconds
+            advance(2)
+            with progress_bar("Inner", 4, console=console) as inner:
+                now[0] += seconds
+                inner(4)
+            advance(2)
+        shown[terminal, seconds] = text.getvalue()
+    assert "Reading" in shown[True, 3.1]
+    assert "4/4" in shown[True, 3.1]
+    assert shown[False, 100.0] == ""
+
+
 def test_a_log_file_gets_one_line_a_minute_and_the_last(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     text = io.StringIO()
-    with progress_bar("Scoring", 1000, start=100, console=Console(file=text)) as step:
+    with progress_bar(
+        "Scoring", 1000, show=True, start=100, console=Console(file=text)
+    ) as step:
         for _ in range(9):
             now[0] += 25.0
             step(100, skipped=1)

@@ -31,7 +31,7 @@ def contamination_study(
     n_processes: int | None = None,
     memory_per_process: float = 3.0,
     n_repeats: int = 1000,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Table:
     """Train methods on contaminated sets and measure how well each still performs.
 
@@ -76,8 +76,9 @@ def contamination_study(
         Memory that one training needs, GiB.
     n_repeats : int
         Bootstrap resamplings; 0 leaves low and high NaN.
-    progress : bool
-        Show a bar with the time left.
+    progress : bool, optional
+        Show a bar with count, rate and time left; by default after three
+        seconds in a terminal or a notebook.
 
     Returns
     -------

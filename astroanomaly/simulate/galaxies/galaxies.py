@@ -56,7 +56,7 @@ def galaxies(
     noise: bool | Sky = True,
     seed: int = 0,
     n_workers: int | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Cutouts:
     """Simulate cutouts of galaxies with known truth.
 
@@ -97,8 +97,9 @@ def galaxies(
     n_workers : int, optional
         Worker processes; 1 stays in this process, as do fewer than 128 objects.
         By default one per core.
-    progress : bool
-        Whether to show a progress bar.
+    progress : bool, optional
+        Show a bar with count, rate and time left; by default after three
+        seconds in a terminal or a notebook.
 
     Returns
     -------

@@ -49,7 +49,7 @@ def real_galaxies(
     seed: int = 0,
     noise: bool = True,
     n_workers: int | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Cutouts:
     """Show real galaxies as an instrument would see them.
 
@@ -83,8 +83,9 @@ def real_galaxies(
     n_workers : int, optional
         Worker processes; 1 stays in this process, as do fewer than 128 objects.
         By default one per core.
-    progress : bool
-        Whether to show a progress bar.
+    progress : bool, optional
+        Show a bar with count, rate and time left; by default after three
+        seconds in a terminal or a notebook.
 
     Returns
     -------

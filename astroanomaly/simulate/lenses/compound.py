@@ -50,7 +50,7 @@ def compound(
     star_density: float = DENSITY,
     seed: int = 0,
     n_workers: int | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Cutouts:
     """Simulate compound lenses: an elliptical lenses a galaxy that lenses another.
 

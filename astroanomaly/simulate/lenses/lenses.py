@@ -63,7 +63,7 @@ def lenses(
     noise: bool | Sky = True,
     seed: int = 0,
     n_workers: int | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Cutouts:
     """Simulate cutouts of strong lenses with known truth.
 
@@ -94,8 +94,9 @@ def lenses(
     n_workers : int, optional
         Worker processes; 1 stays in this process, as do fewer than 32 lenses. By
         default one per core.
-    progress : bool
-        Whether to show a progress bar.
+    progress : bool, optional
+        Show a bar with count, rate and time left; by default after three
+        seconds in a terminal or a notebook.
 
     Returns
     -------

@@ -54,7 +54,7 @@ def mergers(
     noise: bool | Sky = True,
     seed: int = 0,
     n_workers: int | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Cutouts:
     """Simulate merger sequences with known truth.
 
@@ -90,8 +90,9 @@ def mergers(
         Same seed, same bits.
     n_workers : int, optional
         Worker processes, by default one per core.
-    progress : bool
-        Whether to show a progress bar.
+    progress : bool, optional
+        Show a bar with count, rate and time left; by default after three
+        seconds in a terminal or a notebook.
 
     Returns
     -------

@@ -62,7 +62,7 @@ def lens_survey(
     star_density: float = DENSITY,
     seed: int = 0,
     n_workers: int | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Cutouts:
     """Simulate frames of a survey with lenses in some of them.
 
@@ -101,8 +101,9 @@ def lens_survey(
     n_workers : int, optional
         Worker processes; 1 stays in this process, as do fewer than 32 objects. By
         default one per core.
-    progress : bool
-        Whether to show a progress bar.
+    progress : bool, optional
+        Show a bar with count, rate and time left; by default after three
+        seconds in a terminal or a notebook.
 
     Returns
     -------
