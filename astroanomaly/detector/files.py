@@ -32,7 +32,6 @@ _ANOMALY = {
     "search": (dict, _NONE),
     "noise": dict,
     "calibrations": dict,
-    "threads": (int, _NONE),
 }
 _CLASSIFIER = {
     "kind": str,
@@ -51,7 +50,6 @@ _OPTIONAL = (
     "n_modes",
     "views",
     "seed",
-    "threads",
 )
 _CALIBRATION = {"scores": list, "levels": list, "thresholds": list, "rule": str}
 _NOISE = {"smoothing": _NUMBER, "n_bins": int, "curves": list}

@@ -1,11 +1,9 @@
 """Figures for a paper or a talk; each function returns a matplotlib Figure.
 
-No figure touches pyplot's state: show it by returning it from a notebook cell,
-keep it with ``figure.savefig(...)``.
-
 Every plot returns its figure and takes `figsize` (inches) or `fig`, a Figure or
-SubFigure to draw on; those of one panel also take `ax`. In a notebook the figure is
-shown as the value of its cell, with a window by ``plt.show()``.
+SubFigure to draw on; those of one panel also take `ax`. A notebook shows the figure as
+the value of its cell; where pyplot has a window, ``plt.show()`` shows it; and
+``figure.savefig(...)`` keeps it.
 """
 
 from astroanomaly.plots.contamination import auc_loss, contamination_curves

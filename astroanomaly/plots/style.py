@@ -1,4 +1,4 @@
-"""How every figure looks: fonts, colours, and figures without global state."""
+"""How every figure looks, and where it is drawn."""
 
 import io
 import sys
@@ -50,7 +50,7 @@ _FILES_ONLY += ("module://matplotlib_inline.backend_inline",)
 
 
 class Picture(Figure):
-    """A Figure that a notebook shows although pyplot never made it."""
+    """A Figure that a notebook shows as the value of its cell."""
 
     def _repr_png_(self) -> bytes:
         return png(self, dpi=100)
