@@ -95,8 +95,8 @@ Model = Annotated[
 Features = Annotated[
     str | None,
     typer.Option(
-        help="Of the models over features: profiles, morphology, patches, critic:RUN, "
-        "latents:RUN.",
+        help="Of the models over features: profiles, morphology, patches, "
+        "contrastive (minutes), critic:RUN, latents:RUN, onnx:PATH, table:PATH.",
         show_default="profiles",
     ),
 ]
