@@ -100,6 +100,10 @@ Features = Annotated[
         show_default="profiles",
     ),
 ]
+MoreFeatures = Annotated[
+    str | None,
+    typer.Option(help="table:PATH, of a run over a table: embeddings of CUTOUTS."),
+]
 # The beginning of two helps.
 LENS_LABELS = "Table of object_id and is_lens, for a lens finder:"
 TrainingLabels = Annotated[

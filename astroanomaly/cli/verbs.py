@@ -198,6 +198,7 @@ def calibrate(
     method: opt.Method = None,
     labels: opt.CalibrationLabels = None,
     rule: opt.Rule = "conformal",
+    features: opt.MoreFeatures = None,
     *,
     reading: dict,
 ) -> None:
@@ -212,6 +213,7 @@ def calibrate(
         method,
         labels,
         rule,
+        features,
         **reading,
         progress=True,
     )
@@ -232,6 +234,7 @@ def score(
         Path, typer.Option(help="The table: .ecsv, .fits, .csv, .parquet or .vot.")
     ],
     method: opt.Method = None,
+    features: opt.MoreFeatures = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the blocks of a broken scoring.")
     ] = False,
@@ -257,7 +260,7 @@ def score(
     from astroanomaly import runs
 
     opened = runs.load_run(run)
-    detector = opened.use(method)
+    detector = opened.use(method, features)
     stream = opened.read(cutouts, **reading)
     if shard is not None:
         stream = stream.part(*opt.fraction(shard))

@@ -290,6 +290,43 @@ class FeatureDetector(Detector):
         found = self.extractor.of(chosen)
         return checked(found, len(chosen), self.extractor.name, missing=missing)
 
+    def check_objects(self, ids) -> None:
+        """Raise if a table of features lacks some objects.
+
+        Parameters
+        ----------
+        ids : sequence of str
+            Their object ids.
+        """
+        self.extractor.check_objects(ids)
+
+    def add_table(self, table) -> "FeatureDetector":
+        """Take the embeddings of further objects, as those of a survey.
+
+        Parameters
+        ----------
+        table : str, Path or Table
+            A table of the kind that the detector was fitted with, or its file.
+
+        Returns
+        -------
+        FeatureDetector
+            The detector itself.
+
+        Raises
+        ------
+        ValueError
+            If the detector's features are no table, or the tables do not fit.
+        """
+        if not isinstance(self.extractor, extractors.Table):
+            raise ValueError(
+                "`table` goes with a detector over features from a table. Received: "
+                f"one over {self.extractor.name}."
+            )
+        self.extractor = self.extractor.joined(extractors.Table(table))
+        self._fitted().model = self.extractor
+        return self
+
     def score_block(self, cutouts: Cutouts) -> Table:
         """Score cutouts in their own order, without calibration.
 

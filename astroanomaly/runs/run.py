@@ -222,13 +222,15 @@ class Run:
         )
         return about + self.detector._repr_html_()
 
-    def use(self, method: str | None = None):
+    def use(self, method: str | None = None, features: str | None = None):
         """Give the detector, set to a latent method.
 
         Parameters
         ----------
         method : {"encoder", "refine", "mapping"}, optional
             How a GAN finds the z of an image; by default as it was saved.
+        features : str, optional
+            "table:PATH": embeddings of further objects, for a run over a table.
 
         Returns
         -------
@@ -238,8 +240,21 @@ class Run:
         Raises
         ------
         ValueError
-            If the method is unknown, or the run's model needs none.
+            If the method is unknown, or the run's model needs none; if the features
+            are no table, or the run has none.
         """
+        if features is not None:
+            kind, _, path = features.partition(":")
+            if kind != "table" or not path:
+                raise ValueError(
+                    "`features` (--features) must be table:PATH, as only embeddings "
+                    f"of further objects can be added to a run. Received: {features}"
+                )
+            if not hasattr(self.detector, "add_table"):
+                raise ValueError(
+                    f"{self.folder} takes no table of features. Received: {features}"
+                )
+            self.detector.add_table(path)
         if method is None:
             return self.detector
         _config.check_method(self.settings, method)
@@ -393,6 +408,7 @@ def calibrate(
     method: str | None = None,
     labels: str | Path | Table | None = None,
     rule: str = "conformal",
+    features: str | None = None,
     **reading,
 ) -> Run:
     """Calibrate a run's detector on ordinary objects and keep the thresholds.
@@ -416,6 +432,9 @@ def calibrate(
         thresholds, all of them what the finder's probabilities mean.
     rule : {"conformal", "percentile"}, optional
         How thresholds are chosen, see :class:`astroanomaly.calibration.Calibration`.
+    features : str, optional
+        For a run over a table of embeddings: "table:PATH" with those of the
+        calibration objects, where its own table lacks them.
     **reading
         Options of :func:`astroanomaly.read_cutouts`.
 
@@ -450,7 +469,7 @@ def calibrate(
         check_levels(levels)  # Before the reading, which may take long.
     known = None if labels is None else read_labels(labels)
     default = opened.detector.latent
-    detector = opened.use(method)
+    detector = opened.use(method, features)
     used = detector.latent
     if cutouts is None:
         objects = opened.held_out(**reading)
