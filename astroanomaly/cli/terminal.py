@@ -68,8 +68,9 @@ def show_run(run) -> None:
     console.print(
         f"Trained on bands {', '.join(run.bands)}: {run.folder}", markup=False
     )
-    following = f"calibrate {run.folder} CUTOUTS"
-    if run.classifies:
+    if not run.classifies:
+        following = f"calibrate {run.folder}{'' if run.holds_out else ' CUTOUTS'}"
+    else:
         history = run.folder / "history.csv"
         with history.open(newline="", encoding="utf-8") as file:
             epochs = list(csv.DictReader(file))

@@ -383,7 +383,10 @@ class Detector(OutlierMixin, BaseEstimator):
         meta = {**self.settings(), "n_skipped": int(n_skipped)}
         table["p_value"] = table["q_value"] = np.full(len(table), np.nan)
         if calibration is not None:
-            warn_if_shifted(calibration.scores, scores)
+            # Those that trained score lower, which is no shift of the survey.
+            new = flag & (FLAG_TRAINED_ON | FLAG_CALIBRATED_ON) == 0
+            if new.any():
+                warn_if_shifted(calibration.scores, scores[new])
             table["p_value"] = p_values = calibration.p_values(scores)
             table["q_value"] = q_values(p_values)
             if fdr is not None:

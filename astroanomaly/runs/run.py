@@ -276,6 +276,11 @@ class Run:
                 f"{self.folder} was trained on other bands than {path} has. {error}"
             ) from None
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether the training held objects out, to calibrate with."""
+        return (_folder.read_objects(self.folder) or {}).get("held_out") is not None
+
     def held_out(self, **options):
         """Read the objects again that the training held out.
 
