@@ -9,10 +9,11 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 
 
-def stretched(stretch, cutouts) -> np.ndarray:
-    """Return the stretched images of all cutouts, float32."""
-    parts = [np.float32(stretch(chunk.images)) for chunk in cutouts.chunks(512)]
-    return np.concatenate(parts)
+def stretched(stretch, *sets) -> np.ndarray:
+    """Return the stretched images of all cutouts of some sets, float32."""
+    # In chunks: the stretch of a whole set at once needs several times its memory.
+    chunks = (chunk for cutouts in sets for chunk in cutouts.chunks(512))
+    return np.concatenate([np.float32(stretch(chunk.images)) for chunk in chunks])
 
 
 def every_score(detector, cutouts, wasserstein=True, more=()) -> Table:

@@ -32,7 +32,7 @@ class Sizes(NamedTuple):
 
 
 def lenses(n: int, seed: int, anomalous: bool) -> Cutouts:
-    """Simulate strong lenses, smooth ones or half with subhaloes, half with a vortex."""
+    """Simulate smooth lenses, or half with subhaloes and half with a vortex."""
     camera = LENSTRONOMY.camera.replace(pixel_scale=LENS_PIXEL)
     options = {"setting": LENSTRONOMY, "instrument": camera}
     options |= {"size": SIZE, "progress": True}
