@@ -87,7 +87,7 @@ Model = Annotated[
     str | None,
     typer.Option(
         help="wgan_gp, hsc, progressive, pca (seconds), rbm, dcae, cvae, aae; "
-        "lens_finder.",
+        "lens_finder; auto: what finds planted anomalies best.",
         show_default="wgan_gp",
     ),
 ]

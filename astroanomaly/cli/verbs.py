@@ -95,6 +95,7 @@ def inspect(path: opt.Cutouts) -> None:
     epilog=opt.examples(
         "train cutouts/ --out run --size 64 --hold-out 0.2 --seed 1",
         "train cutouts/ --out run --model pca",
+        "train cutouts/ --out run --model auto --network dcae",
         "train cutouts/ --out run --bands g,r,z --epochs 30",
     )
 )
@@ -109,6 +110,10 @@ def train(
         int | None, typer.Option(help="Side in pixels.", show_default="64")
     ] = None,
     model: opt.Model = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="With --model auto, a model to train beside the quick ones."),
+    ] = None,
     labels: opt.TrainingLabels = None,
     epochs: Annotated[
         int | None,
@@ -137,7 +142,7 @@ def train(
 ) -> None:
     """Train on ordinary objects, or a lens finder on labels."""
     load_tensorflow()
-    from astroanomaly import runs
+    from astroanomaly import runs, tables
 
     run = runs.train(
         cutouts,
@@ -145,6 +150,7 @@ def train(
         config,
         size=size,
         model=model,
+        network=network,
         labels=labels,
         epochs=epochs,
         encoder_epochs=encoder_epochs,
@@ -155,7 +161,51 @@ def train(
         progress=True,
         **reading,
     )
+    choice = run.folder / "choice.ecsv"
+    if choice.is_file():
+        terminal.show_comparison(tables.read_table(choice))
     terminal.show_run(run)
+
+
+@app.command(
+    epilog=opt.examples(
+        "compare run_pca run_gan held_out/ --out compared.ecsv",
+        "compare run_pca run_gan survey/ --labels truth.ecsv",
+    )
+)
+@opt.reads()
+def compare(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN... CUTOUTS", help="Run folders, then ordinary cutouts."
+        ),
+    ],
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Truth of CUTOUTS; by default anomalies are planted."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The table: .ecsv, .fits, .csv or .vot.")
+    ] = None,
+    seed: opt.Seed = 0,
+    *,
+    reading: dict,
+) -> None:
+    """Show which score of which run finds planted anomalies."""
+    from astroanomaly import tables
+
+    *folders, cutouts = paths
+    if out is not None:
+        tables.check_ending(out)
+    load_tensorflow()
+    from astroanomaly import runs
+
+    table = runs.compare(folders, cutouts, labels, seed, **reading)
+    terminal.show_comparison(table)
+    if out is not None:
+        tables.write_table(table, out)
+        typer.echo(f"Written to {out}.")
 
 
 @app.command(

@@ -38,6 +38,7 @@ def train(
     progress: bool = False,
     catalog: str | Path | None = None,
     n_workers: int | None = None,
+    network: str | None = None,
     **reading,
 ) -> "Run":
     """Train a detector on cutouts and keep it in a folder.
@@ -65,9 +66,11 @@ def train(
         Side of the images in pixels; 64 by default.
     bands : sequence of str, optional
         The bands to use, by name; all by default.
-    model : {"wgan_gp", "hsc", "progressive", "rbm", "dcae", "cvae", "aae", \
-"lens_finder"}, optional
-        The model; "wgan_gp" by default.
+    model : {"wgan_gp", "hsc", "progressive", "pca", "rbm", "dcae", "cvae", "aae", \
+"lens_finder", "auto"}, optional
+        The model; "wgan_gp" by default. "auto" trains the quick ones (pca) and, if
+        there is one, `network`, plants anomalies in held-out objects and keeps the
+        detector and the score that find them best; see :func:`compare`.
     labels : str, Path or Table, optional
         For a lens finder: a table, or its file, with `object_id` and `is_lens` (or,
         without it, `is_anomaly`), and every cutout in it. A run that goes on knows
@@ -93,6 +96,8 @@ def train(
         Catalog beside the cutouts, or the positions in a mosaic.
     n_workers : int, optional
         Processes that read.
+    network : str, optional
+        With ``model="auto"``, a model to train beside the quick ones.
     **reading
         `band_pattern`, `pixel_scale`, `input_pixel_scale`, `edge`, `nan`,
         `mask_extension` and `max_bytes` of :func:`astroanomaly.read_cutouts`; the run
@@ -131,12 +136,26 @@ def train(
         "encoder": {"epochs": encoder_epochs},
     }
     given = _config.read_config(_config.merge(given))
+    options = {"catalog": catalog, "n_workers": n_workers, "progress": progress}
+    if model == "auto":
+        from astroanomaly.runs.auto import train_auto
+
+        if labels is not None:
+            raise ValueError(
+                "`labels` (--labels) must be left out with the model auto, which "
+                "learns from ordinary objects. Received: labels."
+            )
+        return train_auto(cutouts, out, config, given, network, resume, **options)
+    if network is not None:
+        raise ValueError(
+            "`network` (--network) must come with the model auto. Received: "
+            f"{network} with {model or 'no model'}."
+        )
     folder = Path(out)
     settings = _folder.settle(folder, _config.read_config(config), given, resume)
     _config.check_labels(settings, labels)
     if _folder.finished(folder):
         return load_run(folder)
-    options = {"catalog": catalog, "n_workers": n_workers, "progress": progress}
     # Before the reading, which may take long: is this a place to write to?
     with new_folder(folder):
         objects = TrainingObjects(folder, settings, cutouts, labels, **options)
