@@ -20,6 +20,7 @@ _ROOMS = (
     "models",
     "morphology",
     "plots",
+    "pretrained",
     "report",
     "runs",
     "scores",
@@ -32,6 +33,7 @@ _NAMES = {
     "AnomalyDetector": "detector",
     "ClassifierDetector": "detector",
     "load_detector": "detector",
+    "from_pretrained": "pretrained",
     "Cutouts": "data",
     "CutoutStream": "data",
     "concatenate": "data",
@@ -46,10 +48,12 @@ _LEARNING = {
     "interpret",
     "latent",
     "models",
+    "pretrained",
     "stretches",
     "AnomalyDetector",
     "ClassifierDetector",
     "load_detector",
+    "from_pretrained",
     "dataset",
 }
 # Public modules of version 0.1 and where their names are now; gone in 0.3.

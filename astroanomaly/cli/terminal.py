@@ -239,6 +239,28 @@ def show_comparison(table) -> None:
         )
 
 
+def show_models(table) -> None:
+    """Show the pre-trained models of the package."""
+    rows = [
+        (
+            row["name"],
+            row["bands"],
+            f'{row["size"]} x {row["pixel_scale"]:g}"',
+            f"{row['megabytes']:.1f} MB",
+            row["about"],
+        )
+        for row in table
+    ]
+    console = _console()
+    names = ("name", "bands", "pixels", "weights", "for")
+    console.print(_table("Pre-trained models", names, rows))
+    console.print(
+        "The card of one: astroanomaly models NAME. Each ranks at once, and gives "
+        "p-values after `calibrate --pretrained NAME CUTOUTS --out RUN`.",
+        markup=False,
+    )
+
+
 def show_quickstart(result) -> None:
     """Show what a quickstart found, where it lies and how long each stage took."""
     console = _console()

@@ -183,7 +183,7 @@ class ClassifierDetector(Detector):
                 logits.append(self._logits(block))
                 self.remember("calibrated", block)
         scores = np.concatenate([[], *logits])
-        self.calibrations[self.method] = Calibration(scores, levels, rule=rule)
+        self.set_thresholds(scores, levels, rule)
         return self
 
     def calibrate_probability(

@@ -112,6 +112,7 @@ def schema(model: str) -> dict:
         "learning_rate": (recipe.learning_rate, _NUMBER),
         **recipe.training,
         "augment": (recipe.augment, bool),
+        "start": (None, str),
         "hold_out": (None, _NUMBER),
         "group": (None, str),
         "seed": (0, int),

@@ -17,6 +17,9 @@ from astroanomaly.utils.files import new_folder
 from astroanomaly.utils.fingerprints import pixel_hashes
 from astroanomaly.utils.notebook import facts
 
+# A tenth of the usual: the networks know galaxies, and learn what is new in these.
+FURTHER_EPOCHS = 10
+
 __all__ = ["Run", "calibrate", "load_run", "pixel_hashes", "train"]
 
 
@@ -39,6 +42,7 @@ def train(
     catalog: str | Path | None = None,
     n_workers: int | None = None,
     network: str | None = None,
+    start: str | Path | None = None,
     **reading,
 ) -> "Run":
     """Train a detector on cutouts and keep it in a folder.
@@ -98,6 +102,10 @@ def train(
         Processes that read.
     network : str, optional
         With ``model="auto"``, a model to train beside the quick ones.
+    start : str or Path, optional
+        A finished run whose networks and stretch the training begins with, and whose
+        settings hold where no others are given; 10 epochs by default. A pre-trained
+        model: see :func:`astroanomaly.pretrained.fine_tune`.
     **reading
         `band_pattern`, `pixel_scale`, `input_pixel_scale`, `edge`, `nan`,
         `mask_extension` and `max_bytes` of :func:`astroanomaly.read_cutouts`; the run
@@ -151,8 +159,11 @@ def train(
             "`network` (--network) must come with the model auto. Received: "
             f"{network} with {model or 'no model'}."
         )
-    folder = Path(out)
-    settings = _folder.settle(folder, _config.read_config(config), given, resume)
+    folder, chosen, begun = Path(out), _config.read_config(config), None
+    if start is not None:
+        begun = load_run(start)
+        chosen = _config.merge(_begin_with(begun), chosen)
+    settings = _folder.settle(folder, chosen, given, resume)
     _config.check_labels(settings, labels)
     if _folder.finished(folder):
         return load_run(folder)
@@ -162,14 +173,25 @@ def train(
         from astroanomaly.runs.training import FinderTraining, Training
 
         if objects.labels is None:
-            training = Training(folder, settings, objects.cutouts, progress)
+            training = Training(folder, settings, objects.cutouts, progress, begun)
         else:
             parts = (objects.cutouts, objects.labels)
-            training = FinderTraining(folder, settings, *parts, progress)
+            training = FinderTraining(folder, settings, *parts, progress, begun)
         _folder.sweep(folder)
         _folder.begin(folder, settings, objects.record)
     training.run()
     return load_run(folder)
+
+
+def _begin_with(run: "Run") -> dict:
+    """Return the settings of a training that begins with a run's networks."""
+    settings = {table: dict(keys) for table, keys in run.settings.items()}
+    # The objects are others, and what is known already needs fewer epochs.
+    for key in ("hold_out", "group"):
+        settings["training"].pop(key, None)
+    settings["training"] |= {"epochs": FURTHER_EPOCHS, "start": run.folder.name}
+    settings.get("encoder", {}).pop("epochs", None)
+    return settings
 
 
 @dataclass(frozen=True)
