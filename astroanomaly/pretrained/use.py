@@ -53,8 +53,8 @@ class Origin:
             if own is not None and abs(own / trained - 1) > TOLERANCE:
                 self._warn(
                     f"{self.name} was trained on {what} of {trained:g} arcsec. "
-                    f"Received: {own:.3g} arcsec. What is strange to it may be ordinary "
-                    f"here: {mend}train it further on your own objects (train --from)."
+                    f"Received: {own:.3g} arcsec. What is ordinary here may be strange "
+                    f"to it: {mend}train it further on your objects (train --from)."
                 )
 
     def compare(self, scores) -> None:

@@ -23,6 +23,8 @@ __all__ = ["pack", "write"]
 # Scores of half precision may differ by so much, as a share of each or of the spread
 # of all, where that is larger: a logit may be zero.
 MOST_DIFFERENCE, LEAST_SPEARMAN = 1e-3, 0.999
+# The first that changes no score by more is taken.
+PRECISIONS = ("float16", "float24", "float32")
 # Of the scores that a card keeps to compare with: enough for the shift test.
 N_REFERENCE = 500
 _WEIGHTS = "model.weights.h5"
@@ -37,9 +39,10 @@ def pack(source: str | Path, target: str | Path, precision: str = "float16") -> 
         A file that Keras wrote.
     target : str or Path
         The file to write. It loads as any other, into networks of float32.
-    precision : {"float16", "float32"}, optional
-        What weights of float32 become; counts, and what is kept in float64, stay as
-        they are.
+    precision : {"float16", "float24", "float32"}, optional
+        What weights of float32 become: "float24" are float32 whose last eight bits are
+        rounded away, which compress to three bytes. Counts, and what is kept in
+        float64, stay as they are.
 
     Raises
     ------
@@ -59,20 +62,15 @@ def pack(source: str | Path, target: str | Path, precision: str = "float16") -> 
     ):
 
         def copy(name, found):
-            if "optimizer" in name:
+            # An encoder's file holds its GAN once more, and nobody reads it.
+            if "optimizer" in name or name.split("/")[0] == "gan":
                 return
             if isinstance(found, h5py.Group):
                 new.require_group(name).attrs.update(found.attrs)
                 return
             values = found[()]
             if values.dtype == np.float32:
-                largest, most = np.abs(values).max(initial=0), np.finfo(precision).max
-                if largest > most:
-                    raise ValueError(
-                        f"{source} must hold weights of at most {most:g} for "
-                        f"{precision}. Received: {largest:g} in {name}."
-                    )
-                values = values.astype(precision)
+                values = _rounded(values, precision, f"{name} of {source}")
             # A shuffle puts the exponents together, which alone compress.
             packing = {} if values.ndim == 0 else {"compression": 9, "shuffle": True}
             new.create_dataset(name, data=values, **packing).attrs.update(found.attrs)
@@ -84,6 +82,20 @@ def pack(source: str | Path, target: str | Path, precision: str = "float16") -> 
         for name, content in parts.items():
             # One date for all: the same weights give the same file.
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
+
+
+def _rounded(values: np.ndarray, precision: str, name: str) -> np.ndarray:
+    """Return float32 weights in another precision; raise if one is too large."""
+    if precision == "float24":
+        # Half of the last kept bit, added to the bits, rounds to the nearest.
+        bits = values.view(np.uint32).astype(np.uint64) + 0x80
+        return (bits & 0xFFFFFF00).astype(np.uint32).view(np.float32)
+    largest, most = np.abs(values).max(initial=0), np.finfo(precision).max
+    if largest > most:
+        raise ValueError(
+            f"{name} must be at most {most:g} for {precision}. Received: {largest:g}."
+        )
+    return values.astype(precision)
 
 
 def write(run: runs.Run, out: str | Path, ordinary, **about) -> Card:
@@ -110,7 +122,8 @@ def write(run: runs.Run, out: str | Path, ordinary, **about) -> Card:
     Notes
     -----
     Weights are stored in half precision, unless that changes a score by more than 1e-3
-    of itself, or the ranking (a Spearman correlation below 0.999); then in float32.
+    of itself, or the ranking (a Spearman correlation below 0.999); then in 24 bits, or
+    as they are.
     """
     out = Path(out)
     scores = _scores(run.detector, ordinary)
@@ -122,7 +135,7 @@ def write(run: runs.Run, out: str | Path, ordinary, **about) -> Card:
         record = {"bands": list(run.bands), "n": 0, "object_id": [], "pixels": []}
         (partial / _folder.OBJECTS).write_text(json.dumps(record), encoding="utf-8")
         differences = {}
-        for precision in ("float16", "float32"):
+        for precision in PRECISIONS:
             for file in (run.folder / "detector").glob("*.keras"):
                 pack(file, partial / "detector" / file.name, precision)
             _write_checksums(partial)

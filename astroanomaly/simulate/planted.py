@@ -7,17 +7,19 @@ __all__ = ["KINDS", "plant"]
 
 KINDS = ("companion", "streak", "missing_half", "bump")
 # Lengths are shares of the frame's side, so that other sizes show the same objects.
-# A companion is resolved and beside the object, a bump a point of light on it: 1.3
-# pixels of a frame of 64, the width of a well sampled PSF.
+# A companion is resolved and beside the object, a bump a point of light on it, off its
+# nucleus: 1.3 pixels of a frame of 64, the width of a well sampled PSF.
 COMPANION_WIDTH, SEPARATION = (0.025, 0.05), (0.15, 0.35)
 FLUX_RATIO = (0.1, 1.0)
-BUMP_WIDTH, BUMP_REACH = 0.02, 0.1
+BUMP_WIDTH, BUMP_REACH = 0.02, (0.05, 0.15)
 STREAK_WIDTH = 0.015
-# Peaks in units of the sky's noise: from what an eye just sees to what none misses.
-STREAK_PEAK, BUMP_PEAK = (3.0, 15.0), (5.0, 30.0)
-# A companion of a faint object is as bright as this, or nobody could find it.
+# In units of the sky's noise: from what an eye just sees to what none misses.
+STREAK_PEAK = (3.0, 15.0)
+# In units of the object's own peak, against whose light it must be seen.
+BUMP_PEAK = (0.2, 1.0)
+# In units of the noise, on a faint object too, or nobody could find it.
 LEAST_PEAK = 5.0
-# The object's own flux is that within this radius, beyond which most have none.
+# The object's own flux and peak are those within this radius; most have none beyond.
 APERTURE = 0.25
 # The sky is measured on a border of this width.
 BORDER = 0.125
@@ -35,9 +37,9 @@ def plant(images: np.ndarray, kinds=KINDS, seed: int = 0) -> tuple[np.ndarray, T
       satellite leaves it, 3 to 15 times the noise.
     - ``missing_half``: one half of the frame is 0 in all bands, as beyond the edge of a
       detector.
-    - ``bump``: a point of light (a Gaussian of 2 per cent of the side) on the object,
-      within 10 per cent of the side from the center, 5 to 30 times the noise of every
-      band.
+    - ``bump``: a point of light (a Gaussian of 2 per cent of the side) on the object, 5
+      to 15 per cent of the side from the center, with 0.2 to 1 times the object's peak
+      in every band, and 5 times the noise at least.
 
     Flux ratios and peaks are drawn log-uniformly. Level and noise of the sky are the
     median and the median absolute deviation of a border of an eighth of the side; an
@@ -57,11 +59,11 @@ def plant(images: np.ndarray, kinds=KINDS, seed: int = 0) -> tuple[np.ndarray, T
     images : ndarray of shape (n * len(kinds), ny, nx, n_bands)
         The images with what was planted, kind by kind.
     truth : Table
-        `kind`; `host`, the image's number; `strength`: the flux ratio, the peak in
-        units of the noise, or the share that is missing; `x`, `y`, pixels from the
-        center (of a streak the point that it passes through); `angle`, of a streak
-        (degrees from the x axis), NaN for others; `band`, the number of the streak's
-        band, -1 for all bands.
+        `kind`; `host`, the image's number; `strength`: the ratio of the fluxes or the
+        peaks, a streak's peak in units of the noise, or the share that is missing; `x`,
+        `y`, pixels from the center (of a streak the point that it passes through);
+        `angle`, of a streak (degrees from the x axis), NaN for others; `band`, the
+        number of the streak's band, -1 for all bands.
 
     Raises
     ------
@@ -180,14 +182,16 @@ def _missing_half(image: np.ndarray, rng) -> tuple[np.ndarray, dict]:
 
 def _bump(image: np.ndarray, rng) -> tuple[np.ndarray, dict]:
     y, x, side = _from_center(image)
-    peak, angle = _log_uniform(rng, BUMP_PEAK), rng.uniform(0, 2 * np.pi)
-    # Evenly over the disc.
-    distance = side * BUMP_REACH * np.sqrt(rng.uniform())
+    level, noise = _sky(image)
+    ratio, angle = _log_uniform(rng, BUMP_PEAK), rng.uniform(0, 2 * np.pi)
+    distance, width = side * rng.uniform(*BUMP_REACH), max(0.8, BUMP_WIDTH * side)
     at = distance * np.cos(angle), distance * np.sin(angle)
-    width = max(0.8, BUMP_WIDTH * side)
+    inside = np.hypot(y, x) <= APERTURE * side
+    highest = np.nanmax((image - level)[inside], axis=0)
+    peak = np.maximum(ratio * highest, LEAST_PEAK * noise)
     profile = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * width**2))
-    truth = {"strength": peak, "x": at[0], "y": at[1]}
-    return image + peak * _sky(image)[1] * profile[..., None], truth
+    truth = {"strength": ratio, "x": at[0], "y": at[1]}
+    return image + profile[..., None] * peak, truth
 
 
 _PLANTERS = {

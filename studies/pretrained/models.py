@@ -200,7 +200,7 @@ MODELS = {
     ),
     # As the lens study's tuned network: no weight decay, batches of a quarter.
     "smooth-lenses-varying": _lens_model(
-        "varying", 300, {"epochs": 30, "batch_size": 25}, 0.0, "varying redshifts"
+        "varying", 300, {"epochs": 20, "batch_size": 25}, 0.0, "varying redshifts"
     ),
     "hst-f814w-galaxies": Model(
         about="Faint galaxies in HST ACS F814W at 0.06 arcsec: finds companions.",
@@ -218,8 +218,8 @@ MODELS = {
             "data": {"size": 64, "pixel_scale": 0.06},
             "stretch": GALAXY_STRETCH,
             "model": GAN,
-            "training": GAN_TRAINING | {"epochs": 28},
-            "encoder": {"epochs": 12, "learning_rate": 1e-3},
+            "training": GAN_TRAINING | {"epochs": 20},
+            "encoder": {"epochs": 8, "learning_rate": 1e-3},
             "detector": {"score": "peak", "smoothing": 2.0},
         },
         model="wgan_gp",

@@ -6,7 +6,9 @@ RUN/NAME/sets gets the objects as FITS, RUN/NAME/run the run.
 """
 
 import argparse
+import json
 import logging
+import time
 from pathlib import Path
 
 from astroanomaly import runs, write_cutouts
@@ -30,7 +32,8 @@ def write_sets(folder: Path, name: str, data: Path) -> dict[str, Path]:
 def train(folder: Path, name: str, data: Path) -> runs.Run:
     """Train a model, or resume its training."""
     own, sets = MODELS[name], write_sets(folder, name, data)
-    return runs.train(
+    begun = time.process_time()
+    run = runs.train(
         sets["train"],
         folder / name / "run",
         own.config,
@@ -40,6 +43,11 @@ def train(folder: Path, name: str, data: Path) -> runs.Run:
         resume=True,
         n_workers=1,
     )
+    # Of an interrupted training only the last part; the card then says too little.
+    clock = folder / name / "minutes.json"
+    if not clock.is_file():
+        clock.write_text(json.dumps((time.process_time() - begun) / 60))
+    return run
 
 
 def main() -> None:

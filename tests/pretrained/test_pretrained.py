@@ -74,23 +74,41 @@ def shelf(made, tmp_path, monkeypatch):
     return tmp_path / "models"
 
 
-def test_half_precision_scores_and_ranks_as_the_run(made, shelf):
+@pytest.mark.parametrize(
+    ("name", "run"), [("blobs-dcae", "autoencoder"), ("blobs-i", "run")]
+)
+def test_stored_models_score_and_rank_as_their_runs(made, shelf, name, run):
     objects = blobs(80, 5)
-    full = load_detector(made / "autoencoder" / "detector")
-    assert pretrained.card("blobs-dcae").precision["stored as"] == "float16"
-    rows, halved = (
+    rows, stored = (
         np.asarray(next(d.score_blocks(objects))[0]["anomaly_score"])
-        for d in (full, aa.from_pretrained("blobs-dcae"))
+        for d in (load_detector(made / run / "detector"), aa.from_pretrained(name))
     )
-    assert (rows != halved).any()
-    np.testing.assert_allclose(halved, rows, rtol=1e-3)
-    assert spearmanr(rows, halved).statistic >= 0.999
+    precision = pretrained.card(name).precision
+    kept = precision["largest relative change of a score"]
+    # Networks this small and raw feel half precision; the first that does well is kept.
+    assert [*kept][-1] == precision["stored as"] != "float32"
+    assert all(change > 1e-3 for change in [*kept.values()][:-1])
+    np.testing.assert_allclose(stored, rows, rtol=1e-3)
+    assert spearmanr(rows, stored).statistic >= 0.999
 
 
-def test_every_weight_is_the_nearest_half_and_optimizers_are_gone(made, tmp_path):
+def test_half_precision_is_taken_where_scores_allow_it(made, tmp_path, monkeypatch):
+    monkeypatch.setattr("astroanomaly.pretrained.write.MOST_DIFFERENCE", 0.5)
+    monkeypatch.setattr("astroanomaly.pretrained.write.LEAST_SPEARMAN", 0.9)
+    run = runs.load_run(made / "autoencoder")
+    assert (
+        write(run, tmp_path / "x", blobs(60, 4), **ABOUT).precision["stored as"]
+        == "float16"
+    )
+
+
+@pytest.mark.parametrize(("precision", "bits"), [("float16", 11), ("float24", 16)])
+def test_every_weight_is_the_nearest_and_optimizers_are_gone(
+    made, tmp_path, precision, bits
+):
     source = made / "autoencoder" / "model.keras"
     target, whole = tmp_path / "half.keras", tmp_path / "whole.keras"
-    pack(source, target)
+    pack(source, target, precision)
     pack(source, whole, "float32")
     found = {}
     for path in (source, target):
@@ -107,10 +125,13 @@ def test_every_weight_is_the_nearest_half_and_optimizers_are_gone(made, tmp_path
     assert set(found[target]) == set(wanted) < set(found[source])
     for name, values in wanted.items():
         own = found[target][name]
-        assert own.dtype == (np.float16 if values.dtype == np.float32 else values.dtype)
-        # Rounded to eleven bits; below 6e-5 half precision has a fixed step.
-        np.testing.assert_allclose(own, values, rtol=2**-11, atol=2**-25)
-    assert target.stat().st_size < 0.6 * whole.stat().st_size
+        half = precision == "float16" and values.dtype == np.float32
+        assert own.dtype == (np.float16 if half else values.dtype)
+        # At most half of the last bit; below 6e-5 half precision has a fixed step.
+        step = 2**-25 if half else 0
+        np.testing.assert_allclose(own, values, rtol=2.0**-bits, atol=step)
+    share = target.stat().st_size / whole.stat().st_size
+    assert share < {"float16": 0.6, "float24": 0.85}[precision]
 
 
 def test_a_weight_beyond_half_precision_is_refused(tmp_path):
@@ -122,18 +143,6 @@ def test_a_weight_beyond_half_precision_is_refused(tmp_path):
     with pytest.raises(ValueError, match="65504.*70000"):
         pack(tmp_path / "large.keras", tmp_path / "half.keras")
     assert not (tmp_path / "half.keras").exists()
-
-
-def test_scores_that_half_precision_changes_keep_all_their_bits(made, shelf):
-    # Noise is what networks of two epochs draw: a small change moves the peak.
-    full, kept = (
-        np.asarray(next(d.score_blocks(blobs(80, 5)))[0]["anomaly_score"])
-        for d in (load_detector(made / "run/detector"), aa.from_pretrained("blobs-i"))
-    )
-    precision = pretrained.card("blobs-i").precision
-    assert precision["stored as"] == "float32"
-    assert precision["largest relative change of a score"]["float16"] > 1e-3
-    np.testing.assert_array_equal(full, kept)
 
 
 @pytest.mark.parametrize("name", ["detector/model.keras", "config.toml"])
@@ -199,7 +208,8 @@ def test_other_bands_are_refused_and_other_pixels_and_psf_warn(shelf):
     detector = aa.from_pretrained("blobs-dcae", psf_fwhm=0.4)
     same = blobs(40, 6)
     coarse = Cutouts(same.images, same.table, ("i",), 0.1)
-    with pytest.warns(UserWarning, match="arcsec") as caught:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         detector.score(coarse)
     texts = [str(one.message) for one in caught]
     assert [t for t in texts if "0.06 arcsec" in t and "0.1 arcsec" in t]
