@@ -13,9 +13,9 @@ SIZE = 64  # pixels: 3.8" of WFC3 F160W, 6.4" of Euclid
 BANDS = ("VIS", "H")  # the color of an arc, at half the cost of all four bands
 # What the detector is trained on, of the pool itself: a survey has nothing else.
 N_TRAIN = 2000
-# Of 1,000 merging pairs before coalescence this many have a side from which both
-# galaxies are seen in the frame.
+# Before coalescence, both nuclei in the frame and more than 1.5 PSF widths apart.
 SEEN = "pre_merger_neighbor"
+MAJOR = (0.25, 1.0)  # flux ratio of major mergers, 1:4 and above
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,19 @@ def save(folder: Path, **cutouts: aa.Cutouts) -> None:
 def mocks(folder: Path, n: int, n_rare: int, seed: int) -> None:
     """Simulate `n` isolated galaxies, `n_rare` mergers and as many artefacts.
 
-    A merger is one view of a pair before coalescence in which a person sees both
-    galaxies. Artefacts lie on galaxies of their own.
+    A merger is one view of a major pair before coalescence in which a person can see
+    both galaxies. Artefacts lie on galaxies of their own.
     """
     options = {"size": SIZE, "n_workers": 1}
     ordinary = aa.simulate.galaxies(n, seed=seed, **options)
     # Every second pair or so has such a view.
     pairs = aa.simulate.mergers(
-        int(1.8 * n_rare), n_before=1, n_after=0, seed=seed + 1, **options
+        int(1.8 * n_rare),
+        n_before=1,
+        n_after=0,
+        flux_ratio=MAJOR,
+        seed=seed + 1,
+        **options,
     )
     seen = pairs[np.asarray(pairs.table["stage"]) == SEEN]
     _, first = np.unique(np.asarray(seen.table["system"]), return_index=True)
