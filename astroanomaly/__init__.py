@@ -15,6 +15,7 @@ _ROOMS = (
     "data",
     "detector",
     "evaluation",
+    "features",
     "interpret",
     "latent",
     "models",
@@ -31,6 +32,7 @@ _ROOMS = (
 _NAMES = {
     "AnomalyDetector": "detector",
     "ClassifierDetector": "detector",
+    "FeatureDetector": "detector",
     "load_detector": "detector",
     "Cutouts": "data",
     "CutoutStream": "data",
@@ -43,12 +45,14 @@ _NAMES = {
 # These import TensorFlow.
 _LEARNING = {
     "detector",
+    "features",
     "interpret",
     "latent",
     "models",
     "stretches",
     "AnomalyDetector",
     "ClassifierDetector",
+    "FeatureDetector",
     "load_detector",
     "dataset",
 }

@@ -87,8 +87,17 @@ Model = Annotated[
     str | None,
     typer.Option(
         help="wgan_gp, hsc, progressive, pca (seconds), rbm, dcae, cvae, aae; "
-        "lens_finder.",
+        "lens_finder; over features (seconds): knn, bagged_knn, isolation_forest, "
+        "mahalanobis, patch_gaussian.",
         show_default="wgan_gp",
+    ),
+]
+Features = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the models over features: profiles, morphology, patches, critic:RUN, "
+        "latents:RUN.",
+        show_default="profiles",
     ),
 ]
 # The beginning of two helps.

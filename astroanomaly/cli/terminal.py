@@ -112,7 +112,7 @@ def show_calibration(detector) -> None:
         f"smallest p-value is {1 / (len(calibration) + 1):.2g}.",
         markup=False,
     )
-    if detector.needs_calibration:
+    if detector.draws:
         console.print(in_words(detector.reconstruction), markup=False)
     learned = getattr(detector, "probability_calibration", None)
     if learned is not None:

@@ -95,6 +95,7 @@ def inspect(path: opt.Cutouts) -> None:
     epilog=opt.examples(
         "train cutouts/ --out run --size 64 --hold-out 0.2 --seed 1",
         "train cutouts/ --out run --model pca",
+        "train cutouts/ --out run --model knn --features profiles",
         "train cutouts/ --out run --bands g,r,z --epochs 30",
     )
 )
@@ -109,6 +110,7 @@ def train(
         int | None, typer.Option(help="Side in pixels.", show_default="64")
     ] = None,
     model: opt.Model = None,
+    features: opt.Features = None,
     labels: opt.TrainingLabels = None,
     epochs: Annotated[
         int | None,
@@ -145,6 +147,7 @@ def train(
         config,
         size=size,
         model=model,
+        features=features,
         labels=labels,
         epochs=epochs,
         encoder_epochs=encoder_epochs,
@@ -389,7 +392,8 @@ def report(
         stream,
         scores,
         evaluation=found,
-        history=history,
+        # A detector over features has no epochs.
+        history=history if history.is_file() else None,
         n=n,
         title=title,
     )

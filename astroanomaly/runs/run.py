@@ -28,6 +28,7 @@ def train(
     size: int | None = None,
     bands: Sequence[str] | None = None,
     model: str | None = None,
+    features: str | None = None,
     labels: str | Path | Table | None = None,
     epochs: int | None = None,
     encoder_epochs: int | None = None,
@@ -65,9 +66,15 @@ def train(
         Side of the images in pixels; 64 by default.
     bands : sequence of str, optional
         The bands to use, by name; all by default.
-    model : {"wgan_gp", "hsc", "progressive", "rbm", "dcae", "cvae", "aae", \
-"lens_finder"}, optional
-        The model; "wgan_gp" by default.
+    model : {"wgan_gp", "hsc", "progressive", "pca", "rbm", "dcae", "cvae", "aae", \
+"lens_finder", "knn", "bagged_knn", "isolation_forest", "mahalanobis", \
+"patch_gaussian"}, optional
+        The model; "wgan_gp" by default. From "knn" on they are methods over features,
+        fitted in seconds, see :class:`astroanomaly.FeatureDetector`.
+    features : str, optional
+        For a method over features: what it takes, as
+        :func:`astroanomaly.features.make_features` names it; "profiles" by default,
+        "patches" for "patch_gaussian".
     labels : str, Path or Table, optional
         For a lens finder: a table, or its file, with `object_id` and `is_lens` (or,
         without it, `is_anomaly`), and every cutout in it. A run that goes on knows
@@ -121,7 +128,7 @@ def train(
     """
     given = {
         "data": {"size": size, "bands": bands, **reading},
-        "model": {"name": model},
+        "model": {"name": model, "features": features},
         "training": {
             "epochs": epochs,
             "seed": seed,
@@ -137,12 +144,20 @@ def train(
     if _folder.finished(folder):
         return load_run(folder)
     options = {"catalog": catalog, "n_workers": n_workers, "progress": progress}
+    over_features = _config.over_features(settings["model"]["name"])
+    if over_features:
+        from astroanomaly.runs.featured import FeatureTraining, unfitted
+
+        # As labels, before the reading.
+        detector = unfitted(settings)
     # Before the reading, which may take long: is this a place to write to?
     with new_folder(folder):
         objects = TrainingObjects(folder, settings, cutouts, labels, **options)
         from astroanomaly.runs.training import FinderTraining, Training
 
-        if objects.labels is None:
+        if over_features:
+            training = FeatureTraining(folder, detector, objects.cutouts, progress)
+        elif objects.labels is None:
             training = Training(folder, settings, objects.cutouts, progress)
         else:
             parts = (objects.cutouts, objects.labels)
@@ -217,7 +232,7 @@ class Run:
 
         Returns
         -------
-        AnomalyDetector or ClassifierDetector
+        AnomalyDetector, ClassifierDetector or FeatureDetector
             The run's detector.
 
         Raises

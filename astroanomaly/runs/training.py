@@ -316,6 +316,7 @@ class Training(Fitting):
             self.fit("encoder", self.encoder, epochs, self._batches)
         self.detector.measure_noise(self.cutouts)
         self.detector.remember("trained", self.cutouts)
+        self.detector.check_frames(self.cutouts)
         self.draw_curves()
         # Before the detector, which says that a run is whole.
         _folder.write_checksums(self.folder)
@@ -410,6 +411,7 @@ class FinderTraining(Fitting):
         _folder.write_checksums(self.folder)
         detector = ClassifierDetector(best, self.stretch, **self.settings["detector"])
         detector.remember("trained", self.cutouts)
+        detector.check_frames(self.cutouts)
         detector.save(self.folder / "detector")
         return detector
 

@@ -36,6 +36,7 @@ ROOMS = {
     "calibration": 6,
     "latent": 7,
     "morphology": 7,
+    "features": 7.5,
     "interpret": 8,
     "evaluation": 9,
     "detector": 10,
