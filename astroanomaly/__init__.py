@@ -21,6 +21,7 @@ _ROOMS = (
     "morphology",
     "plots",
     "report",
+    "review",
     "runs",
     "scores",
     "simulate",
