@@ -22,6 +22,7 @@ _ROOMS = (
     "morphology",
     "plots",
     "report",
+    "review",
     "runs",
     "scores",
     "simulate",
