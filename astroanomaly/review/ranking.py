@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from astropy.table import Table
+from scipy.linalg import cho_factor, cho_solve, cholesky
 from scipy.stats import rankdata
 
 from astroanomaly.evaluation.roc_auc import binomial_interval
@@ -16,16 +17,29 @@ METHODS = ("auto", "aad", "pineforest", "regression", "astronomaly")
 WORDS = {"interesting": 1.0, "artefact": 0.0, "ordinary": 0.0, "unsure": np.nan}
 # Every tenth place of the list; the share that estimates what the list misses.
 RANDOM_EVERY = 10
+# Nobody labels more before the list is made anew.
+MIXED_PLACES = 20_000
 # Unlabelled objects that stand for ordinary ones: where interesting ones are rare,
-# nearly all of them are. Together they weigh as much as so many labels.
-N_BACKGROUND = 1000
-BACKGROUND_WEIGHT = 100.0
+# nearly all of them are.
+N_BACKGROUND = 500
+# Labels that teach at most: the time grows with their square.
+MOST_LABELS = 2000
+# Variances of the noise of a label, of one that nobody gave, and of the function:
+# reviewers err in a few per cent, and some of the background is interesting.
+LABEL_NOISE, BACKGROUND_NOISE = 0.1, 0.5
+# Labels from which the error is computed: it costs as much as all the rest otherwise.
+N_ERROR = 100
+# Above this probability of an artefact an object goes to the end of a list that has
+# scores of its own.
+ARTEFACT = 0.3
+# Of the old list's percentile in the learned score: it orders where no label is near.
+STATIC_WEIGHT = 0.01
+# Below so many interesting labels no average precision tells kinds apart, and a
+# smaller difference is chance.
+FEWEST_TO_CHOOSE, CLEARLY = 5, 0.02
 N_TREES = 100
-# Below so many interesting labels no average precision tells kinds apart.
-FEWEST_TO_CHOOSE = 4
-# Rows at a time: 65,536 of 100 features are 26 MB, which stay in a processor's cache
-# better than a million.
-_CHUNK = 65_536
+# Rows at a time: with 600 labels and background objects 16,384 take 40 MB.
+_CHUNK = 16_384
 # Astronomaly (Lochner & Bassett 2021, equations 1 and 2): the least and the range of
 # the predicted grade, so that arctanh stays finite, and the weight of the distance.
 _LEAST, _RANGE, _ALPHA = 0.1, 0.85, 1.0
@@ -60,11 +74,10 @@ class Missed:
 class ActiveRanker:
     """Rank objects by what a person found interesting so far.
 
-    The list has the unlabelled objects first. Every tenth place holds one that was drawn
-    at random from them: only these tell, without bias, what the list misses. Artefacts
-    are a class of their own: a forest learns their probability from the labels, and
-    they sink in the list whatever the method. p-values and other columns of a
-    score table are read as features and never changed.
+    The list has the unlabelled objects first. Every tenth place holds one that was
+    drawn at random from them: only these tell, without bias, what the list misses.
+    Artefacts are a class of their own: their probability is learned from the labels,
+    and they sink in the list whatever the method. Calibrated columns are not touched.
 
     Parameters
     ----------
@@ -75,17 +88,17 @@ class ActiveRanker:
     ids : sequence of str
         The object ids, in the order of the rows.
     scores : Table or mapping of str to array_like, optional
-        Scores and quality flags. A Table with object_id is matched by it. Numbers become
-        one more kind of features, "scores", a column ``flag`` by its bits; text,
+        Scores and quality flags. A Table with object_id is matched by it. Numbers
+        become one more kind of features, "scores", a column ``flag`` by its bits; text,
         positions, p-values and what they imply are left out. `anomaly_score` is the
         list that is taught; without it an isolation forest on the features is.
     method : str, optional
-        ``"aad"`` and ``"pineforest"``: the active isolation forests of coniferest (Das et
-        al. 2017; Korolev et al.), which re-weigh or choose trees; ``"regression"``: a
-        random forest on the labels and on unlabelled objects as ordinary ones;
-        ``"astronomaly"``: the score times a function of the predicted grade and the
-        distance to the labelled objects (Lochner & Bassett 2021); ``"auto"``: the
-        regression.
+        ``"aad"`` and ``"pineforest"``: the active isolation forests of coniferest (Das
+        et al. 2017; Ishida et al. 2021), which re-weigh or choose trees;
+        ``"regression"``: a Gaussian process on the labels and on unlabelled objects as
+        ordinary ones; ``"astronomaly"``: the score times a function of the predicted
+        grade and the distance to the labelled objects (Lochner & Bassett 2021);
+        ``"auto"``: the regression.
     seed : int, optional
         Same seed, same list.
 
@@ -93,8 +106,8 @@ class ActiveRanker:
     ----------
     helpful : Table
         After `fit`: columns `kind`, `n_features`, `average_precision` (of the
-        interesting labels among the others and unlabelled objects, predicted
-        out of bag; NaN with too few labels) and `used`.
+        interesting labels among the others and unlabelled objects, each predicted by
+        all the others; NaN with too few labels) and `used`.
     false_discovery : tuple of float
         After `fit`: share of the labels on the list's own choices (those not drawn at
         random) that are not interesting, and Wilson's interval (95 per cent).
@@ -148,6 +161,7 @@ class ActiveRanker:
         rng = np.random.default_rng(self.seed)
         self._draws = order[rng.permutation(len(order))]
         self._background = order[rng.permutation(len(order))]
+        self._row = {name: row for row, name in enumerate(self.ids.tolist())}
         self._forests, self._drawn, self._flagged = {}, set(), set()
         if self.static is None:
             self.static = self._isolation()
@@ -182,7 +196,14 @@ class ActiveRanker:
             some = missing.any(axis=0)
             values = np.where(missing, np.nanmedian(values, axis=0), values)
             values = np.hstack([values, missing[:, some]])
-        return np.ascontiguousarray(values[:, np.ptp(values, axis=0) > 0], np.float32)
+        values = values[:, np.ptp(values, axis=0) > 0]
+        # A core of unit width and logarithmic wings: what is extreme stays so, and does
+        # not outweigh all other features.
+        low, middle, high = np.percentile(values, (16, 50, 84), axis=0)
+        width = np.where(high > low, (high - low) / 2, values.std(axis=0))
+        values = np.arcsinh((values - middle) / width)
+        values = (values - values.mean(axis=0)) / values.std(axis=0)
+        return np.ascontiguousarray(values, np.float32)
 
     def _add_scores(self, scores) -> None:
         """Make the columns of a score table features, and take its list."""
@@ -236,19 +257,19 @@ class ActiveRanker:
         ValueError
             If a label is not known or belongs to no object.
         """
-        rows = rows_of_ids([str(name) for name in labels], self.ids)
-        if (rows < 0).any():
-            lost = [str(n) for n, row in zip(labels, rows, strict=True) if row < 0]
+        lost = [str(name) for name in labels if str(name) not in self._row]
+        if lost:
             raise ValueError(
                 "`labels` must be of objects in the list. Received: "
-                f"{len(lost)} of {len(rows)} that are not, such as {lost[0]!r}."
+                f"{len(lost)} of {len(labels)} that are not, such as {lost[0]!r}."
             )
+        rows = np.array([self._row[str(name)] for name in labels], np.intp)
         words = list(labels.values())
         targets = np.array([_target(word) for word in words], float)
         if drawn is None:
             self._drawn |= self._flagged & {int(row) for row in rows}
         else:
-            self._drawn = {int(k) for k in rows_of_ids(list(drawn), self.ids)} - {-1}
+            self._drawn = {self._row[str(k)] for k in drawn if str(k) in self._row}
         self._flagged = set()
         self.labelled = np.zeros(len(self.ids), bool)
         self.labelled[rows] = True
@@ -256,111 +277,95 @@ class ActiveRanker:
         self._artefact = np.array([word == "artefact" for word in words], bool)
         self._learn()
         own = [k for k, row in enumerate(rows) if row not in self._drawn]
-        known = targets[own][np.isfinite(targets[own])]
+        known = targets[own][np.isfinite(targets[own]) & (targets[own] != 0.5)]
         self.false_discovery = _share(int((known < 0.5).sum()), len(known))
         return self
 
     def _learn(self) -> None:
         """Set the learned score, its error, and the probability of an artefact."""
-        known = np.isfinite(self._targets)
-        rows, targets = self._rows[known], self._targets[known]
-        artefact = self._artefact[known].astype(float)
-        n = len(self.ids)
+        n, kinds = len(self.ids), list(self.kinds)
         self.error, self.artefact_probability = np.zeros(n), np.zeros(n)
         self.helpful = Table(
             {
-                "kind": list(self.kinds),
+                "kind": kinds,
                 "n_features": [x.shape[1] for x in self.kinds.values()],
-                "average_precision": np.full(len(self.kinds), np.nan),
-                "used": np.ones(len(self.kinds), bool),
+                "average_precision": np.full(len(kinds), np.nan),
+                "used": np.ones(len(kinds), bool),
             }
         )
-        self._oob = None
-        if not len(rows):
-            self.score = self.static.copy()
+        self.score, self._unseen = self.static.copy(), None
+        known = np.flatnonzero(np.isfinite(self._targets))
+        if not len(known):
             return
-        method = "regression" if self.method == "auto" else self.method
+        # All that is rare teaches; of the ordinary ones the latest.
+        rare = self._artefact[known] | (self._targets[known] > 0)
+        known = np.r_[known[~rare], known[rare]][-MOST_LABELS:]
+        rows, targets = self._rows[known], self._targets[known]
         background = self._background[~self.labelled[self._background]][:N_BACKGROUND]
-        weights = np.full(len(background), BACKGROUND_WEIGHT / max(len(background), 1))
-        taught = _Taught(
-            rows=np.r_[rows, background],
-            targets=np.r_[
-                np.column_stack([targets, artefact]), np.zeros((len(background), 2))
-            ],
-            weights=np.r_[np.ones(len(rows)), weights],
-            n_labels=len(rows),
+        process = _Process(
+            {name: x[np.r_[rows, background]] for name, x in self.kinds.items()},
+            np.column_stack([targets, self._artefact[known]]),
         )
-        forest = self._choose(taught)
-        x = self._joined(self.helpful["kind"][self.helpful["used"]])
-        mean, error = _predict(forest, x)
-        self.artefact_probability = np.clip(mean[:, 1], 0, 1)
-        if method == "regression":
-            self.error = error
-            # Where the labels say nothing the old list orders.
-            score = mean[:, 0] if targets.any() else np.zeros(n)
-            score = score + 0.01 * self.static
-        else:
-            score = getattr(self, f"_{method}")(rows, targets)
-        self.score = score * (1 - self.artefact_probability)
-        self._oob = forest.oob_prediction_[: len(rows), 0]
+        names = self._choose(process)
+        process.fit(names)
+        mean, self.error = process.predict([self.kinds[name] for name in names])
+        self.artefact_probability = mean[:, 1].clip(0, 1)
+        if self.method not in ("auto", "regression"):
+            score = getattr(self, f"_{self.method}")(rows, targets)
+            self.score = score - (self.artefact_probability > ARTEFACT)
+            return
+        if not (targets > 0.5).any():
+            self.score = self.static - self.artefact_probability
+            return
+        # Where the labels say nothing the old list orders.
+        own = mean[:, 0] - self.artefact_probability
+        self.score = own + STATIC_WEIGHT * self.static
+        unseen = process.left_out(names)[: len(rows)]
+        unseen = unseen[:, 0] - unseen[:, 1].clip(0, 1)
+        self._unseen = dict(
+            zip(rows, unseen + STATIC_WEIGHT * self.static[rows], strict=True)
+        )
 
-    def _joined(self, kinds) -> np.ndarray:
-        """Return the features of some kinds side by side."""
-        found = [self.kinds[str(name)] for name in kinds]
-        return found[0] if len(found) == 1 else np.hstack(found)
-
-    def _choose(self, taught):
-        """Return the forest on the kinds whose out-of-bag predictions are best."""
+    def _choose(self, process) -> list[str]:
+        """Return the kinds that predict the labels best; fill the table `helpful`."""
         every = list(self.kinds)
-        best = self._grow(every, taught)
-        interesting = taught.targets[:, 0] >= 0.5
+        interesting = process.targets[:, 0] > 0.5
         if len(every) == 1 or interesting.sum() < FEWEST_TO_CHOOSE:
-            return best
+            return every
         from sklearn.metrics import average_precision_score
 
-        def precision(forest):
-            return average_precision_score(interesting, forest.oob_prediction_[:, 0])
+        def precision(names):
+            return average_precision_score(interesting, process.left_out(names)[:, 0])
 
-        # A kind alone must beat all together: features that a forest does not need
-        # cost it little.
-        highest = precision(best)
+        best, highest = every, precision(every)
         for row, name in enumerate(every):
-            forest = self._grow([name], taught)
-            self.helpful["average_precision"][row] = found = precision(forest)
-            if found > highest:
-                best, highest = forest, found
-                self.helpful["used"] = self.helpful["kind"] == name
+            alone = self.helpful["average_precision"][row] = precision([name])
+            others = [other for other in every if other != name]
+            for names, found in ((others, precision(others)), ([name], alone)):
+                if found > highest + CLEARLY:
+                    best, highest = names, found
+        self.helpful["used"] = np.isin(every, best)
         return best
 
-    def _grow(self, kinds, taught):
-        """Return a forest of regression trees for interest and artefact."""
-        from sklearn.ensemble import RandomForestRegressor
-
-        x = np.hstack([self.kinds[name][taught.rows] for name in kinds])
-        forest = RandomForestRegressor(
-            N_TREES,
-            max_features="sqrt",
-            min_samples_leaf=1,
-            bootstrap=True,
-            oob_score=True,
-            random_state=self.seed,
-        )
-        return forest.fit(x, taught.targets, taught.weights)
+    def _joined(self) -> np.ndarray:
+        """Return all features side by side."""
+        found = list(self.kinds.values())
+        return found[0] if len(found) == 1 else np.hstack(found)
 
     def _isolation(self) -> np.ndarray:
         """Return the scores of an isolation forest, higher = stranger."""
         from sklearn.ensemble import IsolationForest
 
-        x = self._joined(self.kinds)
-        forest = IsolationForest(N_TREES, random_state=self.seed).fit(x)
+        x = self._joined()
+        forest = IsolationForest(n_estimators=N_TREES, random_state=self.seed).fit(x)
         return -forest.score_samples(x)
 
     def _coniferest(self, model, rows, targets) -> np.ndarray:
         """Return percentiles of the scores of a forest that learned the labels."""
         label = require("coniferest.label", "review").Label
-        x = self._joined(self.kinds)
+        x = self._joined()
         kept = targets != 0.5
-        names = np.where(targets >= 0.5, label.ANOMALY, label.REGULAR)[kept]
+        names = np.where(targets > 0.5, label.ANOMALY, label.REGULAR)[kept]
         model.fit_known(x, x[rows[kept]], names)
         # coniferest's scores fall with strangeness.
         return rankdata(-model.score_samples(x)) / len(x)
@@ -380,10 +385,14 @@ class ActiveRanker:
     def _astronomaly(self, rows, targets) -> np.ndarray:
         from sklearn.ensemble import RandomForestRegressor
 
-        x = self._joined(self.kinds)
-        forest = RandomForestRegressor(100, random_state=self.seed)
+        x = self._joined()
+        forest = RandomForestRegressor(N_TREES, random_state=self.seed)
         grade = forest.fit(x[rows], targets).predict(x)
-        return astronomaly_rule(self.static, grade, _nearest(x, x[rows]))
+        nearest = [
+            _squares(x[k : k + _CHUNK], x[rows]).min(axis=1)
+            for k in range(0, len(x), _CHUNK)
+        ]
+        return astronomaly_rule(self.static, grade, np.sqrt(np.concatenate(nearest)))
 
     def rank(self) -> Table:
         """Return the list: unlabelled objects first, then the labelled ones.
@@ -391,12 +400,14 @@ class ActiveRanker:
         Returns
         -------
         Table
-            Columns `object_id`, `learned_rank` (from 1), `learned_score` (higher first),
-            `learned_error` (spread of the forest's trees, 0 for the other methods),
-            `artefact_probability`, `drawn_at_random` and `false_discovery_rate`: an upper
-            estimate of the share of what is not interesting down to that place, from the
-            random draws, 1 where they are too few to say. The metadata hold the
-            method, the kinds of features used and what `missed` says.
+            Columns `object_id`, `learned_rank` (from 1), `learned_score` (higher
+            first), `learned_error` (standard deviation of the interest, near 1 where no
+            label is near), `artefact_probability`, `drawn_at_random` and
+            `false_discovery_rate`: an upper estimate of the share of what is not
+            interesting down to that place, from the random draws, 1 where they are too
+            few to say; NaN without labels and for other methods than the regression.
+            The metadata hold the method, the kinds of features used and what `missed`
+            says.
         """
         key = np.lexsort((-self.static, -self.score))
         fresh = key[~self.labelled[key]]
@@ -434,34 +445,37 @@ class ActiveRanker:
         -------
         Missed
             From the objects drawn at random alone. The rate is that of the unlabelled
-            objects when they were drawn; as the list finds interesting ones, it falls, so
-            that it errs on the high side.
+            objects when they were drawn; as the list finds interesting ones, it falls,
+            so that it errs on the high side.
         """
         # An object about which the reviewer was unsure is no draw.
         known = [
-            target >= 0.5
+            target > 0.5
             for row, target in zip(self._rows, self._targets, strict=True)
-            if int(row) in self._drawn and np.isfinite(target)
+            if int(row) in self._drawn and np.isfinite(target) and target != 0.5
         ]
         rate, low, high = _share(sum(known), len(known))
         n_unlabelled = int((~self.labelled).sum())
         return Missed(len(known), sum(known), rate, low, high, n_unlabelled)
 
     def _discovery_rate(self, fresh) -> np.ndarray:
-        """Return the false-discovery rate down to each unlabelled object, 1 elsewhere.
+        """Return the false-discovery rate down to each unlabelled object, else NaN.
 
-        As of conformal p-values: of m random ordinary objects k score at least as high,
-        out of bag, so that (k + 1) / (m + 1) of all others may.
+        As of conformal p-values: of m random ordinary objects k score at least as high
+        where they are left out, so that (k + 1) / (m + 1) of all others may. NaN of a
+        method that leaves none out.
         """
-        rates = np.ones(len(self.ids))
-        if self._oob is None:
+        rates = np.full(len(self.ids), np.nan)
+        if self._unseen is None:
             return rates
-        known = np.isfinite(self._targets)
-        rows, ordinary = self._rows[known], self._targets[known] < 0.5
-        drawn = np.isin(rows, sorted(self._drawn)) & ordinary
-        calibration = np.sort(self._oob[drawn] + 0.01 * self.static[rows[drawn]])
-        scores = self.score[fresh]
-        at_least = len(calibration) - np.searchsorted(calibration, scores)
+        calibration = np.sort(
+            [
+                self._unseen[row]
+                for row, target in zip(self._rows, self._targets, strict=True)
+                if row in self._drawn and row in self._unseen and target < 0.5
+            ]
+        )
+        at_least = len(calibration) - np.searchsorted(calibration, self.score[fresh])
         expected = len(fresh) * (at_least + 1) / (len(calibration) + 1)
         found = expected / np.arange(1, len(fresh) + 1)
         # As for q-values: the least of all lists that hold the object.
@@ -469,14 +483,76 @@ class ActiveRanker:
         return rates
 
 
-@dataclass(frozen=True)
-class _Taught:
-    """What a forest learns from: labels, then unlabelled objects as ordinary ones."""
+class _Process:
+    """A Gaussian process of interest and artefact over several kinds of features.
 
-    rows: np.ndarray
-    targets: np.ndarray  # (n, 2): interest, artefact
-    weights: np.ndarray
-    n_labels: int
+    `kinds`: features of the labelled objects, then of the background, whose targets
+    are 0; `labels` (n, 2): targets of the labelled ones.
+    """
+
+    # Not scikit-learn's, which computes distances pair by pair in float64: of 100,000
+    # objects it takes eight times as long.
+
+    def __init__(self, kinds, labels):
+        n = len(next(iter(kinds.values())))
+        self.kinds, self.n_labels = kinds, len(labels)
+        self.targets = np.zeros((n, 2))
+        self.targets[: len(labels)] = labels
+        self.noise = np.full(n, BACKGROUND_NOISE)
+        self.noise[: len(labels)] = LABEL_NOISE
+        self._squares = {k: _squares(x, x).astype(float) for k, x in kinds.items()}
+
+    def _factor(self, names):
+        """Return the Cholesky factor of the targets' covariance."""
+        squares = sum(self._squares[name] for name in names)
+        # The length scale is the typical distance of two objects, whatever their number
+        # of features.
+        covariance = np.exp(-squares / (2 * self._n_features(names)))
+        covariance[np.diag_indices_from(covariance)] += self.noise
+        return cho_factor(covariance, lower=True)
+
+    def _n_features(self, names):
+        return max(sum(self.kinds[name].shape[1] for name in names), 1)
+
+    def left_out(self, names) -> np.ndarray:
+        """Return what the others predict for each object (Rasmussen 2006, eq. 5.12)."""
+        inverse = cho_solve(self._factor(names), np.eye(len(self.noise)))
+        return self.targets - (inverse @ self.targets) / np.diag(inverse)[:, None]
+
+    def fit(self, names) -> None:
+        """Learn on some kinds."""
+        factor = self._factor(names)
+        self.weights = cho_solve(factor, self.targets).astype(np.float32)
+        self.known = np.hstack([self.kinds[name] for name in names])
+        self.scale = np.float32(1 / (2 * self._n_features(names)))
+        last = slice(max(self.n_labels - N_ERROR, 0), self.n_labels)
+        known = self.known[last]
+        covariance = np.exp(-self.scale * _squares(known, known)).astype(float)
+        covariance += LABEL_NOISE * np.eye(len(known))
+        # Its product with a row of the kernel has the explained variance as its norm.
+        half = cholesky(np.linalg.inv(covariance), lower=True)
+        self.last, self.half = last, half.astype(np.float32)
+
+    def predict(self, kinds) -> tuple[np.ndarray, np.ndarray]:
+        """Return the means (n, 2) and the standard deviation of the first."""
+        n = len(kinds[0])
+        mean, error = np.empty((n, 2)), np.empty(n)
+        for start in range(0, n, _CHUNK):
+            part = np.s_[start : start + _CHUNK]
+            kernel = _squares(np.hstack([x[part] for x in kinds]), self.known)
+            np.exp(np.multiply(kernel, -self.scale, out=kernel), out=kernel)
+            mean[part] = kernel @ self.weights
+            explained = ((kernel[:, self.last] @ self.half) ** 2).sum(axis=1)
+            error[part] = np.sqrt(np.maximum(1 - explained, 0))
+        return mean, error
+
+
+def _squares(x, y) -> np.ndarray:
+    """Return the squared distances of the rows of two float32 matrices."""
+    found = x @ (-2 * y.T)
+    found += (x**2).sum(axis=1)[:, None]
+    found += (y**2).sum(axis=1)
+    return np.maximum(found, 0, out=found)
 
 
 def astronomaly_rule(
@@ -533,44 +609,16 @@ def _share(k: int, n: int) -> tuple[float, float, float]:
 
 def _mixed(learned, draws) -> tuple[np.ndarray, np.ndarray]:
     """Put a random draw at every tenth place; return rows, and which were drawn."""
-    n = len(learned)
-    drawn = np.zeros(n, bool)
-    drawn[RANDOM_EVERY - 1 :: RANDOM_EVERY] = True
-    order, taken = np.empty(n, np.intp), np.zeros(int(learned.max(initial=0)) + 1, bool)
-    own, other = iter(learned.tolist()), iter(draws.tolist())
+    n = min(len(learned), MIXED_PLACES)
+    drawn = np.zeros(len(learned), bool)
+    drawn[RANDOM_EVERY - 1 : n : RANDOM_EVERY] = True
+    taken, head = set(), []
+    own, other = iter(learned[:n].tolist()), iter(draws.tolist())
     for place in range(n):
-        source = other if drawn[place] else own
         # What the other list has shown above is passed over.
-        row = next(row for row in source if not taken[row])
-        order[place], taken[row] = row, True
-    return order, drawn
-
-
-def _predict(forest, x) -> tuple[np.ndarray, np.ndarray]:
-    """Return the trees' mean (n, 2) and the spread of the first output."""
-    mean, error = np.zeros((len(x), 2)), np.zeros(len(x))
-    for start in range(0, len(x), _CHUNK):
-        part = x[start : start + _CHUNK]
-        total, squares = np.zeros((len(part), 2)), np.zeros(len(part))
-        for tree in forest.estimators_:
-            values = tree.tree_.predict(part)[..., 0]
-            total += values
-            squares += values[:, 0] ** 2
-        total /= len(forest.estimators_)
-        mean[start : start + _CHUNK] = total
-        variance = squares / len(forest.estimators_) - total[:, 0] ** 2
-        error[start : start + _CHUNK] = np.sqrt(np.maximum(variance, 0.0))
-    return mean, error
-
-
-def _nearest(x, labelled) -> np.ndarray:
-    """Return the distance to the nearest labelled object, in standard deviations."""
-    mean, scale = x.mean(axis=0), x.std(axis=0)
-    labelled = (labelled - mean) / scale
-    found = np.empty(len(x))
-    for start in range(0, len(x), _CHUNK):
-        part = (x[start : start + _CHUNK] - mean) / scale
-        squares = (part**2).sum(axis=1)[:, None] + (labelled**2).sum(axis=1)
-        squares -= 2 * part @ labelled.T
-        found[start : start + _CHUNK] = np.sqrt(np.maximum(squares.min(axis=1), 0.0))
-    return found
+        source = other if drawn[place] else own
+        row = next(row for row in source if row not in taken)
+        taken.add(row)
+        head.append(row)
+    rest = learned[~np.isin(learned, head)]
+    return np.r_[np.array(head, np.intp), rest], drawn

@@ -4,16 +4,51 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from scipy import ndimage
 
 import astroanomaly as aa
 from astroanomaly.utils import atomic_path
 from studies.review.sets import N_TRAIN
 
 N_COMPONENTS = 32
+KINDS = ("components", "profiles", "harmonics", "scores")
 SETS = ("ordinary", "interesting", "artefact")
 # Objects calibrate nothing here but the detector's scores need one.
 N_CALIBRATE = 500
 CHUNK = 2000
+# Of harmonics: circles, places on a circle, and the highest order kept.
+CIRCLES, PLACES, ORDERS = 12, 48, 8
+
+
+def harmonics(images: np.ndarray) -> np.ndarray:
+    """Return the amplitudes of the angular harmonics on circles about the centre.
+
+    They do not change when an object is turned. A companion has all orders at its
+    distance, arms and bars the second and fourth, noise little of any. Pixels are taken
+    in standard deviations of the sky at the frame's edge, smoothed by one
+    pixel and stretched by asinh.
+    """
+    n, ny, nx, n_bands = images.shape
+    y, x = np.indices((ny, nx)) - np.array([(ny - 1) / 2, (nx - 1) / 2])[:, None, None]
+    far = np.hypot(y, x) > 0.47 * ny
+    radius = np.linspace(0, 1, CIRCLES + 1)[1:, None] ** 1.3 * (min(ny, nx) / 2 - 1)
+    angle = 2 * np.pi * np.arange(PLACES) / PLACES
+    places = (
+        (ny - 1) / 2 + radius * np.sin(angle),
+        (nx - 1) / 2 + radius * np.cos(angle),
+    )
+    found = np.empty((n, n_bands, CIRCLES, ORDERS + 1), np.float32)
+    for k, image in enumerate(images):
+        for band in range(n_bands):
+            plane = image[..., band].astype(float)
+            sky = np.median(plane[far])
+            noise = 1.4826 * np.median(np.abs(plane[far] - sky))
+            plane = (plane - sky) / (noise or 1.0)
+            plane = np.arcsinh(ndimage.gaussian_filter(plane, 1.0))
+            on_circles = ndimage.map_coordinates(plane, places, order=1)
+            orders = np.abs(np.fft.rfft(on_circles, axis=1)) / PLACES
+            found[k, band] = orders[:, : ORDERS + 1]
+    return found.reshape(n, -1)
 
 
 def read(folder: Path, name: str) -> aa.Cutouts:
@@ -30,7 +65,7 @@ def measure(folder: Path, seed: int) -> None:
 
     A detector of principal components is trained on ordinary objects of the pool, as
     a survey has nothing else. Its latents and scores are two kinds of features, the
-    rings of `aa.features.Profiles` the third.
+    rings of `aa.features.Profiles` the third, `harmonics` the fourth.
     """
     made = [folder / f"{name}_features.npz" for name in SETS]
     if all(path.is_file() for path in made):
@@ -49,7 +84,7 @@ def measure(folder: Path, seed: int) -> None:
         plain = "plain" if name == "artefact" else name
         if path.is_file() or not (folder / f"{plain}.npy").is_file():
             continue
-        kinds = {"components": [], "profiles": [], "scores": []}
+        kinds = {name: [] for name in KINDS}
         cutouts = read(folder, name)
         for part in cutouts.chunks(CHUNK):
             # A slice of a memory map is read once.
@@ -57,6 +92,7 @@ def measure(folder: Path, seed: int) -> None:
             latents = [model.features(stretch(c.images)) for c in part.chunks(500)]
             kinds["components"].append(np.concatenate(latents))
             kinds["profiles"].append(aa.features.Profiles()(part.images))
+            kinds["harmonics"].append(harmonics(part.images))
             rows = detector.score(part)
             rows = rows[aa.tables.columns.match(rows, part.object_ids)]
             names = ["anomaly_score", *sorted(aa.tables.columns.score_names(rows)[1:])]
