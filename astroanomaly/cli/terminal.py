@@ -259,3 +259,27 @@ def show_review(path, reviewers=None) -> None:
         ]
         names = ("reviewers", "measure", "objects", "agree", "kappa")
         console.print(_table("Agreement", names, rows))
+
+
+def show_learned(ranked, out) -> None:
+    """Show what a learned list was learned from, and what it may miss."""
+    learned = ranked.meta["learned"]
+    missed = learned["missed"]
+    lines = [
+        f"{len(ranked)} objects, sorted by {learned['n_labels']} labels "
+        f"({learned['method']}) on {', '.join(learned['kinds'])}: {out}"
+    ]
+    if missed["n_drawn"]:
+        rate, low, high = (100 * missed[name] for name in ("rate", "low", "high"))
+        lines.append(
+            f"Of {missed['n_drawn']} objects drawn at random {missed['n_interesting']} "
+            f"were interesting: {rate:.2g}% ({low:.2g} to {high:.2g}) of the "
+            f"{missed['n_unlabelled']} unlabelled ones may be."
+        )
+    else:
+        lines.append(
+            "No labelled object is known to be drawn at random: what the list misses "
+            "cannot be estimated. Label what `drawn_at_random` marks."
+        )
+    for line in lines:
+        _console().print(line, markup=False)

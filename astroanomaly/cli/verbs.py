@@ -617,6 +617,57 @@ def labels(
     terminal.show_review(database, None if reviewer is None else [reviewer])
 
 
+@app.command(
+    epilog=opt.examples(
+        "rerank scores.fits --labels labels.db --out learned.fits",
+        "rerank scores.fits --labels labels.csv --features latents.npz --out l.ecsv",
+    )
+)
+def rerank(
+    table: opt.Table,
+    labels: Annotated[
+        Path,
+        typer.Option(
+            help="A database of `review`, or a table of object_id and label "
+            "(interesting, artefact, ordinary, unsure) or grade (1 to 5)."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The table: .ecsv, .fits, .csv, .parquet or .vot.")
+    ],
+    features: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Features besides the scores: a table of object_id and numbers, or "
+            ".npz with `object_id` and an array per kind. May be repeated."
+        ),
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(help="auto, aad, pineforest, regression or astronomaly."),
+    ] = "auto",
+    reviewer: Annotated[
+        str | None, typer.Option(help="Whose labels.", show_default="all")
+    ] = None,
+    seed: opt.Seed = 0,
+) -> None:
+    """Sort a table by what labels teach; scores stay as they are."""
+    from astroanomaly import tables
+    from astroanomaly.review import rerank as learn
+
+    tables.check_ending(out)
+    ranked = learn(
+        tables.read_table(table),
+        labels,
+        features or (),
+        method=method,
+        seed=seed,
+        reviewer=reviewer,
+    )
+    tables.write_table(ranked, out)
+    terminal.show_learned(ranked, out)
+
+
 @app.command(epilog=opt.examples("verify run scores.fits"))
 def verify(
     run: opt.Run,

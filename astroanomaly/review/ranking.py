@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from astropy.table import Table
@@ -9,7 +11,17 @@ from scipy.linalg import cho_factor, cho_solve, cholesky
 from scipy.stats import rankdata
 
 from astroanomaly.evaluation.roc_auc import binomial_interval
-from astroanomaly.tables.columns import check_unique, numbers, object_ids, rows_of_ids
+from astroanomaly.review.labels import LabelStore
+from astroanomaly.tables.columns import (
+    check_unique,
+    id_texts,
+    numbers,
+    object_ids,
+    rows_of_ids,
+    truths,
+    words,
+)
+from astroanomaly.tables.files import read_table
 from astroanomaly.utils.optional import require
 
 METHODS = ("auto", "aad", "pineforest", "regression", "astronomaly")
@@ -20,8 +32,8 @@ RANDOM_EVERY = 10
 # Nobody labels more before the list is made anew.
 MIXED_PLACES = 20_000
 # Unlabelled objects that stand for ordinary ones: where interesting ones are rare,
-# nearly all of them are.
-N_BACKGROUND = 500
+# nearly all of them are. Of a small survey a twentieth, lest they outvote the labels.
+N_BACKGROUND, BACKGROUND_SHARE = 500, 20
 # Labels that teach at most: the time grows with their square.
 MOST_LABELS = 2000
 # Variances of the noise of a label, of one that nobody gave, and of the function:
@@ -43,6 +55,15 @@ _CHUNK = 16_384
 # Astronomaly (Lochner & Bassett 2021, equations 1 and 2): the least and the range of
 # the predicted grade, so that arctanh stays finite, and the weight of the distance.
 _LEAST, _RANGE, _ALPHA = 0.1, 0.85, 1.0
+# Columns of a learned list.
+_LEARNED = (
+    "learned_rank",
+    "learned_score",
+    "learned_error",
+    "artefact_probability",
+    "drawn_at_random",
+    "false_discovery_rate",
+)
 # Columns of a score table that are no features: names, places, and what the p-value
 # says again.
 _NO_FEATURES = ("object_id", "ra", "dec", "p_value", "q_value", "is_selected")
@@ -301,7 +322,10 @@ class ActiveRanker:
         rare = self._artefact[known] | (self._targets[known] > 0)
         known = np.r_[known[~rare], known[rare]][-MOST_LABELS:]
         rows, targets = self._rows[known], self._targets[known]
-        background = self._background[~self.labelled[self._background]][:N_BACKGROUND]
+        background = self._background[~self.labelled[self._background]]
+        background = background[
+            : min(N_BACKGROUND, len(background) // BACKGROUND_SHARE)
+        ]
         process = _Process(
             {name: x[np.r_[rows, background]] for name, x in self.kinds.items()},
             np.column_stack([targets, self._artefact[known]]),
@@ -309,6 +333,9 @@ class ActiveRanker:
         names = self._choose(process)
         process.fit(names)
         mean, self.error = process.predict([self.kinds[name] for name in names])
+        left_out = process.left_out(names)
+        # That it stood for an ordinary one must not count against an object.
+        mean[background] = left_out[len(rows) :]
         self.artefact_probability = mean[:, 1].clip(0, 1)
         if self.method not in ("auto", "regression"):
             score = getattr(self, f"_{self.method}")(rows, targets)
@@ -320,8 +347,7 @@ class ActiveRanker:
         # Where the labels say nothing the old list orders.
         own = mean[:, 0] - self.artefact_probability
         self.score = own + STATIC_WEIGHT * self.static
-        unseen = process.left_out(names)[: len(rows)]
-        unseen = unseen[:, 0] - unseen[:, 1].clip(0, 1)
+        unseen = left_out[: len(rows), 0] - left_out[: len(rows), 1].clip(0, 1)
         self._unseen = dict(
             zip(rows, unseen + STATIC_WEIGHT * self.static[rows], strict=True)
         )
@@ -622,3 +648,136 @@ def _mixed(learned, draws) -> tuple[np.ndarray, np.ndarray]:
         head.append(row)
     rest = learned[~np.isin(learned, head)]
     return np.r_[np.array(head, np.intp), rest], drawn
+
+
+def rerank(
+    table: Table,
+    labels,
+    features=(),
+    *,
+    method: str = "auto",
+    seed: int = 0,
+    reviewer: str | None = None,
+) -> Table:
+    """Sort a score table by what labels teach.
+
+    Parameters
+    ----------
+    table : Table
+        Scores with object_id, as a detector writes them.
+    labels : Table, str or Path
+        A database of ``astroanomaly review`` (.db), or a table of object_id and label,
+        grade or is_lens, is_interesting or is_anomaly, which may have `source`
+        ("random" for what was drawn) or `drawn_at_random`.
+    features : sequence of path, or mapping of str to array_like, optional
+        Files with features of the objects: tables of object_id and numbers, or .npz
+        with `object_id` and an array for each kind; or arrays in the order of the
+        table. The scores are features in any case.
+    method, seed
+        As in :class:`ActiveRanker`.
+    reviewer : str, optional
+        Whose labels, of several.
+
+    Returns
+    -------
+    Table
+        All columns of `table`, unchanged, and those of :meth:`ActiveRanker.rank`, in
+        its order.
+
+    Raises
+    ------
+    ValueError
+        If a label belongs to no object, an object has no features, or a file does not
+        hold what it should.
+
+    Examples
+    --------
+    >>> scores = Table({"object_id": ["a", "b", "c"], "anomaly_score": [3.0, 2.0, 1.0]})
+    >>> told = Table({"object_id": ["a"], "label": ["artefact"]})
+    >>> rerank(scores, told)["object_id"].tolist()
+    ['b', 'c', 'a']
+    """
+    ids = object_ids(table, "table")
+    # A list that was learned before is no score.
+    plain = table[[name for name in table.colnames if name not in _LEARNED]]
+    if not isinstance(features, Mapping):
+        features = {k: x for path in features for k, x in _read_features(path, ids)}
+    ranker = ActiveRanker(features, ids, plain, method, seed)
+    ranked = ranker.fit(*_read_labels(labels, reviewer)).rank()
+    found = plain[[ranker._row[name] for name in ranked["object_id"].tolist()]]
+    for name in _LEARNED:
+        found[name] = ranked[name]
+    found.meta["learned"] = ranked.meta
+    return found
+
+
+def _read_features(path, ids):
+    """Yield the kinds of features in a file, in the order of `ids`."""
+    if Path(path).suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            kinds = {name: file[name] for name in file.files}
+        if "object_id" not in kinds:
+            raise ValueError(
+                f"{path} must hold `object_id`. Received: {', '.join(kinds) or 'none'}."
+            )
+        known = id_texts(kinds.pop("object_id"))
+    else:
+        table = read_table(path)
+        known = object_ids(table, str(path))
+        numeric = [
+            np.asarray(table[name], float).reshape(len(table), -1)
+            for name in table.colnames
+            if table[name].dtype.kind in "iufb"
+            and name not in ("object_id", "ra", "dec")
+        ]
+        if not numeric:
+            raise ValueError(f"{path} must hold columns of numbers. Received: none.")
+        kinds = {Path(path).stem: np.hstack(numeric)}
+    rows = rows_of_ids(ids, known)
+    if (rows < 0).any():
+        raise ValueError(
+            f"{path} must hold features of every object of the table. Received: none "
+            f"for {(rows < 0).sum()} of {len(ids)}, for example "
+            f"{str(ids[rows < 0][0])!r}."
+        )
+    for name, values in kinds.items():
+        if len(values) != len(known):
+            raise ValueError(
+                f"{path} must hold {len(known)} rows of {name!r}, one for each object. "
+                f"Received: {len(values)}."
+            )
+        yield name, values[rows]
+
+
+def _read_labels(labels, reviewer) -> tuple[dict, list[str]]:
+    """Return labels by object, and the objects that were drawn at random."""
+    if not isinstance(labels, Table) and Path(labels).suffix == ".db":
+        with LabelStore(labels, read_only=True) as store:
+            rows = store.table(reviewer)
+            return store.labels(reviewer), _drawn(rows)
+    name = "labels" if isinstance(labels, Table) else str(labels)
+    rows = labels if isinstance(labels, Table) else read_table(labels)
+    several = "reviewer" in rows.colnames
+    if several and reviewer is not None:
+        rows = rows[np.asarray(words(rows["reviewer"])) == reviewer]
+    if not len(rows):
+        raise ValueError(f"{name} must hold labels. Received: none.")
+    # The store knows all forms of labels, and what several reviewers say together.
+    with (
+        TemporaryDirectory() as folder,
+        LabelStore(Path(folder) / "labels.db") as store,
+    ):
+        by = words(rows["reviewer"]) if several else np.full(len(rows), "table")
+        for one in np.unique(by):
+            store.read(rows[by == one], str(one))
+        return store.labels(), _drawn(rows)
+
+
+def _drawn(rows: Table) -> list[str]:
+    """Return the objects of a label table that the reviewer did not choose."""
+    drawn = np.zeros(len(rows), bool)
+    if "source" in rows.colnames:
+        drawn |= words(rows["source"]) == "random"
+    if "drawn_at_random" in rows.colnames:
+        drawn |= truths(rows, "drawn_at_random")
+    return id_texts(rows["object_id"])[drawn].tolist() if drawn.any() else []

@@ -44,9 +44,8 @@ def test_every_method_learns_and_artefacts_sink(method):
     make = lambda: ActiveRanker(x, ids, {"anomaly_score": strange}, method, seed=1)  # noqa: E731
     labels = review(make(), truth, 60, 20)
     found = list(labels.values())
-    # Of the strangest 60 of the old list, artefacts are all there is to see at first.
-    old = kind[np.argsort(-strange)[:60]]
-    assert found.count("interesting") >= (old == "interesting").sum()
+    # One of ten would be there by chance; artefacts alone are seen at first.
+    assert found.count("interesting") >= 5
     table = make().fit(labels).rank()
     # The same bits again; every object once; labelled ones last.
     again = make().fit(labels).rank()
@@ -66,7 +65,7 @@ def test_the_regression_finds_nearly_all():
     truth = dict(zip(ids.tolist(), kind.tolist(), strict=True))
     scores = {"anomaly_score": np.abs(x).max(axis=1)}
     labels = list(review(ActiveRanker(x, ids, scores), truth, 100).values())
-    # The strangest 100 of the old list hold all artefacts, and half of the others.
+    # One of a hundred would be there by chance.
     assert labels.count("interesting") >= 14
     assert labels[50:].count("artefact") <= 2
 
@@ -115,32 +114,32 @@ def test_the_rule_of_astronomaly_by_hand():
 
 
 def test_one_in_ten_is_drawn_and_the_estimate_is_unbiased():
-    x, ids, kind = planted(400, 40)
+    x, ids, kind = planted(200, 20)
     truth = dict(zip(ids.tolist(), kind.tolist(), strict=True))
     k, n = [], []
-    for seed in range(25):
+    for seed in range(5):
         ranker = ActiveRanker(x, ids, {"anomaly_score": x[:, 0]}, seed=seed)
         table = ranker.rank()
         places = np.flatnonzero(table["drawn_at_random"])
-        np.testing.assert_array_equal(places, np.arange(9, 400, 10))
-        # All draws of the static list, read to its end: 40 of 400 at random.
+        np.testing.assert_array_equal(places, np.arange(9, 200, 10))
+        # All draws of the static list, read to its end: 20 of 200 at random.
         drawn = table["object_id"][table["drawn_at_random"]]
         labels = {str(name): truth[str(name)] for name in drawn}
         missed = ranker.fit(labels).missed()
         k.append(missed.n_interesting)
         n.append(missed.n_drawn)
         assert missed.low <= missed.rate <= missed.high
-        assert missed.n_unlabelled == 360
+        assert missed.n_unlabelled == 180
     # A tenth is interesting; the draws come in the order of the list, from what it has
     # not shown: the strangest tenth is shown before most draws.
-    assert set(n) == {40}
+    assert set(n) == {20}
     first = [
         truth[
             str(ActiveRanker(x, ids, {"anomaly_score": x[:, 0]}, seed=s).rank()[9][0])
         ]
-        for s in range(200)
+        for s in range(100)
     ]
-    low, high = binom.ppf((0.001, 0.999), 200, 40 / 400)
+    low, high = binom.ppf((0.001, 0.999), 100, 40 / 400)
     assert low <= first.count("interesting") <= high
 
 
@@ -178,8 +177,8 @@ def test_it_tells_which_kinds_of_features_help():
     labels = dict(list(truth.items())[:300])
     ranker = ActiveRanker({"noise": noise, "good": x}, ids).fit(labels)
     helpful = {row["kind"]: row for row in ranker.helpful}
-    assert helpful["good"]["average_precision"] > 0.6
-    assert helpful["noise"]["average_precision"] < 0.3
+    good, noise = (helpful[kind]["average_precision"] for kind in ("good", "noise"))
+    assert good > 3 * noise
     assert helpful["good"]["used"]
     assert not helpful["noise"]["used"]
     assert ranker.rank().meta["kinds"] == ["good"]
