@@ -23,6 +23,7 @@ _ROOMS = (
     "plots",
     "pretrained",
     "report",
+    "review",
     "runs",
     "scores",
     "simulate",

@@ -280,3 +280,58 @@ def show_quickstart(result) -> None:
     }
     for name, what in places.items():
         console.print(f"{result.folder / name}: {what}", markup=False)
+
+
+def show_review(path, reviewers=None) -> None:
+    """Show what reviewers labelled, how well, and how far they agree."""
+    from astroanomaly.review.agreement import agreement, check_of
+    from astroanomaly.review.labels import LABELS, LabelStore, class_of
+
+    console = _console()
+    with LabelStore(path, read_only=True) as store:
+        rows = []
+        for name in store.reviewers if reviewers is None else reviewers:
+            words = [class_of(row) for row in store.rows(name)]
+            rows.append((name, len(words), *(words.count(word) for word in LABELS)))
+            for what, found in check_of(store, name).items():
+                if found["n"]:
+                    console.print(
+                        f"{name}, {what}: {found['k']} of {found['n']} "
+                        f"(95%: {found['low']:.2f} to {found['high']:.2f})",
+                        markup=False,
+                    )
+        names = ("reviewer", "labelled", *LABELS)
+        console.print(_table(f"Labels in {path}", names, rows))
+        found = agreement(store) if reviewers is None else ()
+    if len(found):
+        rows = [
+            (row["reviewers"], row["measure"], row["n"], shown(row["agree"], ".3f"))
+            + (shown(row["kappa"], ".3f"),)
+            for row in found
+        ]
+        names = ("reviewers", "measure", "objects", "agree", "kappa")
+        console.print(_table("Agreement", names, rows))
+
+
+def show_learned(ranked, out) -> None:
+    """Show what a learned list was learned from, and what it may miss."""
+    learned = ranked.meta["learned"]
+    missed = learned["missed"]
+    lines = [
+        f"{len(ranked)} objects, sorted by {learned['n_labels']} labels "
+        f"({learned['method']}) on {', '.join(learned['kinds'])}: {out}"
+    ]
+    if missed["n_drawn"]:
+        rate, low, high = (100 * missed[name] for name in ("rate", "low", "high"))
+        lines.append(
+            f"Of {missed['n_drawn']} objects drawn at random {missed['n_interesting']} "
+            f"were interesting: {rate:.2g}% ({low:.2g} to {high:.2g}) of the "
+            f"{missed['n_unlabelled']} unlabelled ones may be."
+        )
+    else:
+        lines.append(
+            "No labelled object is known to be drawn at random: what the list misses "
+            "cannot be estimated. Label what `drawn_at_random` marks."
+        )
+    for line in lines:
+        _console().print(line, markup=False)

@@ -1,5 +1,6 @@
 """Simulated survey images with known truth."""
 
+from astroanomaly.simulate.cameras.artefacts import artefacts
 from astroanomaly.simulate.cameras.instruments import Instrument
 from astroanomaly.simulate.cameras.sky import Sky
 from astroanomaly.simulate.galaxies.galaxies import galaxies
@@ -18,6 +19,7 @@ __all__ = [
     "Sky",
     "Subhalos",
     "Vortex",
+    "artefacts",
     "compound",
     "galaxies",
     "lens_survey",

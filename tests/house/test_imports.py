@@ -44,6 +44,7 @@ ROOMS = {
     "report": 12,
     "runs": 13,
     "pretrained": 14,
+    "review": 14,
     "cli": 15,
 }
 
