@@ -31,9 +31,10 @@ class FeatureSpace:
         How many objects there are.
     path : str or Path, optional
         A .npz file that keeps them for the next time.
-    key : str
-        What the features depend on; a file of another key is made anew.
-    seed : int
+    key : callable, optional
+        Returns a text of what the features depend on; a file of another key is made
+        anew.
+    seed : int, optional
         Of the sample that the principal components are learned from.
 
     Attributes
@@ -47,7 +48,7 @@ class FeatureSpace:
     Examples
     --------
     >>> images = np.random.default_rng(1).random((50, 12))
-    >>> space = FeatureSpace(lambda rows: (rows, images[rows]), 50, key="", seed=0)
+    >>> space = FeatureSpace(lambda rows: (rows, images[rows]), 50)
     >>> space.compute()
     >>> len(space.similar(3, 5))
     5
@@ -58,7 +59,7 @@ class FeatureSpace:
         features: Callable,
         n: int,
         path: str | Path | None = None,
-        key: str = "",
+        key: Callable[[], str] = str,
         seed: int = 0,
     ):
         self._features, self.n, self._key, self._seed = features, n, key, seed
@@ -94,10 +95,11 @@ class FeatureSpace:
 
     def compute(self) -> None:
         """Compute all features, or take those of the file."""
+        key = "" if self._path is None else self._key()
         if self._path is not None and self._path.is_file():
             try:
                 with np.load(self._path, allow_pickle=False) as kept:
-                    if str(kept["key"]) == self._key:
+                    if str(kept["key"]) == key:
                         self.matrix, self.done = kept["matrix"], self.n
                         return
             except (OSError, ValueError, KeyError, BadZipFile):
@@ -125,7 +127,7 @@ class FeatureSpace:
             self.done = min(start + _BLOCK, self.n)
         if self._path is not None:
             with atomic_path(self._path) as partial, partial.open("wb") as file:
-                np.savez(file, key=np.array(self._key), matrix=self.matrix)
+                np.savez(file, key=np.array(key), matrix=self.matrix)
 
     def similar(self, row: int, n: int) -> Sequence[int]:
         """Return the rows of the nearest objects computed so far, the nearest first."""

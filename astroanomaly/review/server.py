@@ -9,6 +9,7 @@ import secrets
 import socket
 import threading
 import webbrowser
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -328,7 +329,9 @@ class Server:
         """Answer until Ctrl-C."""
         self.review.space.start()
         try:
-            self._server.run(sockets=[self._socket])
+            # Ctrl-C is how a review ends, not an error.
+            with suppress(KeyboardInterrupt):
+                self._server.run(sockets=[self._socket])
         finally:
             self._socket.close()
             self.review.space.stop()
