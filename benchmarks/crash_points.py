@@ -74,13 +74,14 @@ def _quickstart(folder, again):
     from astroanomaly.runs import demo
 
     tiny = demo.Settings(
-        n_train=12,
+        # The baselines need 60 images to find 60 components.
+        n_train=64,
         n_calibration=8,
         n_isolated=4,
         n_companions=4,
         size=32,
         model={"width": 1, "latent_dim": 4, "n_critic": 1},
-        training={"epochs": 1, "batch_size": 4, "sample_grid": 2},
+        training={"epochs": 1, "batch_size": 32, "sample_grid": 2},
         encoder={"epochs": 1},
         detector={"score": "peak"},
     )

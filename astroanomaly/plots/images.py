@@ -89,7 +89,8 @@ def gallery(cutouts, table, n: int = 24, columns: int = 8, *, by="anomaly_score"
     order = _strangest(table, n, by)
     columns = min(_positive(columns, "columns"), len(order))
     ids = [texts(table)[row] for row in order]
-    images = display.select(cutouts, ids).images
+    chosen = display.select(cutouts, ids)
+    images = chosen.images
     rows = -(-len(order) // columns)
     figure = new_figure(1.75 * columns + 0.2, 2.45 * rows + 0.7)
     # Captions of two lines stand between the rows.
@@ -103,6 +104,8 @@ def gallery(cutouts, table, n: int = 24, columns: int = 8, *, by="anomaly_score"
         axes.spines[:].set(color=colors[highest[row]], linewidth=3.5)
         axes.set_title(f"{rank + 1}. {plain(shorten(ids[rank], 14))}", fontsize=11)
         axes.set_xlabel(_caption(table, row, by), fontsize=11, labelpad=4)
+    display.scale_bar(grid[0], images.shape[1:], chosen.pixel_scale)
+    display.compasses(grid, chosen.table, images.shape[1:])
     for axes in grid[len(order) :]:
         axes.set_axis_off()
     if len(colors) > 1:
@@ -188,7 +191,8 @@ def reconstructions(
         order = order[np.round(picks).astype(int)]
     columns = min(_positive(columns, "columns"), len(order))
     ids = [texts(table)[row] for row in order]
-    found = detector.explain(display.select(cutouts, ids))
+    chosen = display.select(cutouts, ids)
+    found = detector.explain(chosen)
     if "reconstruction" not in found:
         raise ValueError(
             "`detector` must reconstruct images; those that a classifier ranks are "
@@ -220,6 +224,10 @@ def reconstructions(
         )
         panels[0].set_title(plain(shorten(ids[k], 16)), fontsize=11)
         panels[2].set_xlabel(_caption(table, row, by), fontsize=11, labelpad=4)
+    shape = chosen.image_shape
+    display.scale_bar(grid[0, 0], shape, chosen.pixel_scale)
+    tops = grid[::3].ravel()
+    display.compasses(tops, chosen.table, shape)
     for row, axes in enumerate(grid[:, 0]):
         axes.set_ylabel(ROW_NAMES[row % 3], fontsize=11)
     for k in range(len(order), grid.size // 3):
