@@ -51,6 +51,22 @@ CALLS = (
 )
 
 
+# What a question can bring about that is its own fault, or the disk's.
+REFUSED = (ValueError, TypeError, ImportError, RecursionError, LookupError, OSError)
+
+
+class OldListError(LookupError):
+    """A page asks for a list that was replaced too long ago."""
+
+
+def refusal(error: Exception) -> tuple[int, str]:
+    """Return the HTTP status and the sentence of an error of `REFUSED`."""
+    # The page then asks for the new list, or waits and asks again.
+    waits = 503 if isinstance(error, OSError) else 400
+    status = 409 if isinstance(error, OldListError) else waits
+    return status, " ".join(str(error).split())
+
+
 @dataclass(frozen=True)
 class Order:
     """A list to go through: rows of the table (below zero: tests), and its kind."""
@@ -191,7 +207,7 @@ class Review:
 
         Raises
         ------
-        LookupError
+        OldListError
             If the list of that number is no longer kept.
         """
         with self._listing:
@@ -201,7 +217,7 @@ class Review:
             if number is None:
                 return kept[next(reversed(kept))]
             if number not in kept:
-                raise LookupError("This list was replaced by a newer one.")
+                raise OldListError("This list was replaced by a newer one.")
             return kept[number]
 
     def _keep(self, reviewer: str, made: str, rows, drawn) -> Order:
@@ -307,7 +323,7 @@ class Review:
         }
 
     def pixels(self, reviewer: str, shown: Sequence[str], whole: bool = True) -> bytes:
-        """Return the pixels of objects; see :func:`astroanomaly.review.pictures.packed`.
+        """Return the pixels of objects as ``astroanomaly.review.pictures`` packs them.
 
         Parameters
         ----------

@@ -357,3 +357,51 @@ def test_the_next_picture_comes_at_once(served, browse):
     assert len(times) >= 40
     # Milliseconds, from the key to the drawn picture.
     assert np.percentile(times, 95) < 150
+
+
+def test_the_widget_is_the_same_page(served, browse):
+    """The module draws itself where questions travel as messages of a notebook."""
+    page = browse(served.addresses["Ada"])
+    page.run(
+        """
+        document.querySelector("#review").remove();
+        const script = document.querySelector("script[type=module]").src;
+        const token = new URL(script).searchParams.get("token");
+        const headers = {
+          Authorization: `Bearer ${token}`,
+          "Content-Type": "application/json",
+        };
+        const model = {
+          on(name, listen) { this.listen = listen; },
+          async send({ id, name, body }) {
+            const question = { method: "POST", body: JSON.stringify(body), headers };
+            const reply = await fetch(`api/${name}`, question);
+            if (!reply.ok) {
+              const { error } = await reply.json();
+              this.listen({ id, error, status: reply.status });
+            } else if (name !== "pixels") {
+              this.listen({ id, answer: await reply.json() });
+            } else {
+              // Not at the beginning of its memory, as kernels send it.
+              const bytes = new Uint8Array(await reply.arrayBuffer());
+              const room = new Uint8Array(bytes.length + 3);
+              room.set(bytes, 3);
+              this.listen({ id }, [new DataView(room.buffer, 3)]);
+            }
+          },
+        };
+        const el = document.createElement("div");
+        el.id = "cell";
+        document.body.className = "";
+        document.body.append(el);
+        import(script + "&again").then(
+          (module) => module.default.render({ model, el }));
+        """
+    )
+    painted = "return document.querySelector('#cell .aa-review')?.dataset.painted"
+    page.wait(painted, IDS[0])
+    page.run("document.querySelector('#cell .aa-review').focus()")
+    page.press("i")
+    page.wait(painted, IDS[1])
+    page.wait("return document.querySelector('#cell .aa-review').dataset.waiting", "0")
+    assert served.review.store.labels("Ada") == {IDS[0]: "interesting"}
