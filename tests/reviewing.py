@@ -66,7 +66,8 @@ class StandIn:
         assert len(scores["anomaly_score"]) == len(ids)
         self.seed = seed
 
-    def fit(self, labels):
+    def fit(self, labels, drawn=None):
+        assert set(drawn) <= set(self.ids)
         self.labels = labels
         return self
 

@@ -166,12 +166,11 @@ class Review:
         self._orders: dict[str, OrderedDict[int, Order]] = {}
         # Arrays in memory may change behind the same names.
         keep = hasattr(self.pictures.cutouts, "fingerprint") and not read_only
-        beside = self.store.path.with_name(f"{self.store.path.stem}.features.npz")
         self.space = FeatureSpace(
             lambda rows: self.pictures.features(rows, features),
             len(self),
-            beside if keep else None,
-            lambda: self._features_key(features),
+            (lambda: self._features_path(features)) if keep else None,
+            self.objects.ids,
             seed,
         )
 
@@ -194,11 +193,12 @@ class Review:
             found.update(np.ascontiguousarray(weights).tobytes())
         return found.hexdigest()[:16]
 
-    def _features_key(self, plug: Callable | None) -> str:
-        """Return a text that changes when other features would be computed."""
-        parts = [self.model, str(getattr(plug, "name", plug)), *self.objects.ids]
+    def _features_path(self, plug: Callable | None) -> Path:
+        """Return the file beside the labels whose name stands for these features."""
+        parts = [self.model, str(getattr(plug, "name", plug)), str(self.seed)]
         parts.append(self.pictures.cutouts.fingerprint())
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+        return self.store.path.with_name(f"{self.store.path.stem}.features.{key}.npz")
 
     # --- lists --------------------------------------------------------------
 
@@ -456,11 +456,12 @@ class Review:
                 "A learned list needs the features of all objects. Received: "
                 f"{self.space.done} of {self.space.n} so far; try again soon."
             )
-        labels = {
-            k: v for k, v in self.store.labels(reviewer).items() if k in self._row
-        }
+        labels = self.store.labels(reviewer)
+        labels = {name: v for name, v in labels.items() if name in self._row}
         if not labels:
             raise ValueError("A learned list needs labels. Received: none yet.")
+        rows = self.store.rows(reviewer)
+        by_chance = [row["object_id"] for row in rows if row["source"] == "random"]
         with self._ranking:
             if self._ranker is None:
                 make = self._ranker_class
@@ -473,7 +474,7 @@ class Review:
                 scores["flag"] = self.objects.flags
                 features = self.space.complete()
                 self._ranker = make(features, self.objects.ids, scores, seed=self.seed)
-            ranked = self._ranker.fit(labels).rank()
+            ranked = self._ranker.fit(labels, by_chance).rank()
             ranked = ranked[np.argsort(ranked["learned_rank"], kind="stable")]
             rows = np.array([self._row[name] for name in columns.texts(ranked)])
             drawn = columns.truths(ranked, "drawn_at_random")

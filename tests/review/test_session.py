@@ -216,13 +216,16 @@ def test_features_are_kept_beside_the_labels(tmp_path):
         for _ in range(2)
     )
     first.space.compute()
-    assert (tmp_path / "labels.features.npz").is_file()
+    (kept,) = tmp_path.glob("labels.features.*.npz")
+    with np.load(kept) as file:
+        assert file["object_id"].tolist() == table["object_id"].tolist()
+        np.testing.assert_array_equal(file["features"], first.space.matrix)
     again.space._features = None
     again.space.compute()
     assert again.space.ready
     np.testing.assert_array_equal(again.space.matrix, first.space.matrix)
     # A file that is broken is made anew.
-    (tmp_path / "labels.features.npz").write_bytes(b"PK nothing")
+    kept.write_bytes(b"PK nothing")
     first.space.compute()
     np.testing.assert_array_equal(again.space.matrix, first.space.matrix)
 
