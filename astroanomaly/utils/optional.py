@@ -10,6 +10,7 @@ _NEEDED_BY = {
     "export": "Coverage maps and SAMP need",
     "features": "Features of this kind need",
     "maps": "Maps by UMAP need",
+    "review": "The review page needs",
 }
 
 
@@ -22,7 +23,7 @@ def require(name: str, extra: str = "sim"):
         Module name, such as ``"galsim"`` or ``"pyarrow.parquet"``.
     extra : str
         The extra that installs it: ``"sim"``, ``"morphology"``, ``"survey"``,
-        ``"io"``, ``"export"``, ``"features"`` or ``"maps"``.
+        ``"io"``, ``"export"``, ``"features"``, ``"maps"`` or ``"review"``.
 
     Returns
     -------

@@ -43,7 +43,9 @@ ROOMS = {
     "plots": 11,
     "report": 12,
     "runs": 13,
-    "cli": 14,
+    "pretrained": 14,
+    "review": 14,
+    "cli": 15,
 }
 
 
