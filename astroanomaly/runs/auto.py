@@ -15,7 +15,7 @@ from astroanomaly.utils.files import atomic_path
 
 AUTO = "auto"
 # Trained in any case, as they take seconds. The first of equals is chosen.
-QUICK = ("pca",)
+QUICK = ("pca", "knn", "mahalanobis")
 # Half of it chooses, half of it is left to calibrate with.
 HOLD_OUT = 0.3
 CHOICE, CANDIDATES = "choice.ecsv", "candidates"
@@ -130,10 +130,10 @@ def _keep(folder: Path, run: Run, score: str, to_calibrate: np.ndarray) -> None:
     for key in ("object_id", "pixels"):
         kept = record["held_out"][key]
         record["held_out"][key] = [kept[row] for row in to_calibrate]
-    settings = {
-        **run.settings,
-        "detector": {**run.settings["detector"], "score": score},
-    }
+    settings = {**run.settings, "detector": dict(run.settings["detector"])}
+    # A method over features has one score.
+    if run.detector.draws:
+        settings["detector"]["score"] = run.detector.score_name = score
     # A choice that was broken off began to copy another candidate, perhaps.
     for name in (_folder.CONFIG, _folder.OBJECTS):
         (folder / name).unlink(missing_ok=True)
@@ -142,7 +142,7 @@ def _keep(folder: Path, run: Run, score: str, to_calibrate: np.ndarray) -> None:
         if (run.folder / name).is_file():
             with atomic_path(folder / name) as partial:
                 shutil.copy(run.folder / name, partial)
-    shutil.copytree(run.folder / "figures", folder / "figures", dirs_exist_ok=True)
+    if (run.folder / "figures").is_dir():
+        shutil.copytree(run.folder / "figures", folder / "figures", dirs_exist_ok=True)
     _folder.write_checksums(folder)
-    run.detector.score_name = score
     run.detector.save(folder / "detector")

@@ -191,3 +191,23 @@ def test_neighbors_are_the_nearest_in_units_of_the_spread():
         neighbors(features, CUTOUTS, "1-7", n=0)
     with pytest.raises(ValueError, match="`among`"):
         neighbors(features, CUTOUTS, "1-7", among=other)
+
+
+def test_morphology_is_what_measure_gives_band_by_band():
+    pytest.importorskip("statmorph")
+    from astroanomaly.morphology import FEATURES, measure
+
+    y, x = np.mgrid[-24:24, -24:24]
+    images = 80 * np.exp(-(x**2 / 20 + y**2 / [[[9]], [[14]], [[1e9]]]))
+    images = np.stack([images, images[::-1]], axis=-1)
+    # The third is no source: it is measured in neither band, and says so.
+    images[2] = 0
+    images += np.random.default_rng(1).normal(0, 1, images.shape)
+    with pytest.warns(aa.morphology.MorphologyWarning):
+        found = aa.features.Morphology()(images)
+    with pytest.warns(aa.morphology.MorphologyWarning):
+        table = measure(aa.Cutouts(images), band="band_1")
+    expected = np.stack([np.asarray(table[name]) for name in FEATURES], axis=1)
+    np.testing.assert_array_equal(found[:, 5:], expected)
+    assert np.isnan(found).all(axis=1).tolist()[-1]
+    assert np.isfinite(found).any(axis=1).sum() == 2
