@@ -5,22 +5,17 @@ import os
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from astroanomaly.data.decode import (
-    ImageHDU,
-    candidates,
-    exists,
-    is_fits_name,
-    stem,
-)
-from astroanomaly.data.filters import NO_FILTER, band_name, plane_names, same_band
+from astroanomaly.data.bytes import exists
+from astroanomaly.data.filters import NO_FILTER, plane_names, same_band
+from astroanomaly.data.fits import ImageHDU, candidates, is_fits_name, stem
 from astroanomaly.data.options import BadCutout, ReadOptions
 from astroanomaly.data.remote import is_remote, list_remote, local_copy
-from astroanomaly.data.roles import role_of_file, role_of_header
+from astroanomaly.data.roles import role_of_file
 from astroanomaly.data.sources import Source
 from astroanomaly.data.sources.array import from_array, from_numpy
 from astroanomaly.data.sources.cube import CubeSource, from_cube, from_extensions
@@ -258,13 +253,10 @@ def from_named_files(path, options: ReadOptions) -> FileSource:
     looked = Looked(options.max_bytes)
     filters = []
     for i in range(len(wanted)):
-        column = [group[i] for group in paths if group[i]]
-        filters.append(
-            next((n for n in _filters(column, looked) if n != NO_FILTER), "")
-        )
-    return FileSource(
-        groups, paths, Layout(FILES, wanted, filters=tuple(filters)), looked
-    )
+        found = _filters([group[i] for group in paths if group[i]], looked)
+        filters.append(next((name for name in found if name != NO_FILTER), ""))
+    layout = Layout(FILES, wanted, filters=tuple(filters))
+    return FileSource(groups, paths, layout, looked)
 
 
 def _filters(paths: list[str], looked: Looked) -> dict[str, str]:
@@ -272,7 +264,7 @@ def _filters(paths: list[str], looked: Looked) -> dict[str, str]:
     found: dict[str, str] = {}
     for row in sample_rows(len(paths), _SAMPLE):
         try:
-            name = band_name(only_image(looked[paths[row]]).header)
+            name = only_image(looked[paths[row]].images).band
         except BadCutout:
             continue
         found.setdefault(name, paths[row])
@@ -303,22 +295,23 @@ def _pick(present: dict[str, str], bands, where: str) -> tuple[tuple, tuple]:
     return tuple(wanted), tuple(present[band] for band in wanted)
 
 
-def _extension_layout(paths, path, pattern: str, bands, looked: Looked) -> Layout:
+def _extension_bands_of(paths, path, pattern: str, bands, looked: Looked) -> tuple:
+    """Return kind, bands and extensions of a layout, from a sample of the files."""
     union: dict[str, str] = {}
     for row in sample_rows(len(paths), _SAMPLE):
         try:
-            present = _extension_bands(looked[paths[row]], pattern)
+            present = _extension_bands(looked[paths[row]].images, pattern)
         except BadCutout:
             continue
         for band, name in present.items():
             union.setdefault(band, name)
     if not union:
-        names = labels(looked[path])
+        names = labels(looked[path].images)
         raise ValueError(
             f"`band_pattern` {pattern!r} must fit extensions of the files. Received: "
             f"{path} with {names}."
         )
-    return Layout(EXTENSIONS, *_pick(union, bands, path))
+    return EXTENSIONS, *_pick(union, bands, path)
 
 
 def find_layout(paths: list[str], options: ReadOptions, looked: Looked) -> Layout:
@@ -348,13 +341,19 @@ def find_layout(paths: list[str], options: ReadOptions, looked: Looked) -> Layou
     """
     bands = options.bands
     path, check_role = _first_readable(paths, looked)
+    # Weight maps and the like are objects that cannot be used, and so are listed.
+    made = partial(Layout, check_role=check_role)
     if check_role:
         paths = [p for p in paths if not role_of_file(p)]
-    images = looked[path]
+    images = looked[path].images
     if options.band_pattern is not None:
-        return _extension_layout(paths, path, options.band_pattern, bands, looked)
-    if _extension_bands(images, FLUX_PATTERN):
-        return _extension_layout(paths, path, FLUX_PATTERN, bands, looked)
+        return made(
+            *_extension_bands_of(paths, path, options.band_pattern, bands, looked)
+        )
+    if any(image.name.upper().endswith("_FLUX") for image in images) and (
+        _extension_bands(images, FLUX_PATTERN)
+    ):
+        return made(*_extension_bands_of(paths, path, FLUX_PATTERN, bands, looked))
     try:
         image = only_image(images)
     except BadCutout as error:
@@ -363,26 +362,26 @@ def find_layout(paths: list[str], options: ReadOptions, looked: Looked) -> Layou
         found = candidates(images)
         named = zip(found, labels(found), strict=True)
         present = {label: label for image, label in named if image.name}
-        return Layout(EXTENSIONS, *_pick(present, bands, path))
+        return made(EXTENSIONS, *_pick(present, bands, path))
     if len(image.shape) == 3:
         names = plane_names(image.header, image.shape[0])
         if names is not None and set(bands or names) <= set(names):
             wanted = tuple(bands or names)
             planes = tuple(names.index(band) for band in wanted)
-            return Layout(PLANES, wanted, (), planes, names=names)
+            return made(PLANES, wanted, (), planes, names=names)
         if bands is None or len(bands) != image.shape[0]:
             raise ValueError(
                 f"`bands` must give {image.shape[0]} names: {path} has an image of "
                 f"shape {image.shape}, a plane per band. Received: {bands}."
             )
-        return Layout(PLANES, tuple(bands), (), tuple(range(len(bands))))
+        return made(PLANES, tuple(bands), (), tuple(range(len(bands))))
     if bands is not None:
         if len(bands) != 1:
             raise ValueError(
                 f"`bands` must give one name: {path} has one image, of the filter "
-                f"{band_name(image.header)!r}. Received: {list(bands)}."
+                f"{image.band!r}. Received: {list(bands)}."
             )
-        return Layout(SINGLE, tuple(bands))
+        return made(SINGLE, tuple(bands))
     found = _filters(paths, looked)
     # A file that does not say is taken for one of the others.
     named = [name for name in found if name != NO_FILTER]
@@ -395,7 +394,7 @@ def find_layout(paths: list[str], options: ReadOptions, looked: Looked) -> Layou
         )
     name = named[0] if named else NO_FILTER
     # Where no file of the sample says, the first that does is another filter, too.
-    return Layout(SINGLE, (name,), filters=(name,))
+    return made(SINGLE, (name,), filters=(name,))
 
 
 def _first_readable(paths: list[str], looked: Looked) -> tuple[str, bool]:
@@ -406,15 +405,18 @@ def _first_readable(paths: list[str], looked: Looked) -> tuple[str, bool]:
     reasons, companion = [], ""
     # By their names first: no need to open what is called a weight map.
     for path in sorted(paths, key=lambda p: bool(role_of_file(p))):
+        by_name = role_of_file(path)
         try:
-            image = candidates(looked[path])[0]
+            images = looked[path].images
+            found = [image for image in images if not image.why_not]
+            image = (found or candidates(images))[0]
         except BadCutout as error:
             reasons.append(f"{path}: {error}")
             continue
-        if not role_of_file(path) and not role_of_header(image.header):
+        if not by_name and not image.role:
             return path, True
         companion = companion or path
-        if role_of_file(path):
+        if by_name:
             break
     if companion:
         return companion, False
@@ -446,9 +448,7 @@ def from_files(paths: list[str], options: ReadOptions) -> FileSource:
         If two files give one id, such as a.fits and a.fits.gz.
     """
     looked = Looked(options.max_bytes)
-    # Weight maps and the like are objects that cannot be used, and so are listed.
-    check_role = _first_readable(paths, looked)[1]
-    layout = replace(find_layout(paths, options, looked), check_role=check_role)
+    layout = find_layout(paths, options, looked)
     ids = [stem(path) for path in paths]
     if len(set(ids)) < len(ids):
         root = os.path.commonpath([os.path.dirname(os.path.abspath(p)) for p in paths])
@@ -538,7 +538,7 @@ def _table_in(path: str, options: ReadOptions):
     """Return the table of images of a file that has no image of its own, or None."""
     looked = Looked(options.max_bytes)
     try:
-        if any(not image.why_not for image in looked[path]):
+        if any(not image.why_not for image in looked[path].images):
             return None
         return table_of(path, options)
     except BadCutout as error:
@@ -550,7 +550,7 @@ def _table_in(path: str, options: ReadOptions):
 def _many_in_one(path: str, options: ReadOptions) -> CubeSource | None:
     """Return the source for a file of many objects, or None for a file of one."""
     looked, bands = Looked(options.max_bytes), options.bands
-    images = looked[_first_readable([path], looked)[0]]
+    images = looked[_first_readable([path], looked)[0]].images
     found = candidates(images)
     if len(found) == 1 and len(found[0].shape) > 2:
         # As many names as planes, or the header's: these are the bands of one object.
@@ -573,7 +573,7 @@ def _many_in_one(path: str, options: ReadOptions) -> CubeSource | None:
         found = science or found
         if bands is None:
             named = zip(labels(found), found, strict=True)
-            names = {label: band_name(image.header) for label, image in named}
+            names = {label: image.band for label, image in named}
             if not same_band(list(names.values())):
                 raise ValueError(
                     f"{path} must have extensions of one filter, one for each object, "

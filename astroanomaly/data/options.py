@@ -18,6 +18,12 @@ class BadCutout(ValueError):
     """One object cannot be used; the message is the reason, without the name."""
 
 
+def plain_words(error: Exception) -> str:
+    """Return an error in one line: its kind and what it says."""
+    text = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def mask_name(mask: str) -> tuple[str, tuple[str, ...]]:
     """Split the option into the extension's name and the planes wanted.
 

@@ -11,16 +11,11 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly.data import catalog as catalogs
+from astroanomaly.data.bytes import MemoryFile, exists
 from astroanomaly.data.cutouts import Cutouts, band_index
-from astroanomaly.data.decode import (
-    FitsFile,
-    MemoryFile,
-    exists,
-    is_fits_name,
-    plain_words,
-)
 from astroanomaly.data.find import find_layout, find_objects, sample_rows
-from astroanomaly.data.options import MAX_BYTES, BadCutout, ReadOptions
+from astroanomaly.data.fits import FitsFile, is_fits_name
+from astroanomaly.data.options import MAX_BYTES, BadCutout, ReadOptions, plain_words
 from astroanomaly.data.remote import is_remote
 from astroanomaly.data.sources import Source
 from astroanomaly.data.sources.files import FILES, FileSource, Layout, Looked

@@ -13,9 +13,8 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts, band_index
-from astroanomaly.data.decode import plain_words
 from astroanomaly.data.masks import SHARE_TOLD
-from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
+from astroanomaly.data.options import BadCutout, Cutout, ReadOptions, plain_words
 from astroanomaly.data.prepare import prepare
 from astroanomaly.data.sources import Source
 from astroanomaly.tables.objects import skipped_table
