@@ -293,12 +293,10 @@ class FitsFile:
         if not self._held.startswith(b"SIMPLE"):
             self._held, self._bytes = b"", FileBytes(path, max_bytes)
         try:
-            more = self._list_images()
+            self._list_images(path)
         except BaseException:
             self.close()
             raise
-        more |= any(image.name in ("WCSDVARR", "D2IMARR") for image in self.images)
-        self.with_tables = path if more else ""
 
     @property
     def unpacked(self) -> bool:
@@ -325,9 +323,9 @@ class FitsFile:
             return self._held[start : start + n]
         return self._bytes.read(start, n)
 
-    def _list_images(self) -> bool:
-        """Read the headers one after the other; return whether there are tables."""
-        at, index, first, others = 0, 0, b"", False
+    def _list_images(self, path: str) -> None:
+        """Read the headers one after the other."""
+        at, index, first, more = 0, 0, b"", False
         while True:
             cards = self._read(at, _HEADER)
             # What follows the last extension is not ours: archives pad with anything.
@@ -359,15 +357,17 @@ class FitsFile:
             if image is not None:
                 self.images.append(image)
                 self._cards[index] = cards, places
+                more |= image.name in ("WCSDVARR", "D2IMARR")
             if kind == "BINTABLE":
                 self.tables.append((PlainHeader(cards), start))
-            others |= kind not in ("IMAGE", "TILES")
+            more |= kind not in ("IMAGE", "TILES")
             # Keywords of the first header hold for all extensions.
             first = first or counting
             at, index = start + -(-n_bytes // _BLOCK) * _BLOCK, index + 1
         if index == 0:
             raise BadCutout("is not a FITS file (it does not begin with SIMPLE)")
-        return others
+        # For the sky alone: tables of a distortion, or of the axes, may lie there.
+        self.with_tables = path if more else ""
 
     def header(self, image: ImageHDU) -> PlainHeader:
         """Return the own header of one of `images`, all its cards."""

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly.data.find import find_objects, list_files, sample_rows
+from astroanomaly.data.find import list_files, sample_rows
 from astroanomaly.data.fits import FitsFile, ImageHDU, candidates, stem
 from astroanomaly.data.options import BadCutout, ReadOptions, plain_words
+from astroanomaly.data.reading import find_objects
 from astroanomaly.data.roles import role_of_file
 from astroanomaly.data.sources import Source
 from astroanomaly.data.sources.cube import CubeSource

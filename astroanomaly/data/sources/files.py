@@ -168,7 +168,7 @@ def only_image(images: list[ImageHDU]) -> ImageHDU:
     >>> only_image([ImageHDU(0, "", (8, 8))]).index
     0
     """
-    found = candidates(images)
+    found = [image for image in images if not image.why_not] or candidates(images)
     science = [image for image in found if image.name.upper() == "SCI"]
     if len(found) > 1 and len(science) == 1:
         found = science
@@ -215,6 +215,7 @@ def find_images(images: list[ImageHDU], layout: Layout) -> list[ImageHDU]:
     ]
 
 
+@dataclass(eq=False, repr=False)
 class Looked(dict):
     """FITS files by path, closed: the headers of a file are read once.
 
@@ -224,9 +225,7 @@ class Looked(dict):
         See `FitsFile`.
     """
 
-    def __init__(self, max_bytes: int = MAX_BYTES):
-        super().__init__()
-        self.max_bytes = max_bytes
+    max_bytes: int = MAX_BYTES
 
     def __missing__(self, path: str) -> FitsFile:
         """Read the headers of a file; raise BadCutout if it is no FITS file."""
@@ -255,16 +254,13 @@ class FileSource:
     def __init__(self, object_ids, paths, layout: Layout, looked: Looked | None = None):
         self.object_ids, self.paths = list(object_ids), list(paths)
         self.layout, self.bands = layout, layout.bands
+        # The first file of each object, for the table.
+        firsts = [next(filter(None, own), "") for own in self.paths]
+        self.files = ["" if isinstance(p, MemoryFile) else p for p in firsts]
         # Headers found on the way are kept: a probe opens no file again.
         self._looked = looked
         # By the images of a file, which files with the same headers share.
         self._chosen: dict[tuple, list] = {}
-
-    @property
-    def files(self) -> list[str]:
-        """The first file of each object, for the table."""
-        firsts = [next(filter(None, paths), "") for paths in self.paths]
-        return ["" if isinstance(path, MemoryFile) else path for path in firsts]
 
     def take(self, rows) -> "FileSource":
         """Return the source of the chosen objects only."""
@@ -315,8 +311,13 @@ class FileSource:
         if layout.check_role and found[0].role:
             raise BadCutout(f"is {found[0].role} by its header, no image of the sky")
         for image, name in zip(found, names, strict=False):
-            if layout.filters:
-                check_filter(image, layout.filters[layout.bands.index(name)])
+            expected_band = layout.filters and layout.filters[layout.bands.index(name)]
+            if expected_band and image.band not in (expected_band, NO_FILTER):
+                raise BadCutout(
+                    f"is of the filter {image.band} where the others are of "
+                    f"{expected_band}; tell the bands apart with "
+                    'band_pattern="{object_id}_{band}.fits" or the like'
+                )
         if layout.names:
             other = plane_names(found[0].header, found[0].n_planes)
             if other not in (None, layout.names):
@@ -330,7 +331,8 @@ class FileSource:
             found = found * len(planes)
         else:
             for image in found:
-                check_axes(image, 2)
+                if len(image.shape) != 2:
+                    check_axes(image, 2)
         masked = options.mask_extension
         chosen = [
             (image, k, masked and find_mask(images, image, name, options))
@@ -409,15 +411,6 @@ def check_axes(image: ImageHDU, n_axes: int, n_planes: int = 1) -> None:
     if image.n_planes < n_planes:
         raise BadCutout(
             f"has {image.n_planes} planes where {n_planes} or more were expected"
-        )
-
-
-def check_filter(image: ImageHDU, band: str) -> None:
-    """Raise BadCutout if an image states another filter than `band` ("" for any)."""
-    if band and image.band not in (band, NO_FILTER):
-        raise BadCutout(
-            f"is of the filter {image.band} where the others are of {band}; tell the "
-            'bands apart with band_pattern="{object_id}_{band}.fits" or the like'
         )
 
 
