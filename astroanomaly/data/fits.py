@@ -22,7 +22,8 @@ from astroanomaly.data.options import MAX_BYTES, BadCutout
 
 FITS_ENDINGS = (".fits", ".fit", ".fts")
 PACKED_ENDINGS = ("", ".gz", ".fz", ".bz2", ".xz")
-_NAME = re.compile(r"\.(fits|fit|fts)(\.(gz|fz|bz2|xz))?$", re.IGNORECASE)
+# How the names of FITS files end.
+FITS_NAME = re.compile(r"\.(fits|fit|fts)(\.(gz|fz|bz2|xz))?$", re.IGNORECASE)
 
 _BLOCK, _CARD = 2880, 80
 _END = b"END     "
@@ -61,7 +62,7 @@ def is_fits_name(path: str | Path) -> bool:
     >>> is_fits_name("a.FITS.gz"), is_fits_name("a.csv")
     (True, False)
     """
-    return _NAME.search(str(path)) is not None
+    return FITS_NAME.search(str(path)) is not None
 
 
 def stem(path: str | Path) -> str:

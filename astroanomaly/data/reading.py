@@ -25,7 +25,13 @@ from astroanomaly.data.find import (
     pick,
     sample_rows,
 )
-from astroanomaly.data.fits import FitsFile, candidates, is_fits_name, stem
+from astroanomaly.data.fits import (
+    FITS_NAME,
+    FitsFile,
+    candidates,
+    is_fits_name,
+    stem,
+)
 from astroanomaly.data.options import BadCutout, ReadOptions, plain_words
 from astroanomaly.data.remote import is_remote, local_copy
 from astroanomaly.data.roles import role_of_file
@@ -300,7 +306,7 @@ def find_objects(path, options: ReadOptions) -> tuple[Source, dict]:
         return from_named_files(path, options), {}
     paths = [os.fspath(p) for p in path] if listed else list_files(path)
     # Whether a folder is a store takes a look into it; FITS files are most of all.
-    others = [p for p in paths if not is_fits_name(p) or os.path.isdir(p)]
+    others = [p for p in paths if not FITS_NAME.search(p) or os.path.isdir(p)]
     pictures = [p for p in others if is_picture_name(p)]
     if len(pictures) == len(paths):
         return from_pictures(paths, options), {}

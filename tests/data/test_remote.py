@@ -1,6 +1,7 @@
 """Files behind URLs: a server on the loopback address, and fsspec's memory."""
 
 import io
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -251,7 +252,9 @@ def bucket(request, monkeypatch):
         def glob(self, path, **kwargs):
             return [name.lstrip("/") for name in super().glob(path, **kwargs)]
 
-    monkeypatch.setitem(fsspec.registry._registry, scheme, Bucket)
+    # The package has an attribute of the module's name.
+    known = sys.modules["fsspec.registry"]._registry
+    monkeypatch.setitem(known, scheme, Bucket)
     store = Bucket()
     for k, image in enumerate(IMAGES):
         store.pipe(f"/survey/field/o{k}.fits", fits_bytes(image, FILTER="r"))
