@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -121,14 +121,6 @@ class ImageHDU:
     scaling : tuple
         BSCALE, BZERO and BLANK (None where there is none), or the reason why they
         cannot be read.
-    plain : tuple, optional
-        See `sky.plain_form`.
-    role : str
-        What its header says that it is besides the sky, or "".
-    band, unit : str
-        Filter, or "image", and BUNIT.
-    zero_point : float
-        AB magnitude of one unit; NaN when unknown.
     """
 
     index: int
@@ -141,19 +133,40 @@ class ImageHDU:
     tiled: bool = False
     places: tuple[int, int, int] = (0, 0, 0)
     scaling: tuple | str = (1.0, 0.0, None)
-    plain: tuple | None = None
-    role: str = ""
-    band: str = filters.NO_FILTER
-    unit: str = ""
-    zero_point: float = math.nan
 
     @property
     def n_planes(self) -> int:
         """The number of images of two axes in it."""
         return math.prod(self.shape[:-2])
 
+    @cached_property
+    def plain(self) -> sky.PlainForm | None:
+        """The form of its WCS, see `sky.plain_form`."""
+        return sky.plain_form(getattr(self.header, "own", self.header))
 
-@lru_cache(maxsize=1024)
+    @cached_property
+    def role(self) -> str:
+        """What its header says that it is besides the sky, or ""."""
+        return "" if self.header is None else roles.role_of_header(self.header)
+
+    @cached_property
+    def band(self) -> str:
+        """Its filter, or "image"."""
+        known = self.header is not None
+        return filters.band_name(self.header) if known else filters.NO_FILTER
+
+    @cached_property
+    def unit(self) -> str:
+        """BUNIT, or ""."""
+        return text(self.header, "BUNIT")
+
+    @cached_property
+    def zero_point(self) -> float:
+        """The AB magnitude of one unit; NaN when unknown."""
+        return filters.zero_point(self.header)
+
+
+@lru_cache(maxsize=256)
 def _form(keys: bytes) -> tuple[list[slice], bytes, dict[str, int]]:
     """Return what a header of these keywords, eight letters each, is read from.
 
@@ -175,7 +188,7 @@ def _form(keys: bytes) -> tuple[list[slice], bytes, dict[str, int]]:
     return spans, b"".join(names), places
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _described(cards: bytes, first: bytes, index: int, at: int, start: int):
     """Return the image that a header declares, or None, and the length of its data.
 
@@ -241,11 +254,6 @@ def _described(cards: bytes, first: bytes, index: int, at: int, start: int):
         tiled,
         (at, start, start + n_bytes),
         scaling,
-        sky.plain_form(own),
-        roles.role_of_header(header),
-        filters.band_name(header),
-        text(header, "BUNIT"),
-        filters.zero_point(header),
     )
     return image, n_bytes, kind
 
