@@ -521,7 +521,22 @@ class CutoutStream:
                 f"`k` must be from 1 to `n`, at most one part for each of {len(self)} "
                 f"objects. Received: part {k} of {n}."
             )
-        rows = np.array_split(np.arange(len(self)), n)[k - 1]
+        return self.take(np.array_split(np.arange(len(self)), n)[k - 1])
+
+    def take(self, rows: Sequence[int]) -> "CutoutStream":
+        """Return a stream of the chosen objects.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Their places in `object_ids`.
+
+        Returns
+        -------
+        CutoutStream
+            Reads only those objects, in the order of `rows`.
+        """
+        rows = np.asarray(rows, int)
         return CutoutStream(
             self._source.take(rows),
             self._options,

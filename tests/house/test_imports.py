@@ -36,13 +36,16 @@ ROOMS = {
     "calibration": 6,
     "latent": 7,
     "morphology": 7,
+    "features": 7.5,
     "interpret": 8,
     "evaluation": 9,
     "detector": 10,
     "plots": 11,
     "report": 12,
     "runs": 13,
-    "cli": 14,
+    "pretrained": 14,
+    "review": 14,
+    "cli": 15,
 }
 
 
