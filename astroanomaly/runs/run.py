@@ -150,25 +150,18 @@ def train(
     given = {
         "data": {"size": size, "bands": bands, **reading},
         "model": {"name": model, "features": features},
-        "training": {
-            "epochs": epochs,
-            "seed": seed,
-            "hold_out": hold_out,
-            "group": group,
-        },
+        "training": {"epochs": epochs, "seed": seed},
         "encoder": {"epochs": encoder_epochs},
     }
+    given["training"] |= {"hold_out": hold_out, "group": group}
     given = _config.read_config(_config.merge({"data": asked}, given))
     how = {"catalog": catalog, "n_workers": n_workers, "progress": progress}
+    how["on_error"] = on_error
     if model == "auto":
         from astroanomaly.runs.auto import train_auto
 
-        if labels is not None:
-            raise ValueError(
-                "`labels` (--labels) must be left out with the model auto, which "
-                "learns from ordinary objects. Received: labels."
-            )
-        return train_auto(cutouts, out, config, given, network, resume, **how)
+        without = {"labels": labels, "features": features, "start": start}
+        return train_auto(cutouts, out, config, given, network, resume, without, **how)
     if network is not None:
         raise ValueError(
             "`network` (--network) must come with the model auto. Received: "
@@ -190,9 +183,7 @@ def train(
         detector = unfitted(settings)
     # Before the reading, which may take long: is this a place to write to?
     with new_folder(folder):
-        objects = TrainingObjects(
-            folder, settings, cutouts, labels, on_error=on_error, **how
-        )
+        objects = TrainingObjects(folder, settings, cutouts, labels, **how)
         from astroanomaly.runs.training import FinderTraining, Training
 
         if over_features:
