@@ -21,7 +21,7 @@ HOLD_OUT = 0.3
 CHOICE, CANDIDATES = "choice.ecsv", "candidates"
 
 
-def train_auto(cutouts, out, config, given, network, resume, **options) -> Run:
+def train_auto(cutouts, out, config, given, network, resume, without, **options) -> Run:
     """Train the candidates, choose detector and score, and make the run of it.
 
     Parameters
@@ -39,6 +39,8 @@ def train_auto(cutouts, out, config, given, network, resume, **options) -> Run:
         A model to train beside the quick ones.
     resume : bool
         Go on.
+    without : dict
+        Arguments that this model does not take, by name; all must be None.
     **options
         `catalog`, `n_workers` and `progress` of :func:`astroanomaly.runs.train`.
 
@@ -51,9 +53,15 @@ def train_auto(cutouts, out, config, given, network, resume, **options) -> Run:
     Raises
     ------
     ValueError
-        If the folder holds something already, the network is unknown or learns from
-        labels, or too few objects are held out.
+        If an argument is not for it, the folder holds something already, the network
+        is unknown or learns from labels, or too few objects are held out.
     """
+    for name, value in without.items():
+        if value is not None:
+            raise ValueError(
+                f"`{name}` must be left out with the model auto, which trains several "
+                f"detectors on ordinary objects. Received: {value}."
+            )
     folder = Path(out)
     _folder.check_new(folder, resume)
     chosen = _config.merge(_config.read_config(config), given)

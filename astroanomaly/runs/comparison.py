@@ -42,7 +42,7 @@ def compare(
     seed : int, optional
         Seed of what is planted and of the intervals.
     **reading
-        Options of :func:`astroanomaly.read_cutouts`.
+        As for :meth:`astroanomaly.runs.Run.read`.
 
     Returns
     -------

@@ -115,6 +115,8 @@ def test_runs_are_compared_on_planted_and_on_labelled_objects(auto, folder, caps
     ("options", "words"),
     [
         ({"model": "auto", "labels": "truth.ecsv"}, "`labels`"),
+        ({"model": "auto", "start": "run"}, "`start`"),
+        ({"model": "auto", "features": "profiles"}, "`features`"),
         ({"model": "auto", "network": "lens_finder"}, "`network`.*lens_finder"),
         ({"model": "auto", "network": "dcea"}, "`network`.*dcea"),
         ({"model": "pca", "network": "dcae"}, "`network`.*pca"),
