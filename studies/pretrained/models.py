@@ -13,10 +13,9 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly import Cutouts, concatenate, read_cutouts, simulate
-from astroanomaly.simulate.cameras import instruments
-from astroanomaly.simulate.lenses.settings import LENSTRONOMY
 from studies.cosmos import sets as cosmos
 from studies.deeplense import sets as deeplense
+from studies.lens_finder.sets import reduced
 
 # Faint ends well below the noise; bright ends above all but the cores of the brightest.
 GALAXY_STRETCH = {
@@ -65,18 +64,7 @@ def _mergers(n, seed, data=None, **options) -> Cutouts:
 
 
 def _lenses(n, seed, redshifts, sector="smooth", data=None) -> Cutouts:
-    camera = LENSTRONOMY.camera
-    return simulate.lenses(
-        n,
-        setting=LENSTRONOMY,
-        redshifts=redshifts,
-        substructure=deeplense.substructure(sector),
-        size=112,
-        seed=seed,
-        instrument=camera,
-        progress=False,
-        n_workers=1,
-    )
+    return deeplense.lenses(n, seed, sector, redshifts, 112)
 
 
 def _finder(maker, n, seed, data=None) -> Cutouts:
@@ -84,18 +72,11 @@ def _finder(maker, n, seed, data=None) -> Cutouts:
     parts = []
     for k in range(0, n, 200):
         made = maker(min(200, n - k), seed=seed + k, n_workers=1, progress=False)
-        images = cosmos_binned(made.images)
+        images = reduced(made.images)
         table = made.table.copy()
         table["object_id"] = [f"{seed}_{k + i:05d}" for i in range(len(made))]
         parts.append(Cutouts(images, table, bands=made.bands, pixel_scale=0.3))
     return concatenate(parts)
-
-
-def cosmos_binned(images: np.ndarray) -> np.ndarray:
-    """Add up 3x3 pixels, from the middle of each frame."""
-    from studies.lens_finder.sets import reduced
-
-    return reduced(images)
 
 
 def _real(data: Path, rows: slice) -> Cutouts:
@@ -158,9 +139,7 @@ def _lens_model(redshifts: str, first: int, training: dict, decay: float, words:
             "Lens light must be subtracted and the ring centred; images of other "
             "simulators or cameras have other noise and score high as a whole.",
         ),
-        psf_fwhm=float(LENSTRONOMY.camera.psf_fwhm)
-        if hasattr(LENSTRONOMY.camera, "psf_fwhm")
-        else 0.087,
+        psf_fwhm=0.087,
         size=112,
         pixel_scale=0.05,
     )
@@ -227,9 +206,7 @@ MODELS = {
             "The test holds 100 real galaxies, many with real neighbours: its "
             "intervals are wide.",
         ),
-        psf_fwhm=float(instruments.get("acs_f814w").psf_fwhm)
-        if hasattr(instruments.get("acs_f814w"), "psf_fwhm")
-        else 0.1,
+        psf_fwhm=0.1,
     ),
     "euclid-lens-finder": Model(
         about="Strong lenses in Euclid VIS, Y, J, H at 0.3 arcsec: a classifier.",
