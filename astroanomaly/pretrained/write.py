@@ -51,8 +51,6 @@ def pack(source: str | Path, target: str | Path, precision: str = "float16") -> 
     """
     import h5py
 
-    import h5py
-
     with zipfile.ZipFile(source) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     config = json.loads(parts["config.json"])

@@ -136,8 +136,10 @@ def _lens_model(redshifts: str, first: int, training: dict, decay: float, words:
         },
         model="dcae",
         failures=(
-            "Lens light must be subtracted and the ring centred; images of other "
-            "simulators or cameras have other noise and score high as a whole.",
+            "Lens light must be subtracted and the ring centred.",
+            "Another camera: on the public DeepLense Model I images (other PSF, noise and "
+            "lens light) its scores rank the wrong way round, AUC below 0.5. Train on "
+            "smooth lenses of your own there.",
         ),
         psf_fwhm=0.087,
         size=112,
@@ -171,6 +173,9 @@ MODELS = {
             "Trained on mocks alone: real galaxies with dust lanes, bright stars or "
             "spikes, and crowded fields, are strange to it.",
             "Galaxies far larger than the frame of 3.8 arcsec.",
+            "Principal components fitted to the same images find mergers, streaks and "
+            "missing halves better (PCA, whitened), and its reconstructions explain less "
+            "of the variance than 20 components.",
         ),
         psf_fwhm=0.18,
     ),
@@ -182,7 +187,7 @@ MODELS = {
         "varying", 300, {"epochs": 20, "batch_size": 25}, 0.0, "varying redshifts"
     ),
     "hst-f814w-galaxies": Model(
-        about="Faint galaxies in HST ACS F814W at 0.06 arcsec: finds companions.",
+        about="Faint galaxies in HST ACS F814W at 0.06 arcsec: finds artefacts.",
         data=(
             "2,500 simulated galaxies (simulate.galaxies, acs_f814w, 20.5 to 25.5 mag, "
             "pixels binned to 0.06 arcsec) and, five times each, 101 real COSMOS "
@@ -196,15 +201,16 @@ MODELS = {
         config={
             "data": {"size": 64, "pixel_scale": 0.06},
             "stretch": GALAXY_STRETCH,
-            "model": GAN,
-            "training": GAN_TRAINING | {"epochs": 20},
-            "encoder": {"epochs": 8, "learning_rate": 1e-3},
-            "detector": {"score": "peak", "smoothing": 2.0},
+            "detector": {"score": "whitened"},
         },
-        model="wgan_gp",
+        # A WGAN-GP of 20 epochs on the same images found fewer planted anomalies: mean
+        # AUC 0.64 over the four kinds, components 0.77.
+        model="pca",
         failures=(
-            "The test holds 100 real galaxies, many with real neighbours: its "
-            "intervals are wide.",
+            "Composites of two real galaxies, 0.6 to 1.6 arcsec apart, are hardly found: "
+            "many ordinary galaxies of COSMOS have real neighbours.",
+            "The test holds 100 real galaxies: its intervals are wide.",
+            "A WGAN-GP on the same images was no better and does not ship.",
         ),
         psf_fwhm=0.1,
     ),

@@ -82,7 +82,8 @@ def figures(folder: Path, name: str, run: runs.Run, data: Path) -> list[dict]:
         # The frames keep their label through the folder of FITS.
         is_lens = np.asarray(ordinary.table["is_lens"], bool)
         return compared(detectors, ordinary[~is_lens], {"lenses": ordinary[is_lens]})
-    detectors["pca"] = components(folder, name).detector
+    if run.settings["model"]["name"] != "pca":
+        detectors["pca"] = components(folder, name).detector
     rows = compared(detectors, ordinary, sets)
     normal, planted, truth = planted_sets(ordinary, 0, name)
     parts = {
