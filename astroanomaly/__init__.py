@@ -15,11 +15,13 @@ _ROOMS = (
     "data",
     "detector",
     "evaluation",
+    "features",
     "interpret",
     "latent",
     "models",
     "morphology",
     "plots",
+    "pretrained",
     "report",
     "review",
     "runs",
@@ -32,7 +34,9 @@ _ROOMS = (
 _NAMES = {
     "AnomalyDetector": "detector",
     "ClassifierDetector": "detector",
+    "FeatureDetector": "detector",
     "load_detector": "detector",
+    "from_pretrained": "pretrained",
     "Cutouts": "data",
     "CutoutStream": "data",
     "concatenate": "data",
@@ -44,13 +48,17 @@ _NAMES = {
 # These import TensorFlow.
 _LEARNING = {
     "detector",
+    "features",
     "interpret",
     "latent",
     "models",
+    "pretrained",
     "stretches",
     "AnomalyDetector",
     "ClassifierDetector",
+    "FeatureDetector",
     "load_detector",
+    "from_pretrained",
     "dataset",
 }
 # Public modules of version 0.1 and where their names are now; gone in 0.3.

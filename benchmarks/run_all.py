@@ -20,6 +20,7 @@ NAMES = (
     "memory",
     "simulate",
     "levels",
+    "reranking",
 )
 
 

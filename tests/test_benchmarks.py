@@ -160,3 +160,9 @@ def test_simulate(run):
     assert [row["substructure"] for row in lenses] == sectors * 2
     assert [row["setting"] for row in lenses[::3]] == ["autolens", "lenstronomy"]
     assert all(row["images/s"] > 0 for row in lenses)
+
+
+def test_reranking(run):
+    (rows,) = run("reranking")
+    assert rows[0]["rows of the list"] == rows[0]["objects"] == 2000
+    assert rows[0]["re-rank (s)"] > 0

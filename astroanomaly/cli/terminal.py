@@ -68,8 +68,9 @@ def show_run(run) -> None:
     console.print(
         f"Trained on bands {', '.join(run.bands)}: {run.folder}", markup=False
     )
-    following = f"calibrate {run.folder} CUTOUTS"
-    if run.classifies:
+    if not run.classifies:
+        following = f"calibrate {run.folder}{'' if run.holds_out else ' CUTOUTS'}"
+    else:
         history = run.folder / "history.csv"
         with history.open(newline="", encoding="utf-8") as file:
             epochs = list(csv.DictReader(file))
@@ -112,7 +113,7 @@ def show_calibration(detector) -> None:
         f"smallest p-value is {1 / (len(calibration) + 1):.2g}.",
         markup=False,
     )
-    if detector.needs_calibration:
+    if detector.draws:
         console.print(in_words(detector.reconstruction), markup=False)
     learned = getattr(detector, "probability_calibration", None)
     if learned is not None:
@@ -210,6 +211,57 @@ def show_evaluation(found) -> None:
         console.print(line, markup=False)
 
 
+def show_comparison(table) -> None:
+    """Show how well each score finds each kind of anomaly, best first."""
+    kinds = list(dict.fromkeys(table["kind"]))
+    cells = {(r["detector"], r["score"], r["kind"]): r for r in table}
+    names = dict.fromkeys(zip(table["detector"], table["score"], strict=True))
+    rows = [
+        (
+            f"{detector} {score}",
+            *(f"{cells[detector, score, kind]['auc']:.3f}" for kind in kinds),
+            "{:.3f}-{:.3f}".format(*cells[detector, score, "all"]["low", "high"]),
+        )
+        for detector, score in sorted(names, key=lambda n: -cells[*n, "all"]["auc"])
+    ]
+    short = [str(kind).replace("_", " ") for kind in kinds]
+    console = _console()
+    console.print(
+        _table(
+            f"AUC, {table.meta.get('anomalies', 'planted')} anomalies",
+            ("detector and score", *short, "95% interval"),
+            rows,
+        )
+    )
+    if "chosen" in table.meta:
+        console.print(
+            f"Chosen: {table.meta['chosen']} by its score {table.meta['score']}.",
+            markup=False,
+        )
+
+
+def show_models(table) -> None:
+    """Show the pre-trained models of the package."""
+    rows = [
+        (
+            row["name"],
+            row["bands"],
+            f'{row["size"]} x {row["pixel_scale"]:g}"',
+            f"{row['megabytes']:.1f} MB",
+            row["about"],
+        )
+        for row in table
+    ]
+    console = _console()
+    names = ("name", "bands", "pixels", "weights", "for")
+    console.print(_table("Pre-trained models", names, rows))
+    console.print(
+        "The card of one: astroanomaly models NAME. Each ranks at once, and gives "
+        "p-values after `calibrate --pretrained NAME CUTOUTS --out RUN`.",
+        markup=False,
+    )
+
+
 def show_quickstart(result) -> None:
     """Show what a quickstart found, where it lies and how long each stage took."""
     console = _console()
@@ -259,3 +311,27 @@ def show_review(path, reviewers=None) -> None:
         ]
         names = ("reviewers", "measure", "objects", "agree", "kappa")
         console.print(_table("Agreement", names, rows))
+
+
+def show_learned(ranked, out) -> None:
+    """Show what a learned list was learned from, and what it may miss."""
+    learned = ranked.meta["learned"]
+    missed = learned["missed"]
+    lines = [
+        f"{len(ranked)} objects, sorted by {learned['n_labels']} labels "
+        f"({learned['method']}) on {', '.join(learned['kinds'])}: {out}"
+    ]
+    if missed["n_drawn"]:
+        rate, low, high = (100 * missed[name] for name in ("rate", "low", "high"))
+        lines.append(
+            f"Of {missed['n_drawn']} objects drawn at random {missed['n_interesting']} "
+            f"were interesting: {rate:.2g}% ({low:.2g} to {high:.2g}) of the "
+            f"{missed['n_unlabelled']} unlabelled ones may be."
+        )
+    else:
+        lines.append(
+            "No labelled object is known to be drawn at random: what the list misses "
+            "cannot be estimated. Label what `drawn_at_random` marks."
+        )
+    for line in lines:
+        _console().print(line, markup=False)

@@ -2,7 +2,13 @@
 
 import astroanomaly.stretches.backend  # noqa: F401  # before all else
 from astroanomaly.detector.anomaly import AnomalyDetector
+from astroanomaly.detector.features import FeatureDetector
 from astroanomaly.detector.files import load_detector
 from astroanomaly.detector.lens import ClassifierDetector
 
-__all__ = ["AnomalyDetector", "ClassifierDetector", "load_detector"]
+__all__ = [
+    "AnomalyDetector",
+    "ClassifierDetector",
+    "FeatureDetector",
+    "load_detector",
+]

@@ -99,6 +99,7 @@ class AnomalyDetector(Detector):
     """
 
     needs_calibration = True
+    draws = True
 
     def __init__(
         self,
@@ -377,7 +378,7 @@ class AnomalyDetector(Detector):
             images, drawn = (
                 np.concatenate(arrays) for arrays in zip(*kept, strict=True)
             )
-        self.calibrations[self.method] = Calibration(scores, levels, rule=rule)
+        self.set_thresholds(scores, levels, rule)
         quality = explained_variance(images, drawn, self.seed)
         self.reconstructions.pop(self.method, None)
         if quality is not None:
@@ -440,7 +441,8 @@ class AnomalyDetector(Detector):
             "calibrations": {k: v.to_dict() for k, v in self.calibrations.items()},
         }
 
-    def _save_more(self, folder: Path) -> None:
+    def _save_model(self, folder: Path) -> None:
+        super()._save_model(folder)
         if self.encoder is not None:
             self.encoder.save(folder / "encoder.keras")
         for method, found in self.mode_sets.items():

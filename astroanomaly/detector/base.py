@@ -13,15 +13,19 @@ from astroanomaly import __version__, stretches
 from astroanomaly.calibration import (
     Calibration,
     calibration_needed,
+    check_levels,
     q_values,
     warn_if_shifted,
 )
+from astroanomaly.calibration.levels import check_rule
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.data.reading import read_cutouts
+from astroanomaly.features import FrameCheck
 from astroanomaly.scores.explained import in_words
 from astroanomaly.tables.flags import (
     FLAG_CALIBRATED_ON,
     FLAG_CLIPPED,
+    FLAG_ODD_FRAME,
     FLAG_TRAINED_ON,
     NOT_TRAINED,
 )
@@ -34,6 +38,8 @@ from astroanomaly.utils.progress import progress_bar
 
 # Objects in memory at a time: 512 images of 64 x 64 pixels are 8 MB a band.
 BLOCK = 512
+# Frames that teach what ordinary ones are like.
+_FRAMES = 2000
 # Of the folder that `save` writes; a change that old code cannot read raises it.
 FORMAT = 1
 # What Keras adds to every config: no settings of ours.
@@ -69,17 +75,24 @@ class Detector(OutlierMixin, BaseEstimator):
         Fingerprints of the pixels that "trained" the model and of those that
         "calibrated" it: an object is known again by its pixels in the bands of the
         training, whatever its name.
+    frame : FrameCheck or None
+        What ordinary frames are like, see :meth:`check_frames`.
     """
 
     # Of `detector.json`; None for the detectors of ordinary images.
     kind: str | None = None
     needs_calibration = False
+    # Whether scores compare an image with a reconstruction.
+    draws = False
 
     def __init__(self, images, level: float):
         self.images, self.level = images, level
         self.calibrations: dict[str, Calibration] = {}
         self.reconstructions: dict[str, dict] = {}
         self.objects: dict[str, set] = {"trained": set(), "calibrated": set()}
+        self.frame: FrameCheck | None = None
+        # Of a pre-trained detector: what it comes from, and how it warns.
+        self.origin = None
 
     @property
     def model(self):
@@ -138,7 +151,9 @@ class Detector(OutlierMixin, BaseEstimator):
     def __sklearn_clone__(self) -> "Detector":
         """Return a detector of the same networks, not calibrated."""
         # scikit-learn would copy the networks, which `fit` does not change.
-        return type(self)(**self.get_params(deep=False))
+        clone = type(self)(**self.get_params(deep=False))
+        clone.origin, clone.needs_calibration = self.origin, self.needs_calibration
+        return clone
 
     def set_params(self, **params) -> "Detector":
         """Change arguments; all but `level` undo what was measured with them.
@@ -164,9 +179,12 @@ class Detector(OutlierMixin, BaseEstimator):
                 f"`params` must be among {', '.join(known)}. Received: {unknown[0]}."
             )
         if set(params) - {"level"}:
+            kept = {name: getattr(self, name) for name in ("frame", "origin")}
             trained = self.objects["trained"]
             self.__init__(**{**known, **params})
             self.objects["trained"] = trained
+            for name, value in kept.items():
+                setattr(self, name, value)
         self.level = params.get("level", self.level)
         return self
 
@@ -216,7 +234,7 @@ class Detector(OutlierMixin, BaseEstimator):
             # Files that name no band, as arrays do not, have that of the training.
             if self.bands and len(self.bands) == 1 and found.bands == ("image",):
                 found = read_cutouts(cutouts, bands=self.bands, **options)
-            return found
+            cutouts = found
         if isinstance(cutouts, np.ndarray):
             shape = cutouts.shape[1:] + (1,) * (cutouts.ndim == 3)
             if shape != self.image_shape:
@@ -226,14 +244,32 @@ class Detector(OutlierMixin, BaseEstimator):
                     "linear pixels, as the model was trained on. "
                     f"Received: shape {cutouts.shape}."
                 )
-            return Cutouts(cutouts, bands=self.bands)
+            cutouts = Cutouts(cutouts, bands=self.bands)
         if not hasattr(cutouts, "select_bands"):
             raise TypeError(
                 "`cutouts` must be Cutouts or a stream (astroanomaly.read_cutouts), an "
                 "array (n, ny, nx, n_bands) of linear pixels, or a path. "
                 f"Received: {type(cutouts).__name__}."
             )
+        if self.origin is not None:
+            self.origin.check(cutouts)
         return cutouts
+
+    def set_thresholds(self, scores: np.ndarray, levels, rule: str) -> None:
+        """Keep the scores of ordinary objects as the calibration of the method.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n,)
+            Scores of ordinary objects.
+        levels : sequence of float or None
+            Levels in per cent.
+        rule : {"conformal", "percentile"}
+            How thresholds are chosen.
+        """
+        self.calibrations[self.method] = Calibration(scores, levels, rule=rule)
+        if self.origin is not None:
+            self.origin.compare(scores)
 
     def require_calibration(self) -> Calibration:
         """Return the calibration of the method in use.
@@ -336,7 +372,7 @@ class Detector(OutlierMixin, BaseEstimator):
         for name, column in scores.items():
             rows[name] = column
         cutouts = self.images.select_bands(cutouts)
-        clipped = self.stretch.count_clipped(cutouts) > 0
+        clipped = self.images.clipped(cutouts)
         flags = np.array(cutouts.table["flag"], np.int32)
         flags |= FLAG_CLIPPED * clipped.astype(np.int32) | flag
         if any(self.objects.values()):
@@ -347,8 +383,68 @@ class Detector(OutlierMixin, BaseEstimator):
             ):
                 known = self.objects[what]
                 flags |= bit * np.array([key in known for key in keys], np.int32)
+        if self.frame is not None:
+            # Beside the ranking and not in it: an artefact may be a strange object too.
+            rows["frame_score"], worst = self.frame.score(cutouts.images)
+            odd = np.asarray(rows["frame_score"]) > self.frame.limit
+            rows["frame_problem"] = np.where(odd, worst, "")
+            flags |= FLAG_ODD_FRAME * odd.astype(np.int32)
         rows["flag"] = flags
         return rows
+
+    def check_frames(self, cutouts) -> "Detector":
+        """Learn what ordinary frames are like: sky, noise, edges, repeated pixels.
+
+        From then on tables have the columns `frame_score` and `frame_problem`, and flag
+        64 where a whole frame is unlike these, see
+        :class:`~astroanomaly.features.FrameCheck`. No other score changes.
+
+        Parameters
+        ----------
+        cutouts : Cutouts, CutoutStream, ndarray or path
+            The training images; at most 2000 are used.
+
+        Returns
+        -------
+        Detector
+            The detector itself.
+
+        Raises
+        ------
+        ValueError
+            If no frame has finite pixels alone.
+        """
+        cutouts = self.opened(cutouts)
+        require(cutouts, 1, "check frames")
+        cutouts = cutouts.read() if hasattr(cutouts, "read") else cutouts
+        # Evenly spaced ones: percentiles of more would be the same.
+        sample = self.images.select_bands(cutouts[:: -(-len(cutouts) // _FRAMES)])
+        self.frame = FrameCheck().fit(sample.images)
+        return self
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what it learned beside its networks, by name."""
+        found = {} if self.frame is None else self.frame.arrays()
+        return {f"frame_{name}": array for name, array in found.items()}
+
+    def _calibrate_scores(self, cutouts, levels, rule: str) -> None:
+        """Set the thresholds of the method in use from the scores of cutouts."""
+        cutouts = self.opened(cutouts)
+        require(cutouts, 2, "calibrate")
+        # Before anything slow happens.
+        check_rule(rule)
+        if levels is not None:
+            check_levels(levels, len(cutouts), rule)
+        self.objects["calibrated"] = set()
+        scores = [np.empty(0)]
+        for block in cutouts.chunks(BLOCK):
+            if len(block):
+                scores.append(np.asarray(self.score_block(block)["anomaly_score"]))
+                self.remember("calibrated", block)
+        scores = np.concatenate(scores)
+        # Of a stream, what could not be read is not there.
+        require(scores, 2, "calibrate")
+        self.set_thresholds(scores, levels, rule)
 
     def remember(self, what: str, cutouts: Cutouts) -> None:
         """Keep the fingerprints of objects that "trained" or "calibrated" it."""
@@ -382,8 +478,13 @@ class Detector(OutlierMixin, BaseEstimator):
         table.remove_column("flag")
         meta = {**self.settings(), "n_skipped": int(n_skipped)}
         table["p_value"] = table["q_value"] = np.full(len(table), np.nan)
+        if calibration is None and self.origin is not None:
+            self.origin.uncalibrated(scores)
         if calibration is not None:
-            warn_if_shifted(calibration.scores, scores)
+            # Those that trained score lower, which is no shift of the survey.
+            new = flag & (FLAG_TRAINED_ON | FLAG_CALIBRATED_ON) == 0
+            if new.any():
+                warn_if_shifted(calibration.scores, scores[new])
             table["p_value"] = p_values = calibration.p_values(scores)
             table["q_value"] = q_values(p_values)
             if fdr is not None:
@@ -537,6 +638,7 @@ class Detector(OutlierMixin, BaseEstimator):
             "latent": self.method,
             **self._own_settings(),
             "bands": list(self.stretch.bands or ()),
+            **({} if self.origin is None else {"pretrained": self.origin.name}),
             "n_calibration": 0 if calibration is None else len(calibration),
             "levels": [float(level) for level in self.levels],
             "thresholds": {str(k): float(v) for k, v in thresholds.items()},
@@ -557,15 +659,17 @@ class Detector(OutlierMixin, BaseEstimator):
         state["reconstructions"] = self.reconstructions
         state["objects"] = {what: sorted(v) for what, v in self.objects.items()}
         with atomic_dir(path) as folder:
-            self.model.save(folder / "model.keras")
             self.stretch.save(folder / "stretch.json")
-            self._save_more(folder)
+            self._save_model(folder)
+            if self.frame is not None:
+                self.frame.save(folder)
             (folder / "detector.json").write_text(json.dumps(state, indent=1))
             found = checksums(folder, sorted(file.name for file in folder.iterdir()))
             (folder / CHECKSUMS).write_text(json.dumps(found, indent=1))
 
-    def _save_more(self, folder: Path) -> None:
-        """Write what a subclass keeps outside of detector.json."""
+    def _save_model(self, folder: Path) -> None:
+        """Write the model, and what a subclass keeps outside of detector.json."""
+        self.model.save(folder / "model.keras")
 
     def restore(self, state: dict) -> "Detector":
         """Take back what every kind of detector keeps in its ``detector.json``."""

@@ -9,7 +9,10 @@ import numpy as np
 from astroanomaly import __version__
 from astroanomaly.detector.anomaly import AnomalyDetector
 from astroanomaly.detector.base import FORMAT
+from astroanomaly.detector.features import FeatureDetector
 from astroanomaly.detector.lens import ClassifierDetector
+from astroanomaly.features import FrameCheck
+from astroanomaly.features.frame import FILE as FRAME
 from astroanomaly.utils.files import read_json, restore_dir
 
 _NUMBER, _NONE = (int, float), type(None)
@@ -39,6 +42,15 @@ _CLASSIFIER = {
     "calibration": (dict, _NONE),
     "probability_calibration": (dict, _NONE),
 }
+_FEATURES = {
+    "kind": str,
+    "method": str,
+    "options": dict,
+    "image_shape": list,
+    "seed": int,
+    "level": _NUMBER,
+    "calibrations": dict,
+}
 # A detector that was written before one of these existed had its default.
 _OPTIONAL = (
     "astroanomaly",
@@ -51,6 +63,15 @@ _OPTIONAL = (
     "views",
     "seed",
 )
+# Each kind of detector with the keys of its `detector.json`.
+_KINDS = {
+    kind.kind: (kind, known)
+    for kind, known in (
+        (AnomalyDetector, _ANOMALY),
+        (ClassifierDetector, _CLASSIFIER),
+        (FeatureDetector, _FEATURES),
+    )
+}
 _CALIBRATION = {"scores": list, "levels": list, "thresholds": list, "rule": str}
 _NOISE = {"smoothing": _NUMBER, "n_bins": int, "curves": list}
 _MODES = {"n_modes": int, "shape": list, "mean": str, "modes": str}
@@ -78,7 +99,7 @@ def load_detector(path: str | Path):
 
     Returns
     -------
-    AnomalyDetector or ClassifierDetector
+    AnomalyDetector, ClassifierDetector or FeatureDetector
         With its calibrations; it scores as the one that was saved.
 
     Raises
@@ -105,18 +126,20 @@ def load_detector(path: str | Path):
             f"reads. Received: format {state.get('format')}, written by astroanomaly "
             f"{state.get('astroanomaly')}; train again or use that version."
         )
-    kinds = {kind.kind: kind for kind in (AnomalyDetector, ClassifierDetector)}
-    if state.get("kind") not in list(kinds):
+    if state.get("kind") not in list(_KINDS):
         raise ValueError(
             f"{file} must name a kind of detector that astroanomaly {__version__} "
             f"knows. Received: {state['kind']}"
         )
-    kind = kinds[state.get("kind")]
-    _check_state(file, state, _CLASSIFIER if kind is ClassifierDetector else _ANOMALY)
+    kind, known = _KINDS[state.get("kind")]
+    _check_state(file, state, known)
     for modes in path.glob("modes_*.json"):
         check_keys(modes, "", read_json(modes), _MODES)
     try:
         detector = kind.from_folder(path, state)
+        # Older versions checked no frames.
+        if (path / FRAME).is_file():
+            detector.frame = FrameCheck.load(path, detector.image_shape[-1])
         _try_out(detector)
     except ValueError as error:
         text = str(error)
@@ -218,9 +241,7 @@ def _try_out(detector) -> None:
     """Raise if the parts of a detector do not fit each other."""
     shape = detector.image_shape
     draws = ("scoring_generator", "reconstruct")
-    if detector.needs_calibration and not any(
-        hasattr(detector.model, n) for n in draws
-    ):
+    if detector.draws and not any(hasattr(detector.model, n) for n in draws):
         raise ValueError(
             "`model.keras` must hold a model that draws images. "
             f"Received: {type(detector.model).__name__}"

@@ -111,8 +111,12 @@ class ImageModel:
             return cutouts
         return cutouts.select_bands(bands)
 
-    def stretched(self, cutouts: Cutouts) -> np.ndarray:
-        """Pick the bands by name, check the shape, stretch."""
+    def clipped(self, cutouts: Cutouts) -> np.ndarray:
+        """Return which cutouts, of the bands of the training, the stretch clips."""
+        return self.stretch.count_clipped(cutouts) > 0
+
+    def chosen(self, cutouts: Cutouts) -> Cutouts:
+        """Pick the bands by name, and check the shape."""
         cutouts = self.select_bands(cutouts)
         if cutouts.image_shape != self.image_shape:
             raise ValueError(
@@ -120,7 +124,11 @@ class ImageModel:
                 f"model was trained on. Received: {cutouts.image_shape}; read them "
                 f"with size={self.image_shape[0]}."
             )
-        return in_chunks(self.stretch, cutouts.images)
+        return cutouts
+
+    def stretched(self, cutouts: Cutouts) -> np.ndarray:
+        """Pick the bands by name, check the shape, stretch."""
+        return in_chunks(self.stretch, self.chosen(cutouts).images)
 
     def of_images(self, name: str, images: np.ndarray) -> np.ndarray:
         """Apply a method of the model to stretched images."""

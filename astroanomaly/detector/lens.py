@@ -6,16 +6,9 @@ import numpy as np
 from astropy.table import Table
 from scipy.special import expit
 
-from astroanomaly.calibration import Calibration, check_levels
-from astroanomaly.calibration.levels import check_rule
+from astroanomaly.calibration import Calibration
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.detector.base import (
-    BLOCK,
-    Detector,
-    ScoreTable,
-    load_networks,
-    require,
-)
+from astroanomaly.detector.base import Detector, ScoreTable, load_networks
 from astroanomaly.detector.image_model import ImageModel
 from astroanomaly.evaluation.classifier import ProbabilityCalibration
 from astroanomaly.tables.labels import check_labels
@@ -170,20 +163,7 @@ class ClassifierDetector(Detector):
         UserWarning
             If a default level needs more objects.
         """
-        cutouts = self.opened(cutouts)
-        require(cutouts, 2, "calibrate")
-        # Before anything slow happens.
-        check_rule(rule)
-        if levels is not None:
-            check_levels(levels, len(cutouts), rule)
-        self.objects["calibrated"] = set()
-        logits = []
-        for block in cutouts.chunks(BLOCK):
-            if len(block):
-                logits.append(self._logits(block))
-                self.remember("calibrated", block)
-        scores = np.concatenate([[], *logits])
-        self.calibrations[self.method] = Calibration(scores, levels, rule=rule)
+        self._calibrate_scores(cutouts, levels, rule)
         return self
 
     def calibrate_probability(

@@ -14,7 +14,7 @@ def anomaly_output(detector, score: str | None = None, *, stretched: bool = Fals
 
     Parameters
     ----------
-    detector : AnomalyDetector
+    detector : AnomalyDetector or FeatureDetector
         A detector with a trained model; thresholds are not needed.
     score : str, optional
         One of `astroanomaly.scores.residual.SCORES`; by default the one that ranks.
@@ -43,6 +43,14 @@ def anomaly_output(detector, score: str | None = None, *, stretched: bool = Fals
     (2,)
     """
     score = detector.score_name if score is None else score
+    if hasattr(detector, "score_images"):
+        if score != detector.score_name or stretched:
+            raise ValueError(
+                f"`score` must be {detector.score_name}, of pixels that are not "
+                f"stretched, for a detector over features. Received: {score}"
+                f"{', stretched' if stretched else ''}."
+            )
+        return detector.score_images
     if score not in scoring.SCORES:
         raise ValueError(
             f"`score` must be one of {', '.join(scoring.SCORES)}. Received: {score}"

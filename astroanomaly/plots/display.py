@@ -208,9 +208,9 @@ def compasses(panels, table, shape) -> None:
 def compass(axes, shape, directions) -> None:
     """Draw arrows to north and east of the image at the upper right."""
     ny, nx = shape[:2]
-    length = 0.1 * min(ny, nx)
+    length = 0.13 * min(ny, nx)
     # The corner stays free in all turns: an arrow and its letter on each side.
-    start = np.array([nx - 0.5, ny - 0.5]) - 2 * length
+    start = np.array([nx - 0.5, ny - 0.5]) - 1.8 * length
     for name, direction in zip("NE", directions, strict=True):
         axes.annotate(
             "",
@@ -218,7 +218,7 @@ def compass(axes, shape, directions) -> None:
             start,
             arrowprops={"arrowstyle": "->", "color": "white", "lw": 1.5},
         )
-        place = start + 1.5 * length * direction
+        place = start + 1.4 * length * direction
         axes.text(*place, name, color="white", size=9, ha="center", va="center")
 
 

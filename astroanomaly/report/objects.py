@@ -29,6 +29,7 @@ MEANINGS = {
     "mse_score": "Mean square difference to the reconstruction.",
     "wasserstein_score": "Difference of the two images' sorted pixel values.",
     "latent_norm": "How unusual the closest image is that the model can draw.",
+    "frame_score": "How far the whole frame is from the training's, in sigma.",
     "p_lens": "Probability of a lens, as the network gives it.",
     "p_lens_calibrated": "Probability of a lens, calibrated on labelled objects.",
     "p_value": "Share of calibration objects at least as strange, counting this one.",

@@ -68,7 +68,7 @@ def write(
     ----------
     path : str or Path
         The file to write. It appears whole or not at all.
-    detector : AnomalyDetector or ClassifierDetector
+    detector : AnomalyDetector, ClassifierDetector or FeatureDetector
         Gives ``explain``, ``settings()`` and ``calibration``.
     cutouts : Cutouts or CutoutStream
         The images, matched to the table by ``object_id``; a stream is read
@@ -116,7 +116,7 @@ def write(
     objects = Objects(table, "anomaly_score", max(n, N_TABLE_ROWS), n_calibration)
     shown = display.select(cutouts, objects.ids[:n])
     explained = detector.explain(shown)
-    drawn = "reconstruction" in explained
+    drawn, lenses = "reconstruction" in explained, "p_lens" in table.colnames
     bands = getattr(detector, "bands", None)
     skipped = getattr(cutouts, "skipped", None)
     skipped = [] if skipped is None else skipped["file", "reason"]
@@ -138,7 +138,7 @@ def write(
     # NaN is not JSON: a browser would refuse the whole page's data.
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
     page = environment.get_template("report.html").render(
-        title=title or ("Strange objects" if drawn else "Likely lenses"),
+        title=title or ("Likely lenses" if lenses else "Strange objects"),
         version=astroanomaly.__version__,
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         style=Markup(parts.get_source(environment, "report.css")[0]),
@@ -146,7 +146,7 @@ def write(
         n_all=len(table),
         score=table.meta.get("score", getattr(detector, "score_name", None)),
         bands=list(bands or ()),
-        lenses="p_lens" in table.colnames,
+        lenses=lenses,
         facts=_facts(calibration, skipped, table, objects.colors),
         drawn=drawn,
         untrained=not getattr(detector, "trained", True) or not_trained(table),

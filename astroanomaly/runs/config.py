@@ -75,12 +75,19 @@ _STRETCH = {
 _PASSED = ("self", "image_shape", "latent_dim", "gan", "model", "stretch", "latent")
 
 
+@cache
 def recipes() -> dict:
     """Return how each model is trained, by name."""
     # Here, as it imports Keras, which takes seconds.
+    from astroanomaly.detector.methods import METHODS
+    from astroanomaly.models.common.recipe import Recipe
     from astroanomaly.models.recipes import RECIPES
 
-    return RECIPES
+    over = {
+        name: Recipe(method, None, None, None, features=method.usual)
+        for name, method in METHODS.items()
+    }
+    return RECIPES | over
 
 
 def _signature(made, passed=_PASSED, **defaults) -> dict:
@@ -88,7 +95,8 @@ def _signature(made, passed=_PASSED, **defaults) -> dict:
     hints = get_type_hints(made.__init__)
     found = {}
     for name, parameter in inspect.signature(made.__init__).parameters.items():
-        if name in (*passed, "seed") or parameter.kind is parameter.VAR_KEYWORD:
+        starred = parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        if name in (*passed, "seed") or starred:
             continue
         # Of `float | None` the first; what has no hint is a number or one per level.
         hint = hints.get(name)
@@ -102,24 +110,47 @@ def _signature(made, passed=_PASSED, **defaults) -> dict:
 def schema(model: str) -> dict:
     """Return every setting of a model, table by table: its default and its types."""
     # As in `recipes`.
-    from astroanomaly.detector import AnomalyDetector, ClassifierDetector
+    from astroanomaly.detector import (
+        AnomalyDetector,
+        ClassifierDetector,
+        FeatureDetector,
+    )
     from astroanomaly.latent import Encoder
 
     recipe = recipes()[model]
+    kept_apart = {
+        "hold_out": (None, _NUMBER),
+        "group": (None, str),
+        "seed": (0, int),
+    }
     training = {
         "epochs": (recipe.epochs, int),
         "batch_size": (recipe.batch_size, int),
         "learning_rate": (recipe.learning_rate, _NUMBER),
         **recipe.training,
         "augment": (recipe.augment, bool),
-        "hold_out": (None, _NUMBER),
-        "group": (None, str),
-        "seed": (0, int),
+        "start": (None, str),
+        **kept_apart,
     }
     stretch = {
         k: (recipe.stretch.get(k, v), types) for k, (v, types) in _STRETCH.items()
     }
     own = _signature(recipe.model, ("self", "image_shape"), **recipe.defaults)
+    if recipe.features is not None:
+        # Only features that are trained take epochs and batches.
+        learned = {"epochs": (None, int), "batch_size": (None, int)}
+        passed = (*_PASSED, "features", "method")
+        return {
+            "data": _DATA,
+            "stretch": stretch,
+            "model": {
+                "name": (model, str),
+                "features": (recipe.features, str),
+                **own,
+            },
+            "training": learned | kept_apart,
+            "detector": _signature(FeatureDetector, passed),
+        }
     tables = {
         "data": _DATA,
         "stretch": stretch,
@@ -153,10 +184,22 @@ def classifies(model: str) -> bool:
     return recipes()[model].needs_labels
 
 
+def over_features(model: str) -> bool:
+    """Tell whether a model is a method over features, without a reconstruction."""
+    return recipes()[model].features is not None
+
+
 def reconstructs(model: str) -> bool:
     """Tell whether a model reconstructs by itself, without a search for z."""
     recipe = recipes()[model]
-    return not (recipe.needs_encoder or recipe.needs_labels)
+    return not (recipe.needs_encoder or recipe.needs_labels or recipe.features)
+
+
+def _kind(model: str) -> str:
+    """Say why a model has neither an encoder nor a latent search."""
+    if classifies(model):
+        return "is a classifier"
+    return "scores features" if over_features(model) else "reconstructs by itself"
 
 
 def read_config(config: str | Path | Mapping | None) -> dict:
@@ -261,7 +304,7 @@ def resolve(*layers: Mapping) -> dict:
     """
     chosen = merge(*layers)
     model = chosen.get("model", {}).get("name", _DEFAULT)
-    _check_name("model", model, recipes())
+    check_name("model", model, recipes())
     _refuse_alien(model, chosen)
     settings = {}
     for table, keys in schema(model).items():
@@ -282,15 +325,16 @@ def resolve(*layers: Mapping) -> dict:
             "and needs `hold_out` (--hold-out). Received: "
             f"{settings['training']['group']} alone."
         )
-    _check_name("stretch", settings["stretch"]["name"], STRETCHES)
+    check_name("stretch", settings["stretch"]["name"], STRETCHES)
     if "schedule" in settings["training"]:
-        _check_name("schedule", settings["training"]["schedule"], SCHEDULES)
+        check_name("schedule", settings["training"]["schedule"], SCHEDULES)
     if recipes()[model].complete:
         recipes()[model].complete(settings)
     return settings
 
 
-def _check_name(kind: str, word: str, known) -> None:
+def check_name(kind: str, word: str, known) -> None:
+    """Raise if a word is not among those that are known."""
     if word not in known:
         raise ValueError(
             f"`{kind}` must be one of {', '.join(known)}. Received: {word}"
@@ -307,8 +351,7 @@ def _refuse_alien(model: str, chosen: Mapping) -> None:
         return
     takes = [f"in [{t}] {', '.join(own[t])}" for t in alien if t in own]
     if not takes or "encoder" in alien:
-        why = "is a classifier" if classifies(model) else "reconstructs by itself"
-        takes.append(f"no [encoder], as it {why}")
+        takes.append(f"no [encoder], as it {_kind(model)}")
     received = [f"[{table}] {', '.join(keys)}" for table, keys in alien.items()]
     raise ValueError(
         f"The model {model} takes {'; '.join(takes)}. "
@@ -358,11 +401,9 @@ def check_method(settings: dict, method: str | None) -> None:
         If there is a method and the model takes none.
     """
     name = settings["model"]["name"]
-    finder = classifies(name)
-    if method is not None and (finder or reconstructs(name)):
-        why = "is a classifier" if finder else "reconstructs by itself"
+    if method is not None and not recipes()[name].needs_encoder:
         raise ValueError(
-            f"The model {name} {why} and needs no latent search: "
+            f"The model {name} {_kind(name)} and needs no latent search: "
             f"leave `method` (--method) out. Received: {method}"
         )
 

@@ -8,12 +8,14 @@ from astroanomaly.runs.config import STRETCHES, dumps, recipes, resolve, schema
 # Keys of no class's own docstring.
 _WORDS = {
     "bands": "Bands by name; unset: all.",
+    "features": "What a method over features takes, as `train --features` names it.",
     "epochs": "Passes over the training set.",
     "batch_size": "Images a step.",
     "learning_rate": "Of Adam; the largest of a schedule.",
     "beta_1": "Of Adam.",
     "beta_2": "Of Adam.",
     "augment": "Turn and mirror images at random.",
+    "start": "The run whose networks the training began with (train --from).",
     "hold_out": "Share kept from training, such as 0.2, for `calibrate RUN`.",
     "group": "Column whose equal values are held out together.",
     "seed": "Same seed, same bits.",
@@ -75,12 +77,17 @@ def commented(model: str = "wgan_gp") -> str:
     # Settings of a run, at their defaults: astroanomaly train CUTOUTS --config run.toml
     """
     from astroanomaly.data.reading import read_cutouts
-    from astroanomaly.detector import AnomalyDetector, ClassifierDetector
+    from astroanomaly.detector import (
+        AnomalyDetector,
+        ClassifierDetector,
+        FeatureDetector,
+    )
     from astroanomaly.latent import Encoder
     from astroanomaly.stretches.stretch import Asinh, Stretch
 
     settings = resolve({"model": {"name": model}})
     detector = ClassifierDetector if recipes()[model].needs_labels else AnomalyDetector
+    detector = FeatureDetector if recipes()[model].features else detector
     documented = {
         "data": (read_cutouts,),
         "stretch": (Stretch, Asinh),

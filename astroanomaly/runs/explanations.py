@@ -77,7 +77,7 @@ def explain(
 
     Parameters
     ----------
-    run : str, Path, Run, ClassifierDetector or AnomalyDetector
+    run : str, Path, Run or a detector
         A run folder, an opened run, or a detector.
     cutouts : str, Path, Cutouts, CutoutStream or None
         The object, or a set that holds it: for a run what

@@ -43,7 +43,7 @@ def score_survey(
 
     Parameters
     ----------
-    detector : AnomalyDetector or ClassifierDetector
+    detector : AnomalyDetector, FeatureDetector or ClassifierDetector
         A calibrated detector; a classifier needs no calibration.
     cutouts : CutoutStream or Cutouts
         What to score. Objects that cannot be read are listed with their reasons in
@@ -386,6 +386,9 @@ def detector_digest(detector) -> str:
         if (learned := getattr(detector, name, None)) is not None:
             known.append(learned.to_dict())
     digest = hashlib.sha256(json.dumps(known, default=str, sort_keys=True).encode())
+    arrays = getattr(detector, "arrays", dict)()
+    for name in sorted(arrays):
+        digest.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
     for model in (detector.model, getattr(detector, "encoder", None)):
         for weight in [] if model is None else model.get_weights():
             digest.update(np.ascontiguousarray(weight).data)

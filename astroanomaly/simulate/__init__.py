@@ -1,5 +1,6 @@
 """Simulated survey images with known truth."""
 
+from astroanomaly.simulate.cameras.artefacts import artefacts
 from astroanomaly.simulate.cameras.instruments import Instrument
 from astroanomaly.simulate.cameras.sky import Sky
 from astroanomaly.simulate.galaxies.galaxies import galaxies
@@ -9,6 +10,7 @@ from astroanomaly.simulate.lenses.lenses import lenses
 from astroanomaly.simulate.lenses.settings import LensSetting
 from astroanomaly.simulate.lenses.substructure import Subhalos, Vortex
 from astroanomaly.simulate.mergers.mergers import mergers
+from astroanomaly.simulate.planted import plant
 from astroanomaly.simulate.survey.lens_survey import lens_survey
 
 __all__ = [
@@ -17,10 +19,12 @@ __all__ = [
     "Sky",
     "Subhalos",
     "Vortex",
+    "artefacts",
     "compound",
     "galaxies",
     "lens_survey",
     "lenses",
     "mergers",
+    "plant",
     "real_galaxies",
 ]

@@ -19,6 +19,7 @@ FLAGS = (
     Flag(8, "not_converged", "latent search did not converge"),
     Flag(16, "trained_on", "the detector was trained on it"),
     Flag(32, "calibrated_on", "the detector was calibrated on it"),
+    Flag(64, "odd_frame", "whole frame unlike those of the training"),
 )
 (
     FLAG_NAN_FILLED,
@@ -27,6 +28,7 @@ FLAGS = (
     FLAG_NOT_CONVERGED,
     FLAG_TRAINED_ON,
     FLAG_CALIBRATED_ON,
+    FLAG_ODD_FRAME,
 ) = (f.bit for f in FLAGS)
 # The column `status` of the table of a detector that reconstructs nothing.
 NOT_TRAINED = "not trained"

@@ -4,6 +4,7 @@ import pytest
 from astroanomaly import models
 from astroanomaly.models import WGANGP
 from astroanomaly.models.common.schedules import OneCycle
+from astroanomaly.models.recipes import RECIPES
 from astroanomaly.runs import config
 from astroanomaly.runs import training as builders
 
@@ -170,5 +171,5 @@ def test_settings_out_of_range_are_refused_by_name(name, model, sentence):
 
 def test_a_session_that_only_loads_a_run_knows_every_model():
     """Keras finds a saved class only if `models` itself imports it."""
-    classes = {recipe.model.__name__ for recipe in config.recipes().values()}
+    classes = {recipe.model.__name__ for recipe in RECIPES.values()}
     assert classes | {"OneCycle"} <= set(models.__all__)

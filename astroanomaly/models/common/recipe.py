@@ -18,7 +18,8 @@ class Recipe:
     `detector`: defaults of [detector] where they differ from those of the class;
     `augment`: default of [training] `augment`;
     `needs_encoder`: whether an Encoder, trained afterwards, finds the z of an image;
-    `needs_labels`: whether the model learns from labels; `complete`: of resolved
+    `needs_labels`: whether the model learns from labels; `features`: where `model` is a
+    method over features, those that it takes by default; `complete`: of resolved
     settings, which it checks and fills in place; `spread`: of the image shape and the
     number of images of the whole training; returns arguments of the model that spread
     its schedule over them; `check`: of the model, the steps of the whole training and
@@ -38,6 +39,7 @@ class Recipe:
     augment: bool = False
     needs_encoder: bool = False
     needs_labels: bool = False
+    features: str | None = None
     complete: Callable | None = None
     spread: Callable | None = None
     check: Callable | None = None

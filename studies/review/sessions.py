@@ -1,0 +1,105 @@
+"""A simulated reviewer labels the first of a list, which learns, again and again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from astroanomaly.review import ActiveRanker
+from studies.review.features import KINDS, SETS
+
+BATCH = 10  # labels between two lists
+FOLLOWED = 200  # labels of a session
+# Lists that learn nothing, and those that do.
+PLAIN = ("static", "random", "isolation_forest")
+LEARNED = ("aad", "pineforest", "regression", "astronomaly")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pool and how much of it is interesting and artefact."""
+
+    folder: str
+    n: int
+    n_interesting: int
+    n_artefacts: int
+    followed: int = FOLLOWED
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What a session looks at: kinds of features, ids, and the truth."""
+
+    features: dict
+    ids: np.ndarray
+    truth: np.ndarray
+
+
+def draw(folder: Path, case: Case, seed: int) -> Pool:
+    """Draw a pool of a case: other anomalies for each seed, nearly all ordinary ones.
+
+    In an order of their own: neither rows nor ids tell what an object is.
+    """
+    rng = np.random.default_rng(seed)
+    n_rare = case.n_interesting + case.n_artefacts
+    wanted = (case.n - n_rare, case.n_interesting, case.n_artefacts)
+    parts, truth = {kind: [] for kind in KINDS}, []
+    for name, n in zip(SETS, wanted, strict=True):
+        if not n:
+            continue
+        with np.load(folder / case.folder / f"{name}_features.npz") as measured:
+            rows = np.sort(rng.permutation(len(measured[KINDS[0]]))[:n])
+            if len(rows) < n:
+                raise ValueError(
+                    f"{case.folder} must hold {n} {name} objects. "
+                    f"Received: {len(rows)}."
+                )
+            for kind in KINDS:
+                parts[kind].append(measured[kind][rows])
+        truth += [name] * n
+    order = rng.permutation(case.n)
+    features = {kind: np.concatenate(x)[order] for kind, x in parts.items()}
+    ids = np.array([f"{k:06d}" for k in range(case.n)])
+    return Pool(features, ids, np.array(truth)[order])
+
+
+def shown_to_reviewer(pool: Pool, method: str, kinds, seed: int, error: float, n: int):
+    """Yield what the reviewer is shown, in order: the row of each object."""
+    static = pool.features["scores"][:, 0]
+    rng = np.random.default_rng(seed)
+    if method in PLAIN:
+        if method == "random":
+            order = rng.permutation(len(static))
+        elif method == "static":
+            order = np.argsort(-static, kind="stable")
+        else:
+            features = {kind: pool.features[kind] for kind in kinds}
+            table = ActiveRanker(features, pool.ids, seed=seed).rank()
+            # The forest's own list, without the random share.
+            table = table[np.argsort(-table["learned_score"], kind="stable")]
+            order = np.asarray(table["object_id"]).astype(int)
+        yield from order[:n]
+        return
+    features = {kind: pool.features[kind] for kind in kinds if kind != "scores"}
+    scores = {"anomaly_score": static}
+    if "scores" in kinds:
+        more = pool.features["scores"][:, 1:].T
+        scores |= {f"score_{k}": values for k, values in enumerate(more)}
+    ranker = ActiveRanker(features, pool.ids, scores, method, seed)
+    labels = {}
+    for _ in range(0, n, BATCH):
+        for name in ranker.fit(labels).rank()["object_id"][:BATCH]:
+            said = str(pool.truth[int(name)])
+            if rng.uniform() < error:
+                # Taken for the other: an artefact or a dull object catches the eye, an
+                # interesting one is passed over.
+                said = "ordinary" if said == "interesting" else "interesting"
+            labels[str(name)] = said
+            yield int(name)
+
+
+def session(folder: Path, case: Case, method, kinds, seed, error=0.0) -> list[str]:
+    """Return the truth of what was shown, in order."""
+    pool = draw(folder, case, seed)
+    shown = shown_to_reviewer(pool, method, kinds, seed, error, case.followed)
+    return [str(pool.truth[row]) for row in shown]
