@@ -1,49 +1,54 @@
-"""Scoring that several studies share: all scores, and components as a model."""
+"""Scoring that several studies share: all scores, components, a forest."""
 
+from collections.abc import Callable
 from copy import copy
 
 import numpy as np
 from astropy.table import Table
 from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
 
 
-def stretched(stretch, cutouts) -> np.ndarray:
-    """Return the stretched images of all cutouts, float32."""
-    parts = [np.float32(stretch(chunk.images)) for chunk in cutouts.chunks(512)]
-    return np.concatenate(parts)
+def stretched(stretch, *sets) -> np.ndarray:
+    """Return the stretched images of all cutouts of some sets, float32."""
+    # In chunks: the stretch of a whole set at once needs several times its memory.
+    chunks = (chunk for cutouts in sets for chunk in cutouts.chunks(512))
+    return np.concatenate([np.float32(stretch(chunk.images)) for chunk in chunks])
 
 
-def every_score(detector, cutouts) -> Table:
+def every_score(detector, cutouts, wasserstein=True, more=()) -> Table:
     """Return every score of a detector whose noise is measured, in the set's order.
 
-    Columns `mse`, `wasserstein`, `whitened`, `orthogonal` and the others.
+    `more` are further columns. The Wasserstein score is slow and may be left out.
     """
-    # The Wasserstein score is computed only where it ranks.
     every = copy(detector)
-    every.score_name = "wasserstein"
+    if wasserstein:
+        # It is computed only where it ranks.
+        every.score_name = "wasserstein"
     blocks = [rows for rows, _ in every.score_blocks(cutouts)]
-    table = Table()
-    for name in blocks[0].colnames:
-        if name.endswith("_score") and name != "anomaly_score":
-            values = np.concatenate([np.asarray(rows[name]) for rows in blocks])
-            table[name.removesuffix("_score")] = values
-    return table
+    names = [n for n in blocks[0].colnames if n.endswith("_score")]
+    names = [n for n in names if n != "anomaly_score"] + list(more)
+    found = {n: np.concatenate([np.asarray(b[n]) for b in blocks]) for n in names}
+    return Table({n.removesuffix("_score"): values for n, values in found.items()})
+
+
+def finite(table: Table) -> dict[str, np.ndarray]:
+    """Return the columns of a table of scores that are finite everywhere."""
+    found = {name: np.asarray(table[name]) for name in table.colnames}
+    return {name: v for name, v in found.items() if np.isfinite(v).all()}
+
+
+def forest(train: np.ndarray, seed: int) -> Callable:
+    """Return a function that says how strange an isolation forest finds rows."""
+    fitted = IsolationForest(random_state=seed).fit(train)
+    return lambda found: -fitted.score_samples(found)
 
 
 class Components:
-    """Principal components as a model that reconstructs.
+    """At most `n` principal components of stretched images as a model.
 
     `astroanomaly.scores.baseline_scores` has only their squared error; as a model
-    they get every score of a detector.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, ny, nx, n_bands)
-        Stretched training images.
-    n : int
-        Components; at most half as many as images.
-    seed : int
-        Seed of the randomized solver.
+    they get every score of a detector. At most half as many as images are fitted.
     """
 
     def __init__(self, images: np.ndarray, n: int, seed: int):

@@ -1,16 +1,17 @@
-"""What every study shares: stages done once, a record, tables and figures."""
+"""What every study shares: stages done once, a record, its command and figures."""
 
 import argparse
 import io
 import json
 import logging
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Column, Table
+from astropy.table import Table
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -20,6 +21,7 @@ LOG = logging.getLogger("study")
 # Figures lie in the repository: sharp on a page at this size, and small to clone.
 DPI = 110
 LARGEST = 150_000  # bytes
+SIM = (("galsim", "sim"), ("lenstronomy", "sim"))
 
 
 class Missing(Exception):
@@ -27,34 +29,57 @@ class Missing(Exception):
 
 
 class Study:
-    """The stages of a study; each stage skips what exists already.
+    """The stages of a study, each of which skips what exists already in `out`.
 
     A subclass sets `name`, `scales` and `stages()`. A scale has `minutes`, about how
-    long each stage takes on two CPU cores, by the stage's name. The run lies in `out`.
+    long each stage takes on two CPU cores, by the stage's name.
     """
 
     name: str  # of the package: studies/NAME
     scales: dict
     page: str = ""  # of docs/results/PAGE.md, where it differs from `name`
     # Optional packages and the extra that installs each.
-    needs: tuple[tuple[str, str], ...] = ()
+    needs: tuple[tuple[str, str], ...] = SIM
+    # Further options of the command: arguments of `add_argument` by option. A subclass
+    # has an attribute of the same name, the value without the option.
+    more: dict[str, dict] = {}
 
-    def __init__(self, out: Path, scale_name: str, seed: int):
+    def __init__(self, out: Path, scale_name: str, seed: int, **more):
         self.out, self.scale_name, self.seed = Path(out), scale_name, seed
         self.scale = self.scales[scale_name]
+        vars(self).update(more)
+
+    @classmethod
+    def main(cls, arguments=None) -> None:
+        """Read the command line and do what it asks for."""
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+        about = sys.modules[cls.__module__].__doc__ or ""
+        parser = argparse.ArgumentParser(description=about.partition("\n")[0])
+        parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+        parser.add_argument("--scale", choices=cls.scales, default="laptop")
+        parser.add_argument("--seed", type=int, default=0)
+        words = "show the cost and stop"
+        parser.add_argument("--cost", action="store_true", help=words)
+        words = "copy tables and figures here, e.g. docs/results"
+        parser.add_argument("--page", type=Path, help=words)
+        for name, settings in cls.more.items():
+            default = {"default": getattr(cls, name)}
+            parser.add_argument(f"--{name}", **default | settings)
+        more = vars(parser.parse_args(arguments))
+        out, scale, seed, cost, page = (
+            more.pop(name) for name in ("out", "scale", "seed", "cost", "page")
+        )
+        study = cls(out, scale, seed, **more)
+        if cost:
+            study.announce()
+            return
+        study.run()
+        if page:
+            publish(out, page, cls.page or cls.name)
 
     def stages(self) -> dict[str, Callable]:
         """Return functions without arguments by the stages' names, in order."""
         raise NotImplementedError
-
-    def start(self, options: argparse.Namespace) -> None:
-        """Do what the command line asks for."""
-        if options.cost:
-            self.announce()
-            return
-        self.run()
-        if options.page:
-            publish(self.out, options.page, self.page or self.name)
 
     def announce(self) -> None:
         """Log what the study costs."""
@@ -72,11 +97,7 @@ class Study:
         self.announce()
         self.out.mkdir(parents=True, exist_ok=True)
         for name, stage in self.stages().items():
-            begun = time.monotonic()
-            try:
-                stage()
-            finally:
-                self.note(name, time.monotonic() - begun)
+            self.timed(name, stage)
 
     def options(self) -> list[str]:
         """Return the command's options, without the paths of this machine."""
@@ -100,63 +121,29 @@ class Study:
         path = self.out / "seconds.json"
         return json.loads(path.read_text()) if path.is_file() else {}
 
-    def note(self, name: str, seconds: float) -> None:
-        """Add seconds to a stage, or to a part of it named "<stage>_<part>"."""
-        LOG.info("%s: %.0f s", name, seconds)
-        known = self.seconds()
-        known[name] = known.get(name, 0.0) + seconds
-        with atomic_path(self.out / "seconds.json") as partial:
-            partial.write_text(json.dumps(known), encoding="utf-8")
+    def timed(self, name: str, call: Callable) -> None:
+        """Run a stage, or a part of it named "<stage>_<part>", and add its seconds."""
+        begun = time.monotonic()
+        try:
+            call()
+        finally:
+            seconds, known = time.monotonic() - begun, self.seconds()
+            LOG.info("%s: %.0f s", name, seconds)
+            known[name] = known.get(name, 0.0) + seconds
+            with atomic_path(self.out / "seconds.json") as partial:
+                partial.write_text(json.dumps(known), encoding="utf-8")
 
 
-def parser(description: str, scales) -> argparse.ArgumentParser:
-    """Return a parser with the options of every study; switch logging on."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    found = argparse.ArgumentParser(description=description)
-    found.add_argument("--out", type=Path, required=True, help="folder of the run")
-    found.add_argument("--scale", choices=scales, default="laptop")
-    found.add_argument("--seed", type=int, default=0)
-    found.add_argument("--cost", action="store_true", help="show the cost and stop")
-    found.add_argument(
-        "--page", type=Path, help="copy tables and figures here, e.g. docs/results"
-    )
-    return found
+def save(table: Table, path: Path) -> None:
+    """Write a table as ECSV, whole or not at all."""
+    with atomic_path(path) as partial:
+        table.write(partial, format="ascii.ecsv")
 
 
-def times(
-    seconds: dict[str, float], stages: dict[str, str], part: Callable = str
-) -> Table:
-    """Return a table of the minutes of each stage, of its parts, and of all.
-
-    `stages` and `part` say what to call stages and parts. A part, "<stage>_<part>" in
-    `seconds`, lies within the time of its stage and is not added to the total again.
-    """
-    known = dict.fromkeys((*stages, *seconds))
-    owners = {n: s for n in seconds for s in stages if n.startswith(f"{s}_")}
-    rows, total = [], 0.0
-    for stage in (n for n in known if n in seconds and n not in owners):
-        rows.append((stages.get(stage, stage), seconds[stage] / 60))
-        total += seconds[stage] / 60
-        for name in sorted(n for n in owners if owners[n] == stage):
-            words = part(name.removeprefix(f"{stage}_"))
-            rows.append((f"- of it {words}", seconds[name] / 60))
-    names, minutes = zip(*rows, ("**all**", total), strict=True)
-    return Table([column("stage", names), column("minutes", minutes, form=".1f")])
-
-
-def column(name: str, values, heading: str = "", form: str = "") -> Column:
-    """Return a column with its heading and format on the page (see `fill.py`)."""
-    meta = {"heading": heading, "format": form}
-    return Column(values, name=name, meta={k: v for k, v in meta.items() if v})
-
-
-def rows(table: Table, **wanted) -> Table:
-    """Return the rows of a table with these values; NaN finds NaN."""
-    keep = np.ones(len(table), bool)
-    for name, value in wanted.items() if len(table) else ():
-        values = np.asarray(table[name])
-        keep &= np.isnan(values) if value != value else values == value
-    return table[keep]
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write an array, whole or not at all."""
+    with atomic_path(path) as partial, partial.open("wb") as file:
+        np.save(file, array)
 
 
 def save_tables(folder: Path, tables: dict[str, Table]) -> None:
@@ -214,8 +201,7 @@ def save_figure(figure: Figure, path: Path, largest: int = LARGEST) -> None:
 
 def publish(run_folder: Path, docs_results: Path, name: str) -> None:
     """Copy a run's tables and figures to DOCS_RESULTS/NAME, replaced as a whole."""
-    run_folder = Path(run_folder)
-    tables = sorted(run_folder.glob("tables/*.ecsv"))
     with atomic_dir(Path(docs_results) / name) as place:
-        for path in (*tables, *sorted(run_folder.glob("figures/*.png"))):
-            shutil.copy(path, place / path.name)
+        for pattern in ("tables/*.ecsv", "figures/*.png"):
+            for path in sorted(Path(run_folder).glob(pattern)):
+                shutil.copy(path, place / path.name)

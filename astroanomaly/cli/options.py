@@ -26,6 +26,23 @@ Rule = Annotated[
     ),
 ]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
+PretrainedRun = Annotated[
+    str | None,
+    typer.Argument(metavar="[RUN]", help="The run folder, unless --pretrained."),
+]
+ScoredCutouts = Annotated[
+    str | None, typer.Argument(metavar="CUTOUTS", help=CUTOUTS_HELP)
+]
+Pretrained = Annotated[
+    str | None,
+    typer.Option(help="A model of the package in place of RUN, see `models`."),
+]
+PsfFwhm = Annotated[
+    float | None,
+    typer.Option(
+        help="With --pretrained: FWHM of your PSF, arcsec; another than its own warns."
+    ),
+]
 Table = Annotated[
     Path,
     typer.Argument(
@@ -88,15 +105,15 @@ Model = Annotated[
     typer.Option(
         help="wgan_gp, hsc, progressive, pca (seconds), rbm, dcae, cvae, aae; "
         "lens_finder; over features (seconds): knn, bagged_knn, isolation_forest, "
-        "mahalanobis, patch_gaussian.",
+        "mahalanobis, patch_gaussian; auto: what finds planted anomalies best.",
         show_default="wgan_gp",
     ),
 ]
 Features = Annotated[
     str | None,
     typer.Option(
-        help="Of the models over features: profiles, morphology, patches, critic:RUN, "
-        "latents:RUN.",
+        help="Of the models over features: profiles, morphology, patches, "
+        "contrastive (minutes), critic:RUN, latents:RUN, onnx:PATH, table:PATH.",
         show_default="profiles",
     ),
 ]
@@ -300,6 +317,28 @@ def fraction(text: str) -> tuple[int, int]:
             f"`--shard` must be K/N with K from 1 to N, as 3/16. Received: {text}."
         )
     return k, n
+
+
+def run_and_cutouts(
+    run: str | None, cutouts: str | None, pretrained: str | None
+) -> tuple[str | None, str | None]:
+    """Return RUN and CUTOUTS; with `pretrained` the only argument is CUTOUTS.
+
+    Examples
+    --------
+    >>> run_and_cutouts("survey/", None, "hst-f160w-galaxies")
+    (None, 'survey/')
+    """
+    if pretrained is None:
+        if run is None:
+            raise ValueError("Give RUN, or `--pretrained` NAME. Received: neither.")
+        return run, cutouts
+    if cutouts is not None:
+        raise ValueError(
+            f"`--pretrained` takes the place of RUN. Received: both, {run} and "
+            f"{pretrained}."
+        )
+    return None, run
 
 
 def refuse(option: str, others: dict) -> None:

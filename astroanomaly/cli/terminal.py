@@ -68,8 +68,9 @@ def show_run(run) -> None:
     console.print(
         f"Trained on bands {', '.join(run.bands)}: {run.folder}", markup=False
     )
-    following = f"calibrate {run.folder} CUTOUTS"
-    if run.classifies:
+    if not run.classifies:
+        following = f"calibrate {run.folder}{'' if run.holds_out else ' CUTOUTS'}"
+    else:
         history = run.folder / "history.csv"
         with history.open(newline="", encoding="utf-8") as file:
             epochs = list(csv.DictReader(file))
@@ -208,6 +209,57 @@ def show_evaluation(found) -> None:
         console.print(_table("Objects above the thresholds", names, rows))
     for line in (*found.notes, found.winner):
         console.print(line, markup=False)
+
+
+def show_comparison(table) -> None:
+    """Show how well each score finds each kind of anomaly, best first."""
+    kinds = list(dict.fromkeys(table["kind"]))
+    cells = {(r["detector"], r["score"], r["kind"]): r for r in table}
+    names = dict.fromkeys(zip(table["detector"], table["score"], strict=True))
+    rows = [
+        (
+            f"{detector} {score}",
+            *(f"{cells[detector, score, kind]['auc']:.3f}" for kind in kinds),
+            "{:.3f}-{:.3f}".format(*cells[detector, score, "all"]["low", "high"]),
+        )
+        for detector, score in sorted(names, key=lambda n: -cells[*n, "all"]["auc"])
+    ]
+    short = [str(kind).replace("_", " ") for kind in kinds]
+    console = _console()
+    console.print(
+        _table(
+            f"AUC, {table.meta.get('anomalies', 'planted')} anomalies",
+            ("detector and score", *short, "95% interval"),
+            rows,
+        )
+    )
+    if "chosen" in table.meta:
+        console.print(
+            f"Chosen: {table.meta['chosen']} by its score {table.meta['score']}.",
+            markup=False,
+        )
+
+
+def show_models(table) -> None:
+    """Show the pre-trained models of the package."""
+    rows = [
+        (
+            row["name"],
+            row["bands"],
+            f'{row["size"]} x {row["pixel_scale"]:g}"',
+            f"{row['megabytes']:.1f} MB",
+            row["about"],
+        )
+        for row in table
+    ]
+    console = _console()
+    names = ("name", "bands", "pixels", "weights", "for")
+    console.print(_table("Pre-trained models", names, rows))
+    console.print(
+        "The card of one: astroanomaly models NAME. Each ranks at once, and gives "
+        "p-values after `calibrate --pretrained NAME CUTOUTS --out RUN`.",
+        markup=False,
+    )
 
 
 def show_quickstart(result) -> None:

@@ -96,7 +96,9 @@ def inspect(path: opt.Cutouts) -> None:
         "train cutouts/ --out run --size 64 --hold-out 0.2 --seed 1",
         "train cutouts/ --out run --model pca",
         "train cutouts/ --out run --model knn --features profiles",
+        "train cutouts/ --out run --model auto --network dcae",
         "train cutouts/ --out run --bands g,r,z --epochs 30",
+        "train cutouts/ --out run --from hst-f160w-galaxies",
     )
 )
 @opt.reads(preparing=True)
@@ -111,6 +113,17 @@ def train(
     ] = None,
     model: opt.Model = None,
     features: opt.Features = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="With --model auto, a model to train beside the quick ones."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Begin with the networks of a pre-trained model, or of a run folder.",
+        ),
+    ] = None,
     labels: opt.TrainingLabels = None,
     epochs: Annotated[
         int | None,
@@ -139,8 +152,12 @@ def train(
 ) -> None:
     """Train on ordinary objects, or a lens finder on labels."""
     load_tensorflow()
-    from astroanomaly import runs
+    from astroanomaly import pretrained, runs, tables
 
+    # A folder of this name goes before the model of the package.
+    if start is not None and not Path(start).is_dir():
+        pretrained.card(start)
+        start = pretrained.folder(start)
     run = runs.train(
         cutouts,
         out,
@@ -148,6 +165,7 @@ def train(
         size=size,
         model=model,
         features=features,
+        network=network,
         labels=labels,
         epochs=epochs,
         encoder_epochs=encoder_epochs,
@@ -156,9 +174,54 @@ def train(
         seed=seed,
         resume=resume,
         progress=True,
+        start=start,
         **reading,
     )
+    choice = run.folder / "choice.ecsv"
+    if choice.is_file():
+        terminal.show_comparison(tables.read_table(choice))
     terminal.show_run(run)
+
+
+@app.command(
+    epilog=opt.examples(
+        "compare run_pca run_gan held_out/ --out compared.ecsv",
+        "compare run_pca run_gan survey/ --labels truth.ecsv",
+    )
+)
+@opt.reads()
+def compare(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN... CUTOUTS", help="Run folders, then ordinary cutouts."
+        ),
+    ],
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Truth of CUTOUTS; by default anomalies are planted."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The table: .ecsv, .fits, .csv or .vot.")
+    ] = None,
+    seed: opt.Seed = 0,
+    *,
+    reading: dict,
+) -> None:
+    """Show which score of which run finds planted anomalies."""
+    from astroanomaly import tables
+
+    *folders, cutouts = paths
+    if out is not None:
+        tables.check_ending(out)
+    load_tensorflow()
+    from astroanomaly import runs
+
+    table = runs.compare(folders, cutouts, labels, seed, **reading)
+    terminal.show_comparison(table)
+    if out is not None:
+        tables.write_table(table, out)
+        typer.echo(f"Written to {out}.")
 
 
 @app.command(
@@ -182,12 +245,21 @@ def config(
 
 
 @app.command(
-    epilog=opt.examples("calibrate run", "calibrate run held_out/ --levels 90,99")
+    epilog=opt.examples(
+        "calibrate run",
+        "calibrate run held_out/ --levels 90,99",
+        "calibrate --pretrained hst-f160w-galaxies ordinary/ --out run",
+    )
 )
 @opt.reads()
 def calibrate(
-    run: opt.Run,
+    run: opt.PretrainedRun = None,
     cutouts: opt.CalibrationCutouts = None,
+    pretrained: opt.Pretrained = None,
+    out: Annotated[
+        Path | None, typer.Option(help="With --pretrained: the run folder to make.")
+    ] = None,
+    psf_fwhm: opt.PsfFwhm = None,
     levels: Annotated[
         list[float] | None,
         typer.Option(
@@ -202,7 +274,26 @@ def calibrate(
     reading: dict,
 ) -> None:
     """Set thresholds from ordinary objects held out of training."""
+    run, cutouts = opt.run_and_cutouts(run, cutouts, pretrained)
+    alone = {"--out": out, "--psf-fwhm": psf_fwhm}
+    if pretrained is None:
+        for option, value in alone.items():
+            if value is not None:
+                raise ValueError(f"{option} needs `--pretrained`. Received: {value}.")
+    elif cutouts is None or out is None:
+        missing = "CUTOUTS" if cutouts is None else "--out"
+        raise ValueError(f"`--pretrained` needs {missing}. Received: none.")
     load_tensorflow()
+    if pretrained is not None:
+        from astroanomaly.pretrained import calibrate as adopt
+
+        opt.refuse("--pretrained", {"--method": method})
+        calibrated = adopt(
+            pretrained, cutouts, out, levels or None, labels, rule, psf_fwhm, **reading
+        )
+        terminal.show_calibration(calibrated.detector)
+        typer.echo(f"Next: astroanomaly score {out} CUTOUTS --out TABLE")
+        return
     from astroanomaly import runs
 
     calibrated = runs.calibrate(
@@ -222,15 +313,18 @@ def calibrate(
     epilog=opt.examples(
         "score run survey/ --out scores.fits --fdr 0.05",
         "score run survey/ --out part_03.parquet --shard 3/16",
+        "score --pretrained hst-f160w-galaxies survey/ --out scores.fits",
     )
 )
 @opt.reads()
 def score(
-    run: opt.Run,
-    cutouts: opt.Cutouts,
     out: Annotated[
         Path, typer.Option(help="The table: .ecsv, .fits, .csv, .parquet or .vot.")
     ],
+    run: opt.PretrainedRun = None,
+    cutouts: opt.ScoredCutouts = None,
+    pretrained: opt.Pretrained = None,
+    psf_fwhm: opt.PsfFwhm = None,
     method: opt.Method = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the blocks of a broken scoring.")
@@ -253,10 +347,19 @@ def score(
     from astroanomaly.runs import survey
 
     survey.check_ending(out)
+    run, cutouts = opt.run_and_cutouts(run, cutouts, pretrained)
+    if cutouts is None:
+        raise ValueError("Give CUTOUTS, the objects to score. Received: none.")
+    if psf_fwhm is not None and pretrained is None:
+        raise ValueError(f"--psf-fwhm needs `--pretrained`. Received: {psf_fwhm}.")
     load_tensorflow()
+    from astroanomaly import pretrained as room
     from astroanomaly import runs
 
-    opened = runs.load_run(run)
+    if pretrained is None:
+        opened = runs.load_run(run)
+    else:
+        opened = room.open_run(pretrained, psf_fwhm)
     detector = opened.use(method)
     stream = opened.read(cutouts, **reading)
     if shard is not None:
@@ -487,6 +590,22 @@ def explain(
         **reading,
     )
     typer.echo(f"{found.summary}. Picture written to {found.path}.")
+
+
+@app.command(epilog=opt.examples("models", "models hst-f160w-galaxies"))
+def models(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Show the card of one.")
+    ] = None,
+) -> None:
+    """List the pre-trained models in the package."""
+    load_tensorflow()
+    from astroanomaly import pretrained
+
+    if name is None:
+        terminal.show_models(pretrained.models())
+    else:
+        typer.echo(str(pretrained.card(name)))
 
 
 @app.command(

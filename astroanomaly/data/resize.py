@@ -7,6 +7,8 @@ import numpy as np
 
 # Differences of pixel scale below this change no pixel by a tenth over 128.
 _SAME_SCALE = 1e-3
+# Not astropy.stats.sigma_clipped_stats: with "mad_std" it gives the same bits and takes
+# twice as long (1.2 ms and 0.57 ms for a cutout of 64x64 pixels).
 _CLIP_ROUNDS = 3
 _CLIP_SIGMA = 3.0
 _MAD_TO_SIGMA = 1.4826

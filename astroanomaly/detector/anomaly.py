@@ -378,7 +378,7 @@ class AnomalyDetector(Detector):
             images, drawn = (
                 np.concatenate(arrays) for arrays in zip(*kept, strict=True)
             )
-        self.calibrations[self.method] = Calibration(scores, levels, rule=rule)
+        self.set_thresholds(scores, levels, rule)
         quality = explained_variance(images, drawn, self.seed)
         self.reconstructions.pop(self.method, None)
         if quality is not None:

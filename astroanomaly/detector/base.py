@@ -91,6 +91,8 @@ class Detector(OutlierMixin, BaseEstimator):
         self.reconstructions: dict[str, dict] = {}
         self.objects: dict[str, set] = {"trained": set(), "calibrated": set()}
         self.frame: FrameCheck | None = None
+        # Of a pre-trained detector: what it comes from, and how it warns.
+        self.origin = None
 
     @property
     def model(self):
@@ -149,7 +151,9 @@ class Detector(OutlierMixin, BaseEstimator):
     def __sklearn_clone__(self) -> "Detector":
         """Return a detector of the same networks, not calibrated."""
         # scikit-learn would copy the networks, which `fit` does not change.
-        return type(self)(**self.get_params(deep=False))
+        clone = type(self)(**self.get_params(deep=False))
+        clone.origin, clone.needs_calibration = self.origin, self.needs_calibration
+        return clone
 
     def set_params(self, **params) -> "Detector":
         """Change arguments; all but `level` undo what was measured with them.
@@ -175,9 +179,12 @@ class Detector(OutlierMixin, BaseEstimator):
                 f"`params` must be among {', '.join(known)}. Received: {unknown[0]}."
             )
         if set(params) - {"level"}:
-            trained, frame = self.objects["trained"], self.frame
+            kept = {name: getattr(self, name) for name in ("frame", "origin")}
+            trained = self.objects["trained"]
             self.__init__(**{**known, **params})
-            self.objects["trained"], self.frame = trained, frame
+            self.objects["trained"] = trained
+            for name, value in kept.items():
+                setattr(self, name, value)
         self.level = params.get("level", self.level)
         return self
 
@@ -227,7 +234,7 @@ class Detector(OutlierMixin, BaseEstimator):
             # Files that name no band, as arrays do not, have that of the training.
             if self.bands and len(self.bands) == 1 and found.bands == ("image",):
                 found = read_cutouts(cutouts, bands=self.bands, **options)
-            return found
+            cutouts = found
         if isinstance(cutouts, np.ndarray):
             shape = cutouts.shape[1:] + (1,) * (cutouts.ndim == 3)
             if shape != self.image_shape:
@@ -237,14 +244,32 @@ class Detector(OutlierMixin, BaseEstimator):
                     "linear pixels, as the model was trained on. "
                     f"Received: shape {cutouts.shape}."
                 )
-            return Cutouts(cutouts, bands=self.bands)
+            cutouts = Cutouts(cutouts, bands=self.bands)
         if not hasattr(cutouts, "select_bands"):
             raise TypeError(
                 "`cutouts` must be Cutouts or a stream (astroanomaly.read_cutouts), an "
                 "array (n, ny, nx, n_bands) of linear pixels, or a path. "
                 f"Received: {type(cutouts).__name__}."
             )
+        if self.origin is not None:
+            self.origin.check(cutouts)
         return cutouts
+
+    def set_thresholds(self, scores: np.ndarray, levels, rule: str) -> None:
+        """Keep the scores of ordinary objects as the calibration of the method.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n,)
+            Scores of ordinary objects.
+        levels : sequence of float or None
+            Levels in per cent.
+        rule : {"conformal", "percentile"}
+            How thresholds are chosen.
+        """
+        self.calibrations[self.method] = Calibration(scores, levels, rule=rule)
+        if self.origin is not None:
+            self.origin.compare(scores)
 
     def require_calibration(self) -> Calibration:
         """Return the calibration of the method in use.
@@ -419,7 +444,7 @@ class Detector(OutlierMixin, BaseEstimator):
         scores = np.concatenate(scores)
         # Of a stream, what could not be read is not there.
         require(scores, 2, "calibrate")
-        self.calibrations[self.method] = Calibration(scores, levels, rule=rule)
+        self.set_thresholds(scores, levels, rule)
 
     def remember(self, what: str, cutouts: Cutouts) -> None:
         """Keep the fingerprints of objects that "trained" or "calibrated" it."""
@@ -453,8 +478,13 @@ class Detector(OutlierMixin, BaseEstimator):
         table.remove_column("flag")
         meta = {**self.settings(), "n_skipped": int(n_skipped)}
         table["p_value"] = table["q_value"] = np.full(len(table), np.nan)
+        if calibration is None and self.origin is not None:
+            self.origin.uncalibrated(scores)
         if calibration is not None:
-            warn_if_shifted(calibration.scores, scores)
+            # Those that trained score lower, which is no shift of the survey.
+            new = flag & (FLAG_TRAINED_ON | FLAG_CALIBRATED_ON) == 0
+            if new.any():
+                warn_if_shifted(calibration.scores, scores[new])
             table["p_value"] = p_values = calibration.p_values(scores)
             table["q_value"] = q_values(p_values)
             if fdr is not None:
@@ -608,6 +638,7 @@ class Detector(OutlierMixin, BaseEstimator):
             "latent": self.method,
             **self._own_settings(),
             "bands": list(self.stretch.bands or ()),
+            **({} if self.origin is None else {"pretrained": self.origin.name}),
             "n_calibration": 0 if calibration is None else len(calibration),
             "levels": [float(level) for level in self.levels],
             "thresholds": {str(k): float(v) for k, v in thresholds.items()},

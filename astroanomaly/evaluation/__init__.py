@@ -12,6 +12,7 @@ from astroanomaly.evaluation.generated import (
     sample_distance,
     summary_statistics,
 )
+from astroanomaly.evaluation.planted import best_score, what_finds
 from astroanomaly.evaluation.rates import (
     detection_rates,
     false_positive_check,
@@ -48,6 +49,7 @@ __all__ = [
     "auc",
     "auc_difference",
     "baseline_scores",
+    "best_score",
     "binned_rates",
     "binomial_interval",
     "by_property",
@@ -68,4 +70,5 @@ __all__ = [
     "trend",
     "trends",
     "two_samples",
+    "what_finds",
 ]

@@ -4,10 +4,13 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from astroanomaly.features.base import FILE, Features
+from astroanomaly.features.contrastive import Contrastive
 from astroanomaly.features.model import KINDS, ModelFeatures
 from astroanomaly.features.morphology import Morphology
+from astroanomaly.features.onnx import Onnx
 from astroanomaly.features.patches import Patches
 from astroanomaly.features.profiles import Profiles
+from astroanomaly.features.table import Table
 from astroanomaly.utils.files import read_json
 
 # A new extractor needs its file and one line here.
@@ -18,22 +21,27 @@ EXTRACTORS = {
         Morphology,
         Patches,
         ModelFeatures,
+        Contrastive,
+        Onnx,
+        Table,
     )
 }
 # What follows the colon of the others is a file or a folder.
-_PLAIN = ("profiles", "morphology", "patches")
-_OF_RUN = dict.fromkeys(KINDS, "RUN")
-_OF_FILE: dict[str, str] = {}
+_PLAIN = ("profiles", "morphology", "patches", "contrastive")
+_OF_PATH = {**dict.fromkeys(KINDS, "RUN"), "onnx": "PATH", "table": "PATH"}
 
 
-def make_features(text: str, **options) -> Features:
+def make_features(text: str, seed: int | None = None, **options) -> Features:
     """Make an extractor from its name, as ``--features`` takes it.
 
     Parameters
     ----------
     text : str
-        "profiles", "morphology", "patches"; "critic:RUN" and "latents:RUN" with the
-        folder of a run.
+        "profiles", "morphology", "patches", "contrastive"; "critic:RUN" and
+        "latents:RUN" with the folder of a run; "onnx:PATH" with an ONNX file;
+        "table:PATH" with a table of embeddings.
+    seed : int, optional
+        Seed of features that are learned; others have no use for it.
     **options
         Further arguments of the extractor.
 
@@ -54,27 +62,27 @@ def make_features(text: str, **options) -> Features:
     4
     """
     name, colon, argument = text.partition(":")
-    needs = _OF_RUN | _OF_FILE
-    known = [*_PLAIN, *(f"{k}:{v}" for k, v in needs.items())]
-    if name not in _PLAIN and name not in needs:
-        near = get_close_matches(name, [*_PLAIN, *needs], n=1)
+    known = [*_PLAIN, *(f"{k}:{v}" for k, v in _OF_PATH.items())]
+    if name not in _PLAIN and name not in _OF_PATH:
+        near = get_close_matches(name, [*_PLAIN, *_OF_PATH], n=1)
         raise ValueError(
             f"`features` must be one of {', '.join(known)}. Received: {text}"
             + (f"; did you mean {near[0]}?" if near else "")
         )
-    if bool(argument) != (name in needs) or (colon and not argument):
-        form = f"{name}:{needs[name]}" if name in needs else name
+    if bool(argument) != (name in _OF_PATH) or (colon and not argument):
+        form = f"{name}:{_OF_PATH[name]}" if name in _OF_PATH else name
         raise ValueError(f"`features` must be {form}. Received: {text}")
+    made = ModelFeatures if name in KINDS else EXTRACTORS[name]
+    if alien := [option for option in options if option not in made.arguments]:
+        raise ValueError(
+            f"`{alien[0]}` must be left out, as the features {name} have no such "
+            f"setting. Received: {options[alien[0]]}."
+        )
     if name in KINDS:
         return ModelFeatures.of_run(argument, name)
-    made = EXTRACTORS[name]
-    try:
-        return made(*[argument] * bool(argument), **options)
-    except TypeError:
-        raise ValueError(
-            f"`features` {name} has no setting {', '.join(options)}. "
-            f"Received: {options}."
-        ) from None
+    if seed is not None and "seed" in made.arguments:
+        options["seed"] = seed
+    return made(*[argument] * bool(argument), **options)
 
 
 class Given(Features):

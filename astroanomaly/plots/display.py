@@ -8,6 +8,7 @@ from astropy.visualization import (
     make_lupton_rgb,
 )
 
+from astroanomaly.data.orientation import orientations
 from astroanomaly.plots.style import bare, new_figure, plain
 from astroanomaly.tables import columns
 
@@ -185,6 +186,40 @@ def scale_bar(axes, shape, pixel_scale: float | None) -> None:
     x, y = 0.05 * nx, 0.06 * ny
     axes.plot([x, x + length / pixel_scale], [y, y], color="white", lw=2.5)
     axes.text(x, y + 0.02 * ny, f'{length:g}"', color="white", size=12, va="bottom")
+
+
+def compasses(panels, table, shape) -> None:
+    """Draw north and east on the panels of objects whose file has a WCS.
+
+    Once, on the first panel, where all objects are known and turned alike.
+    """
+    arrows = orientations(table) if len(table) else []
+    known = [one for one in arrows if one is not None]
+    if not known:
+        return
+    # Less than a degree cannot be seen in a short arrow.
+    if len(known) == len(arrows) and np.ptp(known, axis=0).max() < np.radians(1):
+        arrows = arrows[:1]
+    for axes, directions in zip(panels, arrows, strict=False):
+        if directions is not None:
+            compass(axes, shape, directions)
+
+
+def compass(axes, shape, directions) -> None:
+    """Draw arrows to north and east of the image at the upper right."""
+    ny, nx = shape[:2]
+    length = 0.13 * min(ny, nx)
+    # The corner stays free in all turns: an arrow and its letter on each side.
+    start = np.array([nx - 0.5, ny - 0.5]) - 1.8 * length
+    for name, direction in zip("NE", directions, strict=True):
+        axes.annotate(
+            "",
+            start + length * direction,
+            start,
+            arrowprops={"arrowstyle": "->", "color": "white", "lw": 1.5},
+        )
+        place = start + 1.4 * length * direction
+        axes.text(*place, name, color="white", size=9, ha="center", va="center")
 
 
 def gray(image, band: int, stretch: str) -> np.ndarray:

@@ -89,9 +89,10 @@ def gallery(cutouts, table, n: int = 24, columns: int = 8, *, by="anomaly_score"
     order = _strangest(table, n, by)
     columns = min(_positive(columns, "columns"), len(order))
     ids = [texts(table)[row] for row in order]
-    images = display.select(cutouts, ids).images
+    chosen = display.select(cutouts, ids)
+    images = chosen.images
     rows = -(-len(order) // columns)
-    figure = new_figure(1.75 * columns + 0.2, 2.45 * rows + 0.7)
+    figure = new_figure(1.75 * columns + 0.2, 2.45 * rows + 1.0)
     # Captions of two lines stand between the rows.
     figure.get_layout_engine().set(hspace=0.06)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -103,6 +104,9 @@ def gallery(cutouts, table, n: int = 24, columns: int = 8, *, by="anomaly_score"
         axes.spines[:].set(color=colors[highest[row]], linewidth=3.5)
         axes.set_title(f"{rank + 1}. {plain(shorten(ids[rank], 14))}", fontsize=11)
         axes.set_xlabel(_caption(table, row, by), fontsize=11, labelpad=4)
+    figure.suptitle(_heading(table, by, chosen.bands), fontsize=12)
+    display.scale_bar(grid[0], images.shape[1:], chosen.pixel_scale)
+    display.compasses(grid, chosen.table, images.shape[1:])
     for axes in grid[len(order) :]:
         axes.set_axis_off()
     if len(colors) > 1:
@@ -188,7 +192,8 @@ def reconstructions(
         order = order[np.round(picks).astype(int)]
     columns = min(_positive(columns, "columns"), len(order))
     ids = [texts(table)[row] for row in order]
-    found = detector.explain(display.select(cutouts, ids))
+    chosen = display.select(cutouts, ids)
+    found = detector.explain(chosen)
     if "reconstruction" not in found:
         raise ValueError(
             "`detector` must reconstruct images; those that a classifier ranks are "
@@ -197,7 +202,7 @@ def reconstructions(
     # One scale for all objects, so that strong residuals look strong.
     residual = display.residual_plane(found["residual"])
     blocks = -(-len(order) // columns)
-    figure = new_figure(1.75 * columns + 1.6, 5.9 * blocks)
+    figure = new_figure(1.75 * columns + 1.6, 5.9 * blocks + 0.3)
     grid = figure.subplots(3 * blocks, columns, squeeze=False)
     limit = display.residual_limit(residual)
     for k, row in enumerate(order):
@@ -220,6 +225,11 @@ def reconstructions(
         )
         panels[0].set_title(plain(shorten(ids[k], 16)), fontsize=11)
         panels[2].set_xlabel(_caption(table, row, by), fontsize=11, labelpad=4)
+    shape = chosen.image_shape
+    figure.suptitle(_heading(table, by, chosen.bands), fontsize=12)
+    display.scale_bar(grid[0, 0], shape, chosen.pixel_scale)
+    tops = grid[::3].ravel()
+    display.compasses(tops, chosen.table, shape)
     for row, axes in enumerate(grid[:, 0]):
         axes.set_ylabel(ROW_NAMES[row % 3], fontsize=11)
     for k in range(len(order), grid.size // 3):
@@ -445,6 +455,17 @@ def _caption(table, row, by):
         return score
     p_value = p_value_texts(table)[row]
     return f"{score}\np {p_value if p_value[0] == AT_MOST else f'= {p_value}'}"
+
+
+def _heading(table, by, bands):
+    """Return which bands are shown and what the number below a picture is."""
+    name = by.removesuffix("_score").replace("_", " ") + " score"
+    kind = table.meta.get("score") if by == "anomaly_score" else None
+    unit = table[by].unit
+    extra = ", ".join(str(one) for one in (kind, unit) if one)
+    # A figure has room for the names of a few bands.
+    shown = ", ".join(bands) if len(bands) <= 6 else f"{len(bands)} bands"
+    return plain(f"{shown} \N{MIDDLE DOT} below: {name}{extra and f' ({extra})'}")
 
 
 def _strangest(table, n, by):

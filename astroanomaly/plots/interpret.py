@@ -10,6 +10,7 @@ from astroanomaly.plots.display import (
     band_labels,
     color_bands,
     color_key,
+    compasses,
     gray,
     headed,
     number,
@@ -93,6 +94,7 @@ def occlusion(
     >>> figure = occlusion(image, result)
     """
     names, arcsec = band_labels(image, band_names), getattr(image, "pixel_scale", None)
+    table = getattr(image, "table", ())
     image = one_image(image)
     maps = result.map if result.map.ndim == 3 else result.map[None]
     if maps.shape[1:] != image.shape[:2]:
@@ -112,6 +114,7 @@ def occlusion(
         axes.imshow(gray(image, chosen, stretch), **GRAY)
         axes.set_title(plain(names[chosen]))
     scale_bar(panels[0, 0], image.shape, arcsec)
+    compasses(panels[0], table, image.shape)
     # A map that hardly changes must stay pale: at least 1 per cent to each side.
     scale = abs(result.output) if limits is None else limits[1] - limits[0]
     limit = max(float(np.abs(maps - result.output).max()), 0.01 * scale, 1e-6)
@@ -284,6 +287,7 @@ def grad_cam(
     >>> figure = grad_cam(image, image[..., 0], image - 0.5)
     """
     names, arcsec = band_labels(image, band_names), getattr(image, "pixel_scale", None)
+    table = getattr(image, "table", ())
     image, heat = one_image(image), np.asarray(heat, np.float64)
     if heat.shape != image.shape[:2]:
         raise ValueError(
@@ -304,6 +308,7 @@ def grad_cam(
     for axes in panels[:2]:
         axes.imshow(shown, **GRAY)
     scale_bar(panels[0], image.shape, arcsec)
+    compasses(panels, table, image.shape)
     top = max(float(heat.max()), 1e-12)
     scale = {"origin": "lower", "cmap": HEAT_MAP, "vmin": 0, "vmax": top}
     # The image stays to be seen where there is no heat.

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from astroanomaly import evaluation
 from astroanomaly.calibration import Calibration
-from astroanomaly.plots import parts
+from astroanomaly.plots import display, parts
 from astroanomaly.plots.style import (
     BLUE,
     CYCLE,
@@ -26,6 +26,7 @@ from astroanomaly.plots.style import (
     styled,
 )
 from astroanomaly.tables import columns
+from astroanomaly.utils.optional import require
 
 # Normal objects blue and anomalous ones orange wherever both are shown.
 _COLORS = (BLUE, ORANGE, *CYCLE[2:])
@@ -144,6 +145,29 @@ def score_histogram(
     return figure
 
 
+def _plane(features, method: str, perplexity: float, seed: int) -> np.ndarray:
+    """Return places in a plane, neighbors near to each other."""
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    if method not in ("tsne", "umap"):
+        raise ValueError(f"`method` must be tsne or umap. Received: {method!r}")
+    n, width = features.shape
+    # van der Maaten & Hinton (2008) reduce to 30 components, sklearn advises 50.
+    if width > 50:
+        features = PCA(min(50, n), random_state=seed).fit_transform(features)
+    if method == "umap":
+        near = int(np.clip(perplexity / 2, 2, n - 1))
+        made = require("umap", "maps").UMAP(n_neighbors=near, random_state=seed)
+    else:
+        near = min(perplexity, (n - 1) / 3)
+        made = TSNE(perplexity=near, init="pca", random_state=seed)
+    # Threads would sum in a varying order, and both amplify rounding.
+    with threadpool_limits(1):
+        return np.asarray(made.fit_transform(features))
+
+
 @styled
 def feature_map(
     features,
@@ -152,12 +176,16 @@ def feature_map(
     *,
     seed: int = 0,
     perplexity: float = 30.0,
+    method: str = "tsne",
+    cutouts=None,
+    n_pictures: int = 40,
 ):
-    """Show critic features in two dimensions by t-SNE.
+    """Show features in two dimensions by t-SNE or UMAP, with pictures of objects.
 
     After figure 7 of Margalef-Bentabol et al. (2020, MNRAS 496, 2346). t-SNE
-    (van der Maaten & Hinton 2008, JMLR 9, 2579) keeps neighbours together;
-    distances between far groups and the axes themselves carry no meaning.
+    (van der Maaten & Hinton 2008, JMLR 9, 2579) and UMAP (McInnes et al. 2018,
+    arXiv:1802.03426) keep neighbours together; distances between far groups and the
+    axes themselves carry no meaning.
 
     Parameters
     ----------
@@ -170,9 +198,15 @@ def feature_map(
         Colours the points by the rank of the score, strangest darkest; NaN is
         refused. Give `labels` or `scores`, not both.
     seed : int, default 0
-        Seed of t-SNE: same seed, same map.
+        Seed of the map: same seed, same map.
     perplexity : float, default 30
         Effective number of neighbours; lowered to (n - 1) / 3 for few objects.
+    method : {"tsne", "umap"}, default "tsne"
+        How the plane is found; "umap" needs the extra ``maps``.
+    cutouts : Cutouts, optional
+        The objects, one for each row: some are shown at their places.
+    n_pictures : int, default 40
+        How many pictures at most; they are spread over the map.
 
     Returns
     -------
@@ -182,17 +216,16 @@ def feature_map(
     ------
     ValueError
         If `features` is not a finite two-dimensional array of at least 4 rows,
-        or `labels` or `scores` have another length or are both given.
+        or `labels`, `scores` or `cutouts` have another length, the first two are
+        both given, or the method is unknown.
+    ImportError
+        For "umap" without umap-learn.
 
     Examples
     --------
     >>> figure = feature_map(detector.features(test), labels=truth, seed=1)
     >>> figure.savefig("features.png")
     """
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits
-
     features = np.asarray(features, np.float64)
     if features.ndim != 2 or len(features) < 4 or not np.isfinite(features).all():
         raise ValueError(
@@ -206,15 +239,28 @@ def feature_map(
         raise ValueError(
             f"`features` has {len(features)} rows, the colours have {len(values)}."
         )
-    n, width = features.shape
-    # van der Maaten & Hinton (2008) reduce to 30 components, sklearn advises 50.
-    if width > 50:
-        features = PCA(min(50, n), random_state=seed).fit_transform(features)
-    tsne = TSNE(perplexity=min(perplexity, (n - 1) / 3), init="pca", random_state=seed)
-    # Threads would sum in a varying order, and t-SNE amplifies rounding.
-    with threadpool_limits(1):
-        x, y = tsne.fit_transform(features).T
+    if cutouts is not None and len(cutouts) != len(features):
+        raise ValueError(
+            f"`cutouts` must hold the object of each of {len(features)} rows. "
+            f"Received: {len(cutouts)}."
+        )
+    x, y = _plane(features, method, perplexity, seed).T
     figure, axes = new_axes(7.5, 6.5)
+    if cutouts is not None:
+        # The picture of each cell of a grid is that of the object nearest its middle.
+        side = max(1, int(np.sqrt(n_pictures)))
+        place = np.stack([x - x.min(), y - y.min()], axis=1)
+        place = side * place / np.maximum(place.max(axis=0), 1e-12)
+        cell = np.minimum(place.astype(int), side - 1)
+        off = np.hypot(*(place - cell - 0.5).T)
+        order = np.lexsort((off, cell[:, 0] * side + cell[:, 1]))
+        _, first = np.unique(cell[order] @ [side, 1], return_index=True)
+        width = 0.9 * np.ptp(x) / side, 0.9 * np.ptp(y) / side
+        for row in order[first]:
+            box = [x[row] - width[0] / 2, x[row] + width[0] / 2]
+            box += [y[row] - width[1] / 2, y[row] + width[1] / 2]
+            image = display.picture(cutouts[int(row)].images[0])
+            axes.imshow(image, extent=box, aspect="auto", zorder=-1, **display.PIXELS)
     if scores is not None:
         scores = np.asarray(scores, float)
         if not np.isfinite(scores).all():

@@ -7,6 +7,7 @@ import numpy as np
 from astropy.nddata import block_reduce
 from matplotlib import colormaps
 
+from astroanomaly.data.orientation import orientations
 from astroanomaly.plots import display
 from astroanomaly.plots.images import RESIDUAL_MAP
 from astroanomaly.plots.style import level_colors
@@ -174,6 +175,7 @@ class Objects:
         names = bands or [str(b) for b in range(original.shape[-1])]
         factor = int(np.ceil(np.sqrt(max(cutouts.images.size / _MAX_LINEAR, 1))))
         bar = scale_bar(cutouts.pixel_scale, original.shape[2])
+        directions = orientations(cutouts.table)
         cards = []
         for k, row in zip(range(len(original)), self.rows(), strict=False):
             if drawn:
@@ -207,11 +209,16 @@ class Objects:
                     "name": name,
                     "alt": f"{alt} of {self.ids[k]}",
                     "bar": None,
+                    "compass": None,
                     **picture(pixels),
                 }
                 for name, pixels, alt in panels
             ]
             images[0]["bar"] = bar
+            if directions[k] is not None:
+                # The rows of a picture run down, those of an image up.
+                ends = (directions[k] * (1, -1)).tolist()
+                images[0]["compass"] = dict(zip("NE", ends, strict=True))
             cards.append(
                 {
                     **row,

@@ -29,11 +29,12 @@ class FeatureSpace:
         From row numbers to the rows that could be read and their features (n, d).
     n : int
         How many objects there are.
-    path : str or Path, optional
-        A .npz file that keeps them for the next time.
-    key : str
-        What the features depend on; a file of another key is made anew.
-    seed : int
+    path : callable, optional
+        Returns the .npz file that keeps them for the next time, under another name
+        whenever other features would be computed.
+    ids : sequence of str
+        The objects, kept in that file as `object_id`.
+    seed : int, optional
         Of the sample that the principal components are learned from.
 
     Attributes
@@ -47,7 +48,7 @@ class FeatureSpace:
     Examples
     --------
     >>> images = np.random.default_rng(1).random((50, 12))
-    >>> space = FeatureSpace(lambda rows: (rows, images[rows]), 50, key="", seed=0)
+    >>> space = FeatureSpace(lambda rows: (rows, images[rows]), 50)
     >>> space.compute()
     >>> len(space.similar(3, 5))
     5
@@ -57,12 +58,12 @@ class FeatureSpace:
         self,
         features: Callable,
         n: int,
-        path: str | Path | None = None,
-        key: str = "",
+        path: Callable[[], Path] | None = None,
+        ids: Sequence[str] = (),
         seed: int = 0,
     ):
-        self._features, self.n, self._key, self._seed = features, n, key, seed
-        self._path = None if path is None else Path(path)
+        self._features, self.n, self._ids, self._seed = features, n, ids, seed
+        self._path = path
         self.matrix, self.done = np.full((n, 1), np.nan, np.float32), 0
         self.error: str | None = None
         self._stop = threading.Event()
@@ -94,11 +95,12 @@ class FeatureSpace:
 
     def compute(self) -> None:
         """Compute all features, or take those of the file."""
-        if self._path is not None and self._path.is_file():
+        path = None if self._path is None else self._path()
+        if path is not None and path.is_file():
             try:
-                with np.load(self._path, allow_pickle=False) as kept:
-                    if str(kept["key"]) == self._key:
-                        self.matrix, self.done = kept["matrix"], self.n
+                with np.load(path, allow_pickle=False) as kept:
+                    if kept["object_id"].tolist() == list(self._ids):
+                        self.matrix, self.done = kept["features"], self.n
                         return
             except (OSError, ValueError, KeyError, BadZipFile):
                 # It is made from the survey again; nothing else is in it.
@@ -123,9 +125,10 @@ class FeatureSpace:
             if len(rows):
                 self.matrix[rows] = project.transform(part.reshape(len(part), -1))
             self.done = min(start + _BLOCK, self.n)
-        if self._path is not None:
-            with atomic_path(self._path) as partial, partial.open("wb") as file:
-                np.savez(file, key=np.array(self._key), matrix=self.matrix)
+        if path is not None:
+            with atomic_path(path) as partial, partial.open("wb") as file:
+                ids = np.array(self._ids, str)
+                np.savez(file, object_id=ids, features=self.matrix)
 
     def similar(self, row: int, n: int) -> Sequence[int]:
         """Return the rows of the nearest objects computed so far, the nearest first."""

@@ -9,6 +9,7 @@ import secrets
 import socket
 import threading
 import webbrowser
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -17,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import astroanomaly
 from astroanomaly.review.labels import check_reviewer
-from astroanomaly.review.session import Review
+from astroanomaly.review.session import REFUSED, Review, refusal
 from astroanomaly.utils.optional import require
 
 # Free for users by IANA's list; the next ones are tried where it is taken.
@@ -184,12 +185,9 @@ def application(review: Review, tokens: dict[str, str], host: str = LOOPBACK):
             answer = await run_in_threadpool(
                 review.call, request.state.reviewer, name, json.loads(body or b"{}")
             )
-        except LookupError as error:
-            return JSONResponse({"error": str(error)}, 409)
-        except (ValueError, TypeError, ImportError, RecursionError) as error:
-            return JSONResponse({"error": " ".join(str(error).split())}, 400)
-        except OSError as error:
-            return JSONResponse({"error": " ".join(str(error).split())}, 503)
+        except REFUSED as error:
+            status, words = refusal(error)
+            return JSONResponse({"error": words}, status)
         if isinstance(answer, bytes):
             return Response(answer, media_type="application/octet-stream")
         return JSONResponse(answer)
@@ -328,7 +326,9 @@ class Server:
         """Answer until Ctrl-C."""
         self.review.space.start()
         try:
-            self._server.run(sockets=[self._socket])
+            # Ctrl-C is how a review ends, not an error.
+            with suppress(KeyboardInterrupt):
+                self._server.run(sockets=[self._socket])
         finally:
             self._socket.close()
             self.review.space.stop()

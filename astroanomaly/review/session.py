@@ -3,8 +3,6 @@
 import hashlib
 import inspect
 import json
-import re
-import struct
 import threading
 import uuid
 import warnings
@@ -19,22 +17,15 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly import tables
-from astroanomaly.detector.base import plain
-from astroanomaly.plots import display
 from astroanomaly.report.objects import MEANINGS, Objects
 from astroanomaly.review.agreement import check_of, proportion
 from astroanomaly.review.labels import LABELS, LabelStore, class_of
 from astroanomaly.review.neighbours import FeatureSpace
+from astroanomaly.review.pictures import Pictures, packed
+from astroanomaly.review.planting import Tests
 from astroanomaly.tables import columns
 from astroanomaly.tables.flags import flag_words
-from astroanomaly.utils.fingerprints import pixel_hashes
 
-# Pictures are kept for who goes back and forth: 2,000 of 64 x 64 pixels in two bands.
-_MOST_BYTES = 2**28
-# One place in so many tests the reviewer, with a known anomaly and a repeat in turn.
-_TEST_EVERY = 10
-# A repeat this soon is remembered, not judged again.
-_APART = 15
 # A page asks for the objects of a screen, a search shows what can be read at a glance.
 _MOST_ASKED, _MOST_FOUND = 200, 20
 # Lists that are kept for browsers that have not heard of a newer one.
@@ -42,8 +33,6 @@ _LISTS = 8
 # The page draws so many points of a curve.
 _POINTS = 120
 _RECENT = 20
-# What a page can draw of an object, in the order in which the planes travel.
-PARTS = ("original", "reconstruction", "residual")
 _SKY = ("ra", "dec")
 # The methods that a page may call.
 CALLS = (
@@ -62,6 +51,22 @@ CALLS = (
 )
 
 
+# What a question can bring about that is its own fault, or the disk's.
+REFUSED = (ValueError, TypeError, ImportError, RecursionError, LookupError, OSError)
+
+
+class OldListError(LookupError):
+    """A page asks for a list that was replaced too long ago."""
+
+
+def refusal(error: Exception) -> tuple[int, str]:
+    """Return the HTTP status and the sentence of an error of `REFUSED`."""
+    # The page then asks for the new list, or waits and asks again.
+    waits = 503 if isinstance(error, OSError) else 400
+    status = 409 if isinstance(error, OldListError) else waits
+    return status, " ".join(str(error).split())
+
+
 @dataclass(frozen=True)
 class Order:
     """A list to go through: rows of the table (below zero: tests), and its kind."""
@@ -74,17 +79,6 @@ class Order:
     def source(self, place: int) -> str:
         """Return what brought the object to this place."""
         return "random" if self.drawn[place] else self.kind
-
-
-@dataclass(frozen=True)
-class Test:
-    """An object that tests the reviewer: the name it is shown under, and what it is."""
-
-    alias: str
-    kind: str
-    object_id: str
-    row: int
-    number: int
 
 
 class Review:
@@ -149,21 +143,6 @@ class Review:
         self.objects = Objects(table, "anomaly_score", len(table), n_calibration)
         columns.check_unique(self.objects.ids, "The table")
         self._row = {name: row for row, name in enumerate(self.objects.ids)}
-        self.cutouts = detector.opened(cutouts)
-        where = {name: row for row, name in enumerate(self.cutouts.object_ids)}
-        self._where = np.array([where.get(name, -1) for name in self.objects.ids])
-        if (lost := int((self._where < 0).sum())) == len(table):
-            raise ValueError(
-                "`cutouts` must hold the objects of the table. Received: none of them; "
-                f"the table has such as {self.objects.ids[0]!r}, the cutouts "
-                f"{next(iter(where), 'none')!r}."
-            )
-        if lost:
-            warnings.warn(
-                f"{lost} of the {len(table)} objects of the table have no cutout: they "
-                "are shown without a picture.",
-                stacklevel=2,
-            )
         own = isinstance(labels, LabelStore)
         self.store = labels if own else LabelStore(labels, read_only)
         if gone := self.store.check_table(table):
@@ -172,35 +151,26 @@ class Review:
                 "table: they are kept, and not shown.",
                 stacklevel=2,
             )
-        # While a list is learned, the older one is still shown.
-        self._reading, self._listing = threading.RLock(), threading.RLock()
-        self._ranking = threading.Lock()
-        self._ranker_class, self._ranker = ranker, None
-        self._pictures: OrderedDict[str, dict] = OrderedDict()
-        self._orders: dict[str, OrderedDict[int, Order]] = {}
-        self._tests: dict[str, Test] = {}
-        self._numbered: list[Test] = []
-        self.plant = None
+        self.plant, planted = None, None
         if plant is not None:
             scored = detector.score(plant)
             self.plant = Objects(scored, "anomaly_score", len(scored), n_calibration)
-            places = {name: k for k, name in enumerate(plant.object_ids)}
-            self._planted = plant[np.array([places[name] for name in self.plant.ids])]
-            for row, name in enumerate(self.plant.ids):
-                self._test("planted", name, row)
-        key = f"{self.model} {len(self)} {getattr(features, 'name', features)!r} "
-        if hasattr(self.cutouts, "fingerprint"):
-            key += self.cutouts.fingerprint()
-        names = "\n".join(self.objects.ids).encode()
-        key += hashlib.sha256(names).hexdigest()
-        beside = self.store.path.with_name(f"{self.store.path.stem}.features.npz")
+            planted = plant[self.plant.ids]
+        self.tests = Tests(
+            self.store.uid, self.objects.ids, self.plant.ids if self.plant else ()
+        )
+        self.pictures = Pictures(detector, cutouts, self.objects.ids, planted)
+        # While a list is learned, the older one is still shown.
+        self._listing, self._ranking = threading.RLock(), threading.Lock()
+        self._ranker_class, self._ranker = ranker, None
+        self._orders: dict[str, OrderedDict[int, Order]] = {}
         # Arrays in memory may change behind the same names.
-        keep = hasattr(self.cutouts, "fingerprint") and not read_only
+        keep = hasattr(self.pictures.cutouts, "fingerprint") and not read_only
         self.space = FeatureSpace(
-            lambda rows: self._features(rows, features),
+            lambda rows: self.pictures.features(rows, features),
             len(self),
-            beside if keep else None,
-            key,
+            (lambda: self._features_path(features)) if keep else None,
+            self.objects.ids,
             seed,
         )
 
@@ -214,12 +184,21 @@ class Review:
         settings = {
             k: v for k, v in self.detector.settings().items() if k != "versions"
         }
-        found = hashlib.sha256(json.dumps(plain(settings), sort_keys=True).encode())
+        found = hashlib.sha256(
+            json.dumps(settings, sort_keys=True, default=str).encode()
+        )
         # Only a network has weights.
         model = getattr(self.detector, "model", None)
         for weights in model.get_weights() if hasattr(model, "get_weights") else ():
             found.update(np.ascontiguousarray(weights).tobytes())
         return found.hexdigest()[:16]
+
+    def _features_path(self, plug: Callable | None) -> Path:
+        """Return the file beside the labels whose name stands for these features."""
+        parts = [self.model, str(getattr(plug, "name", plug)), str(self.seed)]
+        parts.append(self.pictures.cutouts.fingerprint())
+        key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+        return self.store.path.with_name(f"{self.store.path.stem}.features.{key}.npz")
 
     # --- lists --------------------------------------------------------------
 
@@ -228,7 +207,7 @@ class Review:
 
         Raises
         ------
-        LookupError
+        OldListError
             If the list of that number is no longer kept.
         """
         with self._listing:
@@ -238,79 +217,36 @@ class Review:
             if number is None:
                 return kept[next(reversed(kept))]
             if number not in kept:
-                raise LookupError("This list was replaced by a newer one.")
+                raise OldListError("This list was replaced by a newer one.")
             return kept[number]
 
-    def _keep(self, reviewer: str, kind: str, rows, drawn) -> Order:
+    def _keep(self, reviewer: str, made: str, rows, drawn) -> Order:
         """Make a list the reviewer's newest."""
         with self._listing:
             kept = self._orders.setdefault(reviewer, OrderedDict())
             if self.plant is not None:
-                rows, drawn = self._with_tests(reviewer, rows, drawn)
+                labelled, again = (
+                    [
+                        self._row[row["object_id"]]
+                        for row in self.store.rows(reviewer, kind)
+                        if row["object_id"] in self._row
+                    ]
+                    for kind in ("label", "repeat")
+                )
+                seen = self.store.seen(reviewer)
+                rows, drawn = self.tests.mixed(
+                    reviewer, rows, drawn, seen, labelled, again
+                )
             # Another start of the program must not answer to the numbers of this one.
-            order = Order(uuid.uuid4().int % 2**48, kind, rows, drawn)
+            order = Order(uuid.uuid4().int % 2**48, made, rows, drawn)
             kept[order.number] = order
             while len(kept) > _LISTS:
                 kept.popitem(last=False)
         return order
 
-    def _test(self, kind: str, object_id: str, row: int) -> Test:
-        """Return a test under a name that looks like any other of the table."""
-        words, count = f"{self.store.uid} {kind} {object_id}", 0
-        while True:
-            digest = hashlib.sha256(f"{words} {count}".encode()).digest()
-            rng = np.random.default_rng(np.frombuffer(digest, np.uint64))
-            pattern = self.objects.ids[rng.integers(len(self))]
-            digits = iter(rng.integers(10, size=len(pattern)))
-            alias = re.sub("[0-9]", lambda _, new=digits: str(next(new)), pattern)
-            if alias == pattern:
-                alias = f"{pattern}_{rng.integers(100)}"
-            known = self._tests.get(alias)
-            if known and (known.kind, known.object_id) == (kind, object_id):
-                return known
-            if not known and alias not in self._row:
-                test = Test(alias, kind, object_id, row, len(self._numbered))
-                self._tests[alias] = test
-                self._numbered.append(test)
-                return test
-            count += 1
-
-    def _with_tests(self, reviewer: str, rows, drawn) -> tuple[np.ndarray, np.ndarray]:
-        """Mix known anomalies and repeats into a list, at random places."""
-        digest = hashlib.sha256(f"{self.store.uid} {reviewer}".encode()).digest()
-        rng = np.random.default_rng(np.frombuffer(digest, np.uint64))
-        seen = self.store.seen(reviewer)
-        left = [t for t in self._tests.values() if t.kind == "planted"]
-        left = [test for test in left if test.object_id not in seen]
-        left = [left[k] for k in rng.permutation(len(left))]
-        labelled = [row["object_id"] for row in self.store.rows(reviewer)]
-        again = {row["object_id"] for row in self.store.rows(reviewer, "repeat")}
-        old = [self._row[name] for name in labelled if name in self._row]
-        found, chance = rows.tolist(), drawn.tolist()
-        used = {self._row[name] for name in again if name in self._row}
-        place, turn = _TEST_EVERY, 0
-        while left and place < len(found):
-            here = min(place - int(rng.integers(_TEST_EVERY)), len(found))
-            if turn % 2 == 0:
-                test = left.pop()
-            else:
-                # What was labelled long ago, or stands well before in this list.
-                pool = old[:-_APART] + found[: max(here - _APART, 0)]
-                pool = [row for row in pool if row >= 0 and row not in used]
-                if not pool:
-                    place, turn = place + _TEST_EVERY, turn + 1
-                    continue
-                row = pool[rng.integers(len(pool))]
-                used.add(row)
-                test = self._test("repeat", self.objects.ids[row], row)
-            found.insert(here, -1 - test.number)
-            chance.insert(here, False)
-            place, turn = place + _TEST_EVERY, turn + 1
-        return np.array(found), np.array(chance, bool)
-
     def _found(self, shown: str) -> tuple[Objects, int, str, str]:
         """Return the objects, row, true id and kind of what is shown under a name."""
-        if (test := self._tests.get(shown)) is not None:
+        if (test := self.tests.named.get(shown)) is not None:
             objects = self.plant if test.kind == "planted" else self.objects
             return objects, test.row, test.object_id, test.kind
         if shown not in self._row:
@@ -349,7 +285,11 @@ class Review:
         found = []
         for place in range(start, min(start + n, len(order.rows))):
             row = order.rows[place]
-            name = self.objects.ids[row] if row >= 0 else self._numbered[-1 - row].alias
+            name = (
+                self.objects.ids[row]
+                if row >= 0
+                else self.tests.numbered[-1 - row].alias
+            )
             card = {"place": place, "source": order.source(place)}
             found.append(self.card(reviewer, name) | card)
         return {"list": order.number, "n": len(order.rows), "cards": found}
@@ -363,7 +303,7 @@ class Review:
         found.sort(
             key=lambda n: (n.lower() != wanted, not n.lower().startswith(wanted))
         )
-        if text.strip() in self._tests:
+        if text.strip() in self.tests.named:
             found.insert(0, text.strip())
         cards = [self.card(reviewer, name) for name in found[:_MOST_FOUND]]
         return {"cards": [card | {"source": "search"} for card in cards]}
@@ -382,143 +322,28 @@ class Review:
             "error": self.space.error,
         }
 
-    # --- pixels -------------------------------------------------------------
-
-    def _read(self, rows):
-        """Return the cutouts of rows of the table that can be read, or None."""
-        places = self._where[np.asarray(rows)]
-        places = places[places >= 0]
-        if not len(places) or hasattr(self.cutouts, "images"):
-            return self.cutouts[places] if len(places) else None
-        part = self.cutouts.take(places)
-        # A few files: no bar, no processes.
-        part.progress, part.n_workers = False, 1
-        return next(part.chunks(len(places)))
-
-    def _features(self, rows, plug: Callable | None):
-        """Return the rows that can be read, and their features."""
-        with self._reading:
-            part = self._read(rows)
-            if part is None or not len(part):
-                return np.array([], int), np.empty((0, 1))
-            own = self.detector.features(part) if plug is None else plug(part.images)
-        return np.array([self._row[name] for name in part.object_ids]), np.asarray(own)
-
-    def pictures(self, shown: Sequence[str], whole: bool = True) -> list[dict]:
-        """Return linear pixels, reconstruction and residual of objects.
+    def pixels(self, reviewer: str, shown: Sequence[str], whole: bool = True) -> bytes:
+        """Return the pixels of objects as ``astroanomaly.review.pictures`` packs them.
 
         Parameters
         ----------
+        reviewer : str
+            Whose page asks.
         shown : sequence of str
-            Names that they are shown under.
+            Names that the objects are shown under.
         whole : bool, optional
             False for the originals alone, which need no network.
 
         Returns
         -------
-        list of dict
-            `original`, `reconstruction` (linear pixels where the stretch can be
-            inverted) and `residual` (stretched), float32 of shape (ny, nx, n_bands),
-            and `pixels`, the hash; or `error`, why there are none. A lens finder's
-            have the original alone.
-        """
-        with self._reading:
-            kept = self._pictures
-            lost = [
-                n for n in shown if n not in kept or (whole and not kept[n]["whole"])
-            ]
-            own, planted = {}, {}
-            for name in dict.fromkeys(lost):
-                objects, row, _, _ = self._found(name)
-                (own if objects is self.objects else planted)[name] = row
-            if own:
-                part = self._read(list(own.values()))
-                drawn = {}
-                if part is not None and len(part):
-                    drawn = self._drawn(part, whole)
-                for name, row in own.items():
-                    object_id = self.objects.ids[row]
-                    if object_id in drawn:
-                        self._pictures[name] = drawn[object_id]
-                        continue
-                    # By itself, so that the reason is its own.
-                    part = self._read([row])
-                    why = (
-                        "it has no cutout"
-                        if part is None
-                        else part.skipped["reason"][0]
-                    )
-                    self._pictures[name] = {
-                        "error": f"{object_id}: {why}.",
-                        "whole": True,
-                    }
-            if planted:
-                part = self._planted[np.array(list(planted.values()))]
-                drawn = self._drawn(part, whole)
-                for name, row in planted.items():
-                    self._pictures[name] = drawn[self.plant.ids[row]]
-            found = []
-            for name in shown:
-                self._pictures.move_to_end(name)
-                found.append(self._pictures[name])
-            most = _MOST_BYTES // (
-                4 * len(PARTS) * int(np.prod(self.detector.image_shape))
-            )
-            while len(self._pictures) > max(most, _MOST_ASKED):
-                self._pictures.popitem(last=False)
-        return found
-
-    def _drawn(self, cutouts, whole: bool) -> dict[str, dict]:
-        """Return the pictures of cutouts, by object id."""
-        explained = self.detector.explain(cutouts) if whole else {}
-        bands = self.detector.bands
-        cutouts = cutouts.select_bands(bands) if bands else cutouts
-        parts = {"original": cutouts.images}
-        if "reconstruction" in explained:
-            drawn = explained["reconstruction"]
-            if self.linear:
-                drawn = np.asarray(self.detector.stretch.invert(drawn))
-            parts |= {"reconstruction": drawn, "residual": explained["residual"]}
-        hashes = pixel_hashes(cutouts)
-        return {
-            name: {"pixels": hashes[k], "whole": whole}
-            | {
-                word: np.ascontiguousarray(v[k], np.float32)
-                for word, v in parts.items()
-            }
-            for k, name in enumerate(cutouts.object_ids)
-        }
-
-    @property
-    def linear(self) -> bool:
-        """Whether reconstructions can be shown as linear pixels."""
-        return not getattr(getattr(self.detector, "stretch", None), "per_image", True)
-
-    def pixels(self, reviewer: str, shown: Sequence[str], whole: bool = True) -> bytes:
-        """Return the pixels of objects as a page reads them.
-
-        Returns
-        -------
         bytes
-            The length of a header (uint32, little-endian), the header (JSON: for each
-            object its id and either `error` or `shape`, `parts` and `pixels`), and the
-            planes one after the other, float32, the first row at the bottom.
+            Header and planes.
         """
-        heads, planes = [], []
-        for name, one in zip(
-            shown, self.pictures(shown[:_MOST_ASKED], whole), strict=False
-        ):
-            if "error" in one:
-                heads.append({"id": name, "error": one["error"]})
-                continue
-            held = [part for part in PARTS if part in one]
-            planes += [one[part].astype("<f4", copy=False).tobytes() for part in held]
-            shape = list(one["original"].shape)
-            heads.append({"id": name, "shape": shape, "parts": held})
-        head = json.dumps(heads).encode()
-        # Numbers of four bytes begin where browsers can read them in place.
-        head += b" " * (-len(head) % 4)
-        return b"".join([struct.pack("<I", len(head)), head, *planes])
+        rows = {}
+        for name in shown[:_MOST_ASKED]:
+            objects, row, _, _ = self._found(name)
+            rows[name] = (objects is self.plant, row)
+        return packed(self.pictures.get(rows, whole))
 
     # --- labels -------------------------------------------------------------
 
@@ -540,7 +365,6 @@ class Review:
         """Keep a label, or that an object was seen; return what holds, and progress."""
         objects, row, object_id, kind = self._found(shown)
         sky = [objects.columns.get(name, [np.nan] * (row + 1))[row] for name in _SKY]
-        held = self._pictures.get(shown, {})
         score = float(objects.columns["anomaly_score"][row])
         state = self.store.add(
             object_id,
@@ -556,7 +380,7 @@ class Review:
             model=self.model,
             shown={**(how or {}), "as": shown, "anomaly_score": score},
             position=tuple(sky),
-            pixels=held.get("pixels"),
+            pixels=self.pictures.pixel_hash(shown),
         )
         return {"id": shown, **state, "progress": self.progress(reviewer)}
 
@@ -570,7 +394,7 @@ class Review:
             # It may be gone, or this review may have no planted objects.
             known = objects is not None and shown in objects.ids
             if known and kind in ("planted", "repeat"):
-                shown = self._test(kind, shown, objects.ids.index(shown)).alias
+                shown = self.tests.add(kind, shown, objects.ids.index(shown)).alias
             card = self.card(reviewer, shown) if known else None
         return {"card": card, "progress": self.progress(reviewer)}
 
@@ -632,11 +456,12 @@ class Review:
                 "A learned list needs the features of all objects. Received: "
                 f"{self.space.done} of {self.space.n} so far; try again soon."
             )
-        labels = {
-            k: v for k, v in self.store.labels(reviewer).items() if k in self._row
-        }
+        labels = self.store.labels(reviewer)
+        labels = {name: v for name, v in labels.items() if name in self._row}
         if not labels:
             raise ValueError("A learned list needs labels. Received: none yet.")
+        rows = self.store.rows(reviewer)
+        by_chance = [row["object_id"] for row in rows if row["source"] == "random"]
         with self._ranking:
             if self._ranker is None:
                 make = self._ranker_class
@@ -649,7 +474,7 @@ class Review:
                 scores["flag"] = self.objects.flags
                 features = self.space.complete()
                 self._ranker = make(features, self.objects.ids, scores, seed=self.seed)
-            ranked = self._ranker.fit(labels).rank()
+            ranked = self._ranker.fit(labels, by_chance).rank()
             ranked = ranked[np.argsort(ranked["learned_rank"], kind="stable")]
             rows = np.array([self._row[name] for name in columns.texts(ranked)])
             drawn = columns.truths(ranked, "drawn_at_random")
@@ -681,7 +506,9 @@ class Review:
         order = self.order(reviewer)
         seen = self.store.seen(reviewer)
         names = (
-            self.objects.ids[row] if row >= 0 else self._numbered[-1 - row].object_id
+            self.objects.ids[row]
+            if row >= 0
+            else self.tests.numbered[-1 - row].object_id
             for row in order.rows
         )
         place = next((k for k, name in enumerate(names) if name not in seen), 0)
@@ -693,27 +520,18 @@ class Review:
             "kind": order.kind,
             "n": len(order.rows),
             "place": place,
-            "bands": list(self.detector.bands or self.cutouts.bands),
-            "pixelScale": self.cutouts.pixel_scale,
+            "bands": list(self.detector.bands or self.pictures.cutouts.bands),
+            "pixelScale": self.pictures.cutouts.pixel_scale,
             "scores": self.objects.scores,
             "by": self.objects.by,
             "meanings": MEANINGS,
             "colors": self.objects.colors,
             "tags": tags,
-            "linear": self.linear,
-            "limit": self.residual_limit,
+            "linear": self.pictures.linear,
+            "limit": self.pictures.residual_limit,
             "store": self.store.uid,
             "progress": self.progress(reviewer),
         }
-
-    @cached_property
-    def residual_limit(self) -> float:
-        """The residual that is drawn in full color, the same for all objects."""
-        first = self.pictures(self.objects.ids[:_MOST_FOUND])
-        planes = [one["residual"] for one in first if "residual" in one]
-        if not planes:
-            return 1.0
-        return display.residual_limit(display.residual_plane(np.stack(planes)))
 
     def export(self, reviewer: str, ending: str) -> bytes:
         """Return the reviewer's labels as a table's file: .ecsv, .csv, .vot, ..."""

@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+from astroanomaly.runs.comparison import compare
 from astroanomaly.runs.demo import quickstart
 from astroanomaly.runs.explanations import explain
 from astroanomaly.runs.run import Run, calibrate, load_run, pixel_hashes, train
@@ -30,6 +31,7 @@ __all__ = [
     "TrainingProgress",
     "Verification",
     "calibrate",
+    "compare",
     "explain",
     "load_checkpoint",
     "load_run",

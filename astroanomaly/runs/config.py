@@ -129,6 +129,7 @@ def schema(model: str) -> dict:
         "learning_rate": (recipe.learning_rate, _NUMBER),
         **recipe.training,
         "augment": (recipe.augment, bool),
+        "start": (None, str),
         **kept_apart,
     }
     stretch = {
@@ -303,7 +304,7 @@ def resolve(*layers: Mapping) -> dict:
     """
     chosen = merge(*layers)
     model = chosen.get("model", {}).get("name", _DEFAULT)
-    _check_name("model", model, recipes())
+    check_name("model", model, recipes())
     _refuse_alien(model, chosen)
     settings = {}
     for table, keys in schema(model).items():
@@ -324,15 +325,16 @@ def resolve(*layers: Mapping) -> dict:
             "and needs `hold_out` (--hold-out). Received: "
             f"{settings['training']['group']} alone."
         )
-    _check_name("stretch", settings["stretch"]["name"], STRETCHES)
+    check_name("stretch", settings["stretch"]["name"], STRETCHES)
     if "schedule" in settings["training"]:
-        _check_name("schedule", settings["training"]["schedule"], SCHEDULES)
+        check_name("schedule", settings["training"]["schedule"], SCHEDULES)
     if recipes()[model].complete:
         recipes()[model].complete(settings)
     return settings
 
 
-def _check_name(kind: str, word: str, known) -> None:
+def check_name(kind: str, word: str, known) -> None:
+    """Raise if a word is not among those that are known."""
     if word not in known:
         raise ValueError(
             f"`{kind}` must be one of {', '.join(known)}. Received: {word}"

@@ -15,6 +15,7 @@ _WORDS = {
     "beta_1": "Of Adam.",
     "beta_2": "Of Adam.",
     "augment": "Turn and mirror images at random.",
+    "start": "The run whose networks the training began with (train --from).",
     "hold_out": "Share kept from training, such as 0.2, for `calibrate RUN`.",
     "group": "Column whose equal values are held out together.",
     "seed": "Same seed, same bits.",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from astroanomaly.detector import FeatureDetector
 from astroanomaly.features import make_features
+from astroanomaly.runs import callbacks
 from astroanomaly.runs import folder as _folder
 from astroanomaly.runs.training import make_stretch
 
@@ -20,7 +21,7 @@ def unfitted(settings: dict) -> FeatureDetector:
     method, text = chosen.pop("name"), chosen.pop("features")
     options = {k: training[k] for k in ("epochs", "batch_size") if k in training}
     return FeatureDetector(
-        make_features(text, **options),
+        make_features(text, training["seed"], **options),
         method,
         make_stretch(settings["stretch"]),
         training["seed"],
@@ -56,6 +57,8 @@ class FeatureTraining:
 
     def run(self) -> FeatureDetector:
         """Write the finished detector last."""
+        if rows := getattr(self.detector.extractor, "history", None):
+            callbacks.write_history(self.folder / "history.csv", rows)
         _folder.write_checksums(self.folder)
         self.detector.save(self.folder / "detector")
         return self.detector

@@ -126,6 +126,32 @@ def read_objects(folder: Path) -> dict | None:
     return found
 
 
+def check_new(folder: Path, resume: bool) -> bool:
+    """Return whether a run folder holds files; raise if it may not.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    resume : bool
+        Go on with a run that is there.
+
+    Raises
+    ------
+    ValueError
+        If it holds files without `resume`.
+    """
+    # As in `finished`: what was set aside counts as being there.
+    restore_dir(folder / "detector")
+    holds = holds_files(folder)
+    if holds and not resume:
+        raise ValueError(
+            f"{folder} must be a new folder. Received: one that holds files already; "
+            "go on with its run by `resume` (--resume), or choose another."
+        )
+    return holds
+
+
 def settle(folder: Path, chosen: dict, given: dict, resume: bool) -> dict:
     """Return the settings of a run that is new or goes on.
 
@@ -148,15 +174,7 @@ def settle(folder: Path, chosen: dict, given: dict, resume: bool) -> dict:
     ValueError
         If the folder holds something already, or its run has other settings.
     """
-    # As in `finished`: what was set aside counts as being there.
-    restore_dir(folder / "detector")
-    holds = holds_files(folder)
-    if holds and not resume:
-        raise ValueError(
-            f"{folder} must be a new folder. Received: one that holds files already; "
-            "go on with its run by `resume` (--resume), or choose another."
-        )
-    if not holds:
+    if not check_new(folder, resume):
         return config.resolve(chosen, given)
     old = read_config(folder)
     # Before the check of a model's own keys, which another model would fail first.

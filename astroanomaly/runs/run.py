@@ -17,6 +17,9 @@ from astroanomaly.utils.files import new_folder
 from astroanomaly.utils.fingerprints import pixel_hashes
 from astroanomaly.utils.notebook import facts
 
+# A tenth of the usual: the networks know galaxies, and learn what is new in these.
+FURTHER_EPOCHS = 10
+
 __all__ = ["Run", "calibrate", "load_run", "pixel_hashes", "train"]
 
 
@@ -39,6 +42,8 @@ def train(
     progress: bool = False,
     catalog: str | Path | None = None,
     n_workers: int | None = None,
+    network: str | None = None,
+    start: str | Path | None = None,
     **reading,
 ) -> "Run":
     """Train a detector on cutouts and keep it in a folder.
@@ -68,9 +73,12 @@ def train(
         The bands to use, by name; all by default.
     model : {"wgan_gp", "hsc", "progressive", "pca", "rbm", "dcae", "cvae", "aae", \
 "lens_finder", "knn", "bagged_knn", "isolation_forest", "mahalanobis", \
-"patch_gaussian"}, optional
+"patch_gaussian", "auto"}, optional
         The model; "wgan_gp" by default. From "knn" on they are methods over features,
-        fitted in seconds, see :class:`astroanomaly.FeatureDetector`.
+        fitted in seconds, see :class:`astroanomaly.FeatureDetector`. "auto" trains the
+        quick ones and, if there is one, `network`, plants anomalies in held-out
+        objects and keeps the detector and the score that find them best; see
+        :func:`compare`.
     features : str, optional
         For a method over features: what it takes, as
         :func:`astroanomaly.features.make_features` names it; "profiles" by default,
@@ -100,6 +108,12 @@ def train(
         Catalog beside the cutouts, or the positions in a mosaic.
     n_workers : int, optional
         Processes that read.
+    network : str, optional
+        With ``model="auto"``, a model to train beside the quick ones.
+    start : str or Path, optional
+        A finished run whose networks and stretch the training begins with, and whose
+        settings hold where no others are given; 10 epochs by default. A pre-trained
+        model: see :func:`astroanomaly.pretrained.fine_tune`.
     **reading
         `band_pattern`, `pixel_scale`, `input_pixel_scale`, `edge`, `nan`,
         `mask_extension` and `max_bytes` of :func:`astroanomaly.read_cutouts`; the run
@@ -138,12 +152,29 @@ def train(
         "encoder": {"epochs": encoder_epochs},
     }
     given = _config.read_config(_config.merge(given))
-    folder = Path(out)
-    settings = _folder.settle(folder, _config.read_config(config), given, resume)
+    options = {"catalog": catalog, "n_workers": n_workers, "progress": progress}
+    if model == "auto":
+        from astroanomaly.runs.auto import train_auto
+
+        if labels is not None:
+            raise ValueError(
+                "`labels` (--labels) must be left out with the model auto, which "
+                "learns from ordinary objects. Received: labels."
+            )
+        return train_auto(cutouts, out, config, given, network, resume, **options)
+    if network is not None:
+        raise ValueError(
+            "`network` (--network) must come with the model auto. Received: "
+            f"{network} with {model or 'no model'}."
+        )
+    folder, chosen, begun = Path(out), _config.read_config(config), None
+    if start is not None:
+        begun = load_run(start)
+        chosen = _config.merge(_begin_with(begun), chosen)
+    settings = _folder.settle(folder, chosen, given, resume)
     _config.check_labels(settings, labels)
     if _folder.finished(folder):
         return load_run(folder)
-    options = {"catalog": catalog, "n_workers": n_workers, "progress": progress}
     over_features = _config.over_features(settings["model"]["name"])
     if over_features:
         from astroanomaly.runs.featured import FeatureTraining, unfitted
@@ -158,14 +189,25 @@ def train(
         if over_features:
             training = FeatureTraining(folder, detector, objects.cutouts, progress)
         elif objects.labels is None:
-            training = Training(folder, settings, objects.cutouts, progress)
+            training = Training(folder, settings, objects.cutouts, progress, begun)
         else:
             parts = (objects.cutouts, objects.labels)
-            training = FinderTraining(folder, settings, *parts, progress)
+            training = FinderTraining(folder, settings, *parts, progress, begun)
         _folder.sweep(folder)
         _folder.begin(folder, settings, objects.record)
     training.run()
     return load_run(folder)
+
+
+def _begin_with(run: "Run") -> dict:
+    """Return the settings of a training that begins with a run's networks."""
+    settings = {table: dict(keys) for table, keys in run.settings.items()}
+    # The objects are others, and what is known already needs fewer epochs.
+    for key in ("hold_out", "group"):
+        settings["training"].pop(key, None)
+    settings["training"] |= {"epochs": FURTHER_EPOCHS, "start": run.folder.name}
+    settings.get("encoder", {}).pop("epochs", None)
+    return settings
 
 
 @dataclass(frozen=True)
@@ -290,6 +332,11 @@ class Run:
             raise ValueError(
                 f"{self.folder} was trained on other bands than {path} has. {error}"
             ) from None
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether the training held objects out, to calibrate with."""
+        return (_folder.read_objects(self.folder) or {}).get("held_out") is not None
 
     def held_out(self, **options):
         """Read the objects again that the training held out.

@@ -139,6 +139,8 @@ class Fitting:
         Resolved settings.
     progress : bool
         Show bars.
+    begun : Run, optional
+        The run whose networks new ones begin with.
 
     Attributes
     ----------
@@ -146,10 +148,53 @@ class Fitting:
         By the name of a model, the losses of its finished epochs.
     """
 
-    def __init__(self, folder: Path, settings: dict, progress: bool):
+    def __init__(self, folder: Path, settings: dict, progress: bool, begun=None):
         self.folder, self.settings, self.progress = folder, settings, progress
         self.seed = settings["training"]["seed"]
         self.rows: dict[str, list[dict]] = {}
+        self.begun = begun
+
+    def begin(self, name: str, model, known):
+        """Give a new model the weights of `known`, where the training has a start.
+
+        Parameters
+        ----------
+        name : str
+            Name of the model.
+        model, known : keras.Model
+            The new model; that of the start, None without one.
+
+        Returns
+        -------
+        keras.Model
+            The new model.
+        """
+        if known is not None:
+            shapes = [[w.shape for w in m.get_weights()] for m in (model, known)]
+            if shapes[0] != shapes[1]:
+                raise ValueError(
+                    f"`start` (--from) must hold a {name} of the same settings and "
+                    f"image shape, {tuple(model.image_shape)}. Received: one of "
+                    f"{tuple(known.image_shape)} or of other layers."
+                )
+            model.set_weights(known.get_weights())
+        elif (start := self.settings["training"].get("start")) is not None:
+            raise ValueError(
+                f"`start` (--from {start}) must be given again, as {self.folder} has "
+                "no checkpoint yet. Received: none."
+            )
+        return model
+
+    def settle_stretch(self, cutouts, seen):
+        """Return the stretch of the start, or a new one adapted to what is `seen`."""
+        if self.begun is None:
+            return make_stretch(self.settings["stretch"]).adapt(seen)
+        if tuple(cutouts.bands) != tuple(self.begun.bands):
+            raise ValueError(
+                f"`cutouts` must have the bands of {self.begun.folder.name}, "
+                f"{', '.join(self.begun.bands)}. Received: {', '.join(cutouts.bands)}."
+            )
+        return self.begun.detector.stretch
 
     def loaded(self, name: str, shape=None):
         """Load a model from its checkpoint; return None if no checkpoint exists.
@@ -255,6 +300,8 @@ class Training(Fitting):
         The training set.
     progress : bool
         Show bars.
+    begun : Run, optional
+        The run whose networks and stretch it begins with.
 
     Attributes
     ----------
@@ -271,8 +318,10 @@ class Training(Fitting):
         If a setting is out of range. Nothing is written before.
     """
 
-    def __init__(self, folder: Path, settings: dict, cutouts, progress: bool):
-        super().__init__(folder, settings, progress)
+    def __init__(
+        self, folder: Path, settings: dict, cutouts, progress: bool, begun=None
+    ):
+        super().__init__(folder, settings, progress, begun)
         self.cutouts = cutouts
         if len(cutouts) < FEW_IMAGES:
             warnings.warn(
@@ -281,21 +330,28 @@ class Training(Fitting):
                 "is strange to it. A thousand are good; `augment` turns few into more.",
                 stacklevel=2,
             )
-        self.stretch = make_stretch(settings["stretch"]).adapt(cutouts)
+        self.stretch = self.settle_stretch(cutouts, cutouts)
         name = settings["model"]["name"]
         alone = reconstructs(name)
         # The file of a checkpoint: "gan.keras", "dcae.keras", ...
         self.name = name if alone else "gan"
         # Over the steps of the whole training a schedule runs.
         n_steps = settings["training"]["epochs"] * int(self._batches().cardinality())
-        self.model = self.loaded(self.name, cutouts.image_shape) or build_model(
-            settings, cutouts.image_shape, n_steps
+        known = begun and begun.detector
+        self.model = self.loaded(self.name, cutouts.image_shape) or self.begin(
+            self.name,
+            build_model(settings, cutouts.image_shape, n_steps),
+            known and known.model,
         )
         self.annealing = build_callbacks(settings)
         self.encoder = None
         if not alone:
             kept = self.loaded("encoder", cutouts.image_shape)
-            self.encoder = kept or build_encoder(settings, self.model)
+            self.encoder = kept or self.begin(
+                "encoder",
+                build_encoder(settings, self.model),
+                known and known.encoder,
+            )
             self.encoder.attach(self.model)
         self.detector = AnomalyDetector(
             self.model,
@@ -360,6 +416,8 @@ class FinderTraining(Fitting):
         1 for a lens, 0 for anything else, in the cutouts' order.
     progress : bool
         Show a bar.
+    begun : Run, optional
+        The run whose network and stretch it begins with.
 
     Attributes
     ----------
@@ -375,23 +433,26 @@ class FinderTraining(Fitting):
         before.
     """
 
-    def __init__(self, folder: Path, settings: dict, cutouts, labels, progress: bool):
-        super().__init__(folder, settings, progress)
+    def __init__(
+        self, folder: Path, settings: dict, cutouts, labels, progress: bool, begun=None
+    ):
+        super().__init__(folder, settings, progress, begun)
         self.cutouts, self.labels = cutouts, labels
         self.name = settings["model"]["name"]
         training = settings["training"]
         self.train, self.validation = parts(
             labels, training["validation_fraction"], self.seed
         )
-        self.stretch = make_stretch(settings["stretch"])
         # Its range comes from the training images alone; per image there is none.
-        seen = self.train[:1] if self.stretch.per_image else self.train
-        self.stretch.adapt(cutouts[seen])
+        seen = self.train[:1] if settings["stretch"]["per_image"] else self.train
+        self.stretch = self.settle_stretch(cutouts, cutouts[seen])
         weights = None
         if training["class_weight"]:
             weights = class_weights(labels[self.train])
-        self.model = self.loaded(self.name, cutouts.image_shape) or build_model(
-            settings, cutouts.image_shape, n_steps=0, class_weight=weights
+        self.model = self.loaded(self.name, cutouts.image_shape) or self.begin(
+            self.name,
+            build_model(settings, cutouts.image_shape, 0, class_weight=weights),
+            begun and begun.detector.model,
         )
         self.keep = callbacks.KeepBest(self.checkpoint(f"{self.name}_best"))
 

@@ -10,6 +10,7 @@ from astroanomaly.simulate.lenses.lenses import lenses
 from astroanomaly.simulate.lenses.settings import LensSetting
 from astroanomaly.simulate.lenses.substructure import Subhalos, Vortex
 from astroanomaly.simulate.mergers.mergers import mergers
+from astroanomaly.simulate.planted import plant
 from astroanomaly.simulate.survey.lens_survey import lens_survey
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "lens_survey",
     "lenses",
     "mergers",
+    "plant",
     "real_galaxies",
 ]

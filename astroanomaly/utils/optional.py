@@ -8,6 +8,8 @@ _NEEDED_BY = {
     "survey": "Parquet tables need",
     "io": "Reading this form needs",
     "export": "Coverage maps and SAMP need",
+    "features": "Features of this kind need",
+    "maps": "Maps by UMAP need",
     "review": "The review page needs",
 }
 
@@ -21,7 +23,7 @@ def require(name: str, extra: str = "sim"):
         Module name, such as ``"galsim"`` or ``"pyarrow.parquet"``.
     extra : str
         The extra that installs it: ``"sim"``, ``"morphology"``, ``"survey"``,
-        ``"io"``, ``"export"`` or ``"review"``.
+        ``"io"``, ``"export"``, ``"features"``, ``"maps"`` or ``"review"``.
 
     Returns
     -------

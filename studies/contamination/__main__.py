@@ -12,17 +12,14 @@ interrupted study, repeat the command.
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from astroanomaly import evaluation
+from studies import study
 from studies.contamination import figures, results, sets, tables, trainings
-from studies.contamination.names import DATA
-from studies.study import Study as BaseStudy
-from studies.study import parser, save_figures, save_tables
+from studies.contamination.names import DATA, ENDS
 
 # Rings are all of one brightness, galaxies are not.
 STRETCHES = {"lenses": "Linear", "galaxies": "Asinh"}
-ENDS = (0.0, 0.1)
 BETWEEN = (0.01, 0.05, 0.2, 0.005, 0.02)
 # The contamination that Latent Outlier Exposure assumes, whatever it really is.
 SUPPOSED = 0.1
@@ -132,27 +129,19 @@ SCALES = {
 }
 
 
-class Study(BaseStudy):
-    """The stages of the study; `n_processes` trainings run side by side."""
+class Study(study.Study):
+    """The stages of the study."""
 
-    name = "contamination"
-    scales = SCALES
-    needs = (("galsim", "sim"), ("lenstronomy", "sim"))
-
-    def __init__(self, out: Path, scale_name: str, seed: int, n_processes=None):
-        super().__init__(out, scale_name, seed)
-        self.n_processes = n_processes
+    name, scales = "contamination", SCALES
+    more = {"processes": {"type": int, "help": "trainings side by side"}}
+    processes = None
 
     def stages(self) -> dict:
         """Return the stages by name."""
-        return {
-            "sets": self.simulate,
-            "ends": self.ends,
-            "between": self.between,
-            "others": self.others,
-            "samples": self.samples,
-            "results": self.results,
-        }
+        names = ("sets", "ends", "between", "others", "samples", "results")
+        steps = (self.simulate, self.ends, self.between)
+        steps += (self.others, self.samples, self.results)
+        return dict(zip(names, steps, strict=True))
 
     def simulate(self) -> None:
         """Write the sets of all surveys."""
@@ -194,7 +183,7 @@ class Study(BaseStudy):
             contaminations,
             seeds,
             out=self.out / data,
-            n_processes=self.n_processes,
+            n_processes=self.processes,
             progress=True,
         )
 
@@ -213,12 +202,8 @@ class Study(BaseStudy):
         found["wgan_gp"] = partial(
             trainings.wgan_gp,
             **common,
-            settings={
-                "latent_dim": scale.latent_dim,
-                "width": scale.width,
-                "n_critic": 2,
-                "ema": 0.99,
-            },
+            settings={"latent_dim": scale.latent_dim, "width": scale.width}
+            | {"n_critic": 2, "ema": 0.99},
             epochs=scale.epochs["wgan_gp"],
             encoder_epochs=scale.epochs["encoder"],
         )
@@ -272,19 +257,12 @@ class Study(BaseStudy):
         )
         found = results.measured(self.out)
         # All numbers at full precision, and the page's tables made of them.
-        save_tables(self.out / "results", {k: t for k, t in found.items() if len(t)})
+        full = {name: table for name, table in found.items() if len(table)}
         page = tables.shown(found, scale, self.seconds())
-        save_tables(self.out / "tables", page)
-        save_figures(self.out / "figures", figures.figures(self.out, found))
-
-
-def main() -> None:
-    """Read the command line and run the study."""
-    options = parser(__doc__.splitlines()[0], SCALES)
-    options.add_argument("--processes", type=int, help="trainings side by side")
-    chosen = options.parse_args()
-    Study(chosen.out, chosen.scale, chosen.seed, chosen.processes).start(chosen)
+        study.save_tables(self.out / "results", full)
+        study.save_tables(self.out / "tables", page)
+        study.save_figures(self.out / "figures", figures.figures(self.out, found))
 
 
 if __name__ == "__main__":
-    main()
+    Study.main()

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from astroanomaly import plots
 from astroanomaly.plots import style
+from astroanomaly.plots.parts import legend, lengths
 from studies.contamination.names import (
     AFTER,
     BASELINES,
@@ -25,7 +26,8 @@ from studies.contamination.names import (
     short_name,
 )
 from studies.contamination.results import own_rows
-from studies.study import Missing, rows
+from studies.study import Missing
+from studies.tables import rows, triple
 
 # At most ten lines in a panel can be told apart.
 GANS = (*MAIN, AFTER, "wgan_gp", "pca")
@@ -44,10 +46,7 @@ def figures(out: Path, found: dict[str, Table]) -> dict:
     """Return functions that draw the figures of a run, from `results.measured`."""
     drawn = {"claim": lambda: claim(found["claim"])}
     for data in DATA:
-        areas, losses = (
-            rows(found["areas"], data=data),
-            rows(found["losses"], data=data),
-        )
+        areas, losses = (rows(found[k], data=data) for k in ("areas", "losses"))
         place, apart = out / data / "samples", rows(found["samples"], data=data)
         drawn |= {
             f"curves_gans_{data}": lambda a=areas: curves(a, GANS),
@@ -69,13 +68,12 @@ def for_plots(table: Table, name: str) -> Table:
 
 def curves(areas: Table, models) -> Figure:
     """Show the AUC of models against contamination, each by the score of the rule."""
-    there = [
-        m for m in models if m in set(own_rows(areas)["model"] if len(areas) else ())
-    ]
+    own = own_rows(areas)
+    there = [model for model in models if len(rows(own, model=model))]
     if not there:
         raise Missing("this run has none of the models")
     return plots.contamination_curves(
-        for_plots(own_rows(areas), "auc"),
+        for_plots(own, "auc"),
         {model: own_score(model) for model in there},
         labels={model: short_name(model) for model in there},
         baselines=BASELINES,
@@ -124,25 +122,14 @@ def claim(table: Table) -> Figure:
     sets = [data for data in DATA if data in set(table["data"])]
     figure = style.new_figure(12.0, 0.5 * len(models) + 2.3)
     panels = figure.subplots(1, len(sets), squeeze=False, sharex=True, sharey=True)[0]
-    handles = {}
     for axes, data in zip(panels, sets, strict=True):
         for row in rows(table, data=data):
             color, marker, label = LOOKS[str(row["answer"])]
-            value, low, high = (
-                row[f"difference{end}"] for end in ("", "_low", "_high")
-            )
-            handles[label] = axes.errorbar(
-                [value],
-                [models.index(str(row["model"]))],
-                # A bootstrap interval may miss the value by rounding.
-                xerr=[[max(value - low, 0)], [max(high - value, 0)]],
-                ls="",
-                color=color,
-                marker=marker,
-                ms=8,
-                lw=2.2,
-                label=label,
-            )
+            value, *ends = triple(row, "difference")
+            look = {"color": color, "marker": marker, "label": label}
+            look |= {"ls": "", "ms": 8, "lw": 2.2}
+            y = models.index(str(row["model"]))
+            axes.errorbar(value, y, xerr=lengths(value, *ends)[:, None], **look)
         axes.axvline(0.0, color=style.INK, lw=1.2)
         axes.grid(axis="x", color=style.PALE, lw=0.5)
         axes.set_title(data)
@@ -153,9 +140,7 @@ def claim(table: Table) -> Figure:
         f"one, {percent(CLEAN)} to {percent(DIRTY)}",
         fontsize=13,
     )
-    names = [label for *_, label in LOOKS.values() if label in handles]
-    places = {"loc": "outside upper center", "ncols": 4}
-    figure.legend([handles[name] for name in names], names, **places)
+    legend(figure, panels, 4)
     return figure
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from astropy.table import Table, vstack
+from astropy.table import Table
 from scipy.special import stdtrit
 
 from astroanomaly.evaluation.contamination import read_study, summarize
@@ -17,6 +17,7 @@ from studies.contamination.names import (
     CLEAN,
     DATA,
     DIRTY,
+    ENDS,
     GANS,
     NAMES,
     NORM,
@@ -25,7 +26,7 @@ from studies.contamination.names import (
     UNREFINED,
     own_score,
 )
-from studies.study import rows
+from studies.tables import rows, stacked, those, verdict
 
 N_REPEATS = 1000
 LEVEL = 0.05  # of the tests of samples, after Holm's adjustment
@@ -52,27 +53,21 @@ class Contrast(NamedTuple):
 
 
 class DataSet:
-    """The areas of one data set, and paired differences between them.
-
-    Parameters
-    ----------
-    folder : Path
-        Of a `contamination_study`; it may still be running.
-    n_repeats : int
-        Bootstrap resamplings.
-    """
+    """The areas of the data set in a study's `folder`, and paired differences."""
 
     def __init__(self, folder: Path, n_repeats: int = N_REPEATS):
         self.folder, self.cells = folder, read_cells(folder)
         self.known = {}
-        for p in (CLEAN, DIRTY):
-            scores = {}
-            for cell, table in self.cells.items():
-                if np.isclose(cell.contamination, p, atol=1e-9):
-                    for model, score in score_columns(table):
-                        values = np.asarray(table[f"{model}/{score}"], float)
-                        if np.isfinite(values).all():
-                            scores[model, score, cell.seed] = values
+        for p in ENDS:
+            scores = {
+                (model, score, cell.seed): values
+                for cell, table in self.cells.items()
+                if np.isclose(cell.contamination, p, atol=1e-9)
+                for model, score in score_columns(table)
+                if np.isfinite(
+                    values := np.asarray(table[f"{model}/{score}"], float)
+                ).all()
+            }
             if not scores:
                 continue
             labels = np.asarray(next(iter(self.cells.values()))["is_anomaly"])
@@ -82,7 +77,7 @@ class DataSet:
             for (model, score, seed), *area in zip(scores, *found, strict=True):
                 self.known.setdefault((model, score, p), {})[seed] = area
         self.areas = self.read_areas()
-        every = zip(self.areas["model"], self.areas["score"], strict=True)
+        every = self.areas["model", "score"].iterrows()
         self.pairs = list(dict.fromkeys((str(m), str(s)) for m, s in every))
 
     def read_areas(self) -> Table:
@@ -91,13 +86,13 @@ class DataSet:
         table = Table.read(path) if path.is_file() else read_study(self.folder)
         if not len(table):
             return Table(names=("model", "score"), dtype=(str, str))
-        keys = ("model", "score", "training_contamination")
+        keys = ["model", "score", "training_contamination"]
         found = summarize(table)
         offsets = {}
         for row in table:
             ends = row["low"] - row["auc"], row["high"] - row["auc"]
-            offsets.setdefault(tuple(row[key] for key in keys), []).append(ends)
-        tests = [np.mean(offsets[tuple(row[key] for key in keys)], 0) for row in found]
+            offsets.setdefault(tuple(row[keys]), []).append(ends)
+        tests = [np.mean(offsets[tuple(row[keys])], 0) for row in found]
         for k, end in enumerate(("low", "high")):
             found.rename_column(end, f"auc_{end}")
             # For other test objects and these seeds.
@@ -107,8 +102,7 @@ class DataSet:
         found["training_contamination"] = found["training_contamination"].round(9)
         # Scores stay in the order in which the study wrote them.
         scores = list(dict.fromkeys(found["score"]))
-        place = {name: k for k, name in enumerate(NAMES)}
-        models = [place[str(model)] for model in found["model"]]
+        models = [list(NAMES).index(model) for model in found["model"]]
         second = [scores.index(score) for score in found["score"]]
         return found[np.lexsort((found["training_contamination"], second, models))]
 
@@ -147,25 +141,16 @@ class DataSet:
 
 def measured(out: Path) -> dict[str, Table]:
     """Return all numbers of a run as long tables; one without a row is empty."""
-    found = {name: [] for name in TABLES}
-    for data in DATA:
-        if (out / data).is_dir():
-            one = DataSet(out / data)
-            for name, make in TABLES.items():
-                table = Table(make(one))
-                if len(table):
-                    table.add_column([data] * len(table), 0, "data")
-                    found[name].append(table)
+    sets = {data: DataSet(out / data) for data in DATA if (out / data).is_dir()}
     return {
-        name: vstack(parts, metadata_conflicts="silent") if parts else Table()
-        for name, parts in found.items()
+        name: stacked({data: Table(make(one)) for data, one in sets.items()}, "data")
+        for name, make in TABLES.items()
     }
 
 
 def own_rows(table: Table) -> Table:
     """Return each model by the score that shows it."""
-    keep = [own_score(str(row["model"])) == row["score"] for row in table]
-    return table[np.array(keep, bool)]
+    return those(table, lambda row: own_score(str(row["model"])) == row["score"])
 
 
 def losses(one: DataSet) -> list[dict]:
@@ -208,23 +193,17 @@ def claim(one: DataSet) -> list[dict]:
 
 
 def answer(low: float, high: float, at_chance: bool = False) -> str:
-    """Return "yes" for an interval above zero, "no" for one below it.
+    """Return "yes", "no" or "cannot tell" for the interval of a difference.
 
-    Else "cannot tell"; "nothing to lose" where one of the two models is at chance
-    even without contamination.
+    "nothing to lose" where one of the two is at chance even without contamination.
     """
-    if at_chance:
-        return "nothing to lose"
-    if low > 0:
-        return "yes"
-    return "no" if high < 0 else "cannot tell"
+    return "nothing to lose" if at_chance else verdict(low, high, "cannot tell")
 
 
 def norms(one: DataSet) -> Table:
     """Return whether the norm of E(x) separates: above, below or at 0.5."""
-    table = rows(one.areas, score=NORM)
     # Autoencoders have a latent vector, too, but nobody proposed its length.
-    table = table[np.array([model in GANS for model in table["model"]], bool)]
+    table = those(rows(one.areas, score=NORM), lambda row: row["model"] in GANS)
     if len(table):
         above, below = table["auc_low"] > 0.5, table["auc_high"] < 0.5
         table["separates"] = np.where(above, "above", np.where(below, "below", "no"))
@@ -268,21 +247,17 @@ def costs(one: DataSet) -> list[dict]:
         models, seconds = kept.setdefault(cell.method, (set(), []))
         models |= {model for model, _ in score_columns(table)}
         seconds.append(float(table.meta["seconds"]))
-    found = {
-        tuple(name for name in NAMES if name in models): seconds
-        for models, seconds in kept.values()
-    }
-    order = sorted(found, key=lambda models: list(NAMES).index(models[0]))
-    return [
+    found = [
         {
-            "models": " ".join(models),
-            "seconds": float(np.median(found[models])),
-            "seconds_low": min(found[models]),
-            "seconds_high": max(found[models]),
-            "n": len(found[models]),
+            "models": " ".join(name for name in NAMES if name in models),
+            "seconds": float(np.median(seconds)),
+            "seconds_low": min(seconds),
+            "seconds_high": max(seconds),
+            "n": len(seconds),
         }
-        for models in order
+        for models, seconds in kept.values()
     ]
+    return sorted(found, key=lambda row: list(NAMES).index(row["models"].split()[0]))
 
 
 def samples(one: DataSet) -> Table:

@@ -32,16 +32,10 @@ class Sizes(NamedTuple):
 
 
 def lenses(n: int, seed: int, anomalous: bool) -> Cutouts:
-    """Simulate strong lenses, smooth ones or half with subhaloes, half with a vortex.
-
-    Cutouts of 64x64 pixels of 0.1 arcsec.
-    """
-    options = {
-        "setting": LENSTRONOMY,
-        "instrument": LENSTRONOMY.camera.replace(pixel_scale=LENS_PIXEL),
-        "size": SIZE,
-        "progress": True,
-    }
+    """Simulate smooth lenses, or half with subhaloes and half with a vortex."""
+    camera = LENSTRONOMY.camera.replace(pixel_scale=LENS_PIXEL)
+    options = {"setting": LENSTRONOMY, "instrument": camera}
+    options |= {"size": SIZE, "progress": True}
     if not anomalous:
         return simulate.lenses(n, seed=seed, **options)
     subhalos = LENSTRONOMY.subhalos.replace(mass_fraction=FRACTION)
@@ -56,13 +50,11 @@ def lenses(n: int, seed: int, anomalous: bool) -> Cutouts:
 
 
 def galaxies(n: int, seed: int, anomalous: bool) -> Cutouts:
-    """Simulate isolated galaxies, or galaxies before they merge with a neighbor.
-
-    Cutouts of 64x64 pixels of 0.06 arcsec; a merging pair is seen from three sides.
-    """
+    """Simulate isolated galaxies, or galaxies before they merge with a neighbor."""
     options = {"size": SIZE, "seed": seed, "progress": True}
     if not anomalous:
         return simulate.galaxies(n, isolation=True, **options)
+    # A merging pair is seen from three sides.
     n_pairs = -(-n // 3)
     pairs = simulate.mergers(n_pairs, n_after=0, flux_ratio=FLUX_RATIO, **options)
     return pairs[:n]
@@ -81,8 +73,7 @@ def write(folder: Path, data: str, sizes: Sizes, seed: int) -> None:
 def read(folder: Path, binning: int) -> dict[str, Cutouts]:
     """Read the sets "normal", "anomalous" and "test", binned to larger pixels.
 
-    `binning` x `binning` pixels are summed. The test set's column is_anomaly holds
-    the truth; its normal objects come first.
+    The test set's column is_anomaly holds the truth; its normal objects come first.
     """
     found = {}
     for part in SEEDS:
@@ -94,12 +85,9 @@ def read(folder: Path, binning: int) -> dict[str, Cutouts]:
         images = cutouts.images
         if binning > 1:
             images = block_reduce(images, (1, binning, binning, 1), func=np.sum)
-        found[part] = Cutouts(
-            images.astype(np.float32),
-            table,
-            bands=cutouts.bands,
-            pixel_scale=binning * cutouts.pixel_scale,
-        )
+        scale = binning * cutouts.pixel_scale
+        images = images.astype(np.float32)
+        found[part] = Cutouts(images, table, cutouts.bands, scale)
     tests = [found.pop("test_normal"), found.pop("test_anomalous")]
     for part, anomalous in zip(tests, (False, True), strict=True):
         part.table["is_anomaly"] = np.full(len(part), anomalous)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 from astropy.table import Table
 
+from studies import tables as shared
 from studies.contamination.names import (
     AFTER,
     BASELINES,
@@ -24,7 +25,7 @@ from studies.contamination.names import (
 from studies.contamination.results import answer, own_rows
 from studies.contamination.sets import SIZE
 from studies.contamination.trainings import WEIGHTS
-from studies.study import column, rows, times
+from studies.tables import column, rows, those, times
 
 STAGES = {
     "sets": "simulating all images",
@@ -44,11 +45,13 @@ HEADINGS = {
     "n_test_normal": ("test, normal", ""),
     "n_test_anomalous": ("test, anomalous", ""),
     "n_seeds": ("seeds", ""),
+    "n_models": ("models", ""),
     "seeds_least": ("seeds of a model, least", ""),
     "seeds_most": ("most", ""),
     "loss": ("loses", "+.3f"),
     "other_loss": ("encoder afterwards loses", "+.3f"),
     "answer": ("loses less?", ""),
+    "better": ("network better?", ""),
     "gain": ("less the DCAE at 10%", "+.3f"),
     "less": ("loses less by", "+.3f"),
     "above_chance": ("above 0.5 at 0%", ""),
@@ -66,31 +69,25 @@ HEADINGS = {
 def shown(found: dict, scale, seconds: dict) -> dict[str, Table]:
     """Return the page's tables from all results, without those that are empty."""
     areas, differences = found["areas"], found["claim"]
-    own = rows(differences, score=GAN)
-    if len(own):
-        own = own[[name for name in own.colnames if name not in ("model", "score")]]
-        own["difference"].meta = {"heading": "less by", "format": "+.3f"}
-    weights = {
-        name: f"w {w:g}" for w, name in sorted((w, n) for n, w in WEIGHTS.items())
-    }
-    coupled = np.isin(areas["model"], (*SIMULTANEOUS, AFTER)) if len(areas) else []
-    weighed = np.isin(areas["model"], (*MAIN, AFTER)) if len(areas) else []
+    weights = {n: f"w {w:g}" for w, n in sorted((w, n) for n, w in WEIGHTS.items())}
+    coupled = those(areas, lambda row: row["model"] in (*SIMULTANEOUS, AFTER))
+    weighed = those(areas, lambda row: row["model"] in (*MAIN, AFTER))
+    claims = ("data", "score"), "model", "difference", "+.3f", "answer"
+    by_data = ("data", "model")
+    known = {name: NAMES[name] for name in BASELINES}
     tables = {
         "sets": sets_table(areas),
         "settings": settings_table(scale),
-        "claim": own,
-        "claim_scores": claim_table(differences, MAIN),
-        "claim_other_latent": claim_table(differences, OTHER_LATENT),
+        "claim": own_claim(rows(differences, score=GAN)),
+        "claim_scores": wide(differences, by_name(MAIN), *claims),
+        "claim_other_latent": wide(differences, by_name(OTHER_LATENT), *claims),
         "claim_counts": counts_table(differences),
-        "couplings": wide(
-            rows(areas[coupled], score=GAN), ("data", "model"), ENDS, "auc"
-        ),
+        "couplings": wide(rows(coupled, score=GAN), ENDS, by_data),
         "weights": wide(
-            rows_at(areas[weighed], ENDS),
-            ("data", "model", "training_contamination"),
+            at_ends(weighed),
             weights,
-            "auc",
-            along="score",
+            ("data", "model", "training_contamination"),
+            "score",
             form=".2f",
         ),
         "norm": norm_table(found["norms"]),
@@ -100,20 +97,10 @@ def shown(found: dict, scale, seconds: dict) -> dict[str, Table]:
         "best": best_table(areas, found["baselines"]),
         "pca_scores": pca_table(areas),
         "baselines": wide(
-            found["baselines"],
-            ("data", "model"),
-            {name: NAMES[name] for name in BASELINES},
-            "difference",
-            along="other",
-            form="+.3f",
+            found["baselines"], known, by_data, "other", "difference", "+.3f"
         ),
         "cost": wide(
-            found["costs"],
-            ("models",),
-            {data: data for data in DATA},
-            "seconds",
-            along="data",
-            form=".0f",
+            found["costs"], {d: d for d in DATA}, ["models"], "data", "seconds", ".0f"
         ),
         "times": times(seconds, STAGES),
     }
@@ -131,69 +118,75 @@ def in_words(table: Table) -> Table:
     """Return a table with words for models and contaminations, and with headings."""
     table = table.copy()
     for name in table.colnames:
-        values = [str(value) for value in table[name]]
-        meta = table[name].meta
+        values, meta = table[name], table[name].meta
         if name in ("model", "other", "models"):
-            words = ["; ".join(NAMES[m] for m in value.split()) for value in values]
-            table[name] = words
+            parts = (str(value).split() for value in values)
+            table[name] = ["; ".join(NAMES[one] for one in part) for part in parts]
         elif name == "training_contamination":
-            table[name] = [percent(p) for p in table[name]]
-        heading, form = HEADINGS.get(name, ("", ""))
-        found = {"heading": heading, "format": form} | meta
+            table[name] = [percent(p) for p in values]
+        found = dict(zip(("heading", "format"), HEADINGS.get(name, "  "), strict=False))
+        found = {key: value.strip() for key, value in (found | meta).items()}
         table[name].meta = {key: value for key, value in found.items() if value}
+    return table
+
+
+def headed(table: Table, **headings: str) -> Table:
+    """Return a table with other headings than the usual ones."""
+    for name, heading in headings.items() if len(table) else ():
+        table[name].meta["heading"] = heading
     return table
 
 
 def wide(
     table: Table,
-    keys: tuple[str, ...],
     places: dict,
-    value: str,
-    along: str = "training_contamination",
-    form: str = ".3f",
-    word: str = "",
+    keys,
+    along="training_contamination",
+    value="auc",
+    form=".3f",
+    word="",
 ) -> Table:
-    """Spread rows over columns: a line for equal `keys`, a number for each place.
-
-    `places` are the values of the column `along` and their headings. `word` names a
-    column of text that follows each number.
-    """
-    lines = {}
-    for row in table:
-        line = lines.setdefault(tuple(row[key] for key in keys), {})
-        line[row[along]] = row
-    lines = {key: line for key, line in lines.items() if set(line) & set(places)}
-    if not lines:
-        return Table()
-    found = Table(rows=list(lines), names=keys)
-    for place, heading in places.items():
-        name = f"{value}_{place:g}" if isinstance(place, float) else f"{value}_{place}"
-        for end in ("", "_low", "_high"):
-            numbers = [
-                line[place][f"{value}{end}"] if place in line else np.nan
-                for line in lines.values()
-            ]
-            meta = ("", "") if end else (heading, form)
-            found[f"{name}{end}"] = column("", numbers, *meta)
-        if word:
-            texts = [
-                str(line[place][word]) if place in line else ""
-                for line in lines.values()
-            ]
-            found[f"{word}_{place}"] = column("", texts, "less?")
+    """Return `tables.wide`, with headings by place; a column of text follows `word`."""
+    named = {
+        place: (
+            f"{value}_{place:g}" if isinstance(place, float) else f"{value}_{place}"
+        )
+        for place in places
+    }
+    heads = {place: (name, places[place]) for place, name in named.items()}
+    found = shared.wide(table, keys, along, heads, value, form)
+    for place in places if word and len(found) else ():
+        words = {
+            tuple(row[[*keys]]): row[word] for row in rows(table, **{along: place})
+        }
+        texts = [str(words.get(tuple(line), "")) for line in found[[*keys]]]
+        where = found.colnames.index(f"{named[place]}_high") + 1
+        found.add_column(column("", texts, "less?"), where, f"{word}_{place}")
     return found
 
 
-def rows_at(table: Table, contaminations) -> Table:
-    """Return the rows at some training contaminations."""
-    if not len(table):
-        return table
-    return table[np.isin(table["training_contamination"], list(contaminations))]
+def by_name(models) -> dict[str, str]:
+    """Return growing GANs by the names of their couplings."""
+    return {name: coupling_name(name) for name in models}
+
+
+def at_ends(table: Table) -> Table:
+    """Return the rows at 0 and 10 per cent."""
+    return those(table, lambda row: row["training_contamination"] in ENDS)
 
 
 def steps(table: Table) -> dict[float, str]:
     """Return the training contaminations of a table and their headings."""
-    return {float(p): percent(p) for p in np.unique(table["training_contamination"])}
+    found = np.unique(table["training_contamination"]) if len(table) else ()
+    return {float(p): percent(p) for p in found}
+
+
+def own_claim(table: Table) -> Table:
+    """Return by how much less each simultaneous encoder loses, by the rule's score."""
+    if len(table):
+        table.remove_columns(["model", "score"])
+        table["difference"].meta = {"heading": "less by", "format": "+.3f"}
+    return table
 
 
 def sets_table(areas: Table) -> Table:
@@ -201,20 +194,15 @@ def sets_table(areas: Table) -> Table:
     found = []
     for data in DATA:
         part = rows(areas, data=data)
-        for p in steps(part) if len(part) else ():
+        for p in steps(part):
             own = rows(part, training_contamination=p)
             row = {"data": data, "training_contamination": p}
             names = ("n_normal", "n_anomalous", "n_test_normal", "n_test_anomalous")
             row |= {name: int(own[name][0]) for name in names}
             row |= {"n_models": len(set(own["model"]))}
-            n = own["n_seeds"]
-            found.append(
-                row | {"seeds_least": int(n.min()), "seeds_most": int(n.max())}
-            )
-    table = Table(found)
-    if found:
-        table["n_models"].meta["heading"] = "models"
-    return table
+            row["seeds_least"] = int(own["n_seeds"].min())
+            found.append(row | {"seeds_most": int(own["n_seeds"].max())})
+    return Table(found)
 
 
 def settings_table(scale) -> Table:
@@ -235,23 +223,18 @@ def settings_table(scale) -> Table:
     return Table({"what": list(found), "settings": list(found.values())})
 
 
-def claim_table(table: Table, models) -> Table:
-    """Return by every score how much less simultaneous encoders lose."""
-    places = {name: coupling_name(name) for name in models}
-    keys, form = ("data", "score"), "+.3f"
-    return wide(table, keys, places, "difference", "model", form, "answer")
-
-
 def counts_table(table: Table) -> Table:
     """Count the answers of all couplings, latents and scores but the main ones."""
     found = []
+    others = those(
+        table, lambda r: not (r["model"] in MAIN and r["score"] in (GAN, SECOND))
+    )
     for data in DATA:
         for seeds in ("several", "one"):
             answers = [
                 str(row["answer"])
-                for row in rows(table, data=data)
+                for row in rows(others, data=data)
                 if (row["n_seeds"] > 1) == (seeds == "several")
-                and (row["model"] not in MAIN or row["score"] not in (GAN, SECOND))
             ]
             if answers:
                 row = {"data": data, "seeds": seeds, "combinations": len(answers)}
@@ -261,13 +244,11 @@ def counts_table(table: Table) -> Table:
 
 def norm_table(table: Table) -> Table:
     """Return the AUC of the norm of E(x), and where it is above or below 0.5."""
-    if not len(table):
-        return Table()
-    found = wide(table, ("data", "model"), steps(table), "auc", form=".2f")
-    for where in ("above", "below"):
+    found = wide(table, steps(table), ("data", "model"), form=".2f")
+    for where in ("above", "below") if len(found) else ():
         words = []
-        for line in found:
-            part = rows(table, data=line["data"], model=line["model"], separates=where)
+        for data, model in found["data", "model"].iterrows():
+            part = rows(table, data=data, model=model, separates=where)
             words.append(", ".join(map(percent, part["training_contamination"])))
         found[where] = column(where, words, f"{where} 0.5")
     return found
@@ -279,46 +260,37 @@ def norm_counts(table: Table) -> Table:
     for data in DATA:
         part = rows(table, data=data)
         if len(part):
-            n = {
-                k: int((part["separates"] == k).sum()) for k in ("above", "below", "no")
-            }
+            counts = {"above": "above 0.5", "below": "below 0.5"}
+            counts["no"] = "not told from 0.5"
+            row = {"data": data, "intervals": len(part)}
+            for key, heading in counts.items():
+                row[heading] = int((part["separates"] == key).sum())
             best = part[int(np.argmax(part["auc"]))]
-            row = {"data": data, "intervals": len(part), "above 0.5": n["above"]}
-            row |= {"below 0.5": n["below"], "not told from 0.5": n["no"]}
             names = ("auc", "auc_low", "auc_high", "model", "training_contamination")
             found.append(row | {name: best[name] for name in names})
-    table = Table(found)
-    if found:
-        table["auc"].meta["heading"] = "highest AUC"
-        table["training_contamination"].meta["heading"] = "at"
-    return table
+    return headed(Table(found), auc="highest AUC", training_contamination="at")
 
 
 def refined_table(table: Table) -> Table:
     """Return what Latent Outlier Exposure gains, by every score."""
-    if not len(table):
-        return Table()
     found = table.copy()
-    modes = [REFINED[str(model)] for model in table["model"]]
-    found.replace_column("model", column("refined", modes))
-    found.rename_column("model", "refined")
+    if len(table):
+        found["model"] = [REFINED[str(model)] for model in table["model"]]
+        found.rename_column("model", "refined")
     return found
 
 
 def ranking_table(areas: Table, losses: Table) -> Table:
     """Return every model by its own score, best first at 10 per cent."""
-    if not len(areas):
+    own = at_ends(own_rows(areas))
+    if not len(own):
         return Table()
-    own = rows_at(own_rows(areas), ENDS)
     own = own[np.argsort(-own["auc"], kind="stable")]
-    order = [
-        (row["data"], row["model"])
-        for data in DATA
-        for row in rows(own, data=data, training_contamination=DIRTY)
-    ]
-    found = wide(own, ("data", "model"), ENDS, "auc")
+    dirty = rows(own, training_contamination=DIRTY)
+    found = wide(own, ENDS, ("data", "model"))
     lost = {(row["data"], row["model"]): row for row in own_rows(losses)}
-    place = {(row["data"], row["model"]): k for k, row in enumerate(found)}
+    place = {pair: k for k, pair in enumerate(found["data", "model"].iterrows())}
+    order = [p for d in DATA for p in rows(dirty, data=d)["data", "model"].iterrows()]
     kept = [pair for pair in order if pair in lost]
     found = found[[place[pair] for pair in kept]]
     for name in ("loss", "loss_low", "loss_high"):
@@ -338,61 +310,53 @@ def best_table(areas: Table, differences: Table) -> Table:
         for what, models in groups.items():
             model = max(models, key=auc.get, default=None)
             part = rows(differences, data=data, model=model)
-            if not len(part):
-                continue
-            less = part[int(np.argmin(part["difference"]))]
-            row = {"data": data, "best": what, "model": model, "auc": auc[model]}
-            row |= {"other": str(less["other"]), "other_auc": auc[str(less["other"])]}
-            ends = ("difference", "difference_low", "difference_high")
-            row |= {name: less[name] for name in ends}
-            row["better"] = answer(less["difference_low"], less["difference_high"])
-            found.append(row)
+            if len(part):
+                less = part[int(np.argmin(part["difference"]))]
+                row = {"data": data, "best": what, "model": model, "auc": auc[model]}
+                other = str(less["other"])
+                row |= {"other": other, "other_auc": auc[other]}
+                ends = ("difference", "difference_low", "difference_high")
+                row |= {name: less[name] for name in ends}
+                row["better"] = answer(less["difference_low"], less["difference_high"])
+                found.append(row)
     table = Table(found)
     if found:
         table["difference"].meta["format"] = "+.3f"
-        table["better"].meta["heading"] = "network better?"
     return table
 
 
 def pca_table(areas: Table) -> Table:
     """Return PCA and the best network by the same score at 10 per cent."""
     found = []
-    for row in rows(areas, model="pca", training_contamination=DIRTY):
+    dirty = rows(areas, training_contamination=DIRTY)
+    for row in rows(dirty, model="pca"):
         where = {"data": row["data"], "score": row["score"]}
-        part = rows(areas, training_contamination=DIRTY, **where)
+        part = rows(dirty, **where)
         part = part[part["model"] != "pca"]
         if len(part):
             top = part[int(np.argmax(part["auc"]))]
             line = where | {"pca_auc": row["auc"], "model": top["model"]}
             found.append(line | {"auc": top["auc"], "above": row["auc"] > top["auc"]})
-    table = Table(found)
-    if found:
-        table["pca_auc"].meta["heading"] = "PCA"
-        table["model"].meta["heading"] = "best network"
-        table["auc"].meta["heading"] = "its AUC"
-        table["above"].meta["heading"] = "PCA above"
-    return table
+    words = {"model": "best network", "auc": "its AUC", "above": "PCA above"}
+    return headed(Table(found), pca_auc="PCA", **words)
 
 
 def curves_table(table: Table) -> Table:
     """Return the AUC of every model at every contamination."""
-    if not len(table):
-        return Table()
-    found = wide(table, ("model", "score"), steps(table), "auc", form=".2f")
-    most = [int(rows(table, model=line["model"])["n_seeds"].max()) for line in found]
-    found["seeds"] = column("seeds", most, "seeds, at most")
+    found = wide(table, steps(table), ("model", "score"), form=".2f")
+    if len(found):
+        most = [int(rows(table, model=m)["n_seeds"].max()) for m in found["model"]]
+        found["seeds"] = column("seeds", most, "seeds, at most")
     return found
 
 
 def scores_table(table: Table) -> Table:
     """Return every score of every model at 0 and 10 per cent."""
-    if not len(table):
-        return Table()
-    found = wide(table, ("model", "score"), ENDS, "auc")
-    for p, words in ENDS.items():
+    found = wide(table, ENDS, ("model", "score"))
+    for p, words in ENDS.items() if len(found) else ():
         n = [
             sum(rows(table, model=m, score=s, training_contamination=p)["n_seeds"])
-            for m, s in found["model", "score"]
+            for m, s in found["model", "score"].iterrows()
         ]
         found[f"seeds_{p:g}"] = column("", n, f"seeds {words}")
     return found
@@ -401,7 +365,7 @@ def scores_table(table: Table) -> Table:
 def samples_table(table: Table) -> Table:
     """Return the distances of generated from real images, by statistic."""
     if not len(table):
-        return Table()
+        return table
     names = "statistic band distance distance_low distance_high unit floor p_adjusted"
     found = table[[*names.split(), "apart"]]
     found["statistic"] = [name.replace("_", " ") for name in found["statistic"]]

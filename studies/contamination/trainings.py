@@ -9,14 +9,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from sklearn.ensemble import IsolationForest
 
 import astroanomaly as aa
 from astroanomaly import evaluation, runs
 from astroanomaly.data import Cutouts
 from astroanomaly.models.common.schedules import OneCycle
-from astroanomaly.utils import atomic_path
-from studies.scoring import Components, stretched
+from studies.scoring import Components, every_score, finite, forest, stretched
+from studies.study import save, save_array
 
 LOG = logging.getLogger("contamination")
 # Weights of the critic's term in the score of the GANs, by the score's name;
@@ -47,15 +46,7 @@ def scores_of(model, stretch, train: Cutouts, test: Cutouts, latent=None) -> dic
         model, stretch, latent, smoothing=SMOOTHING, n_modes=N_MODES
     )
     detector.measure_noise(train)
-    blocks = [rows for rows, _ in detector.score_blocks(test)]
-    names = [n for n in blocks[0].colnames if n.endswith("_score")]
-    names = [n for n in names if n != "anomaly_score"] + ["latent_norm"]
-    found = {n: np.concatenate([np.asarray(b[n]) for b in blocks]) for n in names}
-    return {
-        name.removesuffix("_score"): values
-        for name, values in found.items()
-        if np.isfinite(values).all()
-    }
+    return finite(every_score(detector, test, False, ["latent_norm"]))
 
 
 def weighted(scores: dict, gan) -> dict:
@@ -73,23 +64,24 @@ def growing_optimizers(rate: float) -> dict:
     return {name: keras.optimizers.Adam(rate, **settings) for name in names}
 
 
-def progressive(
-    train: Cutouts,
-    test: Cutouts,
-    seed: int,
-    folder: Path,
-    *,
-    name: str,
-    stretch: str,
-    settings: dict,
-    batch_size: int,
-    learning_rate: float,
-    after_epochs: int = 0,
-) -> dict:
-    """Train a growing GAN and its encoder; then "pgan_after", another encoder.
+# The methods take training and test cutouts, a seed and a folder, which is not used,
+# and return scores by model.
 
-    The latter where `after_epochs` is above 0. Returns scores by model.
-    """
+
+def progressive(
+    train,
+    test,
+    seed,
+    folder,
+    *,
+    name,
+    stretch,
+    settings,
+    batch_size,
+    learning_rate,
+    after_epochs=0,
+) -> dict:
+    """Train a growing GAN and its encoder; then perhaps another, "pgan_after"."""
     fitted = fit_stretch(stretch, train)
     gan = aa.models.ProgressiveGAN(train.image_shape, seed=seed, **settings)
     gan.compile(**growing_optimizers(learning_rate))
@@ -104,18 +96,9 @@ def progressive(
 
 
 def wgan_gp(
-    train: Cutouts,
-    test: Cutouts,
-    seed: int,
-    folder: Path,
-    *,
-    stretch: str,
-    settings: dict,
-    batch_size: int,
-    epochs: int,
-    encoder_epochs: int,
+    train, test, seed, folder, *, stretch, settings, batch_size, epochs, encoder_epochs
 ) -> dict:
-    """Train the WGAN-GP of fixed size, then its encoder; return scores."""
+    """Train the WGAN-GP of fixed size, then its encoder."""
     fitted = fit_stretch(stretch, train)
     gan = aa.models.WGANGP(train.image_shape, seed=seed, **settings)
     gan.compile(*(keras.optimizers.Adam(3e-4, beta_1=0.0, beta_2=0.9) for _ in "gc"))
@@ -131,19 +114,19 @@ def wgan_gp(
 
 
 def autoencoder(
-    train: Cutouts,
-    test: Cutouts,
-    seed: int,
-    folder: Path,
+    train,
+    test,
+    seed,
+    folder,
     *,
-    kind: str,
-    stretch: str,
-    settings: dict,
-    batch_size: int,
-    epochs: int,
-    exposure: tuple[float, int] | None = None,
+    kind,
+    stretch,
+    settings,
+    batch_size,
+    epochs,
+    exposure=None,
 ) -> dict:
-    """Train a DCAE, CVAE or AAE, and what builds on it; return scores by model.
+    """Train a DCAE, CVAE or AAE, and what builds on it.
 
     A forest judges the latent vectors of the CVAE. `exposure`, the contamination that
     is assumed and epochs, refines the model by Latent Outlier Exposure.
@@ -164,8 +147,8 @@ def autoencoder(
     found = {kind: scores_of(model, fitted, train, test)}
     if kind == "cvae":
         detector = aa.AnomalyDetector(model, fitted)
-        features = detector.features(train), detector.features(test)
-        found["cvae_forest"] = {"forest": forest(*features, seed)}
+        judge = forest(detector.features(train), seed)
+        found["cvae_forest"] = {"forest": judge(detector.features(test))}
     if exposure is not None:
         share, more = exposure
         weights = model.get_weights()
@@ -179,24 +162,17 @@ def autoencoder(
     return found
 
 
-def baselines(
-    train: Cutouts, test: Cutouts, seed: int, folder: Path, *, stretch: str
-) -> dict:
-    """Score by components, a forest on them, and brightness; return scores by model."""
+def baselines(train, test, seed, folder, *, stretch) -> dict:
+    """Score by components, a forest on them, and brightness."""
     fitted = fit_stretch(stretch, train)
     learned, images = stretched(fitted, train), stretched(fitted, test)
     model = Components(learned, COMPONENTS, seed)
-    judged = forest(model.features(learned), model.features(images), seed)
+    judge = forest(model.features(learned), seed)
     return {
         "pca": scores_of(model, fitted, train, test),
-        "pca_forest": {"forest": judged},
+        "pca_forest": {"forest": judge(model.features(images))},
         "brightness": {"brightness": images.sum(axis=(1, 2, 3), dtype=np.float64)},
     }
-
-
-def forest(train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
-    """Return how strange an isolation forest finds each row of `test`."""
-    return -IsolationForest(random_state=seed).fit(train).score_samples(test)
 
 
 class LevelSamples(keras.callbacks.Callback):
@@ -224,25 +200,11 @@ def draw(folder: Path, gan, level: int, n: int) -> None:
         for part in np.split(z, range(64, n, 64))
     ]
     images = np.concatenate([np.asarray(part) for part in parts])
-    save(folder / f"level_{images.shape[1]}.npy", images)
-
-
-def save(path: Path, images: np.ndarray) -> None:
-    """Write images whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as partial, partial.open("wb") as file:
-        np.save(file, images)
+    save_array(folder / f"level_{images.shape[1]}.npy", images)
 
 
 def grow_samples(
-    folder: Path,
-    cutouts: Cutouts,
-    stretch: str,
-    settings: dict,
-    batch_size: int,
-    learning_rate: float,
-    n: int,
-    seed: int,
+    folder, cutouts, stretch, settings, batch_size, learning_rate, n, seed
 ) -> None:
     """Grow a GAN to full size, or resume; compare `n` samples with real images.
 
@@ -270,8 +232,7 @@ def grow_samples(
     # Here, not in a callback: an interruption after the last checkpoint would lose it.
     draw(folder, gan, gan.level, n)
     real = stretched(fitted, cutouts[: min(n, len(cutouts))])
-    save(folder / "real.npy", real)
+    save_array(folder / "real.npy", real)
     generated = np.load(folder / f"level_{cutouts.image_shape[0]}.npy")
     table = evaluation.sample_distance(real, generated, seed=seed)
-    with atomic_path(folder / "statistics.ecsv") as partial:
-        table.write(partial, format="ascii.ecsv")
+    save(table, folder / "statistics.ecsv")

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from astroanomaly import cli
 from astroanomaly.utils import atomic_dir
+from studies import study
 from studies.cosmos import figures, sets, tables
-from studies.study import Study, parser, save_figures, save_tables
 
 LOG = logging.getLogger("cosmos")
 HERE = Path(__file__).parent
@@ -53,20 +53,19 @@ SCALES = {
 }
 
 
-class Cosmos(Study):
+class Study(study.Study):
     """The stages of the study; `data` is the folder of real files."""
 
-    name = "cosmos"
-    page = "cosmos_acs"
-    scales = SCALES
+    name, page, scales = "cosmos", "cosmos_acs", SCALES
+    data = Path("../shared/data")
+    more = {"data": {"type": Path, "help": "folder of real files"}}
 
-    def __init__(self, data: Path, out: Path, scale_name: str, seed: int):
-        super().__init__(out, scale_name, seed)
-        self.data, self.inputs = Path(data), self.out / "inputs"
-        if self.scale.tries:
-            self.needs = (("galsim", "sim"),)
+    def __init__(self, out: Path, scale_name: str, seed: int, **more):
+        super().__init__(out, scale_name, seed, **more)
+        self.inputs, self.commands = self.out / "inputs", []
+        # Only the try "simulated" simulates.
+        self.needs = (("galsim", "sim"),) if self.scale.tries else ()
         self.tags = (*self.scale.tries, "refine") if self.scale.tries else ()
-        self.commands: list[str] = []
 
     def stages(self):
         """Return the stages by name."""
@@ -142,12 +141,11 @@ class Cosmos(Study):
 
     def evaluate(self) -> None:
         """Compare the pooled scores with the truth, three times."""
-        cases = {
-            "results": ("labels.ecsv", "flux_ratio", RATIO_BINS),
-            "results_snr": ("labels.ecsv", "companion_snr", SNR_BINS),
-            "results_alone": ("labels_alone.ecsv", "companion_snr", SNR_BINS),
-        }
-        for name, (labels, by, bins) in cases.items():
+        for name, labels, by, bins in (
+            ("results", "labels.ecsv", "flux_ratio", RATIO_BINS),
+            ("results_snr", "labels.ecsv", "companion_snr", SNR_BINS),
+            ("results_alone", "labels_alone.ecsv", "companion_snr", SNR_BINS),
+        ):
             words = ["evaluate", self.out / "pooled.ecsv", self.out / labels]
             words += ["--by", by, "--bins", *bins, "--out", self.out / name]
             self.command(f"{name}/evaluation.md", *words)
@@ -182,18 +180,10 @@ class Cosmos(Study):
     def write(self) -> None:
         """Write the tables and figures of the page."""
         made = tables.every(self.out, self.tags, self.commands)
-        save_tables(self.out / "tables", made)
-        save_figures(self.out / "figures", figures.every(self.out), LARGEST)
+        study.save_tables(self.out / "tables", made)
+        study.save_figures(self.out / "figures", figures.every(self.out), LARGEST)
         self.record()
 
 
-def main(arguments=None) -> None:
-    """Read the command line and run the study."""
-    options = parser(__doc__.splitlines()[0], SCALES)
-    options.add_argument("--data", type=Path, default=Path("../shared/data"))
-    chosen = options.parse_args(arguments)
-    Cosmos(chosen.data, chosen.out, chosen.scale, chosen.seed).start(chosen)
-
-
 if __name__ == "__main__":
-    main()
+    Study.main()

@@ -9,9 +9,9 @@ from scipy.stats import rankdata
 
 import astroanomaly as aa
 from astroanomaly.data.resize import background
-from astroanomaly.utils import atomic_path
 from studies.cosmos import sets
-from studies.study import column
+from studies.study import save
+from studies.tables import column, rows, span
 
 KINDS = {"test": "scores", "lenses": "lenses"}  # folder of inputs: score table
 COMPONENTS = (5, 10, 20)
@@ -124,8 +124,7 @@ def pool(out: Path, folds: int, seed: int) -> None:
     made["labels_alone"] = made["raw"][alone(made["raw"])][TRUTH]
     made["labels"] = made["raw"][TRUTH]
     for name, table in made.items():
-        with atomic_path(out / f"{name}.ecsv") as partial:
-            table.write(partial, format="ascii.ecsv")
+        save(table, out / f"{name}.ecsv")
 
 
 def every(out: Path, tags, commands: list[str]) -> dict[str, Table]:
@@ -134,7 +133,7 @@ def every(out: Path, tags, commands: list[str]) -> dict[str, Table]:
     return {
         "commands": Table([column("command", commands)]),
         "neighbours": neighbours(raw),
-        **areas(out, raw),
+        **comparisons(out, raw),
         "flux_ratio": by_bin(out / "results"),
         "snr": by_bin(out / "results_snr"),
         "snr_alone": by_bin(out / "results_alone"),
@@ -152,9 +151,7 @@ def plain(name: str) -> str:
 
 def add_spans(table: Table, name: str, values, heading: str = "", form="") -> None:
     """Add the columns of rows that hold a value and its interval."""
-    value, low, high = np.array([tuple(row)[:3] for row in values], float).T
-    table[name] = column(name, value, heading, form)
-    table[f"{name}_low"], table[f"{name}_high"] = low, high
+    table.add_columns(span(name, [tuple(row)[:3] for row in values], heading, form))
 
 
 def neighbours(raw: Table) -> Table:
@@ -168,7 +165,7 @@ def neighbours(raw: Table) -> Table:
     return table
 
 
-def areas(out: Path, raw: Table) -> dict[str, Table]:
+def comparisons(out: Path, raw: Table) -> dict[str, Table]:
     """Return the areas of every score, and the ranking score less the best baseline."""
     pooled = Table.read(out / "pooled.ecsv")
     strange, auc, differences = np.asarray(raw["is_anomaly"]), Table(), []
@@ -178,19 +175,20 @@ def areas(out: Path, raw: Table) -> dict[str, Table]:
     )
     for name, words, labels, keep in cases:
         found = aa.evaluation.evaluate(pooled, Table.read(out / f"{labels}.ecsv"))
-        rows = {r["score"]: r["auc", "low", "high"] for r in found.auc}
-        ranking, baseline = rows.pop("anomaly_score")[0], rows[found.best_baseline][0]
+        areas = {r["score"]: r["auc", "low", "high"] for r in found.auc}
+        ranking = areas.pop("anomaly_score")[0]
+        baseline = areas[found.best_baseline][0]
         best = found.best_baseline, baseline
         differences.append((words, ranking, *best, found.difference))
-        rows["second source"] = aa.evaluation.auc(
+        areas["second source"] = aa.evaluation.auc(
             strange[keep], pooled[REFERENCE][keep]
         )
         n = f"{(keep & ~strange).sum()} galaxies, {(keep & strange).sum()} composites"
         if name == "auc":
             kinds = dict(found.auc["score", "kind"].iterrows())
-            auc["score"] = list(rows)
-            auc["kind"] = [kinds.get(score, "made for this task") for score in rows]
-        values = [rows[score] for score in auc["score"]]
+            auc["score"] = list(areas)
+            auc["kind"] = [kinds.get(score, "made for this task") for score in areas]
+        values = [areas[score] for score in auc["score"]]
         add_spans(auc, name, values, f"AUC, {words} ({n})")
     galaxies, ranking, best, baseline, difference = zip(*differences, strict=True)
     table = Table({"galaxies": galaxies, "auc": ranking})
@@ -208,7 +206,7 @@ def by_bin(folder: Path) -> Table:
     found = Table.read(folder / "by.ecsv")
     table = Table({"score": [plain(name) for name in SHOWN]})
     for i, part in enumerate(dict.fromkeys(found["bin"]), 1):
-        cells = {row["score"]: row for row in found[found["bin"] == part]}
+        cells = {row["score"]: row for row in rows(found, bin=part)}
         values = [cells[name]["auc", "low", "high"] for name in table["score"]]
         n = cells["peak_score"]["n_anomalous"]
         add_spans(table, f"bin_{i}", values, f"{part} (n = {n})")
@@ -246,11 +244,11 @@ def rates(folder: Path) -> Table:
 
 def lens_table(ranks: Table) -> Table:
     """Return the mean rank of each lens over the quarters, by score."""
-    first = ranks[ranks["quarter"] == ranks["quarter"][0]]
+    first = rows(ranks, quarter=ranks["quarter"][0])
     table = first["lens", "form"]
     for name in (*SHOWN, REFERENCE):
-        same = [ranks["object_id"] == one for one in first["object_id"]]
-        values = [np.mean(ranks[name][rows]) for rows in same]
+        same = [rows(ranks, object_id=one) for one in first["object_id"]]
+        values = [np.mean(part[name]) for part in same]
         table[plain(name)] = column(plain(name), values, plain(name).replace("_", " "))
     return table
 

@@ -9,15 +9,13 @@ baselines and a supervised network to compare with. To resume an interrupted stu
 repeat the command.
 """
 
-import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from studies import study
 from studies.deeplense import figures, results, scores, sets, tables
 from studies.deeplense.names import MODELS
-from studies.study import Study as BaseStudy
-from studies.study import parser, save_figures, save_tables
 
 MAIN = ("calibration", "smooth", *sets.SECTORS)
 
@@ -94,12 +92,10 @@ BETA_MAX = 1.5e-7
 ENSEMBLE = ("dcae", "cvae", "aae", "dcae_tuned")
 
 
-class Study(BaseStudy):
+class Study(study.Study):
     """The stages of the study."""
 
-    name = "deeplense"
-    scales = SCALES
-    needs = (("galsim", "sim"), ("lenstronomy", "sim"))
+    name, scales = "deeplense", SCALES
 
     def stages(self) -> dict:
         """Return the stages by name."""
@@ -158,9 +154,7 @@ class Study(BaseStudy):
         configs = {model: self.config(model) for model in MODELS}
         configs |= self.variants(redshifts)
         for model, config in configs.items():
-            begun = time.monotonic()
-            learner.model(model, config)
-            self.note(f"{redshifts}_{model}", time.monotonic() - begun)
+            self.timed(f"{redshifts}_{model}", partial(learner.model, model, config))
         learner.ensemble([name for name in ENSEMBLE if name in configs])
         learner.baselines("dcae")
         learner.components("dcae")
@@ -175,10 +169,9 @@ class Study(BaseStudy):
         config = {model: self.config(model) for model in (*MODELS, "wgan_gp")}
         self.record(config=config)
         found = results.measured(self.out)
-        save_tables(self.out / "tables", tables.shown(found, self.seconds()))
-        save_figures(self.out / "figures", figures.figures(self.out, found))
+        study.save_tables(self.out / "tables", tables.shown(found, self.seconds()))
+        study.save_figures(self.out / "figures", figures.figures(self.out, found))
 
 
 if __name__ == "__main__":
-    chosen = parser(__doc__.splitlines()[0], SCALES).parse_args()
-    Study(chosen.out, chosen.scale, chosen.seed).start(chosen)
+    Study.main()

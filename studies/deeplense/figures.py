@@ -9,9 +9,12 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from astroanomaly import plots, runs
 from astroanomaly.plots import style
+from astroanomaly.plots.display import residual_limit
+from astroanomaly.plots.parts import legend, lengths
 from studies.deeplense import names, results
 from studies.deeplense.results import OWN, networks, of_kind
-from studies.study import Missing, rows
+from studies.study import Missing
+from studies.tables import rows, those
 
 # Color, marker and line of what curves show.
 LOOKS = {
@@ -64,19 +67,9 @@ def settings(table: Table) -> list[str]:
     return [name for name in names.REDSHIFTS if name in present]
 
 
-def legend(figure: Figure) -> None:
-    """Show each label of all panels once, above them."""
-    found = {}
-    for axes in figure.axes:
-        handles, labels = axes.get_legend_handles_labels()
-        found |= dict(zip(labels, handles, strict=True))
-    figure.legend(found.values(), found, loc="outside upper center", ncols=3)
-
-
 def bars(axes, x, table, along: str, **look) -> None:
     """Draw areas with their intervals, along x or y."""
-    ends = table["auc"] - table["auc_low"], table["auc_high"] - table["auc"]
-    ends = np.maximum(np.stack(ends), 0)
+    ends = lengths(table["auc"], table["auc_low"], table["auc_high"])
     pair = (x, table["auc"], ends) if along == "x" else (table["auc"], x, None, ends)
     axes.errorbar(*pair, ms=6, **look)
 
@@ -108,16 +101,15 @@ def areas(table: Table) -> Figure:
         look = {"color": style.INK, "ms": 13, "zorder": 4}
         look["label"] = "published, MSE (Alexander et al. 2020)"
         axes.plot(old.values(), [lines.index((m, "")) for m in old], "*", **look)
-        axes.axvline(
-            names.AIMS[redshifts], color=style.INK, lw=1.2, ls=":", label="aim"
-        )
+        aim = {"color": style.INK, "lw": 1.2, "ls": ":", "label": "aim"}
+        axes.axvline(names.AIMS[redshifts], **aim)
         axes.axvline(0.5, color=style.GREY, lw=1.0)
         axes.grid(axis="x", color=style.PALE, lw=0.5)
         axes.set(title=names.REDSHIFTS[redshifts], xlabel="area under the curve")
         axes.set_xlim(min(0.45, axes.get_xlim()[0]), 1.01)
     panels[0].set_yticks(range(len(lines)), [names.model_name(*one) for one in lines])
     panels[0].invert_yaxis()
-    legend(figure)
+    legend(figure, panels, 3)
     return figure
 
 
@@ -128,8 +120,7 @@ def chosen_lines(table: Table, areas: Table) -> list[tuple]:
     baseline and the best supervised network, by their mean AUC over the settings.
     """
     present = {(row["model"], row["score"]) for row in table}
-    keep = [(row["model"], row["score"]) in present for row in areas]
-    areas = areas[np.array(keep, bool)]
+    areas = those(areas, lambda row: (row["model"], row["score"]) in present)
     found = [(model, OWN, LOOKS[model]) for model in names.MODELS]
     found = [one for one in found if one[:2] in present]
     extra = {
@@ -138,12 +129,11 @@ def chosen_lines(table: Table, areas: Table) -> list[tuple]:
         "supervised": of_kind(areas, "supervised"),
     }
     for name, part in extra.items():
-        means = {}
-        for row in part:
-            means.setdefault((row["model"], row["score"]), []).append(row["auc"])
-        if means:
-            pair = max(means, key=lambda pair: np.nan_to_num(np.mean(means[pair])))
-            found.append((*pair, LOOKS[name]))
+        if len(part):
+            means = part["model", "score", "auc"].group_by(["model", "score"])
+            means = means.groups.aggregate(np.mean)
+            top = means[int(np.argmax(np.nan_to_num(means["auc"])))]
+            found.append((top["model"], top["score"], LOOKS[name]))
     return found
 
 
@@ -158,7 +148,7 @@ def along(table: Table, sets: Table, name: str) -> Figure:
     lines = chosen_lines(table, areas)
     noise = {(row["redshifts"], row["set"]): row["snr_arcs"] for row in sets}
     for panels, redshifts in zip(grid, shown, strict=True):
-        for axes, sector in zip(panels, ("subhalos", "vortex"), strict=True):
+        for axes, sector in zip(panels, results.BOTH, strict=True):
             ticks = set()
             for k, (model, score, look) in enumerate(lines):
                 where = {"model": model, "score": score, "sector": sector}
@@ -186,7 +176,7 @@ def along(table: Table, sets: Table, name: str) -> Figure:
             if redshifts == shown[0]:
                 axes.set_title(names.SECTORS[sector])
         panels[0].set_ylabel(f"{names.REDSHIFTS[redshifts]}\narea under the curve")
-    legend(figure)
+    legend(figure, grid.flat, 3)
     figure.supxlabel(ALONG[name], fontsize=14)
     return figure
 
@@ -194,14 +184,11 @@ def along(table: Table, sets: Table, name: str) -> Figure:
 def curves(out: Path, table: Table, redshifts: str) -> Figure:
     """Show the ROC curves of a setting, both sectors together."""
     settings(table)
-    scores, labels, found = results.read_scores(out, redshifts), None, {}
+    scores, found = results.read_scores(out, redshifts), {}
     for model, score, _ in chosen_lines(table, table):
-        sets = scores[model]
-        parts = [sets[name] for name in results.PARTS["both"]]
-        labels, values = results.joined(sets["smooth"], parts)
+        labels, values = results.joined(scores[model])
         # `plots.roc` draws thinner what is named pca.
-        label = names.entry_name(model, score).replace("PCA", "pca")
-        found[label] = values[score]
+        found[names.entry_name(model, score).replace("PCA", "pca")] = values[score]
     figure = plots.roc(labels, found)
     # Wider than it comes: the names are long.
     figure.set_size_inches(11.0, 6.0)
@@ -228,16 +215,13 @@ def objects(out: Path, table: Table, redshifts: str, places) -> tuple[str, list]
     scores, found = results.read_scores(out, redshifts)[best["model"]], []
     for name in KINDS:
         truth = results.catalog(out, redshifts, name)
-        if not len(truth):
-            raise Missing(f"this run no longer has the images of {redshifts}_{name}")
         chosen = picked(np.asarray(scores[name][OWN]), places)
         for place, row in zip(places, chosen, strict=True):
             key = scores[name]["object_id"][row]
             path = Path(out) / "sets" / f"{redshifts}_{name}" / f"{key}.fits"
-            if not path.is_file():
-                raise Missing(
-                    f"this run no longer has the images of {path.parent.name}"
-                )
+            if not path.is_file() or not len(truth):
+                folder = path.parent.name
+                raise Missing(f"this run no longer has the images of {folder}")
             found.append((name, place, path, rows(truth, object_id=key)[0]))
     return best["model"], found
 
@@ -266,11 +250,6 @@ def show(axes, plane: np.ndarray, original: np.ndarray) -> None:
 def show_signed(axes, plane: np.ndarray, limit: float):
     """Show a residual in red and blue; return what a color bar takes."""
     return axes.imshow(plane, origin="lower", cmap="RdBu_r", vmin=-limit, vmax=limit)
-
-
-def limit_of(planes) -> float:
-    """Return the common limit of residuals, beyond all but a few pixels."""
-    return max(float(np.percentile(np.abs(planes), 99.7)), 1e-6)
 
 
 def mark(axes, truth, pixel_scale: float, shape: tuple, ring: bool = False) -> None:
@@ -304,7 +283,7 @@ def gallery(out: Path, table: Table, redshifts: str) -> Figure:
     if not planes:
         raise Missing(f"this run keeps no trained {names.model_name(model)}")
     shown = [key for key in TITLES if key in planes]
-    limits = {"residual": limit_of(planes["residual"]), "significance": SIGMAS}
+    limits = {"residual": residual_limit(planes["residual"]), "significance": SIGMAS}
     figure = style.new_figure(2.15 * len(shown) + 0.6, 2.08 * len(chosen) + 1.0)
     grid = figure.subplots(len(chosen), len(shown), squeeze=False)
     for k, (name, place, _, truth) in enumerate(chosen):
@@ -322,9 +301,8 @@ def gallery(out: Path, table: Table, redshifts: str) -> Figure:
         title = f"{names.model_name(model)} " * (key == "reconstruction")
         axes.set_title(f"{title}{TITLES[key]}", fontsize=13)
     look = {"location": "bottom", "shrink": 0.85, "aspect": 22, "pad": 0.01}
-    for axes, label in zip(
-        grid.T[2:], ("stretched units", "standard deviations"), strict=False
-    ):
+    units = ("stretched units", "standard deviations")
+    for axes, label in zip(grid.T[2:], units, strict=False):
         figure.colorbar(axes[0].images[0], ax=axes, label=label, **look)
     return figure
 
@@ -337,7 +315,7 @@ def four(out: Path, table: Table, redshifts: str) -> Figure:
     found = {model: planes for model, planes in found.items() if planes}
     if not found:
         raise Missing("this run keeps none of the published models")
-    limit = limit_of([planes["residual"] for planes in found.values()])
+    limit = residual_limit([planes["residual"] for planes in found.values()])
     figure = style.new_figure(1.95 * (len(found) + 1) + 0.9, 3.75 * len(chosen) + 0.5)
     grid = figure.subplots(2 * len(chosen), len(found) + 1, squeeze=False)
     for k, (name, *_, truth) in enumerate(chosen):

@@ -35,7 +35,6 @@ NAMES = {
 SCORES = {
     "brightness": "brightness alone",
     "isolation_forest": "isolation forest on PCA features",
-    "forest": "isolation forest on CVAE latents",
 }
 
 
@@ -45,9 +44,8 @@ def kind(model: str) -> str:
         return "published"
     if model.startswith("ceiling"):
         return "supervised"
-    return (
-        "baseline" if model in ("baselines", "pca") or "forest" in model else "network"
-    )
+    without = model in ("baselines", "pca") or "forest" in model
+    return "baseline" if without else "network"
 
 
 def single(model: str) -> bool:

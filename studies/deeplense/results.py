@@ -3,17 +3,19 @@
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table, vstack
+from astropy.table import Table
 
 from astroanomaly import evaluation
 from astroanomaly.calibration import required_size
 from astroanomaly.evaluation.roc_auc import AUC, aucs
 from studies.deeplense import names
 from studies.deeplense.scores import DETECTOR
+from studies.tables import NOTHING, stacked, table_of, those
 
 OWN = DETECTOR["score"]
-PARTS = {"subhalos": ["subhalos"], "vortex": ["vortex"], "both": ["subhalos", "vortex"]}
-SETS = ("train", "labelled", "calibration", "smooth", "subhalos", "vortex")
+BOTH = ["subhalos", "vortex"]
+PARTS = {"subhalos": ["subhalos"], "vortex": ["vortex"], "both": BOTH}
+SETS = ("train", "labelled", "calibration", "smooth", *BOTH)
 N_BOOTSTRAP = 1000
 LEVELS = (90, 95, 99)
 # The baselines that every network is compared with, besides the best one.
@@ -24,24 +26,15 @@ RULE = "percentile"
 
 def measured(out: Path) -> dict[str, Table]:
     """Return all results of a run by name; a table is empty where it has nothing."""
-    found = {}
-    for redshifts in names.REDSHIFTS:
-        scores = read_scores(out, redshifts)
-        parts = {
-            "areas": area_table(scores),
-            "differences": difference_table(scores),
-            "rates": rate_table(scores),
-            "sets": set_table(out, redshifts),
-            "training": training_table(out, redshifts),
-        }
-        for name, table in parts.items():
-            if len(table):
-                table.add_column([redshifts] * len(table), 0, "redshifts")
-            found.setdefault(name, []).append(table)
-    return {
-        name: vstack([Table(), *filter(len, tables)], metadata_conflicts="silent")
-        for name, tables in found.items()
+    scores = {redshifts: read_scores(out, redshifts) for redshifts in names.REDSHIFTS}
+    found = {
+        "areas": {r: area_table(one) for r, one in scores.items()},
+        "differences": {r: difference_table(one) for r, one in scores.items()},
+        "rates": {r: rate_table(one) for r, one in scores.items()},
+        "sets": {r: set_table(out, r) for r in scores},
+        "training": {r: training_table(out, r) for r in scores},
     }
+    return {name: stacked(parts, "redshifts") for name, parts in found.items()}
 
 
 def read_scores(out: Path, redshifts: str) -> dict[str, dict[str, Table]]:
@@ -71,8 +64,7 @@ def columns(table: Table) -> dict[str, np.ndarray]:
 
 def of_kind(table: Table, *wanted: str) -> Table:
     """Return the rows of models of some kinds."""
-    keep = [names.kind(row["model"]) in wanted for row in table]
-    return table[np.array(keep, bool)]
+    return those(table, lambda row: names.kind(row["model"]) in wanted)
 
 
 def networks(areas: Table) -> Table:
@@ -97,21 +89,21 @@ def main_scores(model: str, table: Table) -> list[str]:
     return [name for name in (OWN, "mse") if name in found] or found[:1]
 
 
-def joined(smooth: Table, parts: list[Table]) -> tuple[np.ndarray, dict]:
+def joined(sets: dict, parts=BOTH, smooth="smooth") -> tuple[np.ndarray, dict]:
     """Return labels (True with substructure) and scores by name, set after set."""
-    sizes = [len(smooth), *map(len, parts)]
+    found = [columns(sets[name]) for name in (smooth, *parts)]
+    sizes = [len(sets[name]) for name in (smooth, *parts)]
     labels = np.repeat([False] + [True] * len(parts), sizes)
-    found = [columns(table) for table in (smooth, *parts)]
     return labels, {k: np.concatenate([one[k] for one in found]) for k in found[0]}
 
 
 def areas(
-    smooth: Table, parts: list[Table], wanted=None, n_bootstrap: int = N_BOOTSTRAP
+    sets: dict, parts, smooth="smooth", wanted=None, n_bootstrap: int = N_BOOTSTRAP
 ) -> dict[str, AUC]:
     """Return the AUC of each score; NaN where a score is not finite somewhere."""
-    labels, found = joined(smooth, parts)
+    labels, found = joined(sets, parts, smooth)
     wanted = [name for name in wanted or found if name in found]
-    nothing = AUC(*[float("nan")] * 3, int((~labels).sum()), int(labels.sum()))
+    nothing = AUC(*NOTHING, int((~labels).sum()), int(labels.sum()))
     fine = {k: found[k] for k in wanted if np.isfinite(found[k]).all()}
     known = aucs(labels, fine, n_bootstrap) if fine else {}
     return {name: known.get(name, nothing) for name in wanted}
@@ -136,10 +128,8 @@ def comparisons(sets) -> list[tuple]:
         else:
             found.append(("fraction", sector, float(rest), "smooth", [name]))
     # The sets of 1 per cent at the full exposure are the main ones.
-    known = dict.fromkeys(
-        one[:2] for one in found if one[0] in ("fraction", "exposure")
-    )
-    found += [(*one, 1.0, "smooth", [one[1]]) for one in known]
+    grids = [one[:2] for one in found if one[0] in ("fraction", "exposure")]
+    found += [(*one, 1.0, "smooth", [one[1]]) for one in dict.fromkeys(grids)]
     return [one for one in found if {one[3], *one[4]} <= set(sets)]
 
 
@@ -150,10 +140,10 @@ def area_table(scores: dict) -> Table:
         for what, sector, step, smooth, parts in comparisons(sets):
             # All scores where the page shows them all.
             wanted = None if what == "main" else main_scores(model, sets[smooth])
-            known = areas(sets[smooth], [sets[name] for name in parts], wanted)
+            known = areas(sets, parts, smooth, wanted)
             found += [(model, k, what, sector, step, *one) for k, one in known.items()]
-    titles = "model score what sector step auc auc_low auc_high n_normal n_anomalous"
-    return Table(rows=found, names=titles.split()) if found else Table()
+    head = "model score what sector step"
+    return table_of(f"{head} auc auc_low auc_high n_normal n_anomalous", found)
 
 
 def difference_table(scores: dict) -> Table:
@@ -163,15 +153,15 @@ def difference_table(scores: dict) -> Table:
     "variant" for a published model less the same one of another setting, "baseline"
     for a network less a baseline: those of `AGAINST`, and the best one on these sets.
     """
-    needed = "smooth", *PARTS["both"]
-    sets_of = {m: sets for m, sets in scores.items() if set(needed) <= set(sets)}
-    known = {}
-    for model, sets in sets_of.items():
-        if names.kind(model) == "baseline":
-            parts = [sets[name] for name in PARTS["both"]]
-            for score, one in areas(sets["smooth"], parts, n_bootstrap=0).items():
-                if np.isfinite(one.value):
-                    known[model, score] = one.value
+    needed = {"smooth", *BOTH}
+    sets_of = {model: sets for model, sets in scores.items() if needed <= set(sets)}
+    known = {
+        (model, score): one.value
+        for model, sets in sets_of.items()
+        if names.kind(model) == "baseline"
+        for score, one in areas(sets, BOTH, n_bootstrap=0).items()
+        if np.isfinite(one.value)
+    }
     ranked = sorted(known, key=known.get, reverse=True)
     against = [pair for k, pair in enumerate(ranked) if k == 0 or pair in AGAINST]
     most = max((len(sets["smooth"]) for sets in sets_of.values()), default=0)
@@ -182,16 +172,15 @@ def difference_table(scores: dict) -> Table:
     ]
 
     def difference(left, left_score, right, right_score):
-        for name in needed:
+        for name in ("smooth", *BOTH):
             ids = [list(sets_of[one][name]["object_id"]) for one in (left, right)]
             if ids[0] != ids[1]:
                 raise ValueError(f"The models did not score the same lenses of {name}.")
         pair = []
         for model, score in ((left, left_score), (right, right_score)):
-            sets = sets_of[model]
-            labels, found = joined(sets["smooth"], [sets[n] for n in PARTS["both"]])
+            labels, found = joined(sets_of[model])
             if score not in found or not np.isfinite(found[score]).all():
-                return (np.nan,) * 3
+                return NOTHING
             pair.append(found[score])
         return evaluation.auc_difference(labels, *pair, N_BOOTSTRAP)
 
@@ -207,9 +196,8 @@ def difference_table(scores: dict) -> Table:
             for what, *other in pairs:
                 value = difference(model, score, *other)
                 found.append((what, model, score, *other, *value))
-    titles = "what model score other other_score difference difference_low "
-    titles = f"{titles} difference_high".split()
-    return Table(rows=found, names=titles) if found else Table()
+    ends = "difference difference_low difference_high"
+    return table_of(f"what model score other other_score {ends}", found)
 
 
 def rate_table(scores: dict) -> Table:
@@ -218,27 +206,26 @@ def rate_table(scores: dict) -> Table:
     Columns of `evaluation.detection_rates`, the model, and for smooth lenses those of
     `evaluation.false_positive_check` (for others `p_adjusted` NaN, `as_promised` True).
     """
-    found = []
+    found = {}
     for model, sets in scores.items():
         if not {"calibration", "smooth"} <= set(sets):
             continue
-        wanted = main_scores(model, sets["smooth"])
         known = columns(sets["calibration"])
+        wanted = main_scores(model, sets["smooth"])
         known = {k: known[k] for k in wanted if np.isfinite(known[k]).all()}
         n = len(sets["calibration"])
         levels = [level for level in LEVELS if required_size(level, rule=RULE) <= n]
         samples = {
             name: {k: columns(sets[name])[k] for k in known}
-            for name in ("smooth", *PARTS["both"])
+            for name in ("smooth", *BOTH)
             if name in sets
         }
         if known and levels:
-            table = evaluation.detection_rates(known, samples, levels, rule=RULE)
-            table.add_column([model] * len(table), 0, "model")
-            found.append(table)
-    if not found:
-        return Table()
-    table = vstack(found, metadata_conflicts="silent")
+            rates = evaluation.detection_rates(known, samples, levels, rule=RULE)
+            found[model] = rates
+    table = stacked(found, "model")
+    if not len(table):
+        return table
     smooth = table["sample"] == "smooth"
     fresh = table[smooth]
     # One family of tests over all models, so each score needs a name of its own.
@@ -253,7 +240,7 @@ def rate_table(scores: dict) -> Table:
 
 
 def set_table(out: Path, redshifts: str) -> Table:
-    """Return how many lenses the main sets and smooth ones of other exposures have.
+    """Return the sizes of the main sets and of smooth ones of other exposures.
 
     With the medians of their Einstein radius (arcsec), signal to noise and mass
     fraction (per cent).
@@ -267,8 +254,7 @@ def set_table(out: Path, redshifts: str) -> Table:
             values = (truth["theta_E"], truth["snr_peak"], truth["snr_arcs"], share)
             lost = int((~np.asarray(truth["image_in_frame"], bool)).sum())
             found.append((name, len(truth), *map(float, map(np.median, values)), lost))
-    titles = "set n theta_E snr_peak snr_arcs fraction n_no_image"
-    return Table(rows=found, names=titles.split()) if found else Table()
+    return table_of("set n theta_E snr_peak snr_arcs fraction n_no_image", found)
 
 
 def training_table(out: Path, redshifts: str) -> Table:
@@ -281,5 +267,4 @@ def training_table(out: Path, redshifts: str) -> Table:
             values = [last.get(name, np.nan) for name in ("loss", "kl", "beta")]
             values = [np.nan if np.ma.is_masked(x) else float(x) for x in values]
             found.append((path.parts[-3], len(history), *values))
-    titles = "model epochs loss kl beta".split()
-    return Table(rows=found, names=titles) if found else Table()
+    return table_of("model epochs loss kl beta", found)

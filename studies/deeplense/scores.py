@@ -10,14 +10,13 @@ import keras
 import numpy as np
 from astropy.table import Table
 from keras import layers
-from sklearn.ensemble import IsolationForest
 
 from astroanomaly import runs
 from astroanomaly.data import Cutouts
 from astroanomaly.detector import AnomalyDetector
 from astroanomaly.scores import baseline_scores
-from astroanomaly.utils import atomic_path
-from studies.scoring import Components, every_score, stretched
+from studies.scoring import Components, every_score, forest, stretched
+from studies.study import save
 
 LOG = logging.getLogger("deeplense")
 # Chosen on planted lenses of another seed, before the test sets were scored.
@@ -31,17 +30,8 @@ N_COMPONENTS = 60
 class Learner:
     """Everything that is trained and scored on one setting of the redshifts.
 
-    Runs lie in `MODEL/run`, scores in `scores/MODEL/SET.ecsv`. What lies there
-    already is not made again.
-
-    Parameters
-    ----------
-    out : Path
-        Folder of the setting.
-    paths : dict of Path
-        The sets: "train", "labelled", and those that are scored.
-    seed : int
-        Seed of everything random.
+    Runs lie in `out`/MODEL/run, scores in `out`/scores/MODEL/SET.ecsv; what is there is
+    not made again. `paths` are the sets: "train", "labelled", and those scored.
     """
 
     def __init__(self, out: Path, paths: dict[str, Path], seed: int):
@@ -61,20 +51,10 @@ class Learner:
         return run.read(self.paths[name]).read()[:n]
 
     def write(self, name: str, run, make: Callable, sets=None, n=None) -> None:
-        """Score sets, unless all are scored.
+        """Score sets (all, or the first `n` objects of some), unless that is done.
 
-        Parameters
-        ----------
-        name : str
-            Name of the scores.
-        run : Run or str
-            How the sets are read, or the model whose run says so.
-        make : callable
-            Takes the run and returns what makes a table of scores from cutouts.
-        sets : sequence of str, optional
-            By default all that are scored.
-        n : int, optional
-            Only the first objects of each set.
+        `run` says how they are read: a Run, or the model that has one. `make` takes it
+        and returns what makes a table of scores from cutouts.
         """
         sets, folder = self.tested if sets is None else sets, self.out / "scores" / name
         if all((folder / f"{known}.ecsv").is_file() for known in sets):
@@ -88,8 +68,7 @@ class Learner:
             table = score(cutouts)
             table.add_column(cutouts.table["object_id"], index=0)
             table.meta = {}
-            with atomic_path(folder / f"{known}.ecsv") as partial_path:
-                table.write(partial_path, format="ascii.ecsv")
+            save(table, folder / f"{known}.ecsv")
 
     def detector(self, model, run: runs.Run, **options) -> Callable:
         """Return what scores cutouts by a model and the stretch of a run."""
@@ -104,15 +83,12 @@ class Learner:
         self.write(name, run, lambda run: partial(every_score, run.detector))
 
     def ensemble(self, members: list[str]) -> None:
-        """Score all sets by the mean reconstruction of several trained models.
-
-        Each image is also reconstructed after half a turn, which the lenses of the
-        setting allow.
-        """
+        """Score all sets by the mean reconstruction of several trained models."""
 
         def make(run):
             opened = [runs.load_run(self.out / name / "run") for name in members]
             models = [one.detector.model for one in opened]
+            # Also reconstructed after half a turn, which the setting's lenses allow.
             return self.detector(Ensemble(models), run, views=2)
 
         self.write("ensemble", members[0], make)
@@ -177,9 +153,8 @@ class Learner:
 
         def make(run):
             features = run.detector.features
-            forest = IsolationForest(random_state=self.seed)
-            forest.fit(features(self.read(run, "train")))
-            return lambda c: Table({"forest": -forest.score_samples(features(c))})
+            judge = forest(features(self.read(run, "train")), self.seed)
+            return lambda cutouts: Table({"forest": judge(features(cutouts))})
 
         self.write(f"{like}_forest", like, make)
 
@@ -202,10 +177,12 @@ class Learner:
             labels = np.repeat([0.0, 1.0], [len(part) for part in parts])
             images = np.concatenate(parts)
             network = supervised(images, labels, width, epochs, self.seed)
-            chance = partial(network.predict, batch_size=64, verbose=0)
-            return lambda cutouts: Table(
-                {"supervised": chance(see(run, cutouts))[:, 0]}
-            )
+
+            def score(cutouts):
+                chance = network.predict(see(run, cutouts), batch_size=64, verbose=0)
+                return Table({"supervised": chance[:, 0]})
+
+            return score
 
         self.write(name, like, make)
 
@@ -227,16 +204,11 @@ class Ensemble:
         return np.concatenate([member.features(images) for member in self.members], 1)
 
 
-def supervised(
-    images: np.ndarray, labels: np.ndarray, width: int, epochs: int, seed: int
-) -> keras.Model:
-    """Train a small network to tell smooth lenses from those with substructure.
+def supervised(images, labels, width: int, epochs: int, seed: int) -> keras.Model:
+    """Train a small network to tell smooth lenses (0) from others (1).
 
-    Four convolutions of stride 2, global maxima and means, one dense layer; binary
-    cross-entropy, Adam with a cosine decay.
-
-    `images` are stretched, `labels` 1 with substructure; `width` is the number of
-    filters of the first level. The model returns the probability, shape (n, 1).
+    Four convolutions of stride 2, `width` filters first; global maxima and means, one
+    dense layer; binary cross-entropy, Adam with a cosine decay.
     """
     keras.utils.set_random_seed(seed)
     inputs = x = keras.Input(images.shape[1:])

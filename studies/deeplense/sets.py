@@ -8,7 +8,6 @@ from astroanomaly.data import concatenate, write_cutouts
 from astroanomaly.simulate.lenses.settings import LENSTRONOMY
 
 LOG = logging.getLogger("deeplense")
-SETTING = LENSTRONOMY
 REDSHIFTS = ("fixed", "varying")
 SECTORS = ("subhalos", "vortex")
 # Mass of the substructure over that of the lens; the published table is at 1 per cent.
@@ -29,34 +28,6 @@ SEEDS = {
     "exposure": 60,
     "exchanged": 90,
 }
-
-
-def substructure(sector: str, fraction: float = FRACTION, added: bool = True):
-    """Return the setting's substructure with a share of the lens's mass.
-
-    Parameters
-    ----------
-    sector : {"smooth", "subhalos", "vortex"}
-        Smooth lenses have none.
-    fraction : float
-        Mass over the lens's mass inside its Einstein radius.
-    added : bool
-        Whether the mass is added, as in the papers, which makes the ring larger.
-        Otherwise the smooth lens loses as much.
-
-    Returns
-    -------
-    Subhalos, Vortex or None
-        As `simulate.lenses` takes it.
-    """
-    if sector == "smooth":
-        return None
-    if sector == "subhalos":
-        model = SETTING.subhalos.replace(mass_fraction=fraction)
-    else:
-        # The recipe states a vortex's mass, the published table its share.
-        model = SETTING.vortex.replace(mass=None, mass_fraction=fraction)
-    return model if added else model.replace(added=False)
 
 
 def planned(scale) -> dict[str, list[tuple]]:
@@ -86,16 +57,27 @@ def planned(scale) -> dict[str, list[tuple]]:
     return found
 
 
-def lenses(n, seed, sector, redshifts, size, exposure=1.0, **options):
-    """Simulate lenses of one kind; `options` are those of `substructure`."""
-    camera = SETTING.camera
+def lenses(
+    n, seed, sector, redshifts, size, exposure=1.0, fraction=FRACTION, added=True
+):
+    """Simulate smooth lenses, or those whose `fraction` of mass is substructure.
+
+    The mass is `added`, as in the papers, which makes the ring larger; otherwise the
+    smooth lens loses as much.
+    """
+    camera, model = LENSTRONOMY.camera, None
     if exposure != 1.0:
         camera = camera.replace(exposure_time=camera.exposure_time * exposure)
+    if sector == "subhalos":
+        model = LENSTRONOMY.subhalos.replace(mass_fraction=fraction)
+    elif sector == "vortex":
+        # The recipe states a vortex's mass, the published table its share.
+        model = LENSTRONOMY.vortex.replace(mass=None, mass_fraction=fraction)
     return simulate.lenses(
         n,
-        setting=SETTING,
+        setting=LENSTRONOMY,
         redshifts=redshifts,
-        substructure=substructure(sector, **options),
+        substructure=model if added or model is None else model.replace(added=False),
         size=size,
         seed=seed,
         instrument=camera,
@@ -104,25 +86,7 @@ def lenses(n, seed, sector, redshifts, size, exposure=1.0, **options):
 
 
 def write(folder: Path, redshifts: str, scale, seed: int) -> dict[str, Path]:
-    """Return the folders of a setting's sets, written as FITS if not there.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the sets lie, each as REDSHIFTS_NAME.
-    redshifts : {"fixed", "varying"}
-        The setting.
-    scale : Scale
-        Sizes.
-    seed : int
-        The study's seed.
-
-    Returns
-    -------
-    dict of Path
-        By name: "train", "labelled", "calibration", "smooth", "subhalos", "vortex",
-        and those along mass fraction, exposure and with mass exchanged.
-    """
+    """Return the folders REDSHIFTS_SET of a setting by set, written if not there."""
     first = 1000 * seed + 500 * REDSHIFTS.index(redshifts)
     found = {}
     for name, parts in planned(scale).items():

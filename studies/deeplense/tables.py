@@ -4,8 +4,19 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from studies.deeplense import names
-from studies.deeplense.results import LEVELS, OWN, SETS, best, networks, of_kind
-from studies.study import column, rows, times
+from studies.deeplense.results import BOTH, LEVELS, OWN, SETS, best, networks, of_kind
+from studies.tables import (
+    NOTHING,
+    column,
+    rows,
+    span,
+    table_of,
+    those,
+    times,
+    triple,
+    verdict,
+    wide,
+)
 
 STAGES = {
     "sets": "simulating all lenses",
@@ -13,13 +24,19 @@ STAGES = {
     "varying": "training and scoring, varying redshifts",
     "results": "tables and figures",
 }
+# Words for the values of columns.
 WORDS = {
-    "train": "training, smooth",
-    "labelled": "with substructure, for the supervised network only",
-    "calibration": "calibration, smooth",
-    "smooth": "test, smooth",
-    "subhalos": "test, subhaloes",
-    "vortex": "test, vortices",
+    "redshifts": names.REDSHIFTS,
+    "set": {
+        "train": "training, smooth",
+        "labelled": "with substructure, for the supervised network only",
+        "calibration": "calibration, smooth",
+        "smooth": "test, smooth",
+        "subhalos": "test, subhaloes",
+        "vortex": "test, vortices",
+    },
+    "model": names.NAMES,
+    "other": names.NAMES,
 }
 # Heading and format of columns, where they differ from the defaults.
 HEADINGS = {
@@ -40,12 +57,10 @@ HEADINGS = {
 
 def shown(found: dict, seconds: dict) -> dict[str, Table]:
     """Return the page's tables from all results, without those that are empty."""
-    areas = found["areas"]
-    sets = found["sets"]
-    main = [row["set"] in SETS for row in sets]
+    areas, sets = found["areas"], found["sets"]
     tables = {
         "best": best_table(areas),
-        "sets": in_words(sets[np.array(main, bool)]),
+        "sets": in_words(those(sets, lambda row: row["set"] in SETS)),
         "exposures": exposures_table(sets),
         "training": training_table(found["training"]),
         "published": published_table(areas),
@@ -56,71 +71,37 @@ def shown(found: dict, seconds: dict) -> dict[str, Table]:
     }
     for name in names.REDSHIFTS:
         part = rows(areas, redshifts=name)
+        less = rows(found["differences"], redshifts=name, what="baseline")
+        rates = rates_table(rows(found["rates"], redshifts=name))
         tables |= {
             f"areas_{name}": areas_table(rows(part, what="main")),
-            f"baselines_{name}": baselines_table(
-                rows(found["differences"], redshifts=name, what="baseline")
-            ),
+            f"baselines_{name}": baselines_table(less),
             f"fraction_{name}": grid_table(rows(part, what="fraction"), "{:g}%"),
             f"exposure_{name}": grid_table(rows(part, what="exposure"), "x{:g}"),
-            f"false_positives_{name}": rates_table(
-                rows(found["rates"], redshifts=name)
-            ),
+            f"false_positives_{name}": rates,
         }
     return {name: table for name, table in tables.items() if len(table)}
 
 
 def in_words(table: Table) -> Table:
     """Return a table with words for its values, and headings and formats."""
-    words = {
-        "redshifts": names.REDSHIFTS,
-        "set": WORDS,
-        "model": names.NAMES,
-        "other": names.NAMES,
-        "sector": names.SECTORS,
-    }
     found = Table()
     for name in table.colnames:
-        values, known = table[name].data, words.get(name, {})
-        if known:
+        values = table[name].data
+        if known := WORDS.get(name):
             values = [known.get(str(one), str(one)) for one in values]
         found[name] = column(name, values, *HEADINGS.get(name, ()))
     return found
 
 
-def span(name: str, found, heading: str = "", form: str = ".3f") -> list:
-    """Return the columns of a number and of its interval, from triples."""
-    value, low, high = np.reshape(np.array(found, float), (-1, 3)).T
-    ends = column(f"{name}_low", low), column(f"{name}_high", high)
-    return [column(name, value, heading, form), *ends]
-
-
-def triples(table: Table, name: str = "auc") -> list[tuple]:
-    """Return a number with its interval, for each row."""
-    return [tuple(row[f"{name}{k}"] for k in ("", "_low", "_high")) for row in table]
-
-
-def wide(table: Table, keys, known: dict, name="auc", form=".3f") -> Table:
-    """Return a row for each model and score, and a number for each key.
-
-    `keys` holds the key of each row of the long table, `known` the name and heading
-    of each key's column, `name` the number's column and `form` its format.
-    """
-    heads = [(str(row["model"]), str(row["score"])) for row in table]
-    cells = zip(zip(heads, keys, strict=True), triples(table, name), strict=True)
-    found, lines = dict(cells), dict.fromkeys(heads)
-    columns = [column("model", [names.entry_name(*line) for line in lines])]
-    for key, (title, heading) in known.items():
-        part = [found.get((line, key), (np.nan,) * 3) for line in lines]
-        columns += span(title, part, heading, form)
-    return Table(columns)
-
-
-def verdict(low: float, high: float) -> str:
-    """Return whether a difference is positive, from its interval."""
-    if low > 0:
-        return "yes"
-    return "no" if high < 0 else "not clear"
+def lines(table: Table, along, places: dict, value="auc", form=".3f") -> Table:
+    """Return `tables.wide` with a line for each model and score, in one column."""
+    found = wide(table, ("model", "score"), along, places, value, form)
+    if len(found):
+        pairs = found["model", "score"].iterrows()
+        found["model"] = [names.entry_name(*map(str, pair)) for pair in pairs]
+        found.remove_column("score")
+    return found
 
 
 def best_table(areas: Table) -> Table:
@@ -138,23 +119,20 @@ def best_table(areas: Table) -> Table:
             if (row := best(one)) is not None:
                 which = names.entry_name(row["model"], row["score"])
                 found.append((redshifts, what, which, aim, row["auc"] >= aim))
-                values += triples([row])
-    if not found:
-        return Table()
-    titles = ("redshifts", "kind", "best", "aim", "met")
-    table = in_words(Table(rows=found, names=titles))
-    table.add_columns(span("auc", values, "AUC"), [3] * 3)
+                values.append(triple(row, "auc"))
+    table = in_words(table_of("redshifts kind best aim met", found))
+    if found:
+        table.add_columns(span("auc", values, "AUC"), [3] * 3)
     return table
 
 
 def exposures_table(sets: Table) -> Table:
     """Return the signal to noise of smooth lenses along the exposure."""
-    smooth = [str(row["set"]).startswith("smooth") for row in sets]
-    sets = sets[np.array(smooth, bool)]
-    factors = [float(row["set"].partition("_x")[2] or 1) for row in sets]
-    if not factors:
+    sets = those(sets, lambda row: row["set"].startswith("smooth"))
+    if not len(sets):
         return Table()
     table = sets["redshifts", "snr_peak", "snr_arcs"]
+    factors = [float(row["set"].partition("_x")[2] or 1) for row in sets]
     table.add_column(factors, 1, "exposure")
     table.sort(["redshifts", "exposure"])
     return in_words(table)
@@ -180,7 +158,7 @@ def published_table(areas: Table) -> Table:
         part = rows(areas, redshifts=name, what="main", sector="both")
         for score, title in (("mse", "MSE"), (OWN, "the detector's score")):
             found = [rows(part, model=model, score=score)[:1] for model in models]
-            found = [triples(one)[0] if len(one) else [np.nan] * 3 for one in found]
+            found = [triple(one[0], "auc") if len(one) else NOTHING for one in found]
             columns += span(f"{name}_{score}", found, f"{words}: here, {title}")
     return Table(columns)
 
@@ -196,7 +174,7 @@ def order_table(table: Table) -> Table:
         known = names.AUCS[row["redshifts"]]
         old.append(known[row["model"]] - known.get(row["other"], np.nan))
     found["published"] = column("published", old, *HEADINGS["published"])
-    values = triples(table, "difference")
+    values = [triple(row, "difference") for row in table]
     found.add_columns(span("difference", values, "here", "+.3f"))
     found["above"] = [verdict(*value[1:]) for value in values]
     return found
@@ -207,27 +185,26 @@ def step_table(areas: Table) -> Table:
     found, values = [], []
     for model in names.MODELS:
         part = rows(areas, what="main", sector="both", model=model, score="mse")
-        if {*names.REDSHIFTS} <= {row["redshifts"] for row in part}:
-            (a, low, high), (b, other_low, other_high) = (
-                triples(rows(part, redshifts=name))[0] for name in names.REDSHIFTS
-            )
+        known = {row["redshifts"]: triple(row, "auc") for row in part}
+        if {*names.REDSHIFTS} <= {*known}:
+            a, low, high = known["fixed"]
+            b, other_low, other_high = known["varying"]
             # Two samples of lenses, so their errors add as squares.
             below = np.hypot(a - low, other_high - b)
             above = np.hypot(high - a, b - other_low)
             values.append((a - b, a - b - below, a - b + above))
             old = names.AUCS["fixed"][model] - names.AUCS["varying"][model]
             found.append((model, old, verdict(*values[-1][1:])))
-    if not found:
-        return Table()
-    table = in_words(Table(rows=found, names=("model", "published", "easier")))
-    table.add_columns(span("difference", values, "here", "+.3f"), [2] * 3)
+    table = in_words(table_of("model published easier", found))
+    if found:
+        table.add_columns(span("difference", values, "here", "+.3f"), [2] * 3)
     return table
 
 
 def areas_table(table: Table) -> Table:
     """Return the AUC of every model and score of a setting."""
-    known = {name: (name, words) for name, words in names.SECTORS.items()}
-    found = wide(table, [str(row["sector"]) for row in table], known)
+    places = {name: (name, words) for name, words in names.SECTORS.items()}
+    found = lines(table, "sector", places)
     if len(found):
         sizes = rows(table, sector="both")["n_normal"].data
         found["n_smooth"] = column("n_smooth", sizes, "smooth lenses")
@@ -237,38 +214,38 @@ def areas_table(table: Table) -> Table:
 def baselines_table(table: Table) -> Table:
     """Return each network's AUC less that of baselines, both sectors together."""
     keys = [(str(row["other"]), str(row["other_score"])) for row in table]
-    known = {key: ("_".join(key), names.entry_name(*key)) for key in keys}
-    return wide(table, keys, known, "difference", "+.3f")
+    places = {key: ("_".join(key), names.entry_name(*key)) for key in keys}
+    return lines(table, keys, places, "difference", "+.3f")
 
 
 def grid_table(table: Table, heading: str) -> Table:
     """Return areas along a property without intervals, sector after sector."""
-    found = []
-    for sector in ("subhalos", "vortex"):
+    found = [Table()]
+    for sector in BOTH:
         part = rows(table, sector=sector)
-        steps = np.unique(part["step"]) if len(part) else []
-        known = {step: (f"at_{step:g}", heading.format(step)) for step in steps}
-        one = wide(part, [row["step"] for row in part], known, form=".2f")
-        one = one[["model", *(name for name, _ in known.values())]]
-        one.add_column([names.SECTORS[sector]] * len(one), 0, "substructure")
-        found.append(one)
+        steps = np.unique(part["step"]) if len(part) else ()
+        places = {step: (f"at_{step:g}", heading.format(step)) for step in steps}
+        if len(one := lines(part, "step", places, form=".2f")):
+            one = one[["model", *(name for name, _ in places.values())]]
+            one.add_column([names.SECTORS[sector]] * len(one), 0, "substructure")
+            found.append(one)
     return vstack(found)
 
 
 def exchanged_table(areas: Table) -> Table:
     """Return areas with the mass added and with the mass exchanged."""
-    known = {what: (what, f"mass {what}") for what in ("added", "exchanged")}
+    places = {"main": ("added", "mass added")}
+    places["exchanged"] = ("exchanged", "mass exchanged")
     found = [Table()]
     for redshifts in names.REDSHIFTS:
         part = rows(areas, redshifts=redshifts)
         wanted = rows(part, what="exchanged")
-        pairs = {(row["model"], row["score"]) for row in wanted}
+        pairs = {*wanted["model", "score"].iterrows()} if len(wanted) else {}
         for sector in dict.fromkeys(row["sector"] for row in wanted):
             main = rows(part, what="main", sector=sector)
-            keep = [(row["model"], row["score"]) in pairs for row in main]
-            both = vstack([main[keep], rows(wanted, sector=sector)])
-            keys = [{"main": "added"}.get(row["what"], row["what"]) for row in both]
-            one = wide(both, keys, known)
+            keep = [pair in pairs for pair in main["model", "score"].iterrows()]
+            main = main[np.array(keep, bool)]
+            one = lines(vstack([main, rows(wanted, sector=sector)]), "what", places)
             words = [names.REDSHIFTS[redshifts]], [names.SECTORS[sector]]
             titles = ["redshifts", "substructure"]
             one.add_columns([w * len(one) for w in words], [0, 0], titles)
@@ -278,17 +255,17 @@ def exchanged_table(areas: Table) -> Table:
 
 def rates_table(table: Table) -> Table:
     """Return shares above the thresholds in per cent: smooth at each level, others."""
-    table, broken = table.copy(), set()
+    table = table.copy()
     for name in ("rate", "rate_low", "rate_high") if len(table) else ():
         table[name] = 100 * table[name]
     keys = [(str(row["sample"]), int(row["level"])) for row in table]
-    known = {("smooth", n): (f"smooth_{n}", f"smooth, {n}% level") for n in LEVELS}
-    for name in ("subhalos", "vortex"):
-        known[name, 95] = f"{name}_95", f"{names.SECTORS[name]}, 95%"
-    found = wide(table, keys, known, "rate", ".1f")
-    for row in table:
-        if not row["as_promised"]:
-            broken.add(names.entry_name(row["model"], row["score"]))
-    kept = [name not in broken for name in found["model"]]
-    found["as_promised"] = column("as_promised", kept, "smooth as promised")
+    places = {("smooth", n): (f"smooth_{n}", f"smooth, {n}% level") for n in LEVELS}
+    for name in BOTH:
+        places[name, 95] = f"{name}_95", f"{names.SECTORS[name]}, 95%"
+    found = lines(table, keys, places, "rate", ".1f")
+    if len(found):
+        broken = those(table, lambda row: not row["as_promised"])
+        broken = [names.entry_name(row["model"], row["score"]) for row in broken]
+        kept = [name not in broken for name in found["model"]]
+        found["as_promised"] = column("as_promised", kept, "smooth as promised")
     return found

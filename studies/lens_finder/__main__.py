@@ -12,14 +12,13 @@ interrupted study, repeat the command; a training resumes at its last epoch.
 from dataclasses import dataclass
 from pathlib import Path
 
+from studies import study
 from studies.lens_finder import detectors, explained, figures, real, sets, tables
 from studies.lens_finder import trainings as train
 from studies.lens_finder.explained import Look
 from studies.lens_finder.kept import read
 from studies.lens_finder.results import Run, loss
 from studies.lens_finder.sets import BANDS
-from studies.study import Study as BaseStudy
-from studies.study import parser, save_figures, save_tables
 
 # Network, frame and bands of each finder.
 KNOWN = {
@@ -108,16 +107,11 @@ SCALES = {
 }
 
 
-class Study(BaseStudy):
+class Study(study.Study):
     """The stages of the study; `lenses` is the folder of real files."""
 
-    name = "lens_finder"
-    scales = SCALES
-    needs = (("galsim", "sim"), ("lenstronomy", "sim"))
-
-    def __init__(self, out: Path, scale_name: str, seed: int, lenses=real.DATA):
-        super().__init__(out, scale_name, seed)
-        self.lenses = Path(lenses)
+    name, scales, lenses = "lens_finder", SCALES, real.DATA
+    more = {"lenses": {"type": Path, "help": "folder of real lenses' files"}}
 
     def stages(self) -> dict:
         """Return the stages by name."""
@@ -172,19 +166,9 @@ class Study(BaseStudy):
             looks={name: vars(look) for name, look in self.scale.looks.items()},
         )
         run = Run(self.out)
-        save_tables(self.out / "tables", tables.shown(run, self.seconds()))
-        save_figures(self.out / "figures", figures.figures(run))
-
-
-def main() -> None:
-    """Run the study from the command line."""
-    options = parser(__doc__.splitlines()[0], SCALES)
-    options.add_argument(
-        "--lenses", type=Path, default=real.DATA, help="folder of real lenses' files"
-    )
-    chosen = options.parse_args()
-    Study(chosen.out, chosen.scale, chosen.seed, chosen.lenses).start(chosen)
+        study.save_tables(self.out / "tables", tables.shown(run, self.seconds()))
+        study.save_figures(self.out / "figures", figures.figures(run))
 
 
 if __name__ == "__main__":
-    main()
+    Study.main()

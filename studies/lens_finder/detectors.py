@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from scipy.ndimage import uniform_filter
-from sklearn.ensemble import IsolationForest, RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -17,7 +17,7 @@ from astroanomaly.models.common.schedules import OneCycle
 from studies.lens_finder.kept import current, keep
 from studies.lens_finder.names import LENS_SETS
 from studies.lens_finder.sets import BANDS, Set, View
-from studies.scoring import Components, every_score, stretched
+from studies.scoring import Components, every_score, finite, forest, stretched
 
 LOG = logging.getLogger("lens_finder")
 VIEW = View("binned", BANDS)
@@ -45,12 +45,8 @@ def write(out: Path, sets: dict[str, Set], settings: Settings, seed: int) -> Non
     lens, and see no label. The floor trains on "train" with its labels.
     """
     stamp = {"seed": seed, "n": len(sets["unlabelled"]), **vars(settings)}
-    for name, make in (
-        ("dcae", dcae),
-        ("pca", components),
-        ("brightness", brightness),
-        ("features", floor),
-    ):
+    makers = {"dcae": dcae, "pca": components, "brightness": brightness}
+    for name, make in (makers | {"features": floor}).items():
         if name == "features":
             stamp = {"seed": seed, "n": len(sets["train"])}
         parts = ("pca", "pca_forest") if name == "pca" else (name,)
@@ -72,12 +68,8 @@ def _scores(model, fitted, train, sets) -> dict:
     """Return every score of every set; the noise comes from the training set."""
     detector = aa.AnomalyDetector(model, fitted, smoothing=SMOOTHING)
     detector.measure_noise(train)
-    found = {}
-    for name in LENS_SETS:
-        table = every_score(detector, sets[name].cutouts(VIEW))
-        columns = {key: np.asarray(table[key]) for key in table.colnames}
-        found[name] = {k: v for k, v in columns.items() if np.isfinite(v).all()}
-    return found
+    tables = {n: every_score(detector, sets[n].cutouts(VIEW)) for n in LENS_SETS}
+    return {name: finite(table) for name, table in tables.items()}
 
 
 def dcae(sets, settings, seed) -> dict:
@@ -104,11 +96,10 @@ def components(sets, settings, seed) -> dict:
     train, fitted = _unlabelled(sets)
     images = stretched(fitted, train)
     model = Components(images, settings.components, seed)
-    forest = IsolationForest(random_state=seed).fit(model.features(images))
-    alone = {}
+    judge, alone = forest(model.features(images), seed), {}
     for name in LENS_SETS:
         found = model.features(stretched(fitted, sets[name].cutouts(VIEW)))
-        alone[name] = {"forest": -forest.score_samples(found)}
+        alone[name] = {"forest": judge(found)}
     return {"pca": _scores(model, fitted, train, sets), "pca_forest": alone}
 
 
@@ -129,11 +120,10 @@ def floor(sets, settings, seed) -> dict:
     sample = np.asarray(train[:: -(-len(train) // 256)])
     sky = [aa.stretches.sky_noise(sample[..., b]) for b in range(sample.shape[3])]
     measured = {
-        name: np.stack([measure(one, VIEW.pixel_scale, sky) for one in images])
-        for name, images in {
-            "train": train,
-            **{name: sets[name].seen(VIEW) for name in LENS_SETS},
-        }.items()
+        name: np.stack(
+            [measure(one, VIEW.pixel_scale, sky) for one in sets[name].seen(VIEW)]
+        )
+        for name in ("train", *LENS_SETS)
     }
     found = {name: {} for name in LENS_SETS}
     for kind, model in classifiers(seed).items():

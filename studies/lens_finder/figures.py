@@ -4,7 +4,6 @@ from functools import partial
 
 import numpy as np
 from astropy.table import Table
-from astropy.visualization import LogStretch
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -13,7 +12,9 @@ from scipy.special import expit
 from astroanomaly import plots
 from astroanomaly.evaluation.classifier import reliability
 from astroanomaly.plots import style
+from astroanomaly.plots.display import gray
 from astroanomaly.plots.interpret import CHANGE_MAP
+from astroanomaly.plots.parts import legend
 from studies.lens_finder import names, tables
 from studies.lens_finder.kept import read
 from studies.lens_finder.results import MASK, Run
@@ -22,10 +23,10 @@ from studies.study import Missing
 MOST_LOSS = 1.2  # losses above it, of the first epochs only, are cut off
 MOST_CURVES = 6
 COLUMNS = 5
-FULL = (
-    99.8  # percentile of a map's changes where colors saturate: single pixels stand out
-)
+# Percentile of a map's changes where colors saturate: single pixels stand out.
+FULL = 99.8
 NEAR = ("core", "ring")  # zones within 3 arcsec of the main object
+KEPT = ("image", "map", "output")
 SERIES = {"test": "single lenses", "arcs": "compound arcs", "rings": "compound rings"}
 
 
@@ -204,20 +205,14 @@ def focus(run: Run) -> Figure:
         axes.set(xlim=(0, 1), xlabel="share of what speaks for a lens")
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.set_title(names.finder_name(finder))
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    legend(figure, panels[:1], 3)
     return figure
 
 
-def gray(plane: np.ndarray) -> np.ndarray:
-    """Return a plane for the eye, with faint light lifted above the sky."""
-    low, high = np.percentile(plane, (50.0, 99.9))
-    share = np.clip((plane - low) / max(high - low, 1e-12), 0, 1)
-    return LogStretch(100.0)(share)
-
-
 def _picture(axes, plane, title: str) -> None:
-    axes.imshow(gray(plane), origin="lower", cmap="gray", vmin=0, vmax=1)
+    """Show a plane for the eye, with faint light lifted above the sky."""
+    shown = gray(plane[..., None], 0, "log")
+    axes.imshow(shown, origin="lower", cmap="gray", vmin=0, vmax=1)
     axes.set_title(title, fontsize=12)
     style.bare(axes)
 
@@ -249,15 +244,11 @@ def _pairs(drawn: list) -> Figure:
 
 def occlusion(run: Run, finder: str) -> Figure:
     """Show one random object of each group above its occlusion map."""
-    return _pairs(
-        [
-            (
-                names.group_name(group).replace(": ", ":\n"),
-                *(one[key][0] for key in ("image", "map", "output")),
-            )
-            for group, one in run.maps(finder).items()
-        ]
-    )
+    drawn = []
+    for group, one in run.maps(finder).items():
+        words = names.group_name(group).replace(": ", ":\n")
+        drawn.append((words, *(one[key][0] for key in KEPT)))
+    return _pairs(drawn)
 
 
 def occlusion_real(run: Run) -> Figure:
@@ -267,11 +258,9 @@ def occlusion_real(run: Run) -> Figure:
         found = read(run.out / "explained" / entry.finder / "real.npz")
         there = list(map(str, found.get("name", ())))
         if name in there:
-            k = there.index(name)
             words = f"{name}\n{names.finder_name(entry.finder)}"
-            drawn.append(
-                (words, *(found[key][k] for key in ("image", "map", "output")))
-            )
+            planes = (found[key][there.index(name)] for key in KEPT)
+            drawn.append((words, *planes))
     if not drawn:
         raise Missing("this run looked at no real lens")
     return _pairs(drawn)

@@ -14,6 +14,7 @@ from astroanomaly.evaluation import classifier
 from astroanomaly.evaluation.roc_auc import auc_difference, aucs
 from studies.lens_finder import names
 from studies.lens_finder.kept import read
+from studies.tables import NOTHING, table_of
 
 SCORED = ("calibration", "train", "validation", "test", "arcs", "rings")
 MASK = 4  # side of the mask of occlusion maps, pixels, as published
@@ -185,7 +186,7 @@ class Run:
         out: too few non-lenses, or one of them ranks first.
         """
         if rule == names.HALF:
-            return {entry.key: (0.5, (np.nan,) * 3) for entry in self.entries}
+            return {entry.key: (0.5, NOTHING) for entry in self.entries}
         labels, found = self.labels("calibration") if self.entries else None, {}
         for entry in self.entries:
             try:
@@ -308,11 +309,11 @@ class Run:
                     for sign in (1.0, -1.0)
                 ]
                 if some := next(filter(None, pair), None):
-                    spans = [one[1:4] if one else (np.nan,) * 3 for one in pair]
+                    spans = [one[1:4] if one else NOTHING for one in pair]
                     n = max(one[0] for one in pair if one)
                     rows.append((group, n, zone, *spans[0], *spans[1], *some[4:]))
         heads = "group n zone for for_low for_high against against_low against_high"
-        return Table(rows=rows, names=f"{heads} area light".split() if rows else None)
+        return table_of(f"{heads} area light", rows)
 
 
 def split(sets: dict, name: str, truth: np.ndarray) -> tuple:

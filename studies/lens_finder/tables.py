@@ -9,7 +9,7 @@ from studies.lens_finder import names
 from studies.lens_finder.real import TARGETS
 from studies.lens_finder.results import Run
 from studies.lens_finder.sets import View
-from studies.study import column, times
+from studies.tables import NOTHING, column, span, times, triple
 
 STAGES = {
     "sets": "simulating all frames",
@@ -21,7 +21,6 @@ STAGES = {
 }
 FRACTIONS = (0.01, 0.001, 0.0001)  # lenses among the objects of a survey
 ROOM = 2  # finders whose maps the page has room for
-NONE = (np.nan,) * 3
 FALSE_RATE = "false_positive_rate"
 FALSE = "false-positive rate|.1%"
 
@@ -35,10 +34,7 @@ def build(rows: list, **heads: str) -> Table:
     for name, values in zip(heads, zip(*rows, strict=True), strict=bool(rows)):
         heading, _, form = heads[name].partition("|")
         if isinstance(values[0], tuple):
-            value, *ends = np.array(values, float).T
-            columns.append(column(name, value, heading, form))
-            for end, one in zip(("low", "high"), ends, strict=True):
-                columns.append(column(f"{name}_{end}", one))
+            columns += span(name, values, heading, form)
             continue
         mask = [value is None for value in values]
         fill = next((value for value in values if value is not None), 0)
@@ -46,11 +42,6 @@ def build(rows: list, **heads: str) -> Table:
         one = column(name, values, heading, form)
         columns.append(MaskedColumn(one, mask=mask) if any(mask) else one)
     return Table(columns)
-
-
-def triple(row, name: str) -> tuple:
-    """Return a rate of a row with its interval."""
-    return tuple(float(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
 
 
 def by_set(run: Run, *args, **more) -> dict:
@@ -242,7 +233,7 @@ def negatives(run: Run) -> Table:
             names.KINDS.get(row["kind"], row["kind"]),
             row["n"],
             tuple(row[key] for key in keys),
-            strict.get(row["kind"], NONE),
+            strict.get(row["kind"], NOTHING),
             row["median_probability"],
         )
         for row in run.negatives(0.5)

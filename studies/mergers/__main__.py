@@ -10,7 +10,6 @@ To resume an interrupted study, repeat the command.
 """
 
 import logging
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,13 +67,8 @@ SCALES = {
         survey_epochs=(30, 12),
     ),
     "full": Scale(
-        minutes={
-            "mergers": 600,
-            "f160w": 400,
-            "f814w": 400,
-            "tries": 60,
-            "results": 20,
-        },
+        minutes={"mergers": 600, "f160w": 400, "f814w": 400}
+        | {"tries": 60, "results": 20},
         n=(20000, 5000, 5000, 2000, 20000, 5000, 3000, 3000, 20000, 5000),
         n_morphology=10000,
         model=MODEL | {"width": 32, "latent_dim": 128},
@@ -90,10 +84,11 @@ class Study(study.Study):
 
     name, page, scales = "mergers", "galaxy_mergers", SCALES
     needs = (("galsim", "sim"), ("statmorph", "morphology"))
-
-    def __init__(self, out, data: Path, scale_name: str, seed: int, tries=False):
-        super().__init__(out, scale_name, seed)
-        self.data, self.tries = data, tries
+    data, tries = Path("../shared/data"), False
+    more = {
+        "data": {"type": Path, "help": "real cutouts"},
+        "tries": {"action": "store_true", "help": "also score in other ways"},
+    }
 
     def stages(self) -> dict:
         """Return the stages; F814W only where its real galaxies are."""
@@ -187,25 +182,10 @@ class Study(study.Study):
         """Make tables and figures."""
         self.record(config=self.config(False), survey_config=self.config(True))
         found = tables.compute(self.out)
-        study.save_tables(self.out / "tables", tables.tables(found, self.seconds()))
-        study.save_figures(
-            self.out / "figures", figures.figures(self.out, found), LARGEST
-        )
-
-
-def main() -> None:
-    """Read the command line and run the study."""
-    parser = study.parser(__doc__.splitlines()[0], SCALES)
-    parser.add_argument(
-        "--data", type=Path, default=Path("../shared/data"), help="real cutouts"
-    )
-    parser.add_argument(
-        "--tries", action="store_true", help="also score in other ways, to compare"
-    )
-    chosen = parser.parse_args()
-    own = Study(chosen.out, chosen.data, chosen.scale, chosen.seed, chosen.tries)
-    own.start(chosen)
+        page, drawn = tables.tables(found, self.seconds()), figures.figures
+        study.save_tables(self.out / "tables", page)
+        study.save_figures(self.out / "figures", drawn(self.out, found), LARGEST)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    Study.main()

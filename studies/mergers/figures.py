@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from astroanomaly import plots, runs, simulate, stretches
+from astroanomaly.plots import parts as panels_of
+from astroanomaly.plots import style
 from studies.mergers import results, surveys
 from studies.mergers.paper import (
     KMEANS,
@@ -23,6 +25,7 @@ from studies.mergers.paper import (
 )
 from studies.mergers.results import LEVEL, SCORE, read_set, scores_of
 from studies.study import Missing
+from studies.tables import rows
 
 NEIGHBORS = ("pre_merger_neighbor", "neighbor_bright", "neighbor_middle")
 NEIGHBORS += ("neighbor_faint",)
@@ -37,9 +40,7 @@ EXAMPLES = {
     "post_merger": "post-merger",
 }
 COLUMNS = 9
-# Okabe & Ito (2008): distinct to color-blind readers.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
-STYLE = {"font.size": 13, "axes.spines.top": False, "axes.spines.right": False}
+XLABEL = SCORE.replace("_", " ")
 
 
 def figures(run: Path, found: dict[str, Table]) -> dict:
@@ -104,8 +105,7 @@ def distributions(run: Path, names: tuple[str, ...]) -> Figure:
     for name in ("isolated", *names):
         if len(parts[name]):
             found[label(name)] = scores_of(parts[name])[SCORE]
-    xlabel = SCORE.replace("_", " ")
-    return plots.score_distributions(found, thresholds(run), xlabel=xlabel)
+    return plots.score_distributions(found, thresholds(run), xlabel=XLABEL)
 
 
 def bars(table: Table, names: tuple[str, ...]) -> Figure:
@@ -155,41 +155,34 @@ def trend_panels(table: Table) -> Figure:
     if not len(table):
         raise Missing("the samples are too small for bins")
     panels = {}
-    for row in table:
-        group = panels.setdefault(row["property"], {})
-        same = table["property"] == row["property"]
-        same &= table["stage"] == row["stage"]
-        group.setdefault(label(row["stage"]), table[same])
-    panels = {name: panels[name] for name in PROPERTIES if name in panels}
+    for name in (name for name in PROPERTIES if name in set(table["property"])):
+        part = rows(table, property=name)
+        known = dict.fromkeys(part["stage"])
+        panels[name] = {label(stage): rows(part, stage=stage) for stage in known}
     return plots.trend_panels(panels, PROPERTIES, promised=1 - LEVEL / 100)
 
 
+@style.styled
 def histograms(panels: dict, labels: dict) -> Figure:
     """Show how properties of samples are distributed, one panel for each property."""
-    with matplotlib.rc_context(STYLE):
-        size = (10.4, 3.7 * -(-len(panels) // 2) + 0.9)
-        figure = Figure(figsize=size, layout="constrained")
-        grid = figure.subplots(-(-len(panels) // 2), 2, squeeze=False, sharey=True)
-        for axes, (name, groups) in zip(grid.flat, panels.items(), strict=False):
-            groups = {key: v[np.isfinite(v)] for key, v in groups.items()}
-            groups = {key: v for key, v in groups.items() if len(v)}
-            # Fewer bins for small samples, and ends that no single wild value sets.
-            bins = int(np.clip(3 * min(map(len, groups.values())) ** 0.5, 6, 24))
-            ends = [np.quantile(v, (0.001, 0.999)) for v in groups.values()]
-            edges = np.linspace(np.min(ends), np.max(ends), bins + 1)
-            for k, (key, values) in enumerate(groups.items()):
-                counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
-                heights, style = counts / len(values), {"color": COLORS[k]}
-                if k == 0:
-                    axes.stairs(heights, edges, fill=True, alpha=0.3, lw=0, **style)
-                axes.stairs(heights, edges, lw=2.4, label=key, **style)
-            axes.set_xlabel(labels[name])
-        for axes in grid.flat[len(panels) :]:
-            axes.set_axis_off()
-        grid[0, 0].set_ylim(bottom=0)
-        handles = grid[0, 0].get_legend_handles_labels()
-        figure.legend(*handles, loc="outside upper center", ncols=2, frameon=False)
-        figure.supylabel("fraction of objects per bin", fontsize=14)
+    figure, grid = panels_of.grid(len(panels), 2)
+    for axes, (name, groups) in zip(grid, panels.items(), strict=True):
+        groups = {key: v[np.isfinite(v)] for key, v in groups.items()}
+        groups = {key: v for key, v in groups.items() if len(v)}
+        # Fewer bins for small samples, and ends that no single wild value sets.
+        bins = int(np.clip(3 * min(map(len, groups.values())) ** 0.5, 6, 24))
+        ends = [np.quantile(v, (0.001, 0.999)) for v in groups.values()]
+        edges = np.linspace(np.min(ends), np.max(ends), bins + 1)
+        for k, (key, values) in enumerate(groups.items()):
+            counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
+            heights, color = counts / len(values), style.CYCLE[k]
+            if k == 0:
+                axes.stairs(heights, edges, fill=True, alpha=0.3, lw=0, color=color)
+            axes.stairs(heights, edges, lw=2.4, label=key, color=color)
+        axes.set_xlabel(labels[name])
+    grid[0].set_ylim(bottom=0)
+    panels_of.legend(figure, grid[:1], 2)
+    figure.supylabel("fraction of objects per bin", fontsize=14)
     return figure
 
 
@@ -230,22 +223,19 @@ def survey_scores(run: Path, reference: str) -> Figure:
         raise Missing(f"this run compares nothing with {reference}")
     # Thirty bins of eighteen galaxies would be noise.
     bins = 30 if min(map(len, found.values())) > 50 else 15
-    xlabel = SCORE.replace("_", " ")
-    return plots.score_distributions(found, xlabel=xlabel, bins=bins)
+    return plots.score_distributions(found, xlabel=XLABEL, bins=bins)
 
 
 def by_property(table: Table, real: str) -> Figure:
     """Show scores of real galaxies and mocks by property (16)."""
-    table = table[table["set"] == real] if len(table) else table
+    table = rows(table, set=real)
     if not len(table):
         raise Missing(f"this run compares no {real} with its mocks")
-    panels = {
-        n: table[table["property"] == n] for n in dict.fromkeys(table["property"])
-    }
+    known = dict.fromkeys(table["property"])
     return plots.score_by_property(
-        {name: inner(bins) for name, bins in panels.items()},
+        {name: inner(rows(table, property=name)) for name in known},
         MEASURED,
-        ylabel=SCORE.replace("_", " "),
+        ylabel=XLABEL,
         names=("real galaxies", "mocks of the same bin"),
     )
 
@@ -276,14 +266,14 @@ def trained(run: Path, network: str) -> runs.Run:
     return runs.load_run(folder)
 
 
-def pictures(run: Path, network: runs.Run, name: str, rows: Table):
+def pictures(run: Path, network: runs.Run, name: str, table: Table):
     """Return the cutouts of some objects of a set, in the order of the rows."""
-    files, ids = [], [str(key) for key in rows["object_id"]]
-    for key, row in zip(ids, rows, strict=True):
-        own = str(row["file"]) if "file" in rows.colnames else ""
+    files, ids = [], [str(key) for key in table["object_id"]]
+    for key, row in zip(ids, table, strict=True):
+        own = str(row["file"]) if "file" in table.colnames else ""
         places = [run / "sets" / name / f"{key}.fits", Path(own or "absent")]
         files += [place for place in places if place.is_file()][:1]
-    if len(files) < len(rows):
+    if len(files) < len(table):
         raise Missing(f"the images of {name} are no longer where they were read")
     cutouts = network.read(files).read()
     place = {str(key): k for k, key in enumerate(cutouts.object_ids)}
@@ -297,45 +287,42 @@ def evenly(scores: np.ndarray, n: int) -> np.ndarray:
     return order[np.round(steps).astype(int)]
 
 
+@style.styled
 def examples(run: Path) -> Figure:
     """Show isolated and merging galaxies along the ranking (4)."""
     network, parts, cuts = trained(run, "app1"), parts_of(run), thresholds(run)
     kinds = {name: words for name, words in EXAMPLES.items() if len(parts[name])}
     ramp = matplotlib.colormaps["inferno_r"](np.linspace(0.36, 0.65, len(cuts)))
-    colors = ["#C8C8C8", *ramp]
-    with matplotlib.rc_context({"font.size": 12}):
-        size = 1.35 * COLUMNS + 1.4, 1.72 * len(kinds) + 0.6
-        figure = Figure(figsize=size, layout="constrained")
-        grid = figure.subplots(len(kinds), COLUMNS, squeeze=False)
-        for axes in grid.flat:
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
-        for line, (name, words) in zip(grid, kinds.items(), strict=True):
-            rows = parts[name][evenly(scores_of(parts[name])[SCORE], COLUMNS)]
-            which = "isolated" if name == "isolated" else "mergers"
-            images = pictures(run, network, which, rows).images[..., 0]
-            for axes, image, value in zip(line, images, rows[SCORE], strict=False):
-                # Faint light counts here: from the sky to all but the brightest core.
-                low, high = np.percentile(image, (1.0, 99.7))
-                norm = ImageNormalize(None, None, low, high, AsinhStretch(0.1))
-                axes.imshow(image, cmap="gray", origin="lower", norm=norm)
-                color = colors[sum(value > cut for cut in cuts.values())]
-                axes.spines[:].set(visible=True, color=color, linewidth=3.0)
-                axes.set_xlabel(f"{value:.3g}", fontsize=11, labelpad=3)
-            line[0].set_ylabel(words)
-        frame = {"ls": "", "marker": "s", "mfc": "none", "mew": 3, "ms": 12}
-        handles = [Line2D([], [], mec=color, **frame) for color in colors]
-        names = ["not flagged", *(f"above {level}%" for level in cuts)]
-        style = {"loc": "outside lower center", "frameon": False}
-        figure.legend(handles, names, ncols=len(names), **style)
+    colors = [style.PALE, *ramp]
+    figure = style.new_figure(1.35 * COLUMNS + 1.4, 1.72 * len(kinds) + 0.6)
+    grid = figure.subplots(len(kinds), COLUMNS, squeeze=False)
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    for line, (name, words) in zip(grid, kinds.items(), strict=True):
+        chosen = parts[name][evenly(scores_of(parts[name])[SCORE], COLUMNS)]
+        which = "isolated" if name == "isolated" else "mergers"
+        images = pictures(run, network, which, chosen).images[..., 0]
+        for axes, image, value in zip(line, images, chosen[SCORE], strict=False):
+            # Faint light counts here: from the sky to all but the brightest core.
+            low, high = np.percentile(image, (1.0, 99.7))
+            norm = ImageNormalize(None, None, low, high, AsinhStretch(0.1))
+            axes.imshow(image, cmap="gray", origin="lower", norm=norm)
+            color = colors[sum(value > cut for cut in cuts.values())]
+            axes.spines[:].set(visible=True, color=color, linewidth=3.0)
+            axes.set_xlabel(f"{value:.3g}", fontsize=11, labelpad=3)
+        line[0].set_ylabel(words, fontsize=12)
+    frame = {"ls": "", "marker": "s", "mfc": "none", "mew": 3, "ms": 12}
+    handles = [Line2D([], [], mec=color, **frame) for color in colors]
+    names = ["not flagged", *(f"above {level}%" for level in cuts)]
+    figure.legend(handles, names, ncols=len(names), loc="outside lower center")
     return figure
 
 
 def reconstructions(run: Path, name: str) -> Figure:
     """Show image, closest generated image and residual along the ranking (6, 13)."""
     table, network = read_set(run, name), trained(run, NETWORKS[name])
-    rows = table[evenly(scores_of(table)[SCORE], 8)]
-    n = len(rows)
+    table = table[evenly(scores_of(table)[SCORE], 8)]
+    n, cutouts = len(table), pictures(run, network, name, table)
     options = {"choose": "evenly", "columns": n, "by": SCORE}
-    cutouts = pictures(run, network, name, rows)
-    return plots.reconstructions(cutouts, rows, n, network.detector, **options)
+    return plots.reconstructions(cutouts, table, n, network.detector, **options)

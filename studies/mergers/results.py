@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table, vstack
+from astropy.table import Table
 
 from astroanomaly import evaluation
 from astroanomaly.calibration import Calibration, required_size
@@ -12,6 +12,7 @@ from astroanomaly.evaluation.resampling import holm
 from studies.mergers import paper
 from studies.mergers.paper import AIMS, LEVELS, PROPERTIES, RATIO_BINS, RULE, SUBTLE
 from studies.study import Missing
+from studies.tables import NOTHING, stacked, table_of
 
 SCORE = "peak_score"  # ranks in the study's detectors
 LEVEL = 90  # the middle one, for figures and trends
@@ -49,6 +50,14 @@ def scores_of(table: Table, names: Sequence[str] = tuple(paper.SCORES)) -> dict:
     return {n: np.array(table[n], float) for n in names if n in table.colnames}
 
 
+def properties(part: Table, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return those of the properties that a table has, mass as a logarithm."""
+    found = scores_of(part, names)
+    if "stellar_mass" in found:
+        found["stellar_mass"] = np.log10(found["stellar_mass"])
+    return found
+
+
 def samples(isolated: Table, mergers: Table) -> dict[str, Table]:
     """Divide the test sets into the samples of the paper's tables."""
     stage = np.array(mergers["stage"], str)
@@ -70,11 +79,9 @@ def samples(isolated: Table, mergers: Table) -> dict[str, Table]:
 def stages(parts: dict[str, Table], mergers: Table) -> dict[str, Table]:
     """Return the samples of figures 10 and 11: the companion seen, not seen, gone."""
     unseen = np.isin(mergers["stage"], ("pre_merger_alone", "pre_merger_blended"))
-    return {
-        "pre_merger_neighbor": parts["pre_merger_neighbor"],
-        "pre_merger_without": mergers[unseen],
-        "post_merger": parts["post_merger"],
-    }
+    seen = {"pre_merger_neighbor": parts["pre_merger_neighbor"]}
+    seen["pre_merger_without"] = mergers[unseen]
+    return seen | {"post_merger": parts["post_merger"]}
 
 
 def levels_for(n: int) -> tuple[int, ...]:
@@ -84,9 +91,8 @@ def levels_for(n: int) -> tuple[int, ...]:
 
 def threshold(calibration: Table, score: str, level: float) -> float:
     """Return the score that contains `level` per cent of the calibration objects."""
-    return Calibration(scores_of(calibration)[score], (level,), rule=RULE).thresholds[
-        level
-    ]
+    found = Calibration(scores_of(calibration)[score], (level,), rule=RULE)
+    return found.thresholds[level]
 
 
 def flagged(part: Table, score: str, cut: float) -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +109,7 @@ def combination(parts, coefficients, seed: int = 0, n_bootstrap: int = 1000):
     """
     used = [(p, c) for p, c in zip(parts, coefficients, strict=True) if c]
     if any(not len(above) for (above, _), _ in used):
-        return (np.nan,) * 3
+        return NOTHING
     names = np.unique(np.concatenate([own for (_, own), _ in used]))
     rng, n = np.random.default_rng(seed), len(names)
     # The first row is the sample itself.
@@ -121,17 +127,6 @@ def combination(parts, coefficients, seed: int = 0, n_bootstrap: int = 1000):
     return float(total[0]), float(low), float(high)
 
 
-def stacked(found: dict, names: tuple[str, ...] = ("sample",)) -> Table:
-    """Return tables one below the other, the parts of their keys in front."""
-    parts = []
-    for key, table in found.items():
-        keys = key if isinstance(key, tuple) else (key,)
-        if len(table):
-            head = {n: [k] * len(table) for n, k in zip(names, keys, strict=True)}
-            parts.append(Table({**head, **{c: table[c] for c in table.colnames}}))
-    return vstack(parts, metadata_conflicts="silent") if parts else Table()
-
-
 def merger_tables(run: Path) -> dict[str, Table]:
     """Return the tables of applications 1 and 2."""
     calibration, mergers = read_set(run, "calibration"), read_set(run, "mergers")
@@ -142,14 +137,15 @@ def merger_tables(run: Path) -> dict[str, Table]:
     by_time = {name: parts[name] for name in (*times, "post_merger")}
     by_ratio = {n: parts[n] for n in ("pre_merger_neighbor", *RATIO_BINS[::-1])}
     cut = threshold(calibration, SCORE, LEVEL)
-    found = rate_table(calibration, parts)
     in_time = tested(by_time, cut, ("merger_time",))
     for score in set(in_time["score"]) if len(in_time) else ():
         # One property each, but four samples: the tests to adjust for are these.
         same = in_time["score"] == score
         in_time["p_adjusted"][same] = holm(in_time["p_value"][same])
         in_time["real"][same] = in_time["p_adjusted"][same] < 0.05
-    neighbor = parts["pre_merger_neighbor"]
+    neighbor = ("flux_ratio", "separation", "mag")
+    driven = {n: drivers(part, ("mag",)) for n, part in by_stage.items()}
+    found = rate_table(calibration, parts)
     return {
         "counts": counts(run),
         "rates": found,
@@ -158,25 +154,23 @@ def merger_tables(run: Path) -> dict[str, Table]:
         "mixtures": mixtures(calibration, parts),
         "differences": differences(calibration, parts),
         "separation": tested(by_ratio, cut, ("separation",)),
-        "neighbor_drivers": drivers(neighbor, ("flux_ratio", "separation", "mag")),
-        "time_rates": time_rates(calibration, by_time),
+        "neighbor_drivers": drivers(parts["pre_merger_neighbor"], neighbor),
+        "time_rates": time_rates(by_time, cut),
         "time_trends": in_time,
         "binned": binned(every_stage, cut),
         "trends": tested(every_stage, cut, tuple(PROPERTIES)),
-        "drivers": stacked(
-            {n: drivers(part, ("mag",)) for n, part in by_stage.items()}
-        ),
+        "drivers": stacked(driven, "sample"),
     }
 
 
 def counts(run: Path) -> Table:
     """Return the objects of each set, and how many have a morphology."""
-    rows = []
+    found = []
     for path in sorted((run / "scores").glob("*.ecsv")):
         table = read_set(run, path.stem)
         measured = int(np.sum(table["measured"])) if "measured" in table.colnames else 0
-        rows.append((path.stem, len(table), len(np.unique(systems(table))), measured))
-    return Table(rows=rows, names=("set", "n", "n_systems", "n_measured"))
+        found.append((path.stem, len(table), len(np.unique(systems(table))), measured))
+    return table_of("set n n_systems n_measured", found)
 
 
 def rate_table(calibration: Table, parts: dict[str, Table]) -> Table:
@@ -185,12 +179,13 @@ def rate_table(calibration: Table, parts: dict[str, Table]) -> Table:
     Level NaN is k-means by its own clusters.
     """
     normal = scores_of(calibration)
-    fixed = {"kmeans": 0.0} if "kmeans" in normal else {}
-    found = {name: scores_of(part, tuple(normal)) for name, part in parts.items()}
-    groups = {name: systems(part) for name, part in parts.items()}
-    levels = levels_for(len(calibration))
     return evaluation.detection_rates(
-        normal, found, levels, groups, fixed=fixed, rule=RULE
+        normal,
+        {name: scores_of(part, tuple(normal)) for name, part in parts.items()},
+        levels_for(len(calibration)),
+        {name: systems(part) for name, part in parts.items()},
+        fixed={"kmeans": 0.0} if "kmeans" in normal else {},
+        rule=RULE,
     )
 
 
@@ -206,19 +201,17 @@ def kept(calibration: Table, isolated: Table) -> Table:
 
 def mixtures(calibration: Table, parts: dict[str, Table]) -> Table:
     """Return the rates of each whole at the paper's mix of its parts."""
-    rows = []
+    found = []
     for whole, names in MIXES.items():
         shares = paper.implied_shares(whole, names)
         total = sum(len(parts[name]) for name in names)
         for level in levels_for(len(calibration)):
             cut = threshold(calibration, SCORE, level)
-            above = [flagged(parts[name], SCORE, cut) for name in names]
-            ends = combination(above, shares)
+            ends = combination([flagged(parts[n], SCORE, cut) for n in names], shares)
             for name, share in zip(names, shares, strict=True):
                 own = len(parts[name]) / total if total else np.nan
-                rows.append((whole, level, name, own, share, *ends))
-    names = ("whole", "level", "part", "share", "share_paper", "rate", "low", "high")
-    return Table(rows=rows, names=names)
+                found.append((whole, level, name, own, share, *ends))
+    return table_of("whole level part share share_paper rate low high", found)
 
 
 def differences(calibration: Table, parts: dict[str, Table]) -> Table:
@@ -236,22 +229,26 @@ def differences(calibration: Table, parts: dict[str, Table]) -> Table:
     )
     wanted = [(k, n, a, SCORE, b, SCORE) for n in levels for k, a, b in pairs]
     others = [name for name in known if name != SCORE]
-    for name in (*AIMS, "neighbor_faint"):
-        same = [("baseline", n, name, SCORE, name, o) for o in others for n in levels]
-        wanted += same
+    judged = (*AIMS, "neighbor_faint")
+    wanted += [
+        ("baseline", level, name, SCORE, name, other)
+        for name in judged
+        for other in others
+        for level in levels
+    ]
     if "kmeans" in known and levels:
         # Its own cluster keeps about as much as the strictest level.
-        own = [("cluster", levels[-1], n) for n in (*AIMS, "neighbor_faint")]
-        wanted += [(*head, SCORE, head[-1], "kmeans") for head in own]
-    rows = []
+        last = levels[-1]
+        wanted += [("cluster", last, n, SCORE, n, "kmeans") for n in judged]
+    found = []
     for kind, level, left, one, right, other in wanted:
         limit = 0.0 if kind == "cluster" else threshold(calibration, other, level)
         above = flagged(parts[left], one, threshold(calibration, one, level))
         ends = combination((above, flagged(parts[right], other, limit)), (1, -1))
         sure = ends[0] > 0, ends[1] > 0
-        rows.append((kind, level, left, one, right, other, *ends, *sure))
+        found.append((kind, level, left, one, right, other, *ends, *sure))
     names = "kind level left left_score right right_score difference low high"
-    return Table(rows=rows, names=[*names.split(), "positive", "sure"])
+    return table_of(f"{names} positive sure", found)
 
 
 def tested(parts: dict[str, Table], cut: float, names: tuple[str, ...]) -> Table:
@@ -263,15 +260,7 @@ def tested(parts: dict[str, Table], cut: float, names: tuple[str, ...]) -> Table
             above, own = flagged(part, SCORE, cut)
             both = {"score": np.array(part[SCORE], float), "flagged": above}
             found[name] = evaluation.trends(both, known, own)
-    return stacked(found)
-
-
-def properties(part: Table, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return those of the properties that a table has, mass as a logarithm."""
-    found = {n: np.array(part[n], float) for n in names if n in part.colnames}
-    if "stellar_mass" in found:
-        found["stellar_mass"] = np.log10(found["stellar_mass"])
-    return found
+    return stacked(found, "sample")
 
 
 def drivers(part: Table, more: tuple[str, ...]) -> Table:
@@ -291,9 +280,9 @@ def driven(scores, known: dict, own) -> Table:
     return table
 
 
-def time_rates(calibration: Table, by_stage: dict[str, Table]) -> Table:
+def time_rates(by_stage: dict[str, Table], cut: float) -> Table:
     """Return the fraction flagged along normalized merger time (figure 10)."""
-    found, cut = {}, threshold(calibration, SCORE, LEVEL)
+    found = {}
     for stage, part in by_stage.items():
         # Coalescence is at 0: bins lie on one side of it.
         start = 0.0 if stage == "post_merger" else -1.0
@@ -302,7 +291,7 @@ def time_rates(calibration: Table, by_stage: dict[str, Table]) -> Table:
         if np.isfinite(time).any():
             above, own = flagged(part, SCORE, cut)
             found[stage] = evaluation.binned_rates(above, time, edges, own)
-    return stacked(found, ("stage",))
+    return stacked(found, "stage")
 
 
 def binned(by_stage: dict[str, Table], cut: float) -> Table:
@@ -315,4 +304,4 @@ def binned(by_stage: dict[str, Table], cut: float) -> Table:
             if n_bins > 1 and len(np.unique(values[np.isfinite(values)])) > n_bins:
                 edges = evaluation.quantile_bins(values, n_bins)
                 found[stage, name] = evaluation.binned_rates(above, values, edges, own)
-    return stacked(found, ("stage", "property"))
+    return stacked(found, "stage", "property")

@@ -10,13 +10,18 @@ from astropy.table import Table, hstack, vstack
 from astroanomaly import Cutouts, concatenate, morphology, runs, scores, simulate
 from astroanomaly.data import write_cutouts
 from astroanomaly.simulate.cameras import instruments
-from astroanomaly.utils.files import atomic_path
 from studies.mergers.paper import LEVELS, WGAN_GP
+from studies.scoring import stretched
+from studies.study import save, save_array
 
 LOG = logging.getLogger("mergers")
 MEASURES = ["concentration", "asymmetry", "smoothness", "gini", "m20", "rhalf"]
 MEASURES += ["ellipticity", "measured"]
 APERTURE = 1.5  # arcsec; holds most light of a galaxy of these surveys
+REAL = {
+    "f160w_real": ("candels_f160w", "*_h.fits"),
+    "f814w_real": ("cosmos_acs_f814w", "*.fits"),
+}
 
 
 def isolated(n: int, seed: int, **options) -> Cutouts:
@@ -29,9 +34,8 @@ def survey(n: int, seed: int, structure: bool = True, **options) -> Cutouts:
     # Each pair gives six cutouts: 6 / 60 is one in ten.
     n_pairs = max(n // 60, 1)
     options |= {"progress": True}
-    alone = simulate.galaxies(
-        n - 6 * n_pairs, structure=structure, seed=seed, **options
-    )
+    n_alone = n - 6 * n_pairs
+    alone = simulate.galaxies(n_alone, structure=structure, seed=seed, **options)
     pairs = simulate.mergers(n_pairs, seed=seed + 1, **options)
     # To a survey that holds mergers they are ordinary.
     pairs.table["is_anomaly"] = False
@@ -39,11 +43,8 @@ def survey(n: int, seed: int, structure: bool = True, **options) -> Cutouts:
 
 
 def real(data: Path, name: str) -> list[Path]:
-    """Return the FITS files of `f160w_real` or `f814w_real`; none if absent."""
-    folder, pattern = {
-        "f160w_real": ("candels_f160w", "*_h.fits"),
-        "f814w_real": ("cosmos_acs_f814w", "*.fits"),
-    }[name]
+    """Return the FITS files of a real set; none if absent."""
+    folder, pattern = REAL[name]
     return sorted((data / folder).glob(pattern))
 
 
@@ -75,14 +76,9 @@ def measure(path: Path, cutouts: Cutouts) -> Table:
     if not path.is_file():
         LOG.info("measuring the morphology of %d objects: %s", len(cutouts), path.stem)
         save(morphology.measure(cutouts, progress=True), path)
-    return Table.read(path, format="ascii.ecsv")
-
-
-def save(table: Table, path: Path) -> None:
-    """Write a table whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as partial:
-        table.write(partial, format="ascii.ecsv")
+    table = Table.read(path, format="ascii.ecsv")
+    table.meta = {}
+    return table
 
 
 def aperture_magnitude(cutouts: Cutouts, zero_point: float) -> np.ndarray:
@@ -112,26 +108,19 @@ def score_all(
     for name, cutouts in sets.items():
         LOG.info("scoring %d objects: %s", len(cutouts), name)
         tables.append(score(detector, cutouts))
-        path = out / "features" / f"{name}.npy"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as partial, partial.open("wb") as file:
-            np.save(file, detector.features(cutouts).reshape(len(cutouts), -1))
-
-    def stretched(*parts):
-        # In chunks: the stretch of a whole set at once needs several times its memory.
-        chunks = (chunk for part in parts for chunk in part.chunks(512))
-        return np.concatenate([detector.stretch(chunk.images) for chunk in chunks])
-
+        features = detector.features(cutouts).reshape(len(cutouts), -1)
+        save_array(out / "features" / f"{name}.npy", features)
     images = scores.baseline_scores(
-        stretched(training), stretched(*sets.values()), seed=seed
+        stretched(detector.stretch, training),
+        stretched(detector.stretch, *sets.values()),
+        seed=seed,
     )
     # Morphology is slow: the training set needs only enough to learn from.
     some = {train: training[: min(n_morphology, len(training))], **sets}
     measured = {
-        n: measure(out / "morphology" / f"{n}.ecsv", c) for n, c in some.items()
+        name: measure(out / "morphology" / f"{name}.ecsv", cutouts)
+        for name, cutouts in some.items()
     }
-    for table in measured.values():
-        table.meta = {}
     shapes = morphology.baseline_scores(
         measured[train], vstack([measured[name] for name in names]), seed=seed
     )

@@ -16,6 +16,7 @@ from astroanomaly.evaluation.resampling import holm
 from studies.mergers import results
 from studies.mergers.paper import CATALOG, MEASURED, REFERENCES, SURVEYS
 from studies.study import Missing
+from studies.tables import rows, stacked, table_of
 
 SMALLEST = 20  # systems that a reference needs
 PER_BIN = 6
@@ -44,21 +45,26 @@ def survey_tables(run: Path) -> dict[str, Table]:
     by = {name: by_property(*pair) for name, pair in pairs.items()}
     every = {REFERENCES[name]: old for name, (old, _) in pairs.items()}
     every |= {name: other for name, (_, other) in pairs.items()}
-    alone = {}
-    for name, table in every.items():
-        if known := measured(table):
-            scores = np.array(table[results.SCORE], float)
-            alone[name] = evaluation.trends(scores, known, results.systems(table))
+    alone = {
+        name: evaluation.trends(peak(table), known, results.systems(table))
+        for name, table in every.items()
+        if (known := measured(table))
+    }
     together = {name: set_drivers(*pair) for name, pair in pairs.items()}
     return {
         "compared": compared(pairs),
         "paired": paired(pairs),
-        "by_property": results.stacked(by, ("set",)),
+        "by_property": stacked(by, "set"),
         "held": held(by),
-        "survey_trends": results.stacked(alone, ("set",)),
-        "survey_drivers": results.stacked(together, ("set",)),
+        "survey_trends": stacked(alone, "set"),
+        "survey_drivers": stacked(together, "set"),
         "separability": separability(run),
     }
+
+
+def peak(table: Table) -> np.ndarray:
+    """Return the score that ranks."""
+    return np.array(table[results.SCORE], float)
 
 
 def compared(pairs: dict) -> Table:
@@ -66,19 +72,17 @@ def compared(pairs: dict) -> Table:
 
     `p_adjusted` is Holm's (1979), over the sets compared by one score.
     """
-    rows = []
+    found = []
     for name, (old, other) in pairs.items():
         before, now = results.scores_of(old), results.scores_of(other)
-        own = {
-            "reference_groups": results.systems(old),
-            "other_groups": results.systems(other),
-        }
+        groups = results.systems(old), results.systems(other)
+        own = dict(zip(("reference_groups", "other_groups"), groups, strict=True))
         for score in (score for score in before if score in now):
-            found = evaluation.two_samples(before[score], now[score], **own)
+            both = evaluation.two_samples(before[score], now[score], **own)
             head = {"set": name, "reference": REFERENCES[name], "score": score}
-            rows.append(head | vars(found))
-    table = Table(rows=rows)
-    if rows:
+            found.append(head | vars(both))
+    table = Table(rows=found)
+    if found:
         table["p_adjusted"] = np.nan
         for score in set(table["score"]):
             same = table["score"] == score
@@ -88,7 +92,7 @@ def compared(pairs: dict) -> Table:
 
 def paired(pairs: dict) -> Table:
     """Count how often the same galaxy scores higher than in the reference."""
-    rows = []
+    found = []
     for name, (old, other) in pairs.items():
         place = {str(key): k for k, key in enumerate(old["object_id"])}
         match = np.array([place.get(str(key), -1) for key in other["object_id"]])
@@ -100,9 +104,8 @@ def paired(pairs: dict) -> Table:
                 # Ties count half.
                 k, n = (gain > 0).sum() + 0.5 * (gain == 0).sum(), int(both.sum())
                 ends = evaluation.binomial_interval(round(k), n)
-                rows.append((name, score, n, float(k), k / n, *ends))
-    names = ("set", "score", "n", "n_higher", "share", "low", "high")
-    return Table(rows=rows, names=names) if rows else Table()
+                found.append((name, score, n, float(k), k / n, *ends))
+    return table_of("set score n n_higher share low high", found)
 
 
 def measured(table: Table, catalog: bool = False) -> dict[str, np.ndarray]:
@@ -122,16 +125,15 @@ def by_property(old: Table, other: Table) -> Table:
     """Return how both sets score in bins of each measured property (figure 16)."""
     before, now = both_measured(old, other)
     n_bins = max(2, min(5, len(other) // PER_BIN))
-    scores = [np.array(table[results.SCORE], float) for table in (other, old)]
     found = {}
-    for name in now:
-        values = now[name][np.isfinite(now[name])]
-        if name in before and len(np.unique(values)) > n_bins:
-            edges = evaluation.quantile_bins(now[name], n_bins)
+    for name, values in now.items():
+        n_values = len(np.unique(values[np.isfinite(values)]))
+        if name in before and n_values > n_bins:
+            edges = evaluation.quantile_bins(values, n_bins)
             found[name] = evaluation.by_property(
-                scores[0], now[name], edges, scores[1], before[name]
+                peak(other), values, edges, peak(old), before[name]
             )
-    return results.stacked(found, ("property",))
+    return stacked(found, "property")
 
 
 def held(by: dict[str, Table]) -> Table:
@@ -142,16 +144,15 @@ def held(by: dict[str, Table]) -> Table:
     objects in those, `n` all. A property that explains the difference brings the area
     to 0.5.
     """
-    rows = []
+    found = []
     for name, table in by.items():
         for prop in dict.fromkeys(table["property"]) if len(table) else ():
-            part = table[table["property"] == prop]
+            part = rows(table, property=prop)
             usable = part[(part["n_reference"] >= IN_BIN) & (part["n"] > 0)]
             n, total = int(np.sum(usable["n"])), int(np.sum(part["n"]))
             area = np.average(usable["area"], weights=usable["n"]) if n else np.nan
-            rows.append((name, prop, float(area), n, total))
-    names = ("set", "property", "area_held", "n_held", "n")
-    return Table(rows=rows, names=names) if rows else Table()
+            found.append((name, prop, float(area), n, total))
+    return table_of("set property area_held n_held n", found)
 
 
 def set_drivers(old: Table, other: Table) -> Table:
@@ -163,10 +164,9 @@ def set_drivers(old: Table, other: Table) -> Table:
     before, now = both_measured(old, other)
     known = {n: np.concatenate([before[n], now[n]]) for n in before if n in now}
     known["set"] = np.repeat([0.0, 1.0], [len(old), len(other)])
-    scores = [np.array(table[results.SCORE], float) for table in (old, other)]
     # A galaxy that is in both sets is one system.
     own = np.concatenate([results.systems(old), results.systems(other)])
-    return results.driven(np.concatenate(scores), known, own)
+    return results.driven(np.concatenate([peak(old), peak(other)]), known, own)
 
 
 def features(run: Path, kind: str, most: int | None = None):
@@ -193,7 +193,7 @@ def separability(run: Path) -> Table:
     curve of a logistic regression on 30 principal components, each object judged by a
     fit that saw no object of its system (5 folds).
     """
-    rows = []
+    found = []
     for pair in PAIRS:
         try:
             parts = [features(run, kind) for kind in pair]
@@ -222,6 +222,5 @@ def separability(run: Path) -> Table:
                 method="decision_function",
             )
         area = evaluation.auc(label, judged, seed=0)
-        rows.append((*pair, *sizes, area.value, area.low, area.high))
-    names = ("first", "second", "n_first", "n_second", "area", "low", "high")
-    return Table(rows=rows, names=names) if rows else Table()
+        found.append((*pair, *sizes, area.value, area.low, area.high))
+    return table_of("first second n_first n_second area low high", found)

@@ -17,9 +17,10 @@ from studies.mergers.paper import (
     SCORES,
     SURVEYS,
 )
-from studies.mergers.sets import save
-from studies.study import rows as rows_of
-from studies.study import times
+from studies.study import save
+from studies.tables import rows as rows_of
+from studies.tables import times
+from studies.tables import verdict as shared_verdict
 
 # Rates are shown with intervals that draw systems whole.
 CLUSTERED = "rate low_clustered high_clustered"
@@ -130,72 +131,70 @@ def numbers(table: Table, names: str, scale: float = 1, **wanted) -> tuple:
     return tuple(scale * float(found[n][0]) if found else np.nan for n in names.split())
 
 
+def by_level(table: Table, names: str, **wanted) -> np.ndarray:
+    """Return per cent at the three levels, one after the other."""
+    return np.ravel([numbers(table, names, 100, level=n, **wanted) for n in LEVELS])
+
+
 def tables(found: dict[str, Table], seconds: dict[str, float]) -> dict[str, Table]:
     """Return the tables of the page by name, from those of `compute`."""
-    levels = with_ends(*(f"level_{level}" for level in LEVELS))
-    made = {
+    counted = [
+        (row["set"], row["n"], row["n_systems"], row["n"] - row["n_measured"])
+        for row in found["counts"]
+    ]
+    kept = [(row["sample"], 100 * row["kept"]) for row in found["kept"]]
+    stages = ("pre_merger_neighbor", "pre_merger_without", "post_merger")
+    signs = {(s, p): sign for s in stages for p, sign in paper.TRENDS.items()}
+    in_time = {(sample, "merger_time"): 0 for sample in SAMPLES}
+    in_time["post_merger", "merger_time"] = -1
+    no_trend = {("pre_merger_neighbor", "separation"): 0}
+    real = vstack([rows_of(found["survey_drivers"], set=name) for name in REAL])
+    mixed = found["mixtures"]
+    return {
         "times": times(seconds, STAGES),
         "tries": found["tries"],
-        "counts": shown(
-            "set objects systems unmeasured",
-            (
-                (row["set"], row["n"], row["n_systems"], row["n"] - row["n_measured"])
-                for row in found["counts"]
-            ),
-        ),
+        "counts": shown("set objects systems unmeasured", counted),
         "aims": aims(found["rates"]),
-        "mixtures": shown(
-            f"sample {levels}",
-            (
-                (
-                    SAMPLES[whole],
-                    *by_level(found["mixtures"], "rate low high", whole=whole),
-                )
-                for whole in values(found["mixtures"], "whole")
-            ),
-        ),
-        "shares": shown(
-            "sample part share share_paper",
-            (
-                (SAMPLES[whole], SAMPLES[part], 100 * here, 100 * there)
-                for whole, level, part, here, there, *_ in found["mixtures"].iterrows()
-                if level == LEVELS[0]
-            ),
-        ),
+        "mixtures": mixtures(mixed),
+        "shares": shares(rows_of(mixed, level=LEVELS[0])),
         "ordering": ordering(found["differences"]),
         "baselines": baselines(found["rates"], found["differences"]),
         "kept": shown(
-            "sample kept",
-            [
-                *((row["sample"], 100 * row["kept"]) for row in found["kept"]),
-                ("the paper's isolated galaxies", paper.KMEANS_KEPT),
-            ],
+            "sample kept", [*kept, ("the paper's isolated galaxies", paper.KMEANS_KEPT)]
         ),
         "false_positives": false_positives(found["false_positives"]),
+        **{
+            f"rates_{sample}": rates(found["rates"], sample)
+            for sample in values(found["rates"], "sample")
+            if sample != "isolated"
+        },
+        "separation": correlations(found["separation"], no_trend, "score", NONE),
+        "time_trends": correlations(found["time_trends"], in_time, "flagged", NONE),
+        "trends": correlations(found["trends"], signs, "flagged", STRONG),
+        "neighbor_drivers": drivers(found["neighbor_drivers"]),
+        "drivers": drivers(found["drivers"], "sample"),
+        "survey_drivers": drivers(real, "set"),
+        **survey_tables(found),
     }
-    for sample in values(found["rates"], "sample"):
-        if sample != "isolated":
-            made[f"rates_{sample}"] = rates(found["rates"], sample)
-    no_trend = {("pre_merger_neighbor", "separation"): 0}
-    made["separation"] = correlations(found["separation"], no_trend, "score", NONE)
-    in_time = {(sample, "merger_time"): 0 for sample in SAMPLES}
-    in_time["post_merger", "merger_time"] = -1
-    made["time_trends"] = correlations(found["time_trends"], in_time, "flagged", NONE)
-    stages = ("pre_merger_neighbor", "pre_merger_without", "post_merger")
-    signs = {(s, p): sign for s in stages for p, sign in paper.TRENDS.items()}
-    made["trends"] = correlations(found["trends"], signs, "flagged", STRONG)
-    made["neighbor_drivers"] = drivers(found["neighbor_drivers"])
-    made["drivers"] = drivers(found["drivers"], "sample")
-    real = [rows_of(found["survey_drivers"], set=name) for name in REAL]
-    made["survey_drivers"] = drivers(vstack(real), "set")
-    return made | survey_tables(found)
 
 
-def by_level(table: Table, names: str, **wanted) -> np.ndarray:
-    """Return per cent at the three levels, one after the other."""
-    return np.concatenate(
-        [numbers(table, names, 100, level=n, **wanted) for n in LEVELS]
-    )
+def mixtures(table: Table) -> Table:
+    """Return the rates of each whole at the paper's mix of its parts."""
+    rows = [
+        (SAMPLES[whole], *by_level(table, "rate low high", whole=whole))
+        for whole in values(table, "whole")
+    ]
+    return shown(f"sample {with_ends(*(f'level_{n}' for n in LEVELS))}", rows)
+
+
+def shares(table: Table) -> Table:
+    """Return the shares of the parts, here and in the paper."""
+    rows = [
+        (SAMPLES[row["whole"]], SAMPLES[row["part"]])
+        + tuple(100 * row[name] for name in ("share", "share_paper"))
+        for row in table
+    ]
+    return shown("sample part share share_paper", rows)
 
 
 def aims(table: Table) -> Table:
@@ -216,10 +215,8 @@ def ordering(table: Table) -> Table:
     for row in table:
         left, right, k = row["left"], row["right"], LEVELS.index(row["level"])
         if row["kind"] in ("order", "stage"):
-            above, expected = (
-                SAMPLES[right],
-                paper.RATES[left][k] - paper.RATES[right][k],
-            )
+            above = SAMPLES[right]
+            expected = paper.RATES[left][k] - paper.RATES[right][k]
         elif row["right_score"] == "kmeans" and left in ("neighbor_faint", "subtle"):
             own = row["kind"] == "cluster"
             above = "k-means, its own clusters" if own else "k-means, the same level"
@@ -255,8 +252,7 @@ def rates(table: Table, sample: str) -> Table:
     Column `own` is k-means by its own clusters instead of a level.
     """
     rows, ends = [], [np.nan] * 2
-    wanted = paper.RATES.get(sample)
-    if wanted:
+    if wanted := paper.RATES.get(sample):
         cells = [number for rate in wanted for number in (rate, *ends)]
         rows.append(("the paper, WGAN-GP", *cells, *[np.nan] * 3))
         rows.append(("the paper, k-means", *[np.nan] * 9, paper.KMEANS[sample], *ends))
@@ -293,8 +289,7 @@ def verdict(sign: int | None, rho, low, high, p, limit: float) -> str:
         return "not clear"
     if sign == 0:
         return "no" if p < 0.05 and abs(rho) >= limit else "yes"
-    low, high = sorted((sign * low, sign * high))
-    return "yes" if low > 0 else "no" if high < 0 else "not clear"
+    return shared_verdict(*sorted((sign * low, sign * high)))
 
 
 def correlations(table: Table, expected: dict, judged: str, limit: float) -> Table:
@@ -303,9 +298,8 @@ def correlations(table: Table, expected: dict, judged: str, limit: float) -> Tab
     for row in rows_of(table, score="score"):
         key = row["sample"], row["property"]
         which = {"sample": key[0], "property": key[1]}
-        found = {
-            s: numbers(table, names, score=s, **which) for s in ("score", "flagged")
-        }
+        kinds = ("score", "flagged")
+        found = {kind: numbers(table, names, score=kind, **which) for kind in kinds}
         sign = expected.get(key)
         agrees = verdict(sign, *found[judged], limit)
         cells = *found["score"], *found["flagged"], TREND[sign], agrees
@@ -334,38 +328,32 @@ def survey_tables(found: dict[str, Table]) -> dict[str, Table]:
     """Return the tables of application 3."""
     words, peak = SAMPLES | SURVEYS, {"score": results.SCORE}
     area = "area area_low area_high"
-    compared, paired = [], []
-    source = f"n_other n_reference {area} statistic p_adjusted"
-    for row in rows_of(found["compared"], **peak):
-        one = rows_of(found["compared"], **peak, set=row["set"])
+
+    def across(table, names, sets, **which):
+        return np.ravel([numbers(table, names, set=one, **which) for one in sets])
+
+    compared, paired, trends, real = [], [], [], []
+    ours = rows_of(found["compared"], **peak)
+    alone = across(ours, "area", REFERENCES)
+    held = [("nothing", *np.ravel([(one, np.nan) for one in alone]))]
+    for k, row in enumerate(ours):
+        one = ours[k : k + 1]
+        cells = numbers(one, f"n_other n_reference {area} statistic p_adjusted")
         above = numbers(one, "fraction_above fraction_low fraction_high", 100)
         head = SURVEYS[row["set"]], SURVEYS[row["reference"]]
-        compared.append((*head, *numbers(one, source), *above))
+        compared.append((*head, *cells, *above))
     for row in rows_of(found["paired"], **peak):
         share = [100 * row[name] for name in ("share", "low", "high")]
         paired.append((SURVEYS[row["set"]], row["n_higher"], row["n"], *share))
-
-    def across(table, names, sets, **which):
-        return np.concatenate([numbers(table, names, set=one, **which) for one in sets])
-
-    alone = {
-        name: across(found["compared"], "area", [name], **peak)[0]
-        for name in REFERENCES
-    }
-    held = [
-        ("nothing", *(cell for name in REFERENCES for cell in (alone[name], np.nan)))
-    ]
-    trends, real = [], []
+    score = rows_of(found["survey_trends"], score="score")
     for prop in MEASURED:
         cells = across(found["held"], "area_held n_held", REFERENCES, property=prop)
         held.append((named(prop), *cells))
-        which = {"property": prop, "score": "score"}
-        cells = across(found["survey_trends"], "rho low high", SURVEYS, **which)
+        cells = across(score, "rho low high", SURVEYS, property=prop)
         trends.append((named(prop), *cells))
     for name in REAL:
         for prop, sign in paper.REAL_TRENDS.items():
-            which = {"set": name, "property": prop, "score": "score"}
-            cells = numbers(found["survey_trends"], "rho low high p_adjusted", **which)
+            cells = across(score, "rho low high p_adjusted", [name], property=prop)
             agrees = verdict(sign, *cells, NONE)
             real.append((SURVEYS[name], named(prop), *cells, TREND[sign], agrees))
     apart = [
@@ -377,16 +365,14 @@ def survey_tables(found: dict[str, Table]) -> dict[str, Table]:
         for score in values(found["compared"], "score")
     ]
     names = f"{with_ends('area')} statistic p {with_ends('above')}"
+    compared = shown(f"set reference n_other n_reference {names}", compared)
+    rho, area = with_ends("rho"), with_ends("area")
     return {
-        "compared": shown(f"set reference n_other n_reference {names}", compared),
+        "compared": compared,
         "compared_all": shown(f"score {with_ends(*REFERENCES)}", areas),
         "paired": shown(f"set higher n {with_ends('share_higher')}", paired),
         "held": shown(f"held {' '.join(f'{n} {n}_n' for n in REFERENCES)}", held),
         "survey_trends": shown(f"property {with_ends(*SURVEYS)}", trends, "+.2f"),
-        "real_trends": shown(
-            f"set property {with_ends('rho')} p expected verdict", real
-        ),
-        "separability": shown(
-            f"first n_first second n_second {with_ends('area')}", apart
-        ),
+        "real_trends": shown(f"set property {rho} p expected verdict", real),
+        "separability": shown(f"first n_first second n_second {area}", apart),
     }

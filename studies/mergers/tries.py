@@ -11,8 +11,11 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly import AnomalyDetector, evaluation, latent, runs, scores
-from studies.mergers.paper import LEVELS, RATIO_EDGES, RULE, SUBTLE, WGAN_GP
-from studies.mergers.sets import save, score
+from studies.mergers.paper import RATIO_EDGES, RULE, SUBTLE, WGAN_GP
+from studies.mergers.results import levels_for
+from studies.mergers.sets import score
+from studies.study import save
+from studies.tables import rows
 
 LOG = logging.getLogger("mergers")
 SMOOTHINGS = (1.5, 2.0, 2.5, 3.0, 4.0)
@@ -37,13 +40,13 @@ def row(name: str, found: dict, truth: Table) -> dict:
     table = evaluation.detection_rates(
         {"score": found["calibration"]},
         {sample: {"score": part} for sample, part in parts.items()},
-        levels=LEVELS,
+        levels=levels_for(len(found["calibration"])),
         rule=RULE,
     )
     cells = {"tried": name, "n": len(own)}
     for sample in parts:
-        chosen = table[table["sample"] == sample]
-        cells[sample] = " / ".join(f"{100 * r:.0f}" for r in chosen["rate"])
+        rates = rows(table, sample=sample)["rate"]
+        cells[sample] = " / ".join(f"{100 * rate:.0f}" for rate in rates)
     return cells
 
 
@@ -52,35 +55,31 @@ def smoothings(run: runs.Run, cutouts: dict, train) -> list[dict]:
     LOG.info("smoothing lengths")
     parts = {n: run.detector.explain(c) for n, c in {"train": train, **cutouts}.items()}
     pairs = {n: (p["original"], p["reconstruction"]) for n, p in parts.items()}
-    rows = []
+    made = []
     for smoothing in SMOOTHINGS:
         noise = scores.ResidualNoise(smoothing)
         noise.fit(*pairs["train"])
         found = {name: noise.peak(*pairs[name]) for name in SETS}
-        truth = cutouts["mergers"].table
-        rows.append(row(f"peak, 8 views, {smoothing:g} px", found, truth))
-    return rows
+        name = f"peak, 8 views, {smoothing:g} px"
+        made.append(row(name, found, cutouts["mergers"].table))
+    return made
 
 
 def searches(run: runs.Run, cutouts: dict, train) -> list[dict]:
     """Score with one view, by other searches for z, and other weights."""
     gan, encoder = run.detector.model, run.detector.encoder
-    methods = {
-        "encoder": encoder,
-        "refine": latent.Refine(encoder),
-        "mapping": latent.Mapping(gan),
-    }
-    rows = []
+    methods = {"encoder": encoder, "refine": latent.Refine(encoder)}
+    methods["mapping"] = latent.Mapping(gan)
+    made, smoothing = [], run.detector.smoothing
     for method, search in methods.items():
         LOG.info("one view, %s", method)
         every = EVERY.get(method, 1)
         part = {n: c[np.arange(0, len(c), every)] for n, c in cutouts.items()}
         detector = AnomalyDetector(
-            gan, run.detector.stretch, latent=search, smoothing=run.detector.smoothing
+            gan, run.detector.stretch, latent=search, smoothing=smoothing
         )
         # Half of the training galaxies measure the noise well enough.
         detector.measure_noise(train[np.arange(0, len(train), 2 * every)])
-        detector.calibrate(part["calibration"], levels=LEVELS)
         tables = {name: score(detector, one) for name, one in part.items()}
         ways = {
             one: {name: np.asarray(table[one]) for name, table in tables.items()}
@@ -92,9 +91,10 @@ def searches(run: runs.Run, cutouts: dict, train) -> list[dict]:
                 name: scores.total_score(*(term[name] for term in terms), w)
                 for name in tables
             }
-        truth = part["mergers"].table
-        rows += [row(f"{one}, one view, {method}", s, truth) for one, s in ways.items()]
-    return rows
+        for one, found in ways.items():
+            name = f"{one}, one view, {method}"
+            made.append(row(name, found, part["mergers"].table))
+    return made
 
 
 def write(out: Path) -> None:
@@ -106,5 +106,5 @@ def write(out: Path) -> None:
     cutouts = {name: run.read(out / "sets" / name).read() for name in SETS}
     # Enough to measure the noise of the residuals.
     train = run.read(out / "sets" / "train").read()[:2000]
-    rows = smoothings(run, cutouts, train) + searches(run, cutouts, train)
-    save(Table(rows=rows), path)
+    made = smoothings(run, cutouts, train) + searches(run, cutouts, train)
+    save(Table(rows=made), path)

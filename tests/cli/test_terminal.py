@@ -29,13 +29,24 @@ def test_a_warning_is_one_line_without_a_place(capsys):
 def test_a_finders_training_names_the_epoch_that_was_kept(tmp_path, capsys):
     rows = ["epoch,val_accuracy,val_loss", "1,0.5,0.7", "2,0.9,0.31234567", "3,0.8,0.4"]
     (tmp_path / "history.csv").write_text("\n".join(rows))
-    run = SimpleNamespace(folder=tmp_path, bands=("VIS", "Y"), classifies=True)
+    run = SimpleNamespace(
+        folder=tmp_path, bands=("VIS", "Y"), classifies=True, holds_out=False
+    )
     terminal.show_run(run)
     assert capsys.readouterr().out.splitlines() == [
         f"Trained on bands VIS, Y: {tmp_path}",
         "Kept epoch 2 of 3: validation loss 0.3123, accuracy 0.900",
         f"Next: astroanomaly score {tmp_path} CUTOUTS --out TABLE",
     ]
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_what_was_held_out_needs_no_folder_to_calibrate(capsys, held_out):
+    run = SimpleNamespace(folder="run", bands="i", classifies=False, holds_out=held_out)
+    terminal.show_run(run)
+    last = capsys.readouterr().out.splitlines()[-1]
+    command = "Next: astroanomaly calibrate run"
+    assert last == (command if held_out else f"{command} CUTOUTS")
 
 
 @pytest.mark.parametrize("calibrated", [False, True])

@@ -1,5 +1,7 @@
 """The detector: columns, order, conventions, files, errors."""
 
+import warnings
+
 import numpy as np
 import pytest
 from blobs import blobs
@@ -172,6 +174,20 @@ def test_known_objects_are_flagged_and_said(parts):
     assert {flags[name] & 48 for name in held_out.object_ids[:3]} == {32}
     assert {flags[name] & 48 for name in fresh.object_ids} == {0}
     assert (found.meta["n_trained_on"], found.meta["n_calibrated_on"]) == (2, 3)
+
+
+def test_objects_that_trained_are_no_shift_of_the_survey(parts):
+    gan, stretch, encoder = parts
+    # Those that trained are darker and score far below the others.
+    train, held_out, fresh = blobs(300, 1), blobs(200, 2), blobs(100, 3)
+    train.images[:] *= 0.2
+    detector = AnomalyDetector(gan, stretch, encoder).calibrate(held_out, (90,))
+    with pytest.warns(UserWarning, match="visibly different"):
+        detector.score(concatenate([train, fresh]))
+    detector.remember("trained", train)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*visibly different")
+        detector.score(concatenate([train, fresh]))
 
 
 def test_a_selection_says_how_many_calibration_objects_it_takes(detector, test_set):

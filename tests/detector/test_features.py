@@ -73,7 +73,11 @@ def test_bands_size_and_flags_are_those_of_every_detector(knn):
     assert (table.meta["n_trained_on"], table.meta["n_calibrated_on"]) == (2, 3)
     # Linear pixels pass no stretch.
     bright = aa.Cutouts(TEST.images[:3] * 1e3, bands=["i"])
-    assert (knn.score(bright)["flag"] & 4 == 0).all()
+    rows = knn.score_block(bright)
+    assert (rows["flag"] & 4 == 0).all()
+    # As a frame it is odd, and says why.
+    assert (rows["flag"] & 64 > 0).all()
+    assert set(rows["frame_problem"]) == {"sky noise"}
 
 
 def test_which_pixels_decide(knn):
@@ -160,7 +164,8 @@ def test_features_of_trained_models(tmp_path, parts):
         again.score_samples(TEST), detector.score_samples(TEST)
     )
     # This extractor has a stretch, which clips.
-    assert detector.score(aa.Cutouts(TEST.images * 9, bands=["i"]))["flag"].max() >= 4
+    bright = aa.Cutouts(TEST.images * 9, bands=["i"])
+    assert (detector.score_block(bright)["flag"] & 4 > 0).all()
     with pytest.raises(ValueError, match="`model`.*`encode`.*Received: WGANGP"):
         aa.features.ModelFeatures(gan, stretch, "latents")
     with pytest.raises(ValueError, match="`kind`.*Received: 'z'"):

@@ -5,8 +5,8 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
+from kernel import figures, printed, run_cells
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
@@ -26,15 +26,25 @@ def _cells(path, kind):
     return [cell for cell in cells if cell["cell_type"] == kind]
 
 
-def _run(path, **parameters):
-    """Run a notebook's code with other parameters; give its names."""
-    names = {}
+def _run(path, folder, check, **parameters):
+    """Run a notebook in a kernel with other parameters; return what it printed.
+
+    `check` gets the names that the notebook leaves, in the kernel.
+    """
+    cells = []
     for cell in _cells(path, "code"):
-        code = compile("".join(cell["source"]), "notebook", "exec")
-        exec(code, names)
+        cells.append("".join(cell["source"]))
         if "parameters" in cell["metadata"].get("tags", ()):
-            names |= parameters
-    return names
+            cells += [f"{name} = {value!r}" for name, value in parameters.items()]
+    outputs = run_cells(cells, folder, check)
+    assert not [o for o in outputs if o["output_type"] == "error"]
+    # Every figure of the stored notebook is drawn again.
+    assert figures(outputs) == sum(
+        "image/png" in output.get("data", {})
+        for cell in _cells(path, "code")
+        for output in cell["outputs"]
+    )
+    return printed(outputs)
 
 
 def test_the_notebooks_are_here():
@@ -88,26 +98,22 @@ def test_lines_fit_the_page(path):
         assert all(len(line.rstrip("\n")) <= 92 for line in cell["source"])
 
 
+def _check_first(names):
+    assert len(names["table"]) == 40
+
+
 @pytest.mark.slow
-def test_the_first_notebook_runs_when_shrunken(tmp_path, monkeypatch):
+def test_the_first_notebook_runs_when_shrunken(tmp_path):
     pytest.importorskip("galsim")
-    monkeypatch.chdir(tmp_path)
     # A fifth of the training set calibrates: the level of 99 needs 100 objects.
     sizes = {"SIZE": 32, "N_TRAIN": 510, "N_TEST": 40, "WIDTH": 4}
-    names = _run(FIRST, **sizes, EPOCHS=1, ENCODER_EPOCHS=1)
-    assert len(names["table"]) == 40
+    _run(FIRST, tmp_path, _check_first, **sizes, EPOCHS=1, ENCODER_EPOCHS=1)
     assert (tmp_path / "first_outliers" / "report.html").is_file()
 
 
-@pytest.mark.slow
-# Some objects cannot be measured; a network that learned nothing may shift scores.
-@pytest.mark.filterwarnings("ignore:.*could not be measured")
-@pytest.mark.filterwarnings("ignore:The new scores come from a visibly different")
-def test_the_merger_notebook_runs_when_shrunken(tmp_path, monkeypatch, capsys):
-    pytest.importorskip("galsim")
-    pytest.importorskip("statmorph")
-    monkeypatch.chdir(tmp_path)
-    names = _run(MERGERS, SCALE=0.05, SIZE=32)
+def _check_mergers(names):
+    import numpy as np
+
     pairs = names["mergers"].table
     assert len(pairs) == 9 * names["N_PAIRS"]
     assert len(names["system"]) == len(names["stage"]) == len(names["everything"])
@@ -123,17 +129,20 @@ def test_the_merger_notebook_runs_when_shrunken(tmp_path, monkeypatch, capsys):
     np.testing.assert_allclose(peak["threshold"], threshold)
     assert sum(peak["n"]) == len(wanted) - names["N_CALIBRATION"]
     assert sum(names["along"]["k-means"]["n"]) == len(pairs)
-    assert "is flagged as often as promised by" in capsys.readouterr().out
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:The new scores come from a visibly different")
-def test_the_lens_notebook_runs_when_shrunken(tmp_path, monkeypatch, capsys):
+def test_the_merger_notebook_runs_when_shrunken(tmp_path):
     pytest.importorskip("galsim")
-    pytest.importorskip("lenstronomy")
-    monkeypatch.chdir(tmp_path)
-    names = _run(LENSES, SCALE=0.05, SIZE=48)
+    pytest.importorskip("statmorph")
+    said = _run(MERGERS, tmp_path, _check_mergers, SCALE=0.05, SIZE=32)
+    assert "is flagged as often as promised by" in said
+    assert not list(tmp_path.iterdir())
+
+
+def _check_lenses(names):
+    import numpy as np
+
     assert names["truth"].sum() == len(names["lumpy"]) == names["N_TEST"] == 15
     # Rows were brought back to the order of the sets.
     ranked = names["table"]
@@ -144,15 +153,20 @@ def test_the_lens_notebook_runs_when_shrunken(tmp_path, monkeypatch, capsys):
     thetas = {float(one.table["theta_E"][0]) for one in names["same"]}
     assert len(thetas) == 1
     assert [len(one.table["clump_mass"][0]) for one in names["same"]] == [0, 25, 25, 25]
-    assert "lenses with subhaloes above it" in capsys.readouterr().out
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
-def test_the_contamination_notebook_runs_when_shrunken(tmp_path, monkeypatch, capsys):
+def test_the_lens_notebook_runs_when_shrunken(tmp_path):
     pytest.importorskip("galsim")
-    monkeypatch.chdir(tmp_path)
-    names = _run(CONTAMINATED, SCALE=0.05, CONTAMINATIONS=(0, 0.2), SEEDS=(3,))
+    pytest.importorskip("lenstronomy")
+    said = _run(LENSES, tmp_path, _check_lenses, SCALE=0.05, SIZE=48)
+    assert "lenses with subhaloes above it" in said
+    assert not list(tmp_path.iterdir())
+
+
+def _check_contamination(names):
+    import numpy as np
+
     areas = names["areas"]
     assert set(areas["n_anomalous"]) == {0, 12}  # int(0.2 * 50 / 0.8)
     assert len(names["summary"]) == len(areas) == 2 * len(names["losses"]) == 10
@@ -168,26 +182,30 @@ def test_the_contamination_notebook_runs_when_shrunken(tmp_path, monkeypatch, ca
     # The other encoder draws other images with the same generator.
     assert not np.allclose(names["drawn"][1], names["drawn"][2])
     assert sorted(names["samples"]) == [4, 8, 16, 32]
-    # A second look at the study trains nothing.
-    assert len(list((tmp_path / names["FOLDER"] / "cells").iterdir())) == 4
-    assert "encoder grown along less encoder afterwards" in capsys.readouterr().out
-    assert [path.name for path in tmp_path.iterdir()] == [names["FOLDER"]]
 
 
 @pytest.mark.slow
-# So little training may prefer non-lenses.
-@pytest.mark.filterwarnings("ignore:The lenses have lower outputs")
-def test_the_finder_notebook_runs_when_shrunken(tmp_path, monkeypatch, capsys):
+def test_the_contamination_notebook_runs_when_shrunken(tmp_path):
     pytest.importorskip("galsim")
-    pytest.importorskip("lenstronomy")
-    monkeypatch.chdir(tmp_path)
-    names = _run(FINDER, SCALE=0.03, SIZE=174)
-    assert names["test"].image_shape == (58, 58, 4)
-    assert (len(names["train"]), len(names["test"])) == (30, 24)
+    small = {"SCALE": 0.05, "CONTAMINATIONS": (0, 0.2), "SEEDS": (3,)}
+    small["FOLDER"] = "tour"
+    said = _run(CONTAMINATED, tmp_path, _check_contamination, **small)
+    # A second look at the study trains nothing.
+    assert len(list((tmp_path / "tour" / "cells").iterdir())) == 4
+    assert "encoder grown along less encoder afterwards" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["tour"]
+
+
+def _check_finder(names):
+    import numpy as np
+
+    test, train = names["test"], names["train"]
+    assert test.image_shape == (58, 58, 4)
+    assert (len(train), len(test)) == (30, 24)
     # What a frame shows is what the cameras gave, nine pixels in one.
     fine = names["aa"].simulate.lens_survey(30, size=174, seed=31)
     by_hand = fine.images[3, 30:33, 60:63, 2].sum()
-    assert names["train"].images[3, 10, 20, 2] == pytest.approx(by_hand, rel=1e-5)
+    np.testing.assert_allclose(train.images[3, 10, 20, 2], by_hand, rtol=1e-5)
     # Rows were brought back to the order of the frames.
     ranked = names["table"]
     scored = dict(zip(ranked["object_id"], ranked["p_lens"], strict=True))
@@ -197,8 +215,15 @@ def test_the_finder_notebook_runs_when_shrunken(tmp_path, monkeypatch, capsys):
     sure = names["p_lens"][names["chosen"]]
     assert sure == names["p_lens"][names["truth"]].max()
     logit = float(np.log(sure / (1 - sure)))
-    assert names["occlusion"].output == pytest.approx(logit, abs=1e-4)
+    np.testing.assert_allclose(names["occlusion"].output, logit, atol=1e-4)
     below, above = (dream.history[-1] for dream in names["dreams"])
     assert below < sure < above
-    assert "false_positive_rate" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_finder_notebook_runs_when_shrunken(tmp_path):
+    pytest.importorskip("galsim")
+    pytest.importorskip("lenstronomy")
+    said = _run(FINDER, tmp_path, _check_finder, SCALE=0.03, SIZE=174)
+    assert "false_positive_rate" in said
     assert not list(tmp_path.iterdir())

@@ -43,6 +43,7 @@ ROOMS = {
     "plots": 11,
     "report": 12,
     "runs": 13,
+    "pretrained": 14,
     "review": 14,
     "cli": 15,
 }

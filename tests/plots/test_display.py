@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from astropy.io import fits
+from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.plots import display
@@ -113,3 +115,43 @@ def test_a_panel_has_the_shape_of_its_image():
     assert panels.shape == (2, 3)
     # 4.2 inches a panel and half of that high, but no less than 2.5; a bar beside.
     assert tuple(figure.get_size_inches()) == pytest.approx((13.6, 5.8))
+
+
+@pytest.fixture
+def turned(tmp_path):
+    """Return the table of three objects, north up or to the right, one unknown."""
+    names = [tmp_path / "up.fits", tmp_path / "right.fits", ""]
+    for name, (cd1, cd2, cd3, cd4) in zip(
+        names, ((-1, 0, 0, 1), (0, 1, 1, 0)), strict=False
+    ):
+        header = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 10.0}
+        header |= {"CRVAL2": 0.0, "CRPIX1": 8.0, "CRPIX2": 8.0}
+        header |= {"CD1_1": cd1, "CD1_2": cd2, "CD2_1": cd3, "CD2_2": cd4}
+        header |= {key: header[key] / 3600 for key in header if key.startswith("CD")}
+        fits.PrimaryHDU(np.zeros((16, 16)), fits.Header(header)).writeto(name)
+    files = [str(name) for name in names]
+    return Table({"file": files, "ra": [10.0] * 3, "dec": [0.0] * 3})
+
+
+def letters(axes):
+    return {
+        text.get_text(): text.get_position() for text in axes.texts if text.get_text()
+    }
+
+
+def test_north_and_east_are_drawn_where_they_are_known(turned):
+    panels = new_figure(6, 2).subplots(1, 3)
+    display.compasses(panels, turned, (16, 16))
+    up, right, unknown = (letters(axes) for axes in panels)
+    assert up["N"][1] > up["E"][1]
+    assert up["E"][0] < up["N"][0]
+    # x grows with declination, y with right ascension.
+    assert right["N"][0] > right["E"][0]
+    assert right["E"][1] > right["N"][1]
+    assert unknown == {}
+
+
+def test_one_compass_serves_objects_that_are_turned_alike(turned):
+    panels = new_figure(6, 2).subplots(1, 3)
+    display.compasses(panels, turned[[0, 0, 0]], (16, 16))
+    assert [set(letters(axes)) for axes in panels] == [{"N", "E"}, set(), set()]

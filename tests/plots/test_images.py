@@ -48,6 +48,18 @@ def test_gallery_writes_score_and_p_value_and_frames_by_level(cutouts, table):
     assert names == ["not flagged", "above 90%", "above 99%"]
 
 
+def test_gallery_names_the_bands_and_the_number(cutouts, table):
+    table = table.copy()
+    table.meta["score"] = "peak"
+    heading = plots.gallery(cutouts, table).get_suptitle()
+    assert heading.startswith(", ".join(cutouts.bands))
+    assert heading.endswith("anomaly score (peak)")
+    table["peak_score"] = table["anomaly_score"]
+    table["peak_score"].unit = "sigma"
+    heading = plots.gallery(cutouts, table, by="peak_score").get_suptitle()
+    assert heading.endswith("peak score (sigma)")
+
+
 def test_gallery_does_without_p_values_levels_and_full_rows(cutouts, table):
     figure = plots.gallery(
         cutouts, table["object_id", "anomaly_score"], n=10, columns=3

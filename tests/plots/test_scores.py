@@ -1,3 +1,6 @@
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -5,6 +8,7 @@ from matplotlib.colors import to_hex
 
 from astroanomaly import plots
 from astroanomaly.calibration import Calibration
+from astroanomaly.data.cutouts import Cutouts
 
 
 @pytest.fixture
@@ -135,6 +139,38 @@ def test_feature_map_refuses_what_it_cannot_map(features):
         plots.feature_map(features, labels=[1] * 30, scores=[1] * 30)
     with pytest.raises(ValueError, match="`scores` holds NaN"):
         plots.feature_map(features, scores=[np.nan] * 30)
+    with pytest.raises(ValueError, match="`method`.*Received: 'pca'"):
+        plots.feature_map(features, method="pca")
+    with pytest.raises(ValueError, match="`cutouts`.*30 rows. Received: 2"):
+        plots.feature_map(features, cutouts=Cutouts(np.zeros((2, 8, 8))))
+
+
+def test_feature_map_shows_pictures_at_the_places_of_their_objects(
+    features, monkeypatch
+):
+    class Plane:
+        def __init__(self, n_neighbors, random_state):
+            assert (n_neighbors, random_state) == (15, 4)
+
+        def fit_transform(self, features):
+            return np.stack(np.divmod(np.arange(30.0), 6), axis=1)
+
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=Plane))
+    images = np.tile(np.arange(64.0).reshape(8, 8), (30, 1, 1))
+    options = {"method": "umap", "seed": 4, "cutouts": Cutouts(images)}
+    axes = plots.feature_map(features, n_pictures=9, **options).axes[0]
+    assert len(axes.images) == 9
+    places = {(k // 6, k % 6) for k in range(30)}
+    middles = {
+        (round(np.mean(i.get_extent()[:2]), 9), round(np.mean(i.get_extent()[2:]), 9))
+        for i in axes.images
+    }
+    assert middles <= places
+    # One in each third of both axes.
+    assert len({(int(x * 3 / 4.001), int(y * 3 / 5.001)) for x, y in middles}) == 9
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(ImportError, match="maps"):
+        plots.feature_map(features, method="umap")
 
 
 HISTORY = {

@@ -125,6 +125,7 @@ function draw(canvas, item, part, band, curve, info) {
 export async function mount(root, ask) {
   root.classList.add("aa-review");
   root.tabIndex = -1;
+  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves the keys to us.
   const info = await ask("start");
   const bandChoices = [...(info.bands.length > 2 ? ["color"] : []), ...info.bands.keys()];
   const state = { list: info.list, n: info.n, kind: info.kind, place: info.place, detour: null, grid: false, band: bandChoices[0], curve: "asinh", advance: true };
@@ -679,11 +680,13 @@ export async function mount(root, ask) {
     else if (actions[key] && (state.grid || !["ArrowUp", "ArrowDown"].includes(key))) actions[key](event);
     else return;
     event.preventDefault();
+    // A notebook has keys of its own.
+    event.stopPropagation();
   };
   const ears = root.closest(".aa-page") ? document : root;
   ears.addEventListener("keydown", onKey);
   // After a click the keys mean objects again, not the button.
-  root.addEventListener("click", (event) => { if (event.target.closest("button") && !root.querySelector("dialog[open]")) event.target.closest("button").blur(); });
+  root.addEventListener("click", (event) => { if (event.target.closest("button") && !root.querySelector("dialog[open]")) root.focus({ preventScroll: true }); });
 
   keep();
   if (outbox.length) await flush().then(() => renew());

@@ -104,3 +104,15 @@ def images(folder, n=24, seed=1):
 def finish(folder):
     """Write the table of a data set's cells."""
     read_study(folder, 200).write(folder / "table.ecsv", format="ascii.ecsv")
+
+
+def made_up(folder):
+    """Write a run with all models on both data sets."""
+    for k, data in enumerate(names.DATA):
+        where = folder / data
+        cells(where, STRENGTH | VARIANTS, names.ENDS, (0, 1), 24, k)
+        rest = [p for p in STEPS if p not in names.ENDS]
+        cells(where, STRENGTH, rest, (0,), 24, k)
+        images(where)
+        finish(where)
+    return folder

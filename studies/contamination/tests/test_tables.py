@@ -1,7 +1,5 @@
 """The contamination study's numbers, tables and figures, from made-up scores."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -9,18 +7,12 @@ from astropy.table import Table
 from astroanomaly.evaluation.contamination import auc_loss, loss_difference, summarize
 from studies.contamination import figures, names, results, tables
 from studies.contamination.__main__ import SCALES
-from studies.contamination.tests.made_up import (
-    STEPS,
-    STRENGTH,
-    VARIANTS,
-    cell,
-    cells,
-    finish,
-    images,
-)
-from studies.study import Missing, rows, save_figures, save_tables
+from studies.contamination.tests import made_up
+from studies.contamination.tests.made_up import STEPS, cell, finish
+from studies.study import Missing, save_figures
+from studies.tables import rows
+from studies.tests.pages import DOCS, check_page
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "results" / "contamination"
 LABELS = np.array([False, False, False, False, True, True])
 SECONDS = {name: 60.0 for name in tables.STAGES}
 
@@ -28,14 +20,7 @@ SECONDS = {name: 60.0 for name in tables.STAGES}
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """Return a run with all models on both data sets, and its numbers."""
-    folder = tmp_path_factory.mktemp("study")
-    for k, data in enumerate(names.DATA):
-        where = folder / data
-        cells(where, STRENGTH | VARIANTS, names.ENDS, (0, 1), 24, k)
-        rest = [p for p in STEPS if p not in names.ENDS]
-        cells(where, STRENGTH, rest, (0,), 24, k)
-        images(where)
-        finish(where)
+    folder = made_up.made_up(tmp_path_factory.mktemp("study"))
     return folder, results.measured(folder)
 
 
@@ -125,20 +110,6 @@ def test_terms_without_a_shared_seed_have_no_contrast(tmp_path):
     assert one.contrast((1, "dcae", "mse", 0.0)).value == 1.0
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "chance", "word"),
-    [
-        (0.01, 0.2, False, "yes"),
-        (-0.2, -0.01, False, "no"),
-        (-0.1, 0.1, False, "cannot tell"),
-        (np.nan, np.nan, False, "cannot tell"),
-        (0.01, 0.2, True, "nothing to lose"),
-    ],
-)
-def test_the_answer_of_a_difference(low, high, chance, word):
-    assert results.answer(low, high, chance) == word
-
-
 def test_a_model_at_chance_has_nothing_to_lose(tmp_path):
     where = tmp_path / "lenses"
     for p in names.ENDS:
@@ -148,6 +119,10 @@ def test_a_model_at_chance_has_nothing_to_lose(tmp_path):
     assert found["claim"]["answer"].tolist() == ["nothing to lose"]
     chance = dict(found["losses"]["model", "at_chance"].iterrows())
     assert chance == {"pgan_joint": True, "pgan_after": False}
+    # Else the answer is where the interval lies.
+    ends = ((0.01, 0.2), (-0.2, -0.01), (-0.1, 0.1), (np.nan, np.nan))
+    answers = ["yes", "no", "cannot tell", "cannot tell"]
+    assert [results.answer(*pair) for pair in ends] == answers
 
 
 def test_the_norm_is_tested_on_both_sides(study):
@@ -199,25 +174,11 @@ def test_samples_are_told_apart_after_the_adjustment(study):
     assert (apart["noise"], apart["flux"]) == ("yes", "no")
 
 
-def test_a_model_is_shown_by_the_score_of_the_rule():
-    rule = {"pgan_after": "total", "wgan_gp": "total", "dcae": "mse", "loe_soft": "mse"}
-    rule |= {"pca": "mse", "pca_forest": "forest", "brightness": "brightness"}
-    assert {model: names.own_score(model) for model in rule} == rule
-
-
 def test_a_rerun_replaces_the_tables_and_figures_of_the_page(study, tmp_path):
     folder, found = study
-    page = tables.shown(found, SCALES["laptop"], SECONDS)
-    save_tables(tmp_path / "tables", page)
-    old = {path.stem for path in PAGE.glob("*.ecsv")}
-    assert set(page) == old
-    for name, table in page.items():
-        assert table.colnames == Table.read(PAGE / f"{name}.ecsv").colnames, name
-        for one in table.colnames:
-            kept = Table.read(PAGE / f"{name}.ecsv")[one]
-            assert table[one].meta == kept.meta, (name, one)
+    check_page(tables.shown(found, SCALES["laptop"], SECONDS), "contamination")
     drawn = figures.figures(folder, found)
-    assert set(drawn) == {path.stem for path in PAGE.glob("*.png")}
+    assert set(drawn) == {path.stem for path in (DOCS / "contamination").glob("*.png")}
     few = ("claim", "losses_lenses", "couplings_galaxies", "statistics_lenses")
     more = ("curves_others_lenses", "samples_galaxies")
     assert save_figures(tmp_path / "f", {k: drawn[k] for k in (*few, *more)}) == {}
@@ -250,10 +211,14 @@ def test_the_figure_of_the_claim_draws_the_differences(study):
     assert sorted(drawn) == pytest.approx(sorted(expected))
 
 
-def test_no_panel_of_curves_has_more_than_ten_lines():
+def test_every_model_has_a_curve_and_its_own_score():
     panels = (figures.GANS, figures.OTHERS, figures.COUPLINGS)
+    # More lines in a panel cannot be told apart.
     assert max(map(len, panels)) <= 10
     assert {model for panel in panels for model in panel} == set(names.NAMES)
+    rule = {"pgan_after": "total", "wgan_gp": "total", "dcae": "mse", "loe_soft": "mse"}
+    rule |= {"pca": "mse", "pca_forest": "forest", "brightness": "brightness"}
+    assert {model: names.own_score(model) for model in rule} == rule
 
 
 def test_an_empty_run_has_no_figures_and_few_tables(tmp_path):

@@ -1,7 +1,5 @@
 """The COSMOS study: how its inputs are made, and the whole of it at its smallest."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -10,9 +8,9 @@ from eager import eagerly
 import astroanomaly as aa
 from studies.cosmos import __main__ as study
 from studies.cosmos import sets, tables
+from studies.tests.pages import DOCS
 
-ROOT = Path(__file__).resolve().parents[3]
-DATA = ROOT.parent / "shared" / "data"
+DATA = DOCS.parents[2] / "shared" / "data"
 SIGMA = 0.01
 
 
@@ -109,16 +107,15 @@ def test_a_composite_is_alone_if_its_galaxy_is():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings(
-    "ignore"
-)  # Two epochs teach nothing, and the package warns.
+# Two epochs teach nothing, and the package warns.
+@pytest.mark.filterwarnings("ignore")
 def test_the_study_runs_and_resumes(tmp_path, monkeypatch):
     if not DATA.is_dir():
         pytest.skip("the real survey files (../shared/data) are not on this machine")
     eagerly(monkeypatch)
     out = tmp_path / "study"
     words = ["--data", str(DATA), "--out", str(out), "--scale", "smoke"]
-    study.main([*words, "--page", str(tmp_path / "results")])
+    study.Study.main([*words, "--page", str(tmp_path / "results")])
     labels = Table.read(out / "labels.ecsv")
     assert (~labels["is_anomaly"]).sum() == 40
     assert (out / "report_3.html").is_file()
@@ -127,12 +124,11 @@ def test_the_study_runs_and_resumes(tmp_path, monkeypatch):
     assert len(pictures) == 6
     assert all(picture.stat().st_size < 250_000 for picture in pictures)
     # A rerun replaces the tables of the page: same files, same columns.
-    on_page = ROOT / "docs" / "results" / "cosmos_acs"
-    for folder in (published, on_page):
-        assert len(list(folder.glob("*.ecsv"))) == 11
-    for path in on_page.glob("*.ecsv"):
-        columns = Table.read(published / path.name).colnames
-        assert columns == Table.read(path).colnames
+    tables_of = {path.stem: Table.read(path) for path in published.glob("*.ecsv")}
+    assert len(tables_of) == 11
+    for name, made in tables_of.items():
+        there = Table.read(DOCS / "cosmos_acs" / f"{name}.ecsv")
+        assert made.colnames == there.colnames
     first = Table.read(published / "commands.ecsv")["command"].tolist()
     assert "astroanomaly calibrate run_0 inputs/quarter_2 --levels 90 95" in first
 
@@ -142,6 +138,6 @@ def test_the_study_runs_and_resumes(tmp_path, monkeypatch):
 
     monkeypatch.setattr(study.cli, "main", never)
     monkeypatch.setattr(study.figures, "every", lambda out: {})
-    study.main(words)
+    study.Study.main(words)
     again = Table.read(out / "tables" / "commands.ecsv")["command"].tolist()
     assert again == first

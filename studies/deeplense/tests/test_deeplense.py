@@ -11,7 +11,8 @@ from eager import eagerly
 
 from studies.deeplense import __main__ as main
 from studies.deeplense import figures, results, scores, sets
-from studies.study import Missing, rows
+from studies.study import Missing
+from studies.tables import rows
 
 TINY = replace(
     main.SCALES["smoke"],
@@ -31,14 +32,8 @@ def test_no_two_sets_of_a_setting_share_a_seed():
     seeds = [part[1] for parts in planned.values() for part in parts]
     assert len(set(seeds)) == len(seeds)
     assert max(seeds) < 500
-    assert list(planned)[:6] == [
-        "train",
-        "labelled",
-        "calibration",
-        "smooth",
-        "subhalos",
-        "vortex",
-    ]
+    first = ["train", "labelled", "calibration", "smooth", "subhalos", "vortex"]
+    assert list(planned)[:6] == first
     assert {"subhalos_0.1", "vortex_5", "smooth_x3", "vortex_exchanged"} <= set(planned)
 
 

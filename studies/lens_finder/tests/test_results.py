@@ -1,7 +1,5 @@
 """What the lens-finder study measures, and its tables and figures."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -22,8 +20,9 @@ from studies.lens_finder.tests.made_up import (
     write_set,
 )
 from studies.study import Missing
+from studies.tables import rows
+from studies.tests.pages import DOCS, check_page
 
-DOCS = Path(__file__).resolve().parents[3] / "docs" / "results" / "lens_finder"
 HAND = {"train": 8, "validation": 8, "calibration": 8, "test": 8, "arcs": 4, "rings": 4}
 # Three of four lenses found, one of four non-lenses called a lens.
 TEST = [0.9, 0.7, 0.8, 0.2, 0.6, 0.1, 0.4, 0.3]
@@ -43,10 +42,7 @@ def found(run):
 
 def row_of(table, **wanted):
     """Return the only row of a table that holds these values."""
-    keep = np.ones(len(table), bool)
-    for name, value in wanted.items():
-        keep &= np.asarray(table[name]) == value
-    (row,) = table[keep]
+    (row,) = rows(table, **wanted)
     return row
 
 
@@ -287,17 +283,7 @@ def test_counts_are_those_of_the_sets(found):
 
 
 def test_tables_have_the_columns_of_the_page(found):
-    published = {path.stem: Table.read(path) for path in DOCS.glob("*.ecsv")}
-    assert set(published) == set(found)
-    for name, table in published.items():
-        assert table.colnames == found[name].colnames, name
-        for column in table.colnames:
-            assert table[column].dtype.kind == found[name][column].dtype.kind, column
-            assert table[column].meta == found[name][column].meta, column
-
-
-def test_a_run_of_nothing_has_no_table(tmp_path):
-    assert set(tables.shown(Run(tmp_path), {})) == {"times"}
+    check_page(found, "lens_finder")
 
 
 def test_a_training_without_all_outputs_does_not_count(tmp_path):
@@ -308,12 +294,13 @@ def test_a_training_without_all_outputs_does_not_count(tmp_path):
 
 def test_every_figure_of_the_page_is_drawn(run):
     made = figures.figures(run)
-    assert {path.stem for path in DOCS.glob("*.png")} == set(made)
+    assert {path.stem for path in (DOCS / "lens_finder").glob("*.png")} == set(made)
     for draw in made.values():
         assert isinstance(draw(), Figure)
 
 
-def test_figures_of_a_run_of_nothing_are_missing(tmp_path):
+def test_a_run_of_nothing_has_no_table_and_no_figure(tmp_path):
+    assert set(tables.shown(Run(tmp_path), {})) == {"times"}
     for draw in figures.figures(Run(tmp_path)).values():
         with pytest.raises(Missing):
             draw()
@@ -330,14 +317,3 @@ def test_the_figure_of_the_focus_adds_zones_up(run):
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels[0] == "lenses found (6)"
     assert labels[-1] == "false alarms: spiral (6)"
-
-
-def test_the_eye_sees_faint_light():
-    plane = np.zeros((20, 20))
-    plane[:2] = np.linspace(0, 1, 40).reshape(2, 20)
-    shown = figures.gray(plane)
-    assert (shown.min(), shown.max()) == (0, 1)
-    # LogStretch(100): log(100 x + 1) / log(101), x by the 99.9th percentile.
-    top = np.percentile(plane, 99.9)
-    expected = np.log(100 * plane[0, 5] / top + 1) / np.log(101)
-    assert shown[0, 5] == pytest.approx(expected, rel=1e-6)

@@ -33,7 +33,9 @@ def known(tmp_path_factory):
     return sets.read(folder)
 
 
-def test_an_interrupted_training_ends_as_an_unbroken_one(known, tmp_path):
+def test_an_interrupted_training_ends_as_an_unbroken_one(known, tmp_path, monkeypatch):
+    eagerly(monkeypatch)
+
     class Stopped(Exception):
         pass
 
@@ -65,7 +67,9 @@ def test_an_interrupted_training_ends_as_an_unbroken_one(known, tmp_path):
 
 
 @pytest.mark.filterwarnings(WORSE)
-def test_outputs_are_the_models_and_follow_it(known, tmp_path):
+def test_outputs_are_the_models_and_follow_it(known, tmp_path, monkeypatch):
+    eagerly(monkeypatch)
+    monkeypatch.setattr(trainings, "SCORED", ("calibration", "arcs"))
     folder = tmp_path / "own" / "s0"
     finder = Finder("ou66", "binned", ("Y", "J", "H"), 1, batch_size=8)
     trainings.train(folder, finder, known, 0)
@@ -124,7 +128,7 @@ def test_the_smallest_study_runs_and_a_second_run_changes_nothing(
     drawn = []
     # Processes of their own, and packing of files, take long; each has its own test.
     monkeypatch.setattr(trainings, "train_all", train_all)
-    monkeypatch.setattr(main, "save_figures", draw)
+    monkeypatch.setattr(main.study, "save_figures", draw)
     run = main.Study(tmp_path / "run", "smoke", 0)
     run.run()
     found = Run(run.out)
@@ -158,7 +162,7 @@ def test_finders_are_trained_in_processes_of_their_own(known, tmp_path):
 
 
 def test_no_lens_is_needed_for_a_study(tmp_path, caplog):
-    run = main.Study(tmp_path / "run", "smoke", 0, tmp_path / "none")
+    run = main.Study(tmp_path / "run", "smoke", 0, lenses=tmp_path / "none")
     run.trained = dict
     with caplog.at_level("WARNING"):
         run.real()

@@ -1,12 +1,15 @@
 """Samples, rates, trends and comparisons of the merger study, against known numbers."""
 
+from collections import defaultdict
+
 import numpy as np
 import pytest
 from astropy.table import Table
 from scipy.stats import norm
 
-from studies.mergers import paper, results, surveys
+from studies.mergers import paper, results, surveys, tables
 from studies.mergers.tests.synthetic import galaxies, synthetic_run
+from studies.tables import rows
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +52,9 @@ def test_rates_of_a_table_counted_by_hand():
         "subtle_with_blended": (4, 3, 2),
     }
     for sample, wanted in expected.items():
-        rows = table[(table["sample"] == sample) & (table["score"] == "peak_score")]
-        assert rows["level"].tolist() == [85, 90, 95]
-        assert tuple(rows["n_flagged"]) == wanted, sample
+        part = rows(table, sample=sample, score="peak_score")
+        assert part["level"].tolist() == [85, 90, 95]
+        assert tuple(part["n_flagged"]) == wanted, sample
     sizes = {row["sample"]: row["n"] for row in table}
     assert (sizes["neighbor_bright"], sizes["subtle"]) == (2, 5)
     own = table[np.isnan(table["level"]) & (table["sample"] == "pre_merger_neighbor")]
@@ -117,10 +120,10 @@ def test_combinations_counted_by_hand():
 def test_a_mixture_takes_the_papers_shares():
     calibration, isolated, mergers = tiny()
     table = results.mixtures(calibration, results.samples(isolated, mergers))
-    rows = table[(table["whole"] == "subtle") & (table["level"] == 85)]
-    assert rows["share"].tolist() == [0.4, 0.6]
-    w = rows["share_paper"][0]
-    assert rows["rate"] == pytest.approx([w / 2 + (1 - w) * 2 / 3] * 2)
+    part = rows(table, whole="subtle", level=85)
+    assert part["share"].tolist() == [0.4, 0.6]
+    w = part["share_paper"][0]
+    assert part["rate"] == pytest.approx([w / 2 + (1 - w) * 2 / 3] * 2)
 
 
 def test_trends_that_were_planted_are_found(run):
@@ -136,6 +139,12 @@ def test_trends_that_were_planted_are_found(run):
     }
     every = run["separation"]["sample"] == "pre_merger_neighbor"
     assert not run["separation"]["real"][every].any()
+    # The page says so.
+    made = tables.tables(defaultdict(Table, run), {"mergers": 100.0})
+    trends = rows(made["trends"], sample="post-mergers", property="stellar mass")
+    assert trends["verdict"].tolist() == ["yes"]
+    assert made["separation"]["verdict"][0] == "yes"
+    assert rows(made["compared"], set="COSMOS, real")["area_low"][0] > 0.5
 
 
 def test_merger_times_lie_in_bins_of_their_own_side(run):
@@ -185,8 +194,7 @@ def test_sets_are_compared_with_their_own_mocks(run):
     # Both are log-normal of width 0.5 (mass widens both to 0.54): shift 0.6.
     assert real["area"][0] == pytest.approx(norm.cdf(0.6 / 0.54 / 2**0.5), abs=0.05)
     kept = run["survey_drivers"]
-    rows = kept[(kept["set"] == "f814w_real") & (kept["property"] == "set")]
-    assert rows["low"][0] > 0
+    assert rows(kept, set="f814w_real", property="set")["low"][0] > 0
 
 
 def test_features_are_separated_as_well_as_their_shift_allows(tmp_path):

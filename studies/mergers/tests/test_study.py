@@ -1,7 +1,6 @@
 """The merger study as a command, at its smallest."""
 
 import logging
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,24 +12,6 @@ from studies.mergers import __main__ as mergers
 
 pytest.importorskip("galsim")
 pytest.importorskip("statmorph")
-
-
-def test_the_cost_is_shown_before_anything_is_done(tmp_path, monkeypatch, caplog):
-    words = ["mergers", "--out", str(tmp_path / "run"), "--cost"]
-    monkeypatch.setattr(sys, "argv", [*words, "--data", str(tmp_path)])
-    with caplog.at_level(logging.INFO):
-        mergers.main()
-    minutes = mergers.SCALES["laptop"].minutes
-    total = sum(minutes[name] for name in ("mergers", "f160w", "results"))
-    assert f"{total:.0f} minutes on 2 CPU cores" in caplog.text
-    assert "f814w is left out" in caplog.text
-    assert not (tmp_path / "run").exists()
-
-
-def test_every_stage_has_a_cost(tmp_path):
-    for name, scale in mergers.SCALES.items():
-        study = mergers.Study(tmp_path, tmp_path, name, 0, tries=True)
-        assert set(study.stages()) <= set(scale.minutes)
 
 
 def test_no_two_sets_of_one_kind_share_a_seed():
@@ -54,7 +35,7 @@ def study(tmp_path, monkeypatch):
         encoder={"epochs": 1, "learning_rate": 1e-3},
     )
     monkeypatch.setitem(mergers.SCALES, "smoke", tiny)
-    return mergers.Study(tmp_path / "run", tmp_path, "smoke", 0)
+    return mergers.Study(tmp_path / "run", "smoke", 0, data=tmp_path)
 
 
 def test_variants_hold_the_galaxies_of_the_mocks(study, monkeypatch):

@@ -1,7 +1,6 @@
 """The tables and figures of the merger page."""
 
 from collections import defaultdict
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,8 +13,8 @@ from astroanomaly.data import write_cutouts
 from studies.mergers import figures, tables
 from studies.mergers.tests.synthetic import synthetic_run
 from studies.study import Missing, save_figures
+from studies.tests.pages import check_page
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "results" / "galaxy_mergers"
 SECONDS = {"mergers": 100.0, "f160w": 50.0, "results": 1.0}
 
 
@@ -28,13 +27,9 @@ def bare(tmp_path_factory):
 
 def test_a_rerun_writes_the_tables_of_the_page(bare):
     made = tables.tables(bare[1], SECONDS)
-    assert {f"{name}.ecsv" for name in made} == {p.name for p in PAGE.glob("*.ecsv")}
-    del made["tries"]
-    for name, table in made.items():
-        known = Table.read(PAGE / f"{name}.ecsv")
-        assert table.colnames == known.colnames, name
-        for column in table.colnames:
-            assert table[column].meta == known[column].meta, (name, column)
+    # Only --tries fills it.
+    made["tries"] = made["tries"][:0]
+    check_page(made, "galaxy_mergers", ["tries"])
 
 
 def test_computing_again_changes_nothing_and_keeps_the_tries(bare):
@@ -119,16 +114,6 @@ def test_a_trend_agrees_where_its_interval_has_the_sign(sign, low, high, expecte
     assert tables.verdict(sign, rho, low, high, 0.01, limit=0.1) == expected
     if sign == 0:
         assert tables.verdict(0, rho, low, high, 0.2, limit=0.1) == "yes"
-
-
-def test_planted_trends_agree(tmp_path):
-    made = tables.tables(tables.compute(synthetic_run(tmp_path)), SECONDS)
-    table = made["trends"]
-    rows = (table["sample"] == "post-mergers") & (table["property"] == "stellar mass")
-    assert table["verdict"][rows].tolist() == ["yes"]
-    assert made["separation"]["verdict"][0] == "yes"
-    real = made["compared"]["set"] == "COSMOS, real"
-    assert made["compared"]["area_low"][real][0] > 0.5
 
 
 def test_figures_are_drawn_or_their_lack_is_explained(bare, tmp_path):

@@ -1,0 +1,347 @@
+"""A small encoder that learns from the user's own cutouts, without labels."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+
+from astroanomaly import stretches
+from astroanomaly.features.base import Features, check_images
+from astroanomaly.latent.objective import in_chunks
+from astroanomaly.models.common.networks import check_image_shape, initializers
+from astroanomaly.stretches.sky import sky_noise
+from astroanomaly.utils.keras_files import bounded_weights, load_model
+from astroanomaly.utils.progress import progress_bar
+
+_ENCODER, _STRETCH = "features_encoder.keras", "features_stretch.json"
+# Images that the sky's noise is measured on, at most.
+_SAMPLE = 1000
+# Widths of the head that the loss sees and that is left out afterwards (Chen et al.).
+_HEAD = 128, 64
+# Feature maps that are normalized together, per image.
+_GROUPS = 8
+# Smaller maps hold no position.
+_SMALLEST = 4
+
+
+class Contrastive(Features):
+    """Features of an encoder that learned to know an object again (SimCLR).
+
+    Two views of each image are made from its linear pixels: turned by any angle and
+    mirrored, shifted, brighter or fainter, noisier. The encoder, four convolutions of
+    stride 2 with group normalization and a mean over positions, is trained so that
+    views of one image are near to each other and far from those of all others in the
+    batch (Chen et al. 2020, the loss NT-Xent). A second head, left out afterwards, lies
+    between encoder and loss.
+
+    Parameters
+    ----------
+    epochs : int, optional
+        Passes over the training images.
+    batch_size : int, optional
+        Images a step, each with two views; all of a smaller set.
+    width : int, optional
+        Feature maps of the first convolution; an image has 8 times as many features.
+    temperature : float, optional
+        Of the loss; smaller ones attend to the nearest others.
+    shift : float, optional
+        Largest shift of a view, pixels.
+    noise : float, optional
+        Largest noise added to a view, in units of the sky's.
+    flux : float, optional
+        A view is up to 2 to the power of this brighter or fainter.
+    learning_rate : float, optional
+        Of Adam at the start; it falls to 0 along a cosine.
+    seed : int, optional
+        Seed of the weights, the views and their order.
+    stretch : Stretch, optional
+        From linear pixels to those that the encoder sees; an asinh stretch by default,
+        which `fit` adapts.
+
+    Attributes
+    ----------
+    encoder : keras.Model or None
+        From stretched images to the last maps and the features; None before `fit`.
+    history : list of dict
+        The loss of each epoch.
+
+    Raises
+    ------
+    ValueError
+        If a number is outside its range.
+
+    References
+    ----------
+    Chen et al. 2020, ICML (arXiv:2002.05709).
+
+    Examples
+    --------
+    >>> images = np.random.default_rng(1).normal(size=(16, 32, 32, 1))
+    >>> Contrastive(epochs=1, width=8).fit(images)(images).shape
+    (16, 64)
+    """
+
+    name = "contrastive"
+    arguments = (
+        "epochs",
+        "batch_size",
+        "width",
+        "temperature",
+        "shift",
+        "noise",
+        "flux",
+        "learning_rate",
+        "seed",
+    )
+
+    def __init__(
+        self,
+        epochs: int = 60,
+        batch_size: int = 256,
+        width: int = 16,
+        temperature: float = 0.2,
+        shift: float = 3.0,
+        noise: float = 1.0,
+        flux: float = 0.5,
+        learning_rate: float = 2e-3,
+        seed: int = 0,
+        stretch=None,
+    ):
+        for name, value, least in (
+            ("epochs", epochs, 1),
+            # One image has no others to be told from.
+            ("batch_size", batch_size, 2),
+            ("width", width, 1),
+        ):
+            if int(value) != value or not least <= value <= 1_000_000:
+                raise ValueError(
+                    f"`{name}` must be a whole number >= {least}. Received: {value}"
+                )
+        if width % _GROUPS:
+            raise ValueError(
+                f"`width` must be a multiple of {_GROUPS}. Received: {width}"
+            )
+        for name, value in (
+            ("temperature", temperature),
+            ("learning_rate", learning_rate),
+        ):
+            if not 0 < value < np.inf:
+                raise ValueError(f"`{name}` must be above 0. Received: {value}")
+        for name, value in (("shift", shift), ("noise", noise), ("flux", flux)):
+            if not 0 <= value < np.inf:
+                raise ValueError(f"`{name}` must be >= 0. Received: {value}")
+        self.epochs, self.batch_size = int(epochs), int(batch_size)
+        self.width, self.temperature = int(width), float(temperature)
+        self.shift, self.noise, self.flux = float(shift), float(noise), float(flux)
+        self.learning_rate, self.seed = float(learning_rate), int(seed)
+        self.stretch, self.encoder, self.history = stretch, None, []
+        self._traced = None
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the encoder is trained."""
+        return self.encoder is not None
+
+    def fit(self, cutouts) -> "Contrastive":
+        """Train the encoder on ordinary cutouts, or on an array of linear pixels."""
+        images = check_images(getattr(cutouts, "images", cutouts))
+        if len(images) < 2 or not np.isfinite(images).all():
+            raise ValueError(
+                "`cutouts` must hold at least 2 images of finite pixels. Received: "
+                f"{len(images)}, {'finite' if len(images) < 2 else 'not all finite'}."
+            )
+        if self.stretch is None:
+            self.stretch = stretches.Asinh(name="asinh")
+        if not self.stretch.adapted:
+            self.stretch.adapt(cutouts if hasattr(cutouts, "images") else images)
+        sample = images[:: -(-len(images) // _SAMPLE)]
+        sky = [sky_noise(sample[..., b]) for b in range(images.shape[3])]
+        with bounded_weights("`width`"):
+            encoder = build_encoder(images.shape[1:], self.width, self.seed)
+            network = _Learner(encoder, self, np.float32(sky))
+        size = min(self.batch_size, len(images))
+        n_steps = len(images) // size
+        schedule = keras.optimizers.schedules.CosineDecay(
+            self.learning_rate, n_steps * self.epochs
+        )
+        network.compile(keras.optimizers.Adam(schedule, name="optimizer"))
+        rng = np.random.default_rng(self.seed)
+        self.history = []
+        with progress_bar("Learning features", self.epochs) as advance:
+            for epoch in range(self.epochs):
+                # What does not fill a batch has its turn in another epoch.
+                order = rng.permutation(len(images))[: n_steps * size]
+                losses = [
+                    network.train_on_batch(images[np.sort(rows)].astype(np.float32))
+                    for rows in order.reshape(n_steps, size)
+                ]
+                loss = float(np.mean(losses))
+                if not np.isfinite(loss):
+                    raise FloatingPointError(
+                        f"the loss of epoch {epoch + 1} is not finite: a smaller "
+                        f"`learning_rate` may help. Received: {loss}"
+                    )
+                self.history.append({"epoch": epoch + 1, "loss": loss})
+                advance(1)
+        self._use(encoder)
+        return self
+
+    def _use(self, encoder) -> None:
+        self.encoder = encoder
+        self._traced = tf.function(
+            lambda images: encoder(self.stretch(images), training=False)
+        )
+
+    def _outputs(self, images, which: int) -> np.ndarray:
+        if self.encoder is None:
+            raise ValueError("the features are not learned yet: call `fit` first.")
+        images = check_images(images)
+        shape = self.encoder.input_shape[1:]
+        if images.shape[1:] != shape:
+            raise ValueError(
+                f"`images` must have the shape of the training's, {shape}. Received: "
+                f"{images.shape[1:]}."
+            )
+        return in_chunks(lambda chunk: self._traced(chunk)[which], images)
+
+    def __call__(self, images):
+        """Turn linear pixels (n, ny, nx, n_bands) into features (n, 8 width)."""
+        return self._outputs(images, 1)
+
+    def maps(self, images):
+        """Return the last convolution by position (n, gy, gx, 8 width)."""
+        return self._outputs(images, 0)
+
+    def get_weights(self):
+        """Return the weights of the encoder."""
+        return [] if self.encoder is None else self.encoder.get_weights()
+
+    def save_more(self, folder):
+        """Write encoder and stretch."""
+        if self.encoder is None:
+            raise ValueError("the features are not learned yet: call `fit` first.")
+        self.encoder.save(folder / _ENCODER)
+        self.stretch.save(folder / _STRETCH)
+
+    @classmethod
+    def load_from(cls, folder: Path, config: dict) -> "Contrastive":
+        """Make the extractor of a folder that `save` wrote."""
+        made = cls(**config, stretch=stretches.load(folder / _STRETCH))
+        encoder = load_model(folder / _ENCODER)
+        if len(getattr(encoder, "output_shape", ())) != 2:
+            raise ValueError(
+                f"{folder / _ENCODER} must hold an encoder with maps and features."
+            )
+        made._use(encoder)
+        return made
+
+
+def build_encoder(image_shape, width: int, seed: int = 0) -> keras.Model:
+    """Build the encoder: images to its last maps and to their means."""
+    images = keras.Input(check_image_shape(image_shape), name="images")
+    weights, x = initializers(seed), images
+    for k in range(4):
+        stride = 1 if min(x.shape[1:3]) <= _SMALLEST else 2
+        x = layers.Conv2D(
+            width * 2**k,
+            3,
+            strides=stride,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=next(weights),
+        )(x)
+        # Not batch normalization: features may not depend on the other images.
+        x = layers.GroupNormalization(_GROUPS)(x)
+        x = layers.Activation("silu")(x)
+    return keras.Model(images, [x, layers.GlobalAveragePooling2D()(x)], name="encoder")
+
+
+class _Learner(keras.Model):
+    """The encoder with its head, and the views that it learns from."""
+
+    def __init__(self, encoder, settings, sky):
+        super().__init__()
+        weights = initializers(settings.seed + 1)
+        self.encoder, self.settings, self.sky = encoder, settings, sky
+        self.head = keras.Sequential(
+            [
+                keras.Input((encoder.output_shape[1][-1],)),
+                layers.Dense(
+                    _HEAD[0], activation="relu", kernel_initializer=next(weights)
+                ),
+                layers.Dense(_HEAD[1], kernel_initializer=next(weights)),
+            ]
+        )
+        self.step = self.add_weight(
+            name="step", shape=(), initializer="zeros", dtype="int64", trainable=False
+        )
+        self.built = True
+
+    def views(self, images, stream: int):
+        """Turn, mirror, shift, brighten and disturb linear pixels at random."""
+        n, ny, nx, n_bands = images.shape
+        own = self.settings
+        key = tf.stack([tf.cast(own.seed % 2**31, tf.int64), 2 * self.step + stream])
+        draw = tf.random.stateless_uniform((n, 7), key)
+        # Half of the turns are by a right angle, which leaves the noise as it is.
+        quarter = tf.floor(4 * draw[:, 0]) + tf.where(draw[:, 1] < 0.5, 0.0, draw[:, 1])
+        angle = quarter * (np.pi / 2)
+        mirror = tf.where(draw[:, 2] < 0.5, 1.0, -1.0)
+        cos, sin = tf.cos(angle), tf.sin(angle)
+        # Pixels of the view are taken from A (p - middle) + middle + shift.
+        a, b, c, d = cos * mirror, -sin, sin * mirror, cos
+        middle_x, middle_y = (nx - 1) / 2, (ny - 1) / 2
+        shift = own.shift * (2 * draw[:, 3:5] - 1)
+        zero = tf.zeros(n)
+        rows = [
+            [a, b, middle_x - a * middle_x - b * middle_y + shift[:, 0]],
+            [c, d, middle_y - c * middle_x - d * middle_y + shift[:, 1]],
+            [zero, zero],
+        ]
+        transforms = tf.stack([value for row in rows for value in row], axis=1)
+        images = ops.image.affine_transform(images, transforms, fill_mode="reflect")
+        images = images * 2.0 ** (own.flux * (2 * draw[:, 5] - 1))[:, None, None, None]
+        noise = tf.random.stateless_normal((n, ny, nx, n_bands), key + [1, 0])
+        strength = own.noise * draw[:, 6, None, None, None] * self.sky
+        return images + strength * noise
+
+    def train_step(self, data):
+        """Learn from two views of each image of a batch."""
+        images = keras.utils.unpack_x_y_sample_weight(data)[0]
+        both = tf.concat([self.views(images, 0), self.views(images, 1)], axis=0)
+        n = images.shape[0]
+        with tf.GradientTape() as tape:
+            found = self.encoder(self.settings.stretch(both), training=True)[1]
+            z = tf.math.l2_normalize(self.head(found), axis=1)
+            loss = nt_xent(z[:n], z[n:], self.settings.temperature)
+        variables = [*self.encoder.trainable_weights, *self.head.trainable_weights]
+        gradients = tape.gradient(loss, variables)
+        self.optimizer.apply(gradients, variables)
+        self.step.assign_add(1)
+        return {"loss": loss}
+
+
+def nt_xent(first, second, temperature: float):
+    """Return the normalized temperature-scaled cross entropy of two sets of views.
+
+    Parameters
+    ----------
+    first, second : tensor of shape (n, d)
+        Vectors of length 1; row i of both is one image.
+    temperature : float
+        What their scalar products are divided by.
+
+    Returns
+    -------
+    tensor of shape ()
+        Equation 1 of Chen et al. 2020, its mean over all 2n views.
+    """
+    z = ops.concatenate([first, second])
+    n = first.shape[0]
+    # A view is none of its own others.
+    products = ops.matmul(z, ops.transpose(z)) / temperature - 1e9 * ops.eye(2 * n)
+    partner = np.r_[n : 2 * n, 0:n]
+    own = ops.sum(z * ops.take(z, partner, axis=0), axis=1) / temperature
+    return ops.mean(ops.logsumexp(products, axis=1) - own)

@@ -1,0 +1,297 @@
+"""Load a pre-trained model, calibrate it on one's own objects, train it further."""
+
+import shutil
+import warnings
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from astroanomaly import __version__, runs
+from astroanomaly.calibration.shift import compare
+from astroanomaly.detector import load_detector
+from astroanomaly.pretrained.cards import Card, read_card
+from astroanomaly.pretrained.folders import folder
+from astroanomaly.runs import config as _config
+from astroanomaly.runs import folder as _folder
+from astroanomaly.utils.files import atomic_dir
+from astroanomaly.utils.installed import versions
+
+__all__ = ["calibrate", "fine_tune", "from_pretrained", "open_run"]
+
+# Of pixel size and PSF: a tenth already shifts the scores of galaxies visibly.
+TOLERANCE = 0.1
+
+
+@dataclass
+class Origin:
+    """What a pre-trained detector comes from, and how it warns its user.
+
+    Attributes
+    ----------
+    card : Card
+        The model's card.
+    psf_fwhm : float or None
+        Width of the PSF of the user's images, arcsec.
+    """
+
+    card: Card
+    psf_fwhm: float | None = None
+    _said: set = field(default_factory=set, init=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.card.name
+
+    def check(self, cutouts) -> None:
+        """Warn if cutouts have another pixel size or PSF than those of the training."""
+        remedy = f"read with pixel_scale={self.card.pixel_scale:g} (--pixel-scale)"
+        for what, own, trained, mend in (
+            ("pixels", cutouts.pixel_scale, self.card.pixel_scale, f"{remedy} or "),
+            ("a PSF", self.psf_fwhm, self.card.psf_fwhm, ""),
+        ):
+            if own is not None and abs(own / trained - 1) > TOLERANCE:
+                self._warn(
+                    f"{self.name} was trained on {what} of {trained:g} arcsec. "
+                    f"Received: {own:.3g} arcsec. What is ordinary here may be strange "
+                    f"to it: {mend}train it further on your objects (train --from)."
+                )
+
+    def compare(self, scores) -> None:
+        """Warn if a user's ordinary objects score otherwise than those of the card."""
+        found = compare(self.card.reference, scores)
+        if found.shifted:
+            self._warn(
+                f"Your objects score visibly otherwise than the ordinary objects that "
+                f"{self.name} was measured on (Kolmogorov-Smirnov statistic "
+                f"{found.statistic:.2f}, {found.n_scores} objects): the figures of its "
+                "card do not hold here. Thresholds that are calibrated on your own "
+                "ordinary objects do."
+            )
+
+    def uncalibrated(self, scores) -> None:
+        """Say that scores without a calibration have no p-values."""
+        self._warn(
+            f"{self.name} ranks, but gives no p-values and no thresholds before it is "
+            "calibrated on your own ordinary objects: `calibrate` with them "
+            f"(astroanomaly calibrate --pretrained {self.name} CUTOUTS --out RUN)."
+        )
+        self.compare(scores)
+
+    def _warn(self, text: str) -> None:
+        # Blocks of one survey need not repeat it.
+        if text not in self._said:
+            self._said.add(text)
+            warnings.warn(text, UserWarning, stacklevel=4)
+
+
+def from_pretrained(name: str, psf_fwhm: float | None = None):
+    """Load a pre-trained detector, not yet calibrated.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`names`.
+    psf_fwhm : float, optional
+        Width of the PSF of your images, arcsec; another than the training's warns.
+
+    Returns
+    -------
+    AnomalyDetector or ClassifierDetector
+        It ranks at once; `calibrate` on your own ordinary objects adds p-values and
+        thresholds. Its attribute ``origin.card`` says what it was trained on.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, or its files are not those of its card.
+
+    Warns
+    -----
+    UserWarning
+        When it scores or calibrates: without a calibration, or for another pixel size,
+        PSF or distribution of scores than at the training. Other bands are refused.
+
+    Examples
+    --------
+    >>> import astroanomaly as aa
+    >>> detector = aa.from_pretrained("hst-f160w-galaxies")
+    >>> detector.bands
+    ('F160W',)
+    """
+    path = folder(name)
+    origin = Origin(read_card(path), psf_fwhm)
+    detector = load_detector(path / "detector")
+    detector.origin = origin
+    # It ranks without, and says what is missing.
+    detector.needs_calibration = False
+    return detector
+
+
+@dataclass(frozen=True)
+class PretrainedRun(runs.Run):
+    """A pre-trained model as a run, which reads cutouts as its training did.
+
+    Attributes
+    ----------
+    psf_fwhm : float or None
+        As :func:`from_pretrained`.
+    """
+
+    psf_fwhm: float | None = None
+
+    @cached_property
+    def detector(self):
+        """The detector, which warns its user."""
+        return from_pretrained(self.folder.name, self.psf_fwhm)
+
+    def read(self, path: str | Path, **options):
+        """Open cutouts as those of the training were read.
+
+        Parameters
+        ----------
+        path : str or Path
+            As :meth:`astroanomaly.runs.Run.read`.
+        **options
+            As there.
+
+        Returns
+        -------
+        CutoutStream
+            With the model's bands.
+        """
+        found = super().read(path, **options)
+        self.detector.origin.check(found)
+        return found
+
+
+def open_run(name: str, psf_fwhm: float | None = None) -> PretrainedRun:
+    """Open a pre-trained model as a run.
+
+    Parameters
+    ----------
+    name, psf_fwhm
+        As :func:`from_pretrained`.
+
+    Returns
+    -------
+    PretrainedRun
+        Its settings, bands and detector; `read` opens cutouts as the training did.
+
+    Raises
+    ------
+    ValueError
+        As :func:`from_pretrained`.
+    """
+    path = folder(name)
+    read_card(path)
+    opened = runs.load_run(path)
+    return PretrainedRun(path, opened.settings, opened.bands, psf_fwhm)
+
+
+def calibrate(
+    name: str,
+    cutouts: str | Path,
+    out: str | Path,
+    levels=None,
+    labels=None,
+    rule: str = "conformal",
+    psf_fwhm: float | None = None,
+    **reading,
+) -> runs.Run:
+    """Calibrate a pre-trained model on one's own ordinary objects, as a run folder.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model.
+    cutouts : str or Path
+        Ordinary objects of your survey.
+    out : str or Path
+        The run folder to make; every command takes it as that of a training.
+    levels, labels, rule
+        As :func:`astroanomaly.runs.calibrate`.
+    psf_fwhm : float, optional
+        As :func:`from_pretrained`.
+    **reading
+        Options of :func:`astroanomaly.read_cutouts`; the run remembers them, but for
+        `catalog` and `n_workers`.
+
+    Returns
+    -------
+    Run
+        The calibrated run.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, `out` holds something already, the bands are others,
+        or as :func:`astroanomaly.runs.calibrate`.
+
+    Warns
+    -----
+    UserWarning
+        For another pixel size, PSF or distribution of scores than at the training.
+    """
+    run = open_run(name, psf_fwhm)
+    _folder.check_new(Path(out), resume=False)
+    # Other bands are refused, and another pixel size warns, before anything is made.
+    run.read(cutouts, **reading)
+    kept = {
+        key: value
+        for key, value in reading.items()
+        if key not in ("catalog", "n_workers") and value is not None
+    }
+    data = _config.merge(run.settings, {"data": kept})
+    made = {
+        "run": {
+            "format": _folder.FORMAT,
+            "astroanomaly": __version__,
+            "pretrained": name,
+        },
+        "versions": versions(),
+    }
+    with atomic_dir(out) as partial:
+        (partial / _folder.CONFIG).write_text(
+            _config.dumps({**data, **made}), encoding="utf-8"
+        )
+        for file in (_folder.OBJECTS, "history.csv"):
+            shutil.copy(run.folder / file, partial / file)
+        _folder.write_checksums(partial)
+        run.detector.save(partial / "detector")
+        # The next reads it as any other run's detector.
+        found = runs.calibrate(
+            partial, cutouts, levels, labels=labels, rule=rule, **reading
+        )
+    calibrated = replace(found, folder=Path(out))
+    run.detector.origin.compare(calibrated.detector.calibration.scores)
+    return calibrated
+
+
+def fine_tune(name: str, cutouts: str | Path, out: str | Path, **options) -> runs.Run:
+    """Train a pre-trained model further, on one's own objects.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model.
+    cutouts : str or Path
+        Ordinary objects (with labels, for a lens finder) of your survey.
+    out : str or Path
+        The run folder to make.
+    **options
+        As :func:`astroanomaly.runs.train`; model, stretch and size are the model's.
+
+    Returns
+    -------
+    Run
+        The finished run, not yet calibrated.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, or as :func:`astroanomaly.runs.train`.
+    """
+    path = folder(name)
+    read_card(path)
+    return runs.train(cutouts, out, start=path, **options)

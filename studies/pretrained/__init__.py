@@ -1,0 +1,1 @@
+"""The models that ship with the package: trained, measured, written with a card."""

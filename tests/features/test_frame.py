@@ -1,0 +1,123 @@
+"""The check of whole frames, on frames whose faults are known."""
+
+import numpy as np
+import pytest
+from blobs import blobs
+
+import astroanomaly as aa
+from astroanomaly.features import FrameCheck
+
+RNG = np.random.default_rng(3)
+USUAL = blobs(200, 1, bands=("r", "i")).images
+
+
+def _spoiled():
+    """Give every kind of artefact that the check has a name for."""
+    images, found = blobs(40, 2, bands=("r", "i")).images, {}
+    color = images.copy()
+    color[..., 1] += 15
+    found["sky color of band 2"] = color
+    level = images + 15
+    found["sky level of band 1"] = level
+    flat = np.broadcast_to(images.mean((1, 2), keepdims=True), images.shape).copy()
+    found["repeated pixels of band 1"] = flat
+    blank = images.copy()
+    blank[:, :10, :, 1] = -9.0
+    # Pixels at the lowest value are equal to each other too; both names are right.
+    found["blank pixels of band 2"] = blank
+    bright = np.minimum(images, np.percentile(images, 90, (1, 2), keepdims=True))
+    found["saturated pixels of band 1"] = bright
+    noisy = images + RNG.normal(0, 9, images.shape)
+    found["sky noise of band 1"] = noisy
+    edge = images.copy()
+    edge[:, :, 20:, 1] += 2.5
+    found["edge of band 2"] = edge
+    return found
+
+
+@pytest.mark.parametrize(("name", "images"), _spoiled().items())
+def test_each_artefact_is_found_and_named(name, images):
+    check = FrameCheck().fit(USUAL)
+    scores, worst = check.score(images.astype(np.float32))
+    assert (scores > check.limit).all()
+    kind = name.split(" of ")[0]
+    both = {"blank pixels": "repeated pixels", "saturated pixels": "repeated pixels"}
+    same = {kind, both.get(kind, kind)}
+    assert {words.split(" of ")[0] for words in worst} <= same
+    if kind in ("sky color", "edge", "blank pixels"):
+        assert {words[-1] for words in worst} == {"2"}
+
+
+def test_ordinary_frames_and_their_companions_are_not_flagged():
+    check = FrameCheck().fit(USUAL)
+    for images in (blobs(300, 5, bands=("r", "i")), blobs(300, 6, True, ("r", "i"))):
+        assert (check.score(images.images)[0] < check.limit).all()
+
+
+def test_the_numbers_are_what_a_hand_computes():
+    frame = np.arange(100.0).reshape(1, 10, 10, 1)
+    frame[0, 0, :5] = 0
+    found, names = FrameCheck().measure(frame)
+    by_name = dict(zip(names, found[0], strict=True))
+    # Of the sorted pixels 0, 0, 0, 0, 0, 5, 6, ... 99 the numbers 15 and 30.
+    noise = (30 - 15) / (1.0364334 - 0.5244005)
+    np.testing.assert_allclose(by_name["sky noise:0"], np.log(noise), rtol=1e-6)
+    np.testing.assert_allclose(by_name["sky level:0"], 30 + 0.5244005 * noise)
+    assert by_name["saturated pixels:0"] == 0.01
+    assert by_name["blank pixels:0"] == 0.05
+    assert by_name["repeated pixels:0"] == 4 / 99
+    # Sixteen percentiles of sigma: the mean of rows grows by 10, but for the clip.
+    assert by_name["edge:0"] == pytest.approx(10 * np.sqrt(10) / noise, rel=0.1)
+
+
+def test_a_sixth_of_artefacts_in_the_training_do_no_harm():
+    spoiled = USUAL.copy()
+    spoiled[:20] += 30
+    scores, _ = FrameCheck().fit(spoiled).score(blobs(20, 7, bands=("r", "i")).images)
+    assert scores.max() < 10
+    check = FrameCheck().fit(spoiled[:400:2])
+    assert (check.score(spoiled[:20])[0] > 10).all()
+
+
+def test_frames_without_noise_or_with_nan(tmp_path):
+    smooth = np.exp(-np.hypot(*np.mgrid[-16:16, -16:16]) / 4)[None, ..., None]
+    smooth = np.repeat(smooth, 30, 0) * RNG.uniform(1, 2, (30, 1, 1, 1))
+    check = FrameCheck().fit(smooth)
+    assert np.isfinite(check.score(smooth)[0]).all()
+    assert (check.score(np.zeros((2, 32, 32, 1)))[0] > check.limit).all()
+    bad = smooth[:2].copy()
+    bad[0, 3, 3] = np.nan
+    scores, worst = check.score(bad)
+    assert np.isnan(scores).tolist() == [True, False]
+    assert worst[0] == ""
+    with pytest.raises(ValueError, match="`images`.*none of 1"):
+        FrameCheck().fit(bad[:1])
+    check.save(tmp_path)
+    again = FrameCheck.load(tmp_path, 1)
+    np.testing.assert_array_equal(again.score(smooth)[0], check.score(smooth)[0])
+    with pytest.raises(ValueError, match="frame.npz must hold 13 positive"):
+        FrameCheck.load(tmp_path, 2)
+
+
+def test_beside_a_detector_it_adds_columns_and_changes_no_score(detector, tmp_path):
+    import copy
+
+    plain = detector.score(blobs(30, 8))
+    assert "frame_score" not in plain.colnames
+    checking = copy.copy(detector).check_frames(blobs(100, 1))
+    test = blobs(30, 8)
+    test.images[4, :, 16:] += 9
+    rows = checking.score_block(test)
+    assert rows["frame_problem"].tolist() == [
+        "edge" if k == 4 else "" for k in range(30)
+    ]
+    assert (rows["flag"] & 64 > 0).tolist() == [k == 4 for k in range(30)]
+    others = np.arange(30) != 4
+    np.testing.assert_array_equal(
+        rows["anomaly_score"][others],
+        detector.score_block(test)["anomaly_score"][others],
+    )
+    checking.save(tmp_path / "kept")
+    again = aa.load_detector(tmp_path / "kept").score_block(test)
+    for name in ("frame_score", "frame_problem", "flag"):
+        np.testing.assert_array_equal(again[name], rows[name])
