@@ -45,6 +45,8 @@ N_ERROR = 100
 # Above this probability of an artefact an object goes to the end of a list that has
 # scores of its own.
 ARTEFACT = 0.3
+# What the probability of an artefact takes off the interest.
+ARTEFACT_PENALTY = 1.0
 # Of the old list's percentile in the learned score: it orders where no label is near.
 STATIC_WEIGHT = 0.01
 # Below so many interesting labels no average precision tells kinds apart, and a
@@ -346,9 +348,10 @@ class ActiveRanker:
             self.score = self.static - self.artefact_probability
             return
         # Where the labels say nothing the old list orders.
-        own = mean[:, 0] - self.artefact_probability
+        own = mean[:, 0] - ARTEFACT_PENALTY * self.artefact_probability
         self.score = own + STATIC_WEIGHT * self.static
-        unseen = left_out[: len(rows), 0] - left_out[: len(rows), 1].clip(0, 1)
+        unseen = left_out[: len(rows), 0]
+        unseen = unseen - ARTEFACT_PENALTY * left_out[: len(rows), 1].clip(0, 1)
         self._unseen = dict(
             zip(rows, unseen + STATIC_WEIGHT * self.static[rows], strict=True)
         )

@@ -107,11 +107,13 @@ def helped(sessions: Table, case) -> Table:
     """Return what a forest and two learners find on some features, or with a start."""
     own, n = {"case": case[0], "error": 0.0}, case[1].followed
     methods = {m: METHODS[m] for m in ("isolation_forest", "aad", "regression")}
-    table = Table([column("view", list(VIEWS.values()), "features")])
+    done = sessions[np.asarray(sessions["case"]) == case[0]]
+    views = [view for view in VIEWS if view in set(done["view"])]
+    table = Table([column("view", [VIEWS[view] for view in views], "features")])
     for method, words in methods.items():
         counts = [
             counted(sessions, "interesting", 0, n, view=view, method=method, **own)
-            for view in VIEWS
+            for view in views
         ]
         table.add_columns(means(method, f"{words}, first {n}", counts))
     return table
