@@ -7,14 +7,13 @@ sessions whose result exists are skipped: repeat the command to resume the study
 """
 
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from astroanomaly.utils import atomic_path
+from studies import study
 from studies.review import features, figures, sets, tables
 from studies.review.sessions import LEARNED, PLAIN, Case, session
-from studies.study import LOG, Study, parser, save_figures, save_tables
 
 ERROR = 0.05
 STAGES = ("inputs", "features", "sessions", "tables")
@@ -74,16 +73,12 @@ def plan(scale: Scale):
                     yield case, method, view, 0.0, seed
 
 
-class Review(Study):
+class Study(study.Study):
     """The stages of the study; `data` is the folder of real files."""
 
-    name = "review"
-    scales = SCALES
-    needs = (("galsim", "sim"), ("lenstronomy", "sim"), ("coniferest", "review"))
-
-    def __init__(self, data: Path, out: Path, scale_name: str, seed: int):
-        super().__init__(out, scale_name, seed)
-        self.data = Path(data)
+    name, scales, data = "review", SCALES, Path("../shared/data")
+    needs = (*study.SIM, ("coniferest", "review"))
+    more = {"data": {"type": Path, "help": "folder of real files"}}
 
     def stages(self):
         """Return the stages by name."""
@@ -113,17 +108,10 @@ class Review(Study):
             path = self.out / "sessions" / name
             if path.is_file():
                 continue
-            begun = time.monotonic()
-            shown = session(
-                self.out, self.scale.cases[case], method, VIEWS[view], seed, error
-            )
-            LOG.info(
-                "%s: %d of %d in %.0f s",
-                path.stem,
-                shown.count("interesting"),
-                len(shown),
-                time.monotonic() - begun,
-            )
+            which = self.scale.cases[case], method, VIEWS[view], seed, error
+            shown = session(self.out, *which)
+            n, of = shown.count("interesting"), len(shown)
+            study.LOG.info("%s: %d of %d", path.stem, n, of)
             found = {"case": case, "method": method, "view": view, "error": error}
             found |= {"seed": seed, "shown": shown}
             with atomic_path(path) as partial:
@@ -132,18 +120,11 @@ class Review(Study):
     def write(self) -> None:
         """Write the tables and figures of the page."""
         sessions = tables.read(self.out / "sessions")
-        save_tables(self.out / "tables", tables.every(sessions, self.scale.cases))
-        save_figures(self.out / "figures", figures.every(sessions, self.out))
+        made = tables.every(sessions, self.scale.cases)
+        study.save_tables(self.out / "tables", made)
+        study.save_figures(self.out / "figures", figures.every(sessions, self.out))
         self.record()
 
 
-def main(arguments=None) -> None:
-    """Read the command line and run the study."""
-    options = parser(__doc__.splitlines()[0], SCALES)
-    options.add_argument("--data", type=Path, default=Path("../shared/data"))
-    chosen = options.parse_args(arguments)
-    Review(chosen.data, chosen.out, chosen.scale, chosen.seed).start(chosen)
-
-
 if __name__ == "__main__":
-    main()
+    Study.main()

@@ -8,7 +8,7 @@ from astropy.table import Table
 from scipy import stats
 
 from studies.review.sessions import LEARNED, PLAIN
-from studies.study import column
+from studies.tables import NOTHING, column, rows, span
 
 METHODS = {
     "static": "the detector's list",
@@ -46,10 +46,7 @@ def read(folder: Path) -> Table:
 
 def counted(sessions: Table, kind: str, start: int, stop: int, **wanted) -> np.ndarray:
     """Return how many of a kind were shown in some places, a number per seed."""
-    keep = np.ones(len(sessions), bool)
-    for name, value in wanted.items():
-        keep &= np.asarray(sessions[name]) == value
-    chosen = sessions[keep]
+    chosen = rows(sessions, **wanted)
     chosen = chosen[np.argsort(chosen["seed"])]
     return np.array([(s[start:stop] == kind).sum() for s in chosen["shown"]], float)
 
@@ -58,96 +55,66 @@ def mean_interval(values) -> tuple[float, float, float]:
     """Return a mean and Student's interval (95 per cent); NaN of nothing."""
     values = np.asarray(values, float)
     if not len(values):
-        return (np.nan,) * 3
-    mean = values.mean()
-    half = np.nan
+        return NOTHING
+    mean, half = values.mean(), np.nan
     if len(values) > 1:
         half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
     return float(mean), float(mean - half), float(mean + half)
 
 
-def _means(name: str, heading: str, values, form=".1f") -> list:
+def means(name: str, heading: str, values) -> list:
     """Return three columns of means and their intervals."""
-    parts = zip(*map(mean_interval, values), strict=True)
-    return [
-        column(f"{name}{end}", part, heading, form)
-        for end, part in zip(("", "_low", "_high"), parts, strict=True)
-    ]
+    columns = span(name, [mean_interval(one) for one in values], heading, ".1f")
+    for end in columns[1:]:
+        end.meta = dict(columns[0].meta)
+    return columns
 
 
 def found(sessions: Table, case, error: float) -> Table:
     """Return what each method found in a case, by a reviewer of so many errors."""
-    own = {"case": case[0], "view": "every", "error": error}
-    followed = case[1].followed
+    name, settings = case
+    own = rows(sessions, case=name, view="every", error=error)
+    followed = settings.followed
     # Of a small pool half as many are looked at.
     half, whole = (HALF, WHOLE) if followed >= 2 * WHOLE else (followed // 4,) * 2
     whole = max(whole, followed // 2)
-    methods = [
-        m
-        for m in (*PLAIN, *LEARNED)
-        if len(counted(sessions, "interesting", 0, 1, method=m, **own))
-    ]
+    methods = [m for m in (*PLAIN, *LEARNED) if m in set(own["method"])]
 
     def count(kind, start, stop):
-        return [counted(sessions, kind, start, stop, method=m, **own) for m in methods]
+        return [counted(own, kind, start, stop, method=m) for m in methods]
 
     first = count("interesting", 0, whole)
     following = count("interesting", whole, 2 * whole)
+    pairs = zip(first, following, strict=True)
+    left = [settings.n_interesting - a - b for a, b in pairs]
     columns = [
         column("method", [METHODS[m] for m in methods], "list"),
-        *_means("first", f"interesting in the first {whole}", first),
-        *_means("next", f"in the next {whole}", following),
-        *_means(
-            "left",
-            "left after both",
-            [
-                case[1].n_interesting - a - b
-                for a, b in zip(first, following, strict=True)
-            ],
-        ),
+        *means("first", f"interesting in the first {whole}", first),
+        *means("next", f"in the next {whole}", following),
+        *means("left", "left after both", left),
     ]
-    if case[1].n_artefacts:
-        columns += _means(
-            "artefacts",
-            f"artefacts in the {2 * half} after {half} labels",
-            count("artefact", half, half + 2 * half),
-        )
+    if settings.n_artefacts:
+        heading = f"artefacts in the {2 * half} after {half} labels"
+        columns += means("artefacts", heading, count("artefact", half, 3 * half))
     return Table(columns)
 
 
 def helped(sessions: Table, case) -> Table:
     """Return what the learner and a forest find on each kind of features alone."""
-    own = {"case": case[0], "error": 0.0}
-    views = [
-        v
-        for v in VIEWS
-        if len(
-            counted(sessions, "interesting", 0, 1, view=v, method="regression", **own)
-        )
-    ]
+    name, n = case[0], case[1].followed
+    own = rows(sessions, case=name, error=0.0)
+    views = [v for v in VIEWS if len(rows(own, view=v, method="regression"))]
 
     def count(method):
-        return [
-            counted(
-                sessions,
-                "interesting",
-                0,
-                case[1].followed,
-                view=v,
-                method=method,
-                **own,
-            )
-            for v in views
-        ]
+        where = {"method": method}
+        return [counted(own, "interesting", 0, n, view=v, **where) for v in views]
 
-    n = case[1].followed
+    forest, learned = count("isolation_forest"), count("regression")
     return Table(
         [
             column("view", [VIEWS[v] for v in views], "features"),
-            *_means(
-                "forest", f"isolation forest, first {n}", count("isolation_forest")
-            ),
-            *_means("learned", f"Gaussian process, first {n}", count("regression")),
+            *means("forest", f"isolation forest, first {n}", forest),
+            *means("learned", f"Gaussian process, first {n}", learned),
         ]
     )
 
