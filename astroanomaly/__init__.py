@@ -88,7 +88,9 @@ def __getattr__(name):
     if name in _ROOMS:
         return import_module(f"{__name__}.{name}")
     if name in _NAMES:
-        return getattr(import_module(f"{__name__}.{_NAMES[name]}"), name)
+        # Kept, so that it is looked up once.
+        found = getattr(import_module(f"{__name__}.{_NAMES[name]}"), name)
+        return globals().setdefault(name, found)
     if name in _MOVED:
         new = f"{__name__}.{_MOVED[name]}"
         warnings.warn(

@@ -117,6 +117,10 @@ Features = Annotated[
         show_default="profiles",
     ),
 ]
+MoreFeatures = Annotated[
+    str | None,
+    typer.Option(help="table:PATH, of a run over a table: embeddings of CUTOUTS."),
+]
 # The beginning of two helps.
 LENS_LABELS = "Table of object_id and is_lens, for a lens finder:"
 TrainingLabels = Annotated[
@@ -224,9 +228,8 @@ ExplainedSeed = Annotated[
     int | None, typer.Option(help="dream: seed of the noise.", show_default="0")
 ]
 
-# The options of the reader, by the name of its argument.
+# The options of the reader, by their names in `ReadOptions`.
 READING = {
-    "catalog": Catalog,
     "bands": Bands,
     "band_pattern": BandPattern,
     "pixel_scale": PixelScale,
@@ -243,6 +246,9 @@ _WORDS = ("--bins", "--bands")
 
 def reads(preparing: bool = False, parallel: bool = True):
     """Give a verb the options of the reader, which it gets as `reading`.
+
+    That is a dict of `options`, a `ReadOptions` that goes unchanged to the reader, of
+    `catalog` and of `n_workers`, for whatever reads.
 
     Parameters
     ----------
@@ -262,18 +268,27 @@ def reads(preparing: bool = False, parallel: bool = True):
     ... def show(run: Run, reading: dict):
     ...     return sorted(reading)
     >>> show(run=Path("run"), catalog=None)
-    ['catalog']
+    ['catalog', 'options']
     """
-    options = READING | (PREPARING if preparing else {})
+    named = READING | (PREPARING if preparing else {})
+    options = {"catalog": Catalog, **named}
     if parallel:
-        options = options | {"workers": Workers}
+        options["workers"] = Workers
 
     def decorate(verb):
         @functools.wraps(verb)
         def call(**given):
-            reading = {name: given.pop(name) for name in options if name in given}
-            if "workers" in reading:
-                reading["n_workers"] = reading.pop("workers")
+            # Here, as numpy takes its time to load.
+            from astroanomaly.data.options import ReadOptions
+
+            reading = {"catalog": given.pop("catalog", None)}
+            if parallel:
+                reading["n_workers"] = given.pop("workers", None)
+            asked = {name: given.pop(name, None) for name in named}
+            # An option that was not named is an empty list to some versions of typer.
+            reading["options"] = ReadOptions(
+                **asked | {"bands": asked["bands"] or None}
+            )
             return verb(**given, reading=reading)
 
         # Typer reads the signature and the annotations to find the options.

@@ -270,6 +270,7 @@ def calibrate(
     method: opt.Method = None,
     labels: opt.CalibrationLabels = None,
     rule: opt.Rule = "conformal",
+    features: opt.MoreFeatures = None,
     *,
     reading: dict,
 ) -> None:
@@ -303,6 +304,7 @@ def calibrate(
         method,
         labels,
         rule,
+        features,
         **reading,
         progress=True,
     )
@@ -326,6 +328,7 @@ def score(
     pretrained: opt.Pretrained = None,
     psf_fwhm: opt.PsfFwhm = None,
     method: opt.Method = None,
+    features: opt.MoreFeatures = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the blocks of a broken scoring.")
     ] = False,
@@ -360,7 +363,7 @@ def score(
         opened = runs.load_run(run)
     else:
         opened = room.open_run(pretrained, psf_fwhm)
-    detector = opened.use(method)
+    detector = opened.use(method, features)
     stream = opened.read(cutouts, **reading)
     if shard is not None:
         stream = stream.part(*opt.fraction(shard))

@@ -5,6 +5,7 @@ from importlib import import_module
 _NAMES = {
     "Cutouts": "cutouts",
     "CutoutStream": "stream",
+    "ReadOptions": "options",
     "class_weights": "batches",
     "concatenate": "cutouts",
     "dataset": "batches",

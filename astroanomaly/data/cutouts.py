@@ -20,6 +20,9 @@ from astroanomaly.utils.notebook import thumbnails
 # One row of pictures fits across a notebook's cell.
 _N_SHOWN = 10
 
+# The list of a reading in which all was read.
+_NOTHING = skipped_table()
+
 __all__ = [
     "FLAG_CALIBRATED_ON",
     "FLAG_CLIPPED",
@@ -119,6 +122,40 @@ class Cutouts:
         check_unique(self.table["object_id"].tolist())
         self.pixel_scale = None if pixel_scale is None else float(pixel_scale)
         self.skipped = skipped_table() if skipped is None else skipped
+
+    @classmethod
+    def of_parts(
+        cls,
+        images: np.ndarray,
+        table: Table,
+        bands: tuple[str, ...],
+        pixel_scale: float | None = None,
+        skipped: Table | None = None,
+    ) -> "Cutouts":
+        """Return cutouts of parts that are known to fit, which are not checked again.
+
+        Parameters
+        ----------
+        images, table, bands, pixel_scale, skipped
+            As for `Cutouts`, but complete: float32 pixels of four axes, and a table
+            with every standard column and each object_id once.
+
+        Returns
+        -------
+        Cutouts
+            Of these very parts.
+
+        Examples
+        --------
+        >>> one = Cutouts(np.zeros((2, 8, 8)))
+        >>> len(Cutouts.of_parts(one.images, one.table, one.bands))
+        2
+        """
+        made = object.__new__(cls)
+        made.images, made.table, made.bands = images, table, bands
+        made.pixel_scale = pixel_scale
+        made.skipped = _NOTHING.copy() if skipped is None else skipped
+        return made
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -37,6 +37,14 @@ _VEGA |= {"W1": 2.699, "W2": 3.339, "W3": 5.174, "W4": 6.620}
 _CASU = ("VIRCAM", "WFCAM")
 
 
+# All that is read here: a header that is shared by files of a survey holds these alone.
+CARDS = (
+    "|".join(ZERO_POINT_KEYS)
+    + r"|FILT(ER|NAM)?[12]?|FILTBAND|FILTNAM[12]|PUPIL|TELESCOP|INSTRUME|CHNLNUM|ORIGIN"
+    r"|BANDS?|BAND\d+|PHOTFLAM|PHOTPLAM|FLUXMAG0|PIXAR_SR"
+)
+
+
 def band_name(header) -> str:
     """Return the name of the filter, or "image" when the header has none.
 

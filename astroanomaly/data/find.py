@@ -1,48 +1,33 @@
-"""From what the caller names to the objects in it: files, bands, layout."""
+"""The files that a caller names, and the bands by the names of files or extensions."""
 
 import glob
 import os
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from astroanomaly.data.decode import (
-    ImageHDU,
-    candidates,
-    exists,
-    is_fits_name,
-    stem,
-)
-from astroanomaly.data.filters import NO_FILTER, band_name, plane_names, same_band
+from astroanomaly.data.bytes import exists
+from astroanomaly.data.filters import NO_FILTER
+from astroanomaly.data.fits import ImageHDU, is_fits_name
 from astroanomaly.data.options import BadCutout, ReadOptions
-from astroanomaly.data.remote import is_remote, list_remote, local_copy
-from astroanomaly.data.roles import role_of_file, role_of_header
-from astroanomaly.data.sources import Source
-from astroanomaly.data.sources.array import from_array, from_numpy
-from astroanomaly.data.sources.cube import CubeSource, from_cube, from_extensions
+from astroanomaly.data.remote import is_remote, list_remote
+from astroanomaly.data.roles import role_of_file
 from astroanomaly.data.sources.files import (
     EXTENSIONS,
     FILES,
-    PLANES,
-    SINGLE,
     FileSource,
     Layout,
     Looked,
     labels,
     only_image,
 )
-from astroanomaly.data.sources.memory import LazyImages
 from astroanomaly.data.sources.pictures import (
     PICTURE_ENDINGS,
-    from_pictures,
     is_picture_name,
 )
-from astroanomaly.data.sources.stores import from_store, is_store_name
-from astroanomaly.data.sources.tables import from_table, table_of
 
 FLUX_PATTERN = "{band}_FLUX"
 _SAMPLE = 8
@@ -258,28 +243,25 @@ def from_named_files(path, options: ReadOptions) -> FileSource:
     looked = Looked(options.max_bytes)
     filters = []
     for i in range(len(wanted)):
-        column = [group[i] for group in paths if group[i]]
-        filters.append(
-            next((n for n in _filters(column, looked) if n != NO_FILTER), "")
-        )
-    return FileSource(
-        groups, paths, Layout(FILES, wanted, filters=tuple(filters)), looked
-    )
+        found = filters_of([group[i] for group in paths if group[i]], looked)
+        filters.append(next((name for name in found if name != NO_FILTER), ""))
+    layout = Layout(FILES, wanted, filters=tuple(filters))
+    return FileSource(groups, paths, layout, looked)
 
 
-def _filters(paths: list[str], looked: Looked) -> dict[str, str]:
+def filters_of(paths: list[str], looked: Looked) -> dict[str, str]:
     """Return the filters that a sample of files states, each with the first file."""
     found: dict[str, str] = {}
     for row in sample_rows(len(paths), _SAMPLE):
         try:
-            name = band_name(only_image(looked[paths[row]]).header)
+            name = only_image(looked[paths[row]].images).band
         except BadCutout:
             continue
         found.setdefault(name, paths[row])
     return found
 
 
-def _extension_bands(images: list[ImageHDU], pattern: str) -> dict[str, str]:
+def extension_bands(images: list[ImageHDU], pattern: str) -> dict[str, str]:
     """Return band -> extension name for the extensions that fit a pattern."""
     text = re.escape(pattern).replace(r"\{band\}", "(?P<band>.+)", 1)
     expression = re.compile(text, re.IGNORECASE)
@@ -291,7 +273,7 @@ def _extension_bands(images: list[ImageHDU], pattern: str) -> dict[str, str]:
     return found
 
 
-def _pick(present: dict[str, str], bands, where: str) -> tuple[tuple, tuple]:
+def pick(present: dict[str, str], bands, where: str) -> tuple[tuple, tuple]:
     """Return the wanted bands and their extensions, by name."""
     wanted = list(present) if bands is None else list(bands)
     missing = [band for band in wanted if band not in present]
@@ -303,284 +285,20 @@ def _pick(present: dict[str, str], bands, where: str) -> tuple[tuple, tuple]:
     return tuple(wanted), tuple(present[band] for band in wanted)
 
 
-def _extension_layout(paths, path, pattern: str, bands, looked: Looked) -> Layout:
+def extension_layout(paths, path, pattern: str, bands, looked: Looked) -> tuple:
+    """Return kind, bands and extensions of a layout, from a sample of the files."""
     union: dict[str, str] = {}
     for row in sample_rows(len(paths), _SAMPLE):
         try:
-            present = _extension_bands(looked[paths[row]], pattern)
+            present = extension_bands(looked[paths[row]].images, pattern)
         except BadCutout:
             continue
         for band, name in present.items():
             union.setdefault(band, name)
     if not union:
-        names = labels(looked[path])
+        names = labels(looked[path].images)
         raise ValueError(
             f"`band_pattern` {pattern!r} must fit extensions of the files. Received: "
             f"{path} with {names}."
         )
-    return Layout(EXTENSIONS, *_pick(union, bands, path))
-
-
-def find_layout(paths: list[str], options: ReadOptions, looked: Looked) -> Layout:
-    """Tell from the first readable file where its bands are.
-
-    Parameters
-    ----------
-    paths : list of str
-        FITS files, one object each.
-    options : ReadOptions
-        With `band_pattern`, the extension of a band such as "{band}_FLUX", and
-        `bands`, the bands wanted, or the name of the only one.
-    looked : Looked
-        The headers read so far.
-
-    Returns
-    -------
-    Layout
-        One image: the band's name is `bands`, else the header's filter. Extensions
-        that end in _FLUX: Euclid's form. One image of three axes: its planes are the
-        bands, which `bands` must name. Several images: `bands` names the extensions.
-
-    Raises
-    ------
-    ValueError
-        If the bands are not in the files, or no file can be read.
-    """
-    bands = options.bands
-    path, check_role = _first_readable(paths, looked)
-    if check_role:
-        paths = [p for p in paths if not role_of_file(p)]
-    images = looked[path]
-    if options.band_pattern is not None:
-        return _extension_layout(paths, path, options.band_pattern, bands, looked)
-    if _extension_bands(images, FLUX_PATTERN):
-        return _extension_layout(paths, path, FLUX_PATTERN, bands, looked)
-    try:
-        image = only_image(images)
-    except BadCutout as error:
-        if bands is None:
-            raise ValueError(f"{path} {error}. Received: no bands.") from error
-        found = candidates(images)
-        named = zip(found, labels(found), strict=True)
-        present = {label: label for image, label in named if image.name}
-        return Layout(EXTENSIONS, *_pick(present, bands, path))
-    if len(image.shape) == 3:
-        names = plane_names(image.header, image.shape[0])
-        if names is not None and set(bands or names) <= set(names):
-            wanted = tuple(bands or names)
-            planes = tuple(names.index(band) for band in wanted)
-            return Layout(PLANES, wanted, (), planes, names=names)
-        if bands is None or len(bands) != image.shape[0]:
-            raise ValueError(
-                f"`bands` must give {image.shape[0]} names: {path} has an image of "
-                f"shape {image.shape}, a plane per band. Received: {bands}."
-            )
-        return Layout(PLANES, tuple(bands), (), tuple(range(len(bands))))
-    if bands is not None:
-        if len(bands) != 1:
-            raise ValueError(
-                f"`bands` must give one name: {path} has one image, of the filter "
-                f"{band_name(image.header)!r}. Received: {list(bands)}."
-            )
-        return Layout(SINGLE, tuple(bands))
-    found = _filters(paths, looked)
-    # A file that does not say is taken for one of the others.
-    named = [name for name in found if name != NO_FILTER]
-    if not same_band(named):
-        shown = ", ".join(f"{name} ({found[name]})" for name in named)
-        raise ValueError(
-            "Files of several filters must be told apart with band_pattern="
-            '"{object_id}_{band}.fits" or the like; bands=[name] takes them for one. '
-            f"Received: {shown}."
-        )
-    name = named[0] if named else NO_FILTER
-    # Where no file of the sample says, the first that does is another filter, too.
-    return Layout(SINGLE, (name,), filters=(name,))
-
-
-def _first_readable(paths: list[str], looked: Looked) -> tuple[str, bool]:
-    """Return the first file with an image of the sky, and True.
-
-    If there are only weight maps and the like, the first of these, and False.
-    """
-    reasons, companion = [], ""
-    # By their names first: no need to open what is called a weight map.
-    for path in sorted(paths, key=lambda p: bool(role_of_file(p))):
-        try:
-            image = candidates(looked[path])[0]
-        except BadCutout as error:
-            reasons.append(f"{path}: {error}")
-            continue
-        if not role_of_file(path) and not role_of_header(image.header):
-            return path, True
-        companion = companion or path
-        if role_of_file(path):
-            break
-    if companion:
-        return companion, False
-    shown = "; ".join(reasons[:_SHOWN])
-    raise ValueError(
-        f"None of the {len(paths)} objects could be read. Received: {shown}."
-    )
-
-
-def from_files(paths: list[str], options: ReadOptions) -> FileSource:
-    """Return the source for FITS files with one object each.
-
-    Parameters
-    ----------
-    paths : list of str
-        The files.
-    options : ReadOptions
-        See `find_layout`.
-
-    Returns
-    -------
-    FileSource
-        The object ids are the files' names without their endings, with as much of
-        the folders before them as tells files of one name apart.
-
-    Raises
-    ------
-    ValueError
-        If two files give one id, such as a.fits and a.fits.gz.
-    """
-    looked = Looked(options.max_bytes)
-    # Weight maps and the like are objects that cannot be used, and so are listed.
-    check_role = _first_readable(paths, looked)[1]
-    layout = replace(find_layout(paths, options, looked), check_role=check_role)
-    ids = [stem(path) for path in paths]
-    if len(set(ids)) < len(ids):
-        root = os.path.commonpath([os.path.dirname(os.path.abspath(p)) for p in paths])
-        folders = [os.path.relpath(os.path.dirname(p) or ".", root) for p in paths]
-        ids = [
-            name if folder == "." else f"{folder.replace(os.sep, '/')}/{name}"
-            for folder, name in zip(folders, ids, strict=True)
-        ]
-        first: dict[str, str] = {}
-        for name, path in zip(ids, paths, strict=True):
-            if name in first:
-                raise ValueError(
-                    "The files must give each object_id once. Received: "
-                    f"{name!r} from {first[name]} and {path}."
-                )
-            first[name] = path
-    return FileSource(ids, [(path,) for path in paths], layout, looked)
-
-
-def find_objects(path, options: ReadOptions) -> tuple[Source, dict]:
-    """Return the source for what the caller named, and columns found with it.
-
-    Parameters
-    ----------
-    path : str, Path, sequence of them, ndarray or list of ndarray
-        See `read_cutouts`; not a mosaic.
-    options : ReadOptions
-        What the caller asked of the reader.
-
-    Returns
-    -------
-    Source
-        Of files, a cube or an array.
-    dict
-        Columns that came with the pixels (.npz).
-    """
-    arrays = np.ndarray | LazyImages
-    if isinstance(path, arrays) or (
-        isinstance(path, list | tuple)
-        and len(path) > 0
-        and all(isinstance(item, arrays) for item in path)
-    ):
-        if options.mask_extension is not None:
-            raise ValueError(
-                "`mask_extension` is for files; mask an array with np.ma.array. "
-                f"Received: {options.mask_extension!r}."
-            )
-        return from_array(path, options.bands), {}
-    if isinstance(path, str | Path):
-        name = os.fspath(path)
-        numpy, store = name.endswith((".npy", ".npz")), is_store_name(name)
-        if numpy or store:
-            if is_remote(name) and not name.rstrip("/").endswith(".zarr"):
-                name = local_copy(name, options.max_bytes)
-            if not exists(name):
-                raise FileNotFoundError(f"There is no file or folder {name!r}.")
-            return (from_numpy if numpy else from_store)(name, options)
-    if options.band_pattern is not None and "{object_id}" in options.band_pattern:
-        return from_named_files(path, options), {}
-    paths = list_files(path)
-    # Whether a folder is a store takes a look into it; FITS files are most of all.
-    others = [p for p in paths if not is_fits_name(p) or os.path.isdir(p)]
-    pictures = [p for p in others if is_picture_name(p)]
-    if len(pictures) == len(paths):
-        return from_pictures(paths, options), {}
-    other = next(
-        (p for p in others if is_store_name(p) or p.endswith((".npy", ".npz"))), None
-    )
-    if pictures or other:
-        odd = other or pictures[0]
-        raise ValueError(
-            "A list or pattern of files must name FITS files alone or pictures alone; "
-            f".npy, .npz, HDF5 and Zarr are read one by one. Received: {odd} among "
-            f"{len(paths)} files."
-        )
-    if isinstance(path, str | Path) and paths == [os.fspath(path)]:
-        found = _table_in(paths[0], options)
-        if found is not None:
-            return from_table(paths[0], found, options)
-        source = _many_in_one(paths[0], options)
-        if source is not None:
-            return source, {}
-    return from_files(paths, options), {}
-
-
-def _table_in(path: str, options: ReadOptions):
-    """Return the table of images of a file that has no image of its own, or None."""
-    looked = Looked(options.max_bytes)
-    try:
-        if any(not image.why_not for image in looked[path]):
-            return None
-        return table_of(path, options)
-    except BadCutout as error:
-        raise ValueError(
-            f"None of the 1 objects could be read. Received: {path}: {error}."
-        ) from error
-
-
-def _many_in_one(path: str, options: ReadOptions) -> CubeSource | None:
-    """Return the source for a file of many objects, or None for a file of one."""
-    looked, bands = Looked(options.max_bytes), options.bands
-    images = looked[_first_readable([path], looked)[0]]
-    found = candidates(images)
-    if len(found) == 1 and len(found[0].shape) > 2:
-        # As many names as planes, or the header's: these are the bands of one object.
-        if len(found[0].shape) == 3 and (
-            (bands and 1 < len(bands) == found[0].shape[0])
-            or plane_names(found[0].header, found[0].shape[0])
-        ):
-            return None
-        return from_cube(path, found[0], bands)
-    flux = options.band_pattern is not None or _extension_bands(images, FLUX_PATTERN)
-    flat = all(len(image.shape) == 2 for image in found)
-    if len(found) == 1 or flux or not flat or (bands and len(bands) > 1):
-        return None
-    if bands and bands[0] in {image.name for image in found} | set(labels(found)):
-        return None
-    try:
-        only_image(images)
-    except BadCutout:
-        science = [image for image in found if image.name.upper() == "SCI"]
-        found = science or found
-        if bands is None:
-            named = zip(labels(found), found, strict=True)
-            names = {label: band_name(image.header) for label, image in named}
-            if not same_band(list(names.values())):
-                raise ValueError(
-                    f"{path} must have extensions of one filter, one for each object, "
-                    "or `bands` must name those that are bands. Received: "
-                    f"{', '.join(f'{k} of {v}' for k, v in names.items())}."
-                ) from None
-            known = [name for name in names.values() if name != NO_FILTER]
-            bands = known[:1] or [NO_FILTER]
-        return from_extensions(path, found, bands[0])
-    return None
+    return EXTENSIONS, *pick(union, bands, path)

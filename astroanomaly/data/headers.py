@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator
 from functools import lru_cache
 
-import numpy as np
 from astropy.io.fits import Header, VerifyError
 
 from astroanomaly.data.options import BadCutout
@@ -22,17 +21,9 @@ class PlainHeader:
     ----------
     text : bytes
         The cards, 80 characters each, without END.
-
-    Attributes
-    ----------
-    asked : set of str
-        The keywords whose values were asked for.
-    memo : dict
-        What was found out from these values, for other headers that have the same.
     """
 
     def __init__(self, text: bytes):
-        self.asked, self.memo = set(), {}
         # Archives write Latin-1 names of observers; every byte has a letter there.
         self._text = text = text.decode("latin-1")
         # Backwards: of a keyword that occurs twice the first card counts.
@@ -45,45 +36,6 @@ class PlainHeader:
                 if equals and name.startswith("HIERARCH "):
                     # Where the card would begin if its name had eight letters.
                     self._places.setdefault(name[9:].strip(), i + len(name) - 8)
-
-    def renewed(self, held: bytes, start: int) -> "PlainHeader":
-        """Return the header of another file with the same keywords in their places.
-
-        Parameters
-        ----------
-        held : bytes
-            The file; the values that were asked for must be the same there.
-        start : int
-            Where its header begins.
-
-        Returns
-        -------
-        PlainHeader
-            With the same `memo`.
-        """
-        made = object.__new__(PlainHeader)
-        text = held[start : start + len(self._text)]
-        made._text, made._places = text.decode("latin-1"), self._places
-        made.asked, made.memo = set(), self.memo
-        return made
-
-    def what_counts(self) -> np.ndarray:
-        """Return 255 for the bytes on which all answers so far rest, else 0.
-
-        Returns
-        -------
-        ndarray of uint8
-            All keywords, and the values of those that were asked for.
-        """
-        # And the END behind them.
-        counts = np.zeros((len(self._text) // _CARD + 1, _CARD), np.uint8)
-        counts[:, :8] = 255
-        for i in range(len(counts) - 1):
-            key = self._text[i * _CARD : i * _CARD + 8].rstrip()
-            # These two continue a name or a value behind the eighth letter.
-            if key in self.asked or key in ("HIERARCH", "CONTINUE"):
-                counts[i] = 255
-        return counts.ravel()
 
     def __contains__(self, key: str) -> bool:
         """Return whether the header has a keyword."""
@@ -101,17 +53,16 @@ class PlainHeader:
 
     def get(self, key: str, default=None):
         """Return a keyword's value; `default` where there is none to be read."""
-        self.asked.add(key)
         place = self._places.get(key)
         if place is None or self._text[place + 8] != "=":
             return default
         end = place - place % _CARD + _CARD
-        value = _value(self._text[place + 9 : end])
+        value = card_value(self._text[place + 9 : end])
         # The CONTINUE convention: "&" at the end says that the text goes on.
         while isinstance(value, str) and value.endswith("&"):
             if self._text[end : end + 8] != "CONTINUE":
                 break
-            more = _value(self._text[end + 9 : end + _CARD])
+            more = card_value(self._text[end + 9 : end + _CARD])
             end += _CARD
             value = value[:-1] + (more if isinstance(more, str) else "")
         return default if value is None else value
@@ -134,8 +85,24 @@ class PlainHeader:
 
 # The files of a survey share most of their values.
 @lru_cache(maxsize=4096)
-def _value(text: str) -> str | bool | int | float | None:
-    """Return the value of a card, FITS 4.0 section 4.2, or None."""
+def card_value(text: str) -> str | bool | int | float | None:
+    """Return the value of a card, FITS 4.0 section 4.2.
+
+    Parameters
+    ----------
+    text : str
+        What follows the equals sign.
+
+    Returns
+    -------
+    str, bool, int, float or None
+        None where there is no value that FITS allows.
+
+    Examples
+    --------
+    >>> card_value(" 2.5D3 / a comment")
+    2500.0
+    """
     text = text.lstrip()
     if text.startswith("'"):
         parts = text[1:].replace("''", "\0").split("'", 1)
@@ -151,6 +118,32 @@ def _value(text: str) -> str | bool | int | float | None:
             except ValueError:
                 continue
     return None
+
+
+# As above; what is at the same place of the sky has the same numbers.
+@lru_cache(maxsize=4096)
+def card_number(card: bytes) -> float:
+    """Return the number that a whole card holds.
+
+    Parameters
+    ----------
+    card : bytes
+        80 characters.
+
+    Returns
+    -------
+    float
+        NaN where it holds none.
+
+    Examples
+    --------
+    >>> card_number(b"CRPIX1  =                 33.5")
+    33.5
+    """
+    value = card_value(card[9:].decode("latin-1")) if card[8:9] == b"=" else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    return float(value)
 
 
 def text(header, key: str) -> str:
@@ -207,27 +200,6 @@ def number(header, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
     return float(value)
-
-
-def unit(header: Header) -> str:
-    """Return the pixels' unit, the keyword BUNIT, or "" when there is none.
-
-    Parameters
-    ----------
-    header : Header
-        Any FITS header.
-
-    Returns
-    -------
-    str
-        The unit as the header writes it.
-
-    Examples
-    --------
-    >>> unit(Header({"BUNIT": "ELECTRONS/S"}))
-    'ELECTRONS/S'
-    """
-    return text(header, "BUNIT")
 
 
 class Inherited:

@@ -8,19 +8,11 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly.data.decode import (
-    FitsFile,
-    ImageHDU,
-    candidates,
-    header_of,
-    plain_words,
-    stem,
-)
-from astroanomaly.data.find import find_objects, list_files, sample_rows
-from astroanomaly.data.headers import unit
-from astroanomaly.data.options import BadCutout, ReadOptions
+from astroanomaly.data.find import list_files, sample_rows
+from astroanomaly.data.fits import FitsFile, ImageHDU, candidates, stem
+from astroanomaly.data.options import BadCutout, ReadOptions, plain_words
+from astroanomaly.data.reading import find_objects
 from astroanomaly.data.roles import role_of_file
-from astroanomaly.data.sky import pixel_scale
 from astroanomaly.data.sources import Source
 from astroanomaly.data.sources.cube import CubeSource
 from astroanomaly.data.sources.files import FileSource
@@ -151,8 +143,8 @@ def _row(path: str, file: FitsFile, image: ImageHDU) -> tuple:
         image.name,
         "x".join(str(n) for n in image.shape),
         f"{kind}{abs(image.bitpix)}",
-        pixel_scale(header_of(image)) or np.nan,
-        unit(image.header),
+        file.position(image)[1] or np.nan,
+        image.unit,
         n_nan,
         image.why_not or "band",
     )
@@ -244,7 +236,7 @@ def inspect(path: str | Path) -> Inspection:
                 for image in candidates(file.images):
                     many = image.shape[0] if len(image.shape) > 2 else 1
                     shapes[image.shape[-2:]] += many
-                    scale = pixel_scale(header_of(image))
+                    scale = file.position(image)[1]
                     if scale:
                         scales[float(f"{scale:.4g}")] += many
         except BadCutout as error:

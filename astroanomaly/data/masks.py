@@ -24,6 +24,9 @@ _RAMP_BITS = 2048 | 8192
 # JWST: the one bit that its pipeline asks everybody to leave out (DO_NOT_USE).
 JWST_BITS = 1
 
+# Names of planes, and what tells whose bits they are.
+CARDS = "MP_.*|TELESCOP|DETECTOR"
+
 # A mask that takes more than this share of an object's pixels is worth a word: chip
 # gaps and stars take a few per cent, a plane that marks sources a third.
 SHARE_TOLD = 0.2

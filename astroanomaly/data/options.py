@@ -18,6 +18,12 @@ class BadCutout(ValueError):
     """One object cannot be used; the message is the reason, without the name."""
 
 
+def plain_words(error: Exception) -> str:
+    """Return an error in one line: its kind and what it says."""
+    text = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def mask_name(mask: str) -> tuple[str, tuple[str, ...]]:
     """Split the option into the extension's name and the planes wanted.
 
@@ -64,60 +70,80 @@ class ReadOptions:
 
     Parameters
     ----------
+    size : int or tuple of int, optional
+        Rows and columns wanted.
     bands : sequence of str, optional
         The bands wanted, by name and in order.
     band_pattern : str, optional
         Pattern of extensions or of file names.
-    size : int or tuple of int, optional
-        Rows and columns wanted.
     pixel_scale : float, optional
         Pixel size wanted, arcsec.
     input_pixel_scale : float, optional
         Pixel size of files that state none, arcsec.
-    edge : str
-        "pad" or "error".
-    nan : str
-        "fill" or "refuse".
+    edge : str, optional
+        "pad" (the default) or "error".
+    nan : str, optional
+        "fill" (the default) or "refuse".
     mask_extension : str, optional
         Name of the extension that marks bad pixels, and which of its planes do.
-    on_error : str
-        "skip" or "raise".
-    max_bytes : int
-        The most that one object's file may unpack to, or one image of it declare.
+    max_bytes : int, optional
+        The most that one object's file may unpack to, or one image of it declare; 1 GiB
+        by default.
+    on_error : str, optional
+        "skip" (the default) or "raise".
     shape : tuple of int, optional
-        Rows and columns every cutout must come out with.
+        Rows and columns every cutout must come out with; found by the reader.
     scale : float, optional
-        Pixel size every file must have when none is asked for, arcsec.
+        Pixel size every file must have when none is asked for, arcsec; found by the
+        reader.
+
+    Attributes
+    ----------
+    given : tuple of str
+        The options that were given, with a value other than None.
 
     Raises
     ------
     ValueError
         If an option has no such value.
+
+    Examples
+    --------
+    >>> options = ReadOptions(size=64, edge="error")
+    >>> options.size, options.nan, options.given
+    ((64, 64), 'fill', ('size', 'edge'))
     """
 
+    size: int | tuple[int, int] | None = None
     bands: Sequence[str] | None = None
     band_pattern: str | None = None
-    size: tuple[int, int] | None = None
     pixel_scale: float | None = None
     input_pixel_scale: float | None = None
-    edge: str = "pad"
-    nan: str = "fill"
+    edge: str | None = None
+    nan: str | None = None
     mask_extension: str | None = None
-    on_error: str = "skip"
-    max_bytes: int = MAX_BYTES
+    max_bytes: int | None = None
+    on_error: str | None = None
     shape: tuple[int, int] | None = None
     scale: float | None = None
 
     def __post_init__(self):
         """Check the options and bring bands and size to one form."""
+        given = (f for f in self.__dataclass_fields__ if getattr(self, f) is not None)
+        object.__setattr__(self, "given", tuple(given))
         for name, allowed in (
             ("edge", ("pad", "error")),
             ("nan", ("fill", "refuse")),
             ("on_error", ("skip", "raise")),
         ):
-            if (value := getattr(self, name)) not in allowed:
+            value = getattr(self, name)
+            if value is None:
+                object.__setattr__(self, name, allowed[0])
+            elif value not in allowed:
                 words = " or ".join(f'"{word}"' for word in allowed)
                 raise ValueError(f"`{name}` must be {words}. Received: {value!r}.")
+        if self.max_bytes is None:
+            object.__setattr__(self, "max_bytes", MAX_BYTES)
         if not isinstance(self.max_bytes, int | np.integer) or self.max_bytes < 1:
             raise ValueError(
                 "`max_bytes` must be a whole number of bytes above 0. Received: "
@@ -148,10 +174,43 @@ class ReadOptions:
             bands = [self.bands] if isinstance(self.bands, str) else list(self.bands)
             object.__setattr__(self, "bands", bands)
 
+    def asked(self) -> dict:
+        """Return the options that were given, as plain values for a file of settings.
+
+        Returns
+        -------
+        dict
+            From name to value; a size of equal sides is one number.
+        """
+        found = {name: getattr(self, name) for name in self.given}
+        if self.size is not None and self.size[0] == self.size[1]:
+            found["size"] = self.size[0]
+        return found
+
+    def over(self, settings: dict) -> "ReadOptions":
+        """Return the options laid over those of a run: what was given here counts.
+
+        Parameters
+        ----------
+        settings : dict
+            Options by name.
+
+        Returns
+        -------
+        ReadOptions
+            Of both.
+
+        Examples
+        --------
+        >>> ReadOptions(edge="error").over({"size": 64, "edge": "pad"}).asked()
+        {'size': 64, 'edge': 'error'}
+        """
+        return ReadOptions(**{**settings, **self.asked()})
+
 
 @dataclass
 class Cutout:
-    """One object: as its file has it, and after `prepare` its finished record.
+    """One object as its file has it.
 
     Parameters
     ----------
@@ -167,8 +226,6 @@ class Cutout:
         One per band, mag; NaN when unknown.
     outside : ndarray of bool of shape (ny, nx), optional
         The pixels that lay outside the mosaic (they are NaN).
-    flag : int
-        Bits of what was repaired; set by `prepare`.
     masked : float
         The share of the pixels that a mask took, of the band with most.
     """
@@ -180,5 +237,4 @@ class Cutout:
     units: list[str] = field(default_factory=list)
     zero_points: list[float] = field(default_factory=list)
     outside: np.ndarray | None = None
-    flag: int = 0
     masked: float = 0.0

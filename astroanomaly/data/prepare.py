@@ -117,19 +117,38 @@ def prepare(
     (4, 4, 1)
     """
     flag, planes = 0, []
+    wanted, reference = options.pixel_scale, options.scale
     for i, (plane, native) in enumerate(zip(raw.planes, raw.scales, strict=True)):
+        scale, how, bits = native or options.input_pixel_scale, "sum", 0
+        if wanted is not None and raw.units:
+            how = how_to_merge(raw.units[i])
         try:
-            wanted, how = options.pixel_scale, "sum"
-            if wanted is not None and raw.units:
-                how = how_to_merge(raw.units[i])
-            finished, bits = _finish(plane, native, raw.outside, options, how)
+            # One per cent shifts the edge of a cutout of 100 pixels by half a pixel.
+            if (
+                wanted is None
+                and scale
+                and reference
+                and abs(scale / reference - 1) > (0.01)
+            ):
+                raise BadCutout(
+                    f'has pixels of {scale:.4g}" where the others have '
+                    f'{reference:.4g}"; give pixel_scale= to resample all to one'
+                )
+            finished = plane
+            if wanted is not None or options.size is not None:
+                finished = _fit(plane, scale, options, how)
+            # Minimum and maximum are NaN or infinite if any pixel is.
+            lowest, highest = finished.min(), finished.max()
+            if not (math.isfinite(lowest) and math.isfinite(highest)):
+                finished, bits = _filled(plane, finished, scale, raw.outside, options)
+            elif lowest == highest:
+                raise BadCutout(f"constant: every pixel is {lowest:g}")
         except BadCutout as error:
             if len(raw.planes) == 1 or len(bands) < len(raw.planes):
                 raise
             raise BadCutout(f"{error} (band {bands[i]})") from error
         planes.append(finished)
         flag |= bits
-        scale = native or options.input_pixel_scale
         if how == "mean" and raw.zero_points and not same_scale(scale, wanted):
             # The brightness stays, the area that it shines from does not.
             raw.zero_points[i] -= 5.0 * math.log10(wanted / scale)
@@ -145,21 +164,14 @@ def prepare(
     return (planes[0][..., None] if one else np.stack(planes, axis=-1)), flag
 
 
-def _finish(plane, native, outside, options, how) -> tuple[np.ndarray, int]:
-    """Return one band's finished image and the bits of what was repaired."""
-    finished = _fit(_rescale(plane, native, options, how), options)
-    # Minimum and maximum are NaN or infinite if any pixel is.
-    lowest, highest = finished.min(), finished.max()
-    if math.isfinite(lowest) and math.isfinite(highest):
-        if lowest == highest:
-            raise BadCutout(f"constant: every pixel is {lowest:g}")
-        return finished, 0
+def _filled(plane, finished, scale, outside, options) -> tuple[np.ndarray, int]:
+    """Return an image with its gaps filled, and the bits of what was repaired."""
     # What the file did not have, the padding and what lay outside the mosaic, goes
     # the same way as the pixels went: NaN marks what was touched.
     inside = np.ones(plane.shape, np.float32)
     if outside is not None:
         inside[outside] = np.nan
-    added = ~np.isfinite(_fit(_rescale(inside, native, options), options))
+    added = ~np.isfinite(_fit(inside, scale, options))
     if options.edge == "error" and added.any():
         raise BadCutout('reaches over the edge of the mosaic with edge="error"')
     bad = ~np.isfinite(finished)
@@ -175,50 +187,39 @@ def _finish(plane, native, outside, options, how) -> tuple[np.ndarray, int]:
     return filled, flag | (FLAG_PADDED if added.any() else 0)
 
 
-def _fit(plane: np.ndarray, options: ReadOptions) -> np.ndarray:
-    size = options.size
+def _fit(plane, scale: float | None, options: ReadOptions, how: str = "sum"):
+    """Return an image of the scale and the size wanted."""
+    wanted, size = options.pixel_scale, options.size
+    if wanted is not None:
+        if scale is None:
+            raise BadCutout(_NO_SCALE)
+        if not same_scale(scale, wanted):
+            factor = wanted / scale
+            if min(plane.shape) < factor:
+                raise BadCutout(
+                    f'is {_text(plane.shape)} pixels, less than one of {wanted}"'
+                )
+            if how == "none":
+                raise BadCutout(
+                    "is in magnitudes or the like (BUNIT), which cannot be resampled; "
+                    "leave out pixel_scale="
+                )
+            shape = resampled_shape(plane.shape, factor, whole=True)
+            if max(shape) > _MOST_PIXELS:
+                raise BadCutout(
+                    f'would be {_text(shape)} pixels of {wanted:g}"; at most '
+                    f"{_MOST_PIXELS} a side are made"
+                )
+            plane = resample(plane, factor, whole=True)
+            if how == "mean":
+                plane = plane / np.float32(factor**2)
     if size is None or plane.shape == size:
         return plane
     if options.edge == "error" and any(
-        n < wanted for n, wanted in zip(plane.shape, size, strict=True)
+        n < least for n, least in zip(plane.shape, size, strict=True)
     ):
         raise BadCutout(
             f"is {_text(plane.shape)} pixels, smaller than the size {_text(size)} "
             'asked for with edge="error"'
         )
     return crop_or_pad(plane, size)
-
-
-def _rescale(
-    plane: np.ndarray, scale: float | None, options: ReadOptions, how: str = "sum"
-) -> np.ndarray:
-    scale, wanted = scale or options.input_pixel_scale, options.pixel_scale
-    if wanted is None:
-        reference = options.scale
-        # One per cent shifts the edge of a cutout of 100 pixels by half a pixel.
-        if scale and reference and abs(scale / reference - 1.0) > 0.01:
-            raise BadCutout(
-                f'has pixels of {scale:.4g}" where the others have {reference:.4g}"; '
-                "give pixel_scale= to resample all to one"
-            )
-        return plane
-    if scale is None:
-        raise BadCutout(_NO_SCALE)
-    if same_scale(scale, wanted):
-        return plane
-    factor = wanted / scale
-    if min(plane.shape) < factor:
-        raise BadCutout(f'is {_text(plane.shape)} pixels, less than one of {wanted}"')
-    if how == "none":
-        raise BadCutout(
-            "is in magnitudes or the like (BUNIT), which cannot be resampled; leave "
-            "out pixel_scale="
-        )
-    shape = resampled_shape(plane.shape, factor, whole=True)
-    if max(shape) > _MOST_PIXELS:
-        raise BadCutout(
-            f'would be {_text(shape)} pixels of {wanted:g}"; at most {_MOST_PIXELS} a '
-            "side are made"
-        )
-    merged = resample(plane, factor, whole=True)
-    return merged / np.float32(factor**2) if how == "mean" else merged

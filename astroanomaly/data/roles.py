@@ -41,6 +41,7 @@ _FLUX = "(nanomagg(y|ies)|nmgy|electrons?|e-?|counts?|adu|dn|[munp]?jy)"
 # IMAGETYP and OBSTYPE: Hubble, NOAO, SExtractor; PRODTYPE: the DECam pipeline; DES_EXT:
 # the Dark Energy Survey; HDUCLAS2 and EXTTYPE: X-ray and ESO products.
 _TYPE_KEYS = ("IMAGETYP", "OBSTYPE", "PRODTYPE", "DES_EXT", "HDUCLAS2", "EXTTYPE")
+CARDS = "EXTNAME|" + "|".join(_TYPE_KEYS)
 _CALIBRATION = {"BIAS": "a bias frame", "ZERO": "a bias frame", "DARK": "a dark frame"}
 _CALIBRATION |= {"FLAT": "a flat field", "DOME FLAT": "a flat field"}
 

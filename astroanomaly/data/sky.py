@@ -9,6 +9,7 @@ import math
 import re
 import warnings
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from astropy.io import fits
@@ -21,6 +22,7 @@ __all__ = [
     "celestial_wcs",
     "pixel_scale",
     "plain_form",
+    "plain_sky",
     "sky_and_scale",
     "sky_position",
     "to_pixels",
@@ -80,6 +82,34 @@ _OTHER = frozenset(
 _ETA, _XI, _DA = (math.radians(v / 3600) for v in (-0.0199, 0.0091, -0.0229))
 
 
+# Words that decide about the form of a plain image, see `plain_form`.
+WORDS = "CTYPE[12]|CUNIT[12]|WCSAXES|LONPOLE|RADESYS|RADECSYS|EQUINOX"
+
+
+class PlainForm(NamedTuple):
+    """What a plain TAN image is computed from.
+
+    Parameters
+    ----------
+    keys : tuple of str
+        The cards of the reference (4), the matrix (4), the steps (2) and the turn, ""
+        for one that the header does not have.
+    absent : tuple of float
+        What stands for each card of the matrix that is not there.
+    frame : str
+        "FK5", or "" for ICRS.
+    """
+
+    keys: tuple[str, ...]
+    absent: tuple[float, ...]
+    frame: str
+
+
+def is_card(key: str) -> bool:
+    """Return whether a keyword is one of a WCS, distortions aside."""
+    return _kind(key) in ("plain", "other")
+
+
 @lru_cache(maxsize=8192)
 def _kind(key: str) -> str:
     """Return "" for a card that is not about the WCS, else which kind it is of."""
@@ -132,9 +162,8 @@ def plain_form(header):
 
     Returns
     -------
-    tuple or None
-        The cards of the matrix ("" where it has none) with their defaults, those of
-        the steps, that of the turn or "", and "FK5" or "" for ICRS.
+    PlainForm or None
+        Where the numbers are.
 
     Examples
     --------
@@ -162,58 +191,62 @@ def plain_form(header):
     if by_pc and (by_cd or "CROTA2" in header):
         return None
     keys, absent = (_CD, _ZERO) if by_cd else (_PC, _IDENTITY)
-    cards = [(k if k in header else "", d) for k, d in zip(keys, absent, strict=True)]
-    steps = () if by_cd else ("CDELT1", "CDELT2")
+    cards = [key if key in header else "" for key in keys]
+    steps = ("", "") if by_cd else ("CDELT1", "CDELT2")
     turn = "CROTA2" if not by_cd and "CROTA2" in header else ""
     frame = "FK5" if system == "FK5" or (j2000 and not system) else ""
-    return cards, steps, turn, frame
+    where = ("CRPIX1", "CRPIX2", *_REFERENCE)
+    return PlainForm((*where, *cards, *steps, turn), absent, frame)
 
 
-def _plain_tan(header, path: str):
-    """Return reference, matrix (deg) and frame of a plain TAN image, else None."""
-    # Of distortions without a name in CTYPE, see `celestial_wcs`.
-    if path and _names_tables(header) and _has_tables(path):
+def plain_sky(form: PlainForm, values, x: float, y: float):
+    """Return where a pixel of a plain TAN image lies, and how large it is.
+
+    Parameters
+    ----------
+    form : PlainForm
+        See `plain_form`.
+    values : sequence of float
+        The numbers of the cards `form.keys`; NaN for one without.
+    x, y : float
+        The pixel, counted from 0.
+
+    Returns
+    -------
+    tuple or None
+        As `sky_and_scale`; None where the numbers need astropy, or are none.
+    """
+    x0, y0, ra0, dec0, *matrix = values[:8]
+    # On a pole the default of LONPOLE is 0 and not 180.
+    if not all(map(math.isfinite, values[:4])) or abs(dec0) >= 90:
         return None
-    memo = getattr(header, "memo", {})
-    form = memo["tan"] if "tan" in memo else plain_form(header)
-    if form is None:
-        return None
-    cards, steps, turn, frame = form
-    values = [number(header, k) for k in ("CRPIX1", "CRPIX2", *_REFERENCE)]
-    if not all(map(math.isfinite, values)) or abs(values[3]) >= 90:
-        # On a pole the default of LONPOLE is 0 and not 180.
-        return None
-    matrix = [number(header, key) if key else absent for key, absent in cards]
-    if steps:
-        x, y = (number(header, key) for key in steps)
-        if turn:
-            angle = math.radians(number(header, turn))
+    named = zip(form.keys[4:8], matrix, form.absent, strict=True)
+    a, b, c, d = (value if key else absent for key, value, absent in named)
+    if form.keys[8]:
+        step_x, step_y = values[8:10]
+        if form.keys[10]:
+            if not math.isfinite(values[10]):
+                return None
+            angle = math.radians(values[10])
             # Calabretta & Greisen 2002, equation 189: CROTA2 as a PC matrix.
-            slant = y / x if x else math.nan
-            cos, sin = math.cos(angle), math.sin(angle)
-            matrix = [cos, -sin * slant, sin / slant if slant else math.nan, cos]
-        a, b, c, d = matrix
-        matrix = [x * a, x * b, y * c, y * d]
-    return (values, matrix, frame) if _invertible(matrix) else None
-
-
-def _invertible(matrix) -> bool:
-    a, b, c, d = matrix
+            slant = step_y / step_x if step_x else math.nan
+            a = d = math.cos(angle)
+            b = -math.sin(angle) * slant
+            c = math.sin(angle) / slant if slant else math.nan
+        a, b, c, d = step_x * a, step_x * b, step_y * c, step_y * d
+    area = abs(a * d - b * c)
+    largest = max(abs(a), abs(b), abs(c), abs(d))
     # Rounding leaves 1e-16 of a determinant that is 0.
-    return abs(a * d - b * c) > 1e-12 * max(abs(v) for v in matrix) ** 2
-
-
-def _deproject(plain, x: float, y: float) -> tuple[float, float]:
-    """Calabretta & Greisen 2002, equations 14, 15 and 55, then from FK5 to ICRS."""
-    (x0, y0, ra0, dec0), matrix, frame = plain
+    if not area > 1e-12 * largest * largest:
+        return None
+    # Calabretta & Greisen 2002, equations 14, 15 and 55.
     dx, dy = x + 1 - x0, y + 1 - y0
-    xi = math.radians(matrix[0] * dx + matrix[1] * dy)
-    eta = math.radians(matrix[2] * dx + matrix[3] * dy)
+    xi, eta = math.radians(a * dx + b * dy), math.radians(c * dx + d * dy)
     ra0, dec0 = math.radians(ra0), math.radians(dec0)
     depth = math.cos(dec0) - eta * math.sin(dec0)
     ra = ra0 + math.atan2(xi, depth)
     dec = math.atan2(math.sin(dec0) + eta * math.cos(dec0), math.hypot(xi, depth))
-    if frame:
+    if form.frame:
         flat = math.cos(dec)
         u, v, w = _icrs_from_fk5() @ (
             flat * math.cos(ra),
@@ -221,7 +254,7 @@ def _deproject(plain, x: float, y: float) -> tuple[float, float]:
             math.sin(dec),
         )
         ra, dec = math.atan2(v, u), math.atan2(w, math.hypot(u, v))
-    return math.degrees(ra) % 360.0, math.degrees(dec)
+    return (math.degrees(ra) % 360.0, math.degrees(dec)), 3600.0 * math.sqrt(area)
 
 
 @lru_cache(maxsize=32)
@@ -261,7 +294,10 @@ def _build(cards: str, hdus=None):
             if {wcs.wcs.lng, wcs.wcs.lat} != {0, 1}:
                 return None
             wcs.wcs.set()
-            if not _invertible(wcs.pixel_scale_matrix.ravel()):
+            # Rounding leaves 1e-16 of a determinant that is 0.
+            matrix = wcs.pixel_scale_matrix
+            area = abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])
+            if not area > 1e-12 * np.abs(matrix).max() ** 2:
                 return None
         except (ValueError, TypeError, KeyError, IndexError, AttributeError):
             return None
@@ -482,10 +518,12 @@ def sky_and_scale(header, x: float, y: float, path: str = ""):
     float or None
         Arcsec per pixel.
     """
-    plain = _plain_tan(header, path)
-    if plain is not None:
-        a, b, c, d = plain[1]
-        return _deproject(plain, x, y), 3600.0 * math.sqrt(abs(a * d - b * c))
+    # Of distortions without a name in CTYPE, see `celestial_wcs`.
+    by_table = path and _names_tables(header) and _has_tables(path)
+    if not by_table and (form := plain_form(header)) is not None:
+        values = [number(header, key) if key else math.nan for key in form.keys]
+        if (found := plain_sky(form, values, x, y)) is not None:
+            return found
     wcs = celestial_wcs(header, path)
     scale = None if wcs is None else _scale(wcs)
     if scale is None:

@@ -2,21 +2,20 @@
 
 import hashlib
 import math
-import os
-import uuid
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
 
 from astroanomaly.data.cutouts import Cutouts, band_index
-from astroanomaly.data.decode import plain_words
 from astroanomaly.data.masks import SHARE_TOLD
-from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
+from astroanomaly.data.npy import NpyWriter
+from astroanomaly.data.options import BadCutout, ReadOptions, plain_words
 from astroanomaly.data.prepare import prepare
+from astroanomaly.data.shared import SharedRoom, images_in
 from astroanomaly.data.sources import Source
 from astroanomaly.tables.objects import skipped_table
 from astroanomaly.utils.parallel import parallel, worker_count
@@ -41,15 +40,26 @@ class Batch:
         The objects that could be read.
     images : ndarray of shape (n, ny, nx, n_bands), or None
         Their pixels; None when there is none.
-    cutouts : list of Cutout
-        Their records, without the planes.
+    ra, dec : list of float
+        Their positions, degrees.
+    flags : list of int
+        Bits of what was repaired.
+    masked : list of float
+        The share of the pixels that a mask took.
+    units, zero_points : list of list
+        Of each band.
     skipped : list of tuple
         Row and reason of the others.
     """
 
     rows: list[int] = field(default_factory=list)
     images: np.ndarray | None = None
-    cutouts: list[Cutout] = field(default_factory=list)
+    ra: list[float] = field(default_factory=list)
+    dec: list[float] = field(default_factory=list)
+    flags: list[int] = field(default_factory=list)
+    masked: list[float] = field(default_factory=list)
+    units: list[list[str]] = field(default_factory=list)
+    zero_points: list[list[float]] = field(default_factory=list)
     skipped: list[tuple[int, str]] = field(default_factory=list)
 
 
@@ -108,12 +118,44 @@ def read_batch(
             room[n] = image
             n += 1
             batch.rows.append(row + start)
-            # The pixels are in `images`: a record that held them would double them.
-            cutout.planes, cutout.outside, cutout.flag = [], None, flag
-            batch.cutouts.append(cutout)
+            batch.ra.append(cutout.ra)
+            batch.dec.append(cutout.dec)
+            batch.flags.append(flag)
+            batch.masked.append(cutout.masked)
+            batch.units.append(cutout.units)
+            batch.zero_points.append(cutout.zero_points)
     if source is not None:
         source.release()
     batch.images = room[:n] if n else None
+    return batch
+
+
+def read_apart(source, options, start: int, shape, shared) -> Batch:
+    """Read a batch in a worker process.
+
+    Parameters
+    ----------
+    source : Source
+        All its objects are read.
+    options : ReadOptions
+        What to make of them.
+    start : int
+        What is added to each row in the result.
+    shape : tuple of int
+        The shape of one image.
+    shared : tuple or None
+        Memory for the images, see `SharedRoom`.
+
+    Returns
+    -------
+    Batch
+        Without images where they went into the shared memory.
+    """
+    n = len(source.object_ids)
+    room = images_in(shared, (n, *shape))
+    batch = read_batch(source, options, range(n), start, room)
+    if room is not None:
+        batch.images = None
     return batch
 
 
@@ -134,191 +176,6 @@ def places(source: Source) -> list[str]:
     if "" not in files and len(set(files)) == len(files):
         return files
     return [f"{file}[{row}]" for row, file in enumerate(files)]
-
-
-class NpyWriter:
-    """Write a .npy file of float32 images whose number is not known before.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file to appear when `close` is called; its folder is made.
-    image_shape : tuple of int
-        The shape of one image.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-
-    Examples
-    --------
-    >>> writer = NpyWriter("cache.npy", (8, 8, 1))
-    >>> writer.write(np.zeros((3, 8, 8, 1), "f4")); writer.close()
-    >>> np.load("cache.npy", mmap_mode="r").shape
-    (3, 8, 8, 1)
-    """
-
-    def __init__(self, path: str | Path, image_shape: tuple[int, ...]):
-        self.path = Path(path)
-        if self.path.suffix != ".npy":
-            raise ValueError(f"`cache` must end in .npy. Received: {str(path)!r}.")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        name = f".{uuid.uuid4().hex[:8]}.partial.{self.path.name}"
-        self._partial = self.path.with_name(name)
-        self._shape, self._n = tuple(image_shape), 0
-        self._file = open(self._partial, "wb")
-        self._header()
-
-    def _header(self) -> None:
-        # numpy leaves room for the first axis to grow: the header keeps its length.
-        description = {
-            "descr": "<f4",
-            "fortran_order": False,
-            "shape": (self._n, *self._shape),
-        }
-        np.lib.format.write_array_header_1_0(self._file, description)
-
-    def write(self, images: np.ndarray) -> None:
-        """Append images of shape (n, ny, nx, n_bands)."""
-        self._file.write(np.ascontiguousarray(images, "<f4").data)
-        self._n += len(images)
-
-    def close(self) -> None:
-        """Complete the header and put the file in its place."""
-        self._file.seek(0)
-        self._header()
-        self._file.close()
-        os.replace(self._partial, self.path)
-
-    def abandon(self) -> None:
-        """Remove what was written, unless `close` came first."""
-        self._file.close()
-        self._partial.unlink(missing_ok=True)
-
-
-class Sink:
-    """Gather the batches of a reading and make their table.
-
-    Parameters
-    ----------
-    n : int
-        At most so many objects come.
-    image_shape : tuple of int
-        The shape of one image.
-    cache : str or Path, optional
-        A .npy file for the pixels; memory by default.
-
-    Attributes
-    ----------
-    rows : list of int
-        The objects read, by their place in the source.
-    skipped : list of tuple
-        Row and reason of the others.
-    """
-
-    def __init__(self, n: int, image_shape: tuple[int, ...], cache=None):
-        self._writer = None if cache is None else NpyWriter(cache, image_shape)
-        # Pages that are never written to are never resident.
-        room = (n if cache is None else 0, *image_shape)
-        self._images = np.empty(room, np.float32)
-        self.rows: list[int] = []
-        self.skipped: list[tuple[int, str]] = []
-        self._cutouts: list[Cutout] = []
-
-    def __enter__(self) -> "Sink":
-        """Return the sink itself."""
-        return self
-
-    def __exit__(self, *error) -> None:
-        """Remove an unfinished cache file."""
-        if self._writer is not None:
-            self._writer.abandon()
-
-    def add(self, batch: Batch) -> None:
-        """Take a batch; objects come in order."""
-        if batch.images is not None:
-            if self._writer is not None:
-                self._writer.write(batch.images)
-            else:
-                first = len(self.rows)
-                self._images[first : first + len(batch.images)] = batch.images
-        self.rows += batch.rows
-        self._cutouts += batch.cutouts
-        self.skipped += batch.skipped
-
-    def close(self) -> None:
-        """Put the cache file, if any, in its place."""
-        if self._writer is not None:
-            self._writer.close()
-
-    def images(self) -> np.ndarray:
-        """Return the images gathered, shape (n, ny, nx, n_bands)."""
-        if self._writer is not None:
-            return np.load(self._writer.path, mmap_mode="r")
-        return self._images[: len(self.rows)]
-
-    def table(self, ids, files, bands, columns: Table | None) -> Table:
-        """Return the table of the objects gathered.
-
-        Parameters
-        ----------
-        ids, files : list of str
-            Object id and file of every row of the source.
-        bands : sequence of str
-            The band names.
-        columns : Table, optional
-            Catalog columns, a row per object of `source`. A position or flag there
-            goes before the one found in the file.
-
-        Returns
-        -------
-        Table
-            The columns that `Cutouts` promises, then those of the catalog.
-        """
-        rows = self.rows
-        taken = [
-            (c.masked, files[row]) for c, row in zip(self._cutouts, rows, strict=True)
-        ]
-        taken = [pair for pair in taken if pair[0] > SHARE_TOLD]
-        if taken:
-            share, file = max(taken)
-            warnings.warn(
-                f"The mask took more than {SHARE_TOLD:.0%} of the pixels of "
-                f"{len(taken)} object(s), at most {share:.0%} of {file}. If it marks "
-                'the sources, choose its planes: mask_extension="MASK:BAD,SAT".',
-                UserWarning,
-                stacklevel=2,
-            )
-        table = Table(
-            {
-                "object_id": np.array([ids[row] for row in rows], str),
-                "file": np.array([files[row] for row in rows], str),
-                "ra": np.array([c.ra for c in self._cutouts], float),
-                "dec": np.array([c.dec for c in self._cutouts], float),
-                "flag": np.array([c.flag for c in self._cutouts], np.int32),
-            }
-        )
-        extra = Table() if columns is None else columns[np.array(rows, int)]
-        for name in extra.colnames:
-            if name == "flag":
-                table["flag"] |= np.asarray(extra["flag"]).astype(np.int32)
-            elif name in ("ra", "dec"):
-                given = np.asarray(extra[name], float)
-                known = np.isfinite(given)
-                table[name][known] = given[known]
-            elif name not in ("object_id", "file"):
-                table[name] = extra[name]
-        for i, band in enumerate(bands):
-            units = [c.units[i] if c.units else "" for c in self._cutouts]
-            zero = [
-                c.zero_points[i] if c.zero_points else np.nan for c in self._cutouts
-            ]
-            if any(units) or f"unit_{band}" not in table.colnames:
-                table[f"unit_{band}"] = np.array(units, str)
-            if np.isfinite(zero).any() or f"zero_point_{band}" not in table.colnames:
-                table[f"zero_point_{band}"] = np.array(zero, float)
-        return table
 
 
 class CutoutStream:
@@ -384,17 +241,9 @@ class CutoutStream:
         self.progress = progress
         self.on_error = options.on_error
         self._reasons: dict[int, str] = {}
-        self._files, self._places = source.files, places(source)
-
-    @property
-    def bands(self) -> tuple[str, ...]:
-        """The name of each channel."""
-        return tuple(self._source.bands)
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """The shape (ny, nx, n_bands) of one cutout."""
-        return (*self._options.shape, len(self.bands))
+        self._places = places(source)
+        self.bands = tuple(source.bands)
+        self.image_shape = (*options.shape, len(self.bands))
 
     @property
     def object_ids(self) -> list[str]:
@@ -423,33 +272,52 @@ class CutoutStream:
         return skipped_table([(self._places[row], reason) for row, reason in pairs])
 
     def _batches(self, first: int, stop: int, size: int) -> Iterator[Batch]:
-        """Read the rows from `first` on; no batch crosses a chunk of `size`."""
-        source, options = self._source, self._options
+        """Read the rows from `first` on; no batch crosses a chunk of `size`.
+
+        The images of a batch hold until the next one is asked for.
+        """
+        source, options, n = self._source, self._options, stop - first
         n_bytes = 4 * math.prod(self.image_shape)
-        step = max(_FEWEST, min(_MOST, _BATCH_BYTES // n_bytes))
+        step = max(_FEWEST, min(_MOST, _BATCH_BYTES // n_bytes, n))
         ranges = (
-            (a, min(a + step, chunk + size, stop))
+            range(a, min(a + step, chunk + size, stop))
             for chunk in range(first, stop, size)
             for a in range(chunk, min(chunk + size, stop), step)
         )
-        if not source.in_workers or worker_count(self.n_workers, stop - first) == 1:
+        # One object needs no second process.
+        n_workers = 1
+        if source.in_workers and n > 1:
+            n_workers = worker_count(self.n_workers, n)
+        if n_workers == 1:
             # Fresh memory takes longer than the copy out of it.
             room = np.empty((step, *self.image_shape), np.float32)
-            for a, b in ranges:
-                yield read_batch(source, options, range(a, b), 0, room)
+            for rows in ranges:
+                yield read_batch(source, options, rows, 0, room)
             return
+        shape = self.image_shape
+        # `parallel` has two tasks a worker under way.
+        shared = SharedRoom(2 * n_workers, (step, *shape))
         tasks = (
-            (source.take(range(a, b)), options, range(b - a), a) for a, b in ranges
+            (source.take(rows), options, rows[0], shape, shared.of(k))
+            for k, rows in enumerate(ranges)
         )
-        n_workers = worker_count(self.n_workers, stop - first)
-        yield from parallel(read_batch, tasks, n_workers)
+        results = parallel(read_apart, tasks, n_workers)
+        try:
+            for k, batch in enumerate(results):
+                if batch.images is None and batch.rows:
+                    batch.images = shared.images(k)[: len(batch.rows)]
+                yield batch
+        finally:
+            # What is under way still writes.
+            results.close()
+            shared.close()
 
-    def _checked(self, batch: Batch) -> Batch:
+    def _checked(self, batch: Batch) -> None:
+        """Note what could not be read, or raise for the first object of these."""
         for row, reason in batch.skipped:
             if self.on_error == "raise":
                 raise ValueError(f"{self._places[row]}: {reason}.")
             self._reasons[row] = reason
-        return batch
 
     def chunks(self, size: int, start: int = 0) -> Iterator[Cutouts]:
         """Iterate over runs of `size` objects, in order, reading ahead.
@@ -491,31 +359,81 @@ class CutoutStream:
         return self._chunks(size, start)
 
     def _chunks(self, size: int, start: int) -> Iterator[Cutouts]:
-        sink, seen = self._sink(size), start
-        total = len(self) - start
-        with progress_bar("Reading cutouts", total, self.progress) as advance:
-            for batch in self._batches(start, len(self), size):
-                sink.add(self._checked(batch))
+        n, seen, batches, images = len(self), start, [], None
+        with progress_bar("Reading cutouts", n - start, self.progress) as advance:
+            for batch in self._batches(start, n, size):
+                if images is None:
+                    # Pages that are never written to are never resident.
+                    room = (min(size, n - seen), *self.image_shape)
+                    images, n_read = np.empty(room, np.float32), 0
+                if batch.skipped:
+                    self._checked(batch)
+                if batch.rows:
+                    images[n_read : n_read + len(batch.rows)] = batch.images
+                    n_read += len(batch.rows)
+                batch.images = None
+                batches.append(batch)
                 done = len(batch.rows) + len(batch.skipped)
                 seen += done
                 advance(done, len(batch.skipped))
-                if seen == len(self) or (seen - start) % size == 0:
-                    yield self._cutouts(sink)
-                    sink = self._sink(size)
+                if seen == n or (seen - start) % size == 0:
+                    yield self._cutouts(batches, images[:n_read])
+                    batches, images = [], None
 
-    def _sink(self, n: int, cache=None) -> Sink:
-        return Sink(min(n, len(self)), self.image_shape, cache)
+    def _cutouts(self, batches: list[Batch], images: np.ndarray) -> Cutouts:
+        """Return the objects of some batches: their images, and their table.
 
-    def _cutouts(self, sink: Sink) -> Cutouts:
-        ids = self._source.object_ids
-        table = sink.table(ids, self._files, self.bands, self._columns)
-        return Cutouts(
-            sink.images(),
-            table,
-            self.bands,
-            self.pixel_scale,
-            self._skipped(sink.skipped),
-        )
+        A position or flag in the catalog goes before the one found in the file.
+        """
+        source, columns = self._source, self._columns
+        rows = [row for batch in batches for row in batch.rows]
+        masked = [share for batch in batches for share in batch.masked]
+        if masked and (most := max(masked)) > SHARE_TOLD:
+            file = source.files[rows[masked.index(most)]]
+            warnings.warn(
+                f"The mask took more than {SHARE_TOLD:.0%} of the pixels of "
+                f"{sum(share > SHARE_TOLD for share in masked)} object(s), at most "
+                f"{most:.0%} of {file}. If it marks the sources, choose its planes: "
+                'mask_extension="MASK:BAD,SAT".',
+                UserWarning,
+                stacklevel=2,
+            )
+        ids, files = source.object_ids, source.files
+        table = {
+            "object_id": np.array([ids[row] for row in rows], str),
+            "file": np.array([files[row] for row in rows], str),
+            "ra": np.array([ra for batch in batches for ra in batch.ra], float),
+            "dec": np.array([dec for batch in batches for dec in batch.dec], float),
+            "flag": np.array([f for batch in batches for f in batch.flags], np.int32),
+        }
+        extra = Table() if columns is None else columns[np.array(rows, int)]
+        for name in extra.colnames:
+            if name == "flag":
+                table["flag"] |= np.asarray(extra["flag"]).astype(np.int32)
+            elif name in ("ra", "dec"):
+                given = np.asarray(extra[name], float)
+                known = np.isfinite(given)
+                table[name][known] = given[known]
+            elif name not in ("object_id", "file"):
+                table[name] = extra[name]
+        units = [of_bands for batch in batches for of_bands in batch.units]
+        zero_points = [of_bands for batch in batches for of_bands in batch.zero_points]
+        for i, band in enumerate(self.bands):
+            # An array in memory has neither.
+            unit = [of_bands[i] if of_bands else "" for of_bands in units]
+            zero = [of_bands[i] if of_bands else math.nan for of_bands in zero_points]
+            zero = np.array(zero, float)
+            if any(unit) or f"unit_{band}" not in table:
+                table[f"unit_{band}"] = np.array(unit, str)
+            if np.isfinite(zero).any() or f"zero_point_{band}" not in table:
+                table[f"zero_point_{band}"] = zero
+        lost = [pair for batch in batches for pair in batch.skipped]
+        skipped = self._skipped(lost) if lost else None
+        parts = (self.bands, self.pixel_scale, skipped)
+        if columns is not None:
+            # A catalog may hold columns of any kind.
+            return Cutouts(images, Table(table, meta=extra.meta), *parts)
+        return Cutouts.of_parts(images, Table(table, copy=False), *parts)
 
     def read(self, cache=None) -> Cutouts:
         """Read everything.
@@ -545,17 +463,39 @@ class CutoutStream:
         >>> len(read_cutouts(images, stream=True).read())
         5
         """
-        with (
-            self._sink(len(self), cache) as sink,
-            progress_bar("Reading cutouts", len(self), self.progress) as advance,
-        ):
-            for batch in self._batches(0, len(self), max(len(self), 1)):
-                sink.add(self._checked(batch))
-                advance(len(batch.rows) + len(batch.skipped), len(batch.skipped))
-            if not sink.rows:
-                raise ValueError(none_readable(self._skipped(sink.skipped)))
-            sink.close()
-            return self._cutouts(sink)
+        n, batches, n_read, writer = len(self._source.object_ids), [], 0, None
+        # Pages that are never written to are never resident.
+        images = np.empty((n if cache is None else 0, *self.image_shape), np.float32)
+        if cache is not None:
+            writer = NpyWriter(cache, self.image_shape)
+        # One object is read before a bar is drawn.
+        bar = nullcontext(lambda *counts: None)
+        if n > 1:
+            bar = progress_bar("Reading cutouts", n, self.progress)
+        try:
+            with bar as advance:
+                for batch in self._batches(0, n, max(n, 1)):
+                    if batch.skipped:
+                        self._checked(batch)
+                    n_more = len(batch.rows)
+                    if writer is not None and n_more:
+                        writer.write(batch.images)
+                    elif n_more:
+                        images[n_read : n_read + n_more] = batch.images
+                    n_read += n_more
+                    batch.images = None
+                    batches.append(batch)
+                    advance(n_more + len(batch.skipped), len(batch.skipped))
+            if not n_read:
+                lost = [pair for batch in batches for pair in batch.skipped]
+                raise ValueError(none_readable(self._skipped(lost)))
+            if writer is not None:
+                writer.close()
+                images = np.load(writer.path, mmap_mode="r")
+        finally:
+            if writer is not None:
+                writer.abandon()
+        return self._cutouts(batches, images[:n_read])
 
     def part(self, k: int, n: int) -> "CutoutStream":
         """Return a stream of the k-th of n parts, for one job of many.

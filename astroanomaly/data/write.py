@@ -9,7 +9,7 @@ import numpy as np
 from astropy.io import fits
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.data.decode import is_fits_name
+from astroanomaly.data.fits import is_fits_name
 from astroanomaly.data.stream import BATCH
 from astroanomaly.tables.files import write_table
 from astroanomaly.tables.objects import stack_tables

@@ -292,6 +292,15 @@ class Detector(OutlierMixin, BaseEstimator):
             )
         return self.calibration
 
+    def check_objects(self, ids) -> None:
+        """Raise if some objects cannot be scored, before the first of them is read.
+
+        Parameters
+        ----------
+        ids : sequence of str
+            Their object ids.
+        """
+
     def score_blocks(self, cutouts, block: int = BLOCK, start: int = 0):
         """Score cutouts block by block, for surveys larger than memory.
 

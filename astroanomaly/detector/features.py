@@ -15,6 +15,7 @@ from astroanomaly.detector.image_model import ImageModel
 from astroanomaly.detector.methods import METHODS
 from astroanomaly.features.base import checked
 from astroanomaly.utils.arrays import load_arrays, save_arrays
+from astroanomaly.utils.notebook import facts
 
 # Columns of every score table that such a detector has no values for.
 _NONE = ("residual_score", "feature_score", "peak_score", "latent_norm")
@@ -96,7 +97,7 @@ class FeatureDetector(Detector):
     --------
     >>> images = np.random.default_rng(1).normal(size=(80, 32, 32, 1))
     >>> detector = FeatureDetector("profiles").fit(images[:40])
-    >>> table = detector.calibrate(images[40:60]).score(images[60:])
+    >>> table = detector.calibrate(images[40:60], levels=(90,)).score(images[60:])
     >>> len(table), detector.score_name
     (20, 'knn')
     """
@@ -152,6 +153,12 @@ class FeatureDetector(Detector):
             "level": self.level,
             **self.scorer.get_config(),
         }
+
+    def _repr_html_(self) -> str:
+        if self.images is not None:
+            return super()._repr_html_()
+        known = [("features", self.extractor.name), ("method", self.method)]
+        return facts("FeatureDetector: not fitted, call fit", known)
 
     @property
     def method(self) -> str:
@@ -211,7 +218,9 @@ class FeatureDetector(Detector):
         ValueError
             If there are fewer than two objects, or features are not finite.
         """
-        cutouts = Cutouts(X) if isinstance(X, np.ndarray) else X
+        # A network knows its bands by name.
+        own = getattr(self.extractor.stretch, "bands", None)
+        cutouts = Cutouts(X, bands=own) if isinstance(X, np.ndarray) else X
         if not hasattr(cutouts, "select_bands"):
             raise TypeError(
                 "`X` must be Cutouts, a stream or an array (n, ny, nx, n_bands) of "
@@ -219,6 +228,7 @@ class FeatureDetector(Detector):
             )
         cutouts = cutouts.read() if hasattr(cutouts, "read") else cutouts
         require(cutouts, 2, "fit")
+        cutouts = cutouts if own is None else cutouts.select_bands(own)
         stretch = self._stretch or stretches.Asinh(name="asinh")
         if not stretch.adapted or stretch.bands not in (None, cutouts.bands):
             stretch.adapt(cutouts)
@@ -289,6 +299,43 @@ class FeatureDetector(Detector):
         missing = self.extractor.may_miss
         found = self.extractor.of(chosen)
         return checked(found, len(chosen), self.extractor.name, missing=missing)
+
+    def check_objects(self, ids) -> None:
+        """Raise if a table of features lacks some objects.
+
+        Parameters
+        ----------
+        ids : sequence of str
+            Their object ids.
+        """
+        self.extractor.check_objects(ids)
+
+    def add_table(self, table) -> "FeatureDetector":
+        """Take the embeddings of further objects, as those of a survey.
+
+        Parameters
+        ----------
+        table : str, Path or Table
+            A table of the kind that the detector was fitted with, or its file.
+
+        Returns
+        -------
+        FeatureDetector
+            The detector itself.
+
+        Raises
+        ------
+        ValueError
+            If the detector's features are no table, or the tables do not fit.
+        """
+        if not isinstance(self.extractor, extractors.Table):
+            raise ValueError(
+                "`table` goes with a detector over features from a table. Received: "
+                f"one over {self.extractor.name}."
+            )
+        self.extractor = self.extractor.joined(extractors.Table(table))
+        self._fitted().model = self.extractor
+        return self
 
     def score_block(self, cutouts: Cutouts) -> Table:
         """Score cutouts in their own order, without calibration.

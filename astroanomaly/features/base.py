@@ -44,6 +44,9 @@ class Features:
         """Turn linear pixels (n, ny, nx, n_bands) into features (n, d)."""
         raise NotImplementedError
 
+    def check_objects(self, ids) -> None:
+        """Raise if some objects have no features whatever their pixels are."""
+
     def of(self, cutouts) -> np.ndarray:
         """Return the features (n, d) of cutouts."""
         return self(cutouts.images)

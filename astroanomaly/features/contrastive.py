@@ -99,7 +99,7 @@ class Contrastive(Features):
     def __init__(
         self,
         epochs: int = 60,
-        batch_size: int = 256,
+        batch_size: int = 128,
         width: int = 16,
         temperature: float = 0.2,
         shift: float = 3.0,
@@ -159,7 +159,9 @@ class Contrastive(Features):
         sample = images[:: -(-len(images) // _SAMPLE)]
         sky = [sky_noise(sample[..., b]) for b in range(images.shape[3])]
         with bounded_weights("`width`"):
-            encoder = build_encoder(images.shape[1:], self.width, self.seed)
+            encoder = ContrastiveEncoder(
+                images.shape[1:], self.width, self.seed, name="encoder"
+            )
             network = _Learner(encoder, self, np.float32(sky))
         size = min(self.batch_size, len(images))
         n_steps = len(images) // size
@@ -198,7 +200,7 @@ class Contrastive(Features):
         if self.encoder is None:
             raise ValueError("the features are not learned yet: call `fit` first.")
         images = check_images(images)
-        shape = self.encoder.input_shape[1:]
+        shape = self.encoder.image_shape
         if images.shape[1:] != shape:
             raise ValueError(
                 f"`images` must have the shape of the training's, {shape}. Received: "
@@ -230,32 +232,65 @@ class Contrastive(Features):
         """Make the extractor of a folder that `save` wrote."""
         made = cls(**config, stretch=stretches.load(folder / _STRETCH))
         encoder = load_model(folder / _ENCODER)
-        if len(getattr(encoder, "output_shape", ())) != 2:
+        if not isinstance(encoder, ContrastiveEncoder):
             raise ValueError(
-                f"{folder / _ENCODER} must hold an encoder with maps and features."
+                f"{folder / _ENCODER} must hold a ContrastiveEncoder. Received: "
+                f"{type(encoder).__name__}."
             )
         made._use(encoder)
         return made
 
 
-def build_encoder(image_shape, width: int, seed: int = 0) -> keras.Model:
-    """Build the encoder: images to its last maps and to their means."""
-    images = keras.Input(check_image_shape(image_shape), name="images")
-    weights, x = initializers(seed), images
-    for k in range(4):
-        stride = 1 if min(x.shape[1:3]) <= _SMALLEST else 2
-        x = layers.Conv2D(
-            width * 2**k,
-            3,
-            strides=stride,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=next(weights),
-        )(x)
-        # Not batch normalization: features may not depend on the other images.
-        x = layers.GroupNormalization(_GROUPS)(x)
-        x = layers.Activation("silu")(x)
-    return keras.Model(images, [x, layers.GlobalAveragePooling2D()(x)], name="encoder")
+@keras.saving.register_keras_serializable("astroanomaly")
+class ContrastiveEncoder(keras.Model):
+    """Four convolutions of stride 2: images to their last maps and to their means.
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+        (ny, nx, n_bands).
+    width : int
+        Feature maps of the first convolution.
+    seed : int
+        Of the first weights.
+    **kwargs
+        Passed to :class:`keras.Model`.
+    """
+
+    def __init__(self, image_shape, width: int = 16, seed: int = 0, **kwargs):
+        super().__init__(**kwargs)
+        self.image_shape, self.width = check_image_shape(image_shape), int(width)
+        self.seed = int(seed)
+        images, weights = keras.Input(self.image_shape), initializers(self.seed)
+        x = images
+        for k in range(4):
+            x = layers.Conv2D(
+                width * 2**k,
+                3,
+                strides=1 if min(x.shape[1:3]) <= _SMALLEST else 2,
+                padding="same",
+                use_bias=False,
+                kernel_initializer=next(weights),
+            )(x)
+            # Not batch normalization: features may not depend on the other images.
+            x = layers.GroupNormalization(_GROUPS)(x)
+            x = layers.Activation("silu")(x)
+        self.network = keras.Model(images, [x, layers.GlobalAveragePooling2D()(x)])
+        # Keras would ask for a `build` of the whole.
+        self.built = True
+
+    def call(self, images, training=False):
+        """Return the maps (n, gy, gx, 8 width) and the features (n, 8 width)."""
+        return self.network(images, training=training)
+
+    def get_config(self):
+        """Return the arguments that make this encoder again."""
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "width": self.width,
+            "seed": self.seed,
+        }
 
 
 class _Learner(keras.Model):
@@ -267,7 +302,7 @@ class _Learner(keras.Model):
         self.encoder, self.settings, self.sky = encoder, settings, sky
         self.head = keras.Sequential(
             [
-                keras.Input((encoder.output_shape[1][-1],)),
+                keras.Input((8 * encoder.width,)),
                 layers.Dense(
                     _HEAD[0], activation="relu", kernel_initializer=next(weights)
                 ),

@@ -56,7 +56,7 @@ class FrameCheck:
     >>> frames[3, 16:] = 7.0
     >>> scores, worst = check.score(frames)
     >>> worst[scores > check.limit].tolist()
-    ['saturated pixels']
+    ['repeated pixels']
     """
 
     _learned = {"center": 1, "low": 1, "high": 1, "noise": 1, "limit": 0}

@@ -75,6 +75,30 @@ class Table(Features):
             )
         self.values = values.astype(np.float64)
 
+    def joined(self, other: "Table") -> "Table":
+        """Return both tables in one; what both have must be the same."""
+        rows = rows_of_ids(other.ids, self.ids)
+        if other.values.shape[1] != self.values.shape[1]:
+            raise ValueError(
+                f"`features` {other.source} must have {self.values.shape[1]} numbers "
+                f"for an object, as {self.source} has. Received: "
+                f"{other.values.shape[1]}."
+            )
+        known = rows >= 0
+        differs = (other.values[known] != self.values[rows[known]]).any(axis=1)
+        if differs.any():
+            first = other.ids[known][int(np.argmax(differs))]
+            raise ValueError(
+                f"`features` {other.source} must have the numbers of {self.source} "
+                f"for objects that both have. Received: others for {differs.sum()} of "
+                f"them, the first {first!r}."
+            )
+        ids = np.concatenate([self.ids, other.ids[~known]])
+        values = np.concatenate([self.values, other.values[~known]])
+        found = Table(AstropyTable({"object_id": ids, "values": values}))
+        found.source = other.source
+        return found
+
     def __call__(self, images):
         """Raise: a table knows objects, and no pixels."""
         raise ValueError(
@@ -83,16 +107,21 @@ class Table(Features):
             "Received: images."
         )
 
-    def of(self, cutouts):
-        """Return the rows of the cutouts' objects (n, d)."""
-        rows = rows_of_ids(cutouts.object_ids, self.ids)
+    def check_objects(self, ids) -> np.ndarray:
+        """Return the row of each object; raise if one has none."""
+        ids = [str(name) for name in ids]
+        rows = rows_of_ids(ids, self.ids)
         if (lost := rows < 0).any():
             raise ValueError(
                 f"`features` {self.source} must have a row for every object. Received: "
                 f"none for {lost.sum()} of {len(rows)} objects, the first of them "
-                f"{cutouts.object_ids[int(np.argmax(lost))]!r}."
+                f"{ids[int(np.argmax(lost))]!r}."
             )
-        return self.values[rows]
+        return rows
+
+    def of(self, cutouts):
+        """Return the rows of the cutouts' objects (n, d)."""
+        return self.values[self.check_objects(cutouts.object_ids)]
 
     def maps_of(self, cutouts):
         """Raise: a table has no positions."""

@@ -168,6 +168,23 @@ def _plane(features, method: str, perplexity: float, seed: int) -> np.ndarray:
         return np.asarray(made.fit_transform(features))
 
 
+def _pictures_at(axes, x, y, cutouts, n_pictures: int) -> None:
+    """Show the object nearest the middle of each cell of a grid, at its place."""
+    side = max(1, int(np.sqrt(n_pictures)))
+    place = np.stack([x - x.min(), y - y.min()], axis=1)
+    place = side * place / np.maximum(place.max(axis=0), 1e-12)
+    cell = np.minimum(place.astype(int), side - 1)
+    off = np.hypot(*(place - cell - 0.5).T)
+    order = np.lexsort((off, cell[:, 0] * side + cell[:, 1]))
+    _, first = np.unique(cell[order] @ [side, 1], return_index=True)
+    width = 0.9 * np.ptp(x) / side, 0.9 * np.ptp(y) / side
+    for row in order[first]:
+        box = [x[row] - width[0] / 2, x[row] + width[0] / 2]
+        box += [y[row] - width[1] / 2, y[row] + width[1] / 2]
+        image = display.picture(cutouts[int(row)].images[0])
+        axes.imshow(image, extent=box, aspect="auto", zorder=-1, **display.PIXELS)
+
+
 @styled
 def feature_map(
     features,
@@ -247,20 +264,7 @@ def feature_map(
     x, y = _plane(features, method, perplexity, seed).T
     figure, axes = new_axes(7.5, 6.5)
     if cutouts is not None:
-        # The picture of each cell of a grid is that of the object nearest its middle.
-        side = max(1, int(np.sqrt(n_pictures)))
-        place = np.stack([x - x.min(), y - y.min()], axis=1)
-        place = side * place / np.maximum(place.max(axis=0), 1e-12)
-        cell = np.minimum(place.astype(int), side - 1)
-        off = np.hypot(*(place - cell - 0.5).T)
-        order = np.lexsort((off, cell[:, 0] * side + cell[:, 1]))
-        _, first = np.unique(cell[order] @ [side, 1], return_index=True)
-        width = 0.9 * np.ptp(x) / side, 0.9 * np.ptp(y) / side
-        for row in order[first]:
-            box = [x[row] - width[0] / 2, x[row] + width[0] / 2]
-            box += [y[row] - width[1] / 2, y[row] + width[1] / 2]
-            image = display.picture(cutouts[int(row)].images[0])
-            axes.imshow(image, extent=box, aspect="auto", zorder=-1, **display.PIXELS)
+        _pictures_at(axes, x, y, cutouts, n_pictures)
     if scores is not None:
         scores = np.asarray(scores, float)
         if not np.isfinite(scores).all():
@@ -293,7 +297,8 @@ def feature_map(
                 label=f"{plain(str(name))} ({keep.sum():,})",
             )
         axes.legend(loc="best", markerscale=1.3)
-    axes.set(xlabel="t-SNE 1", ylabel="t-SNE 2", xticks=[], yticks=[])
+    name = {"tsne": "t-SNE", "umap": "UMAP"}[method]
+    axes.set(xlabel=f"{name} 1", ylabel=f"{name} 2", xticks=[], yticks=[])
     return figure
 
 

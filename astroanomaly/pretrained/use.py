@@ -214,8 +214,8 @@ def calibrate(
     psf_fwhm : float, optional
         As :func:`from_pretrained`.
     **reading
-        Options of :func:`astroanomaly.read_cutouts`; the run remembers them, but for
-        `catalog` and `n_workers`.
+        As for :meth:`astroanomaly.runs.Run.read`; the run remembers all but `catalog`
+        and `n_workers`.
 
     Returns
     -------
@@ -237,10 +237,12 @@ def calibrate(
     _folder.check_new(Path(out), resume=False)
     # Other bands are refused, and another pixel size warns, before anything is made.
     run.read(cutouts, **reading)
-    kept = {
+    options = reading.get("options")
+    kept = {} if options is None else options.asked()
+    kept |= {
         key: value
         for key, value in reading.items()
-        if key not in ("catalog", "n_workers") and value is not None
+        if key not in ("catalog", "n_workers", "options") and value is not None
     }
     data = _config.merge(run.settings, {"data": kept})
     made = {

@@ -6,7 +6,6 @@ import shutil
 import zipfile
 from pathlib import Path
 
-import h5py
 import numpy as np
 from scipy.stats import spearmanr
 
@@ -49,6 +48,8 @@ def pack(source: str | Path, target: str | Path, precision: str = "float16") -> 
     ValueError
         If a weight is beyond the largest number of half precision, 65504.
     """
+    import h5py
+
     with zipfile.ZipFile(source) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     config = json.loads(parts["config.json"])

@@ -15,13 +15,13 @@ from astroanomaly.utils.files import atomic_path
 
 AUTO = "auto"
 # Trained in any case, as they take seconds. The first of equals is chosen.
-QUICK = ("pca",)
+QUICK = ("pca", "knn", "mahalanobis")
 # Half of it chooses, half of it is left to calibrate with.
 HOLD_OUT = 0.3
 CHOICE, CANDIDATES = "choice.ecsv", "candidates"
 
 
-def train_auto(cutouts, out, config, given, network, resume, **options) -> Run:
+def train_auto(cutouts, out, config, given, network, resume, without, **options) -> Run:
     """Train the candidates, choose detector and score, and make the run of it.
 
     Parameters
@@ -39,6 +39,8 @@ def train_auto(cutouts, out, config, given, network, resume, **options) -> Run:
         A model to train beside the quick ones.
     resume : bool
         Go on.
+    without : dict
+        Arguments that this model does not take, by name; all must be None.
     **options
         `catalog`, `n_workers` and `progress` of :func:`astroanomaly.runs.train`.
 
@@ -51,9 +53,15 @@ def train_auto(cutouts, out, config, given, network, resume, **options) -> Run:
     Raises
     ------
     ValueError
-        If the folder holds something already, the network is unknown or learns from
-        labels, or too few objects are held out.
+        If an argument is not for it, the folder holds something already, the network
+        is unknown or learns from labels, or too few objects are held out.
     """
+    for name, value in without.items():
+        if value is not None:
+            raise ValueError(
+                f"`{name}` must be left out with the model auto, which trains several "
+                f"detectors on ordinary objects. Received: {value}."
+            )
     folder = Path(out)
     _folder.check_new(folder, resume)
     chosen = _config.merge(_config.read_config(config), given)
@@ -130,10 +138,10 @@ def _keep(folder: Path, run: Run, score: str, to_calibrate: np.ndarray) -> None:
     for key in ("object_id", "pixels"):
         kept = record["held_out"][key]
         record["held_out"][key] = [kept[row] for row in to_calibrate]
-    settings = {
-        **run.settings,
-        "detector": {**run.settings["detector"], "score": score},
-    }
+    settings = {**run.settings, "detector": dict(run.settings["detector"])}
+    # A method over features has one score.
+    if run.detector.draws:
+        settings["detector"]["score"] = run.detector.score_name = score
     # A choice that was broken off began to copy another candidate, perhaps.
     for name in (_folder.CONFIG, _folder.OBJECTS):
         (folder / name).unlink(missing_ok=True)
@@ -142,7 +150,7 @@ def _keep(folder: Path, run: Run, score: str, to_calibrate: np.ndarray) -> None:
         if (run.folder / name).is_file():
             with atomic_path(folder / name) as partial:
                 shutil.copy(run.folder / name, partial)
-    shutil.copytree(run.folder / "figures", folder / "figures", dirs_exist_ok=True)
+    if (run.folder / "figures").is_dir():
+        shutil.copytree(run.folder / "figures", folder / "figures", dirs_exist_ok=True)
     _folder.write_checksums(folder)
-    run.detector.score_name = score
     run.detector.save(folder / "detector")

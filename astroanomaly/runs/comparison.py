@@ -42,7 +42,7 @@ def compare(
     seed : int, optional
         Seed of what is planted and of the intervals.
     **reading
-        Options of :func:`astroanomaly.read_cutouts`.
+        As for :meth:`astroanomaly.runs.Run.read`.
 
     Returns
     -------
@@ -185,7 +185,8 @@ def _columns(detector, cutouts: Cutouts) -> dict[str, np.ndarray]:
     found = {
         name.removesuffix("_score"): np.asarray(rows[name], float)
         for name in rows.colnames
-        if name.endswith("_score") and name != "anomaly_score"
+        # The check of frames ranks nothing.
+        if name.endswith("_score") and name not in ("anomaly_score", "frame_score")
     }
     # NaN stands for a score that a detector does not have.
     found = {

@@ -7,12 +7,15 @@ are here or in the recipe of the model. Keras is imported only to look them up.
 import inspect
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 import tomli_w
+
+from astroanomaly.data.options import ReadOptions
 
 # In the order of a record that a person reads.
 TABLES = ("data", "stretch", "model", "training", "encoder", "detector")
@@ -51,17 +54,14 @@ _LARGEST = 1e12
 
 # Of each setting: its default and the types that it may have. A default of None
 # is left out of the record.
+# Those of the reader are its own; what becomes of a bad object is none of a run, and
+# `shape` and `scale` are what the reader found.
+_TYPES = {"size": int, "bands": _NAMES, "max_bytes": int}
 _DATA = {
-    "size": (64, int),
-    "bands": (None, _NAMES),
-    "band_pattern": (None, str),
-    "pixel_scale": (None, _NUMBER),
-    "input_pixel_scale": (None, _NUMBER),
-    "edge": ("pad", str),
-    "nan": ("fill", str),
-    "mask_extension": (None, str),
-    "max_bytes": (None, int),
-}
+    f.name: (f.default, _TYPES.get(f.name, _NUMBER if "scale" in f.name else str))
+    for f in fields(ReadOptions)
+    if f.name not in ("on_error", "shape", "scale")
+} | {"size": (64, int), "edge": ("pad", str), "nan": ("fill", str)}
 # Here and not from a signature: the settings of all stretches are in one table.
 _STRETCH = {
     "name": ("asinh", str),

@@ -117,7 +117,7 @@ def explain(
     progress : bool, optional
         Show bars with the time left.
     **reading
-        Options of :func:`astroanomaly.read_cutouts`, for a run.
+        `options` and `catalog`, for a run, as for :meth:`astroanomaly.runs.Run.read`.
 
     Returns
     -------

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from astroanomaly.data.options import ReadOptions
 from astroanomaly.runs import config
 from astroanomaly.runs import folder as _folder
 from astroanomaly.tables import columns
@@ -25,8 +26,8 @@ class TrainingObjects:
         Where the cutouts lie.
     labels : str, Path, Table or None
         Labels, for a classifier alone; a run that goes on has its own.
-    **reading
-        Options of :func:`astroanomaly.read_cutouts` beside those of the settings.
+    catalog, n_workers, progress, on_error
+        As for :func:`astroanomaly.read_cutouts`; all else is in the settings.
 
     Attributes
     ----------
@@ -44,7 +45,17 @@ class TrainingObjects:
         cutouts or labels.
     """
 
-    def __init__(self, folder: Path, settings: dict, path, labels, **reading):
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict,
+        path,
+        labels,
+        catalog=None,
+        n_workers: int | None = None,
+        progress: bool | None = None,
+        on_error: str | None = None,
+    ):
         from astroanomaly.data.reading import read_cutouts
 
         old = _folder.read_objects(folder) or {}
@@ -56,9 +67,13 @@ class TrainingObjects:
                 f"The model {settings['model']['name']} learns from labels: give "
                 "`labels` (--labels), a table of object_id and is_lens. Received: none."
             )
-        catalog = reading.get("catalog")
-        reading |= settings["data"]
-        found = read_cutouts(path, stream=True, **reading).read()
+        found = read_cutouts(
+            path,
+            catalog=catalog,
+            n_workers=n_workers,
+            progress=progress,
+            options=ReadOptions(**settings["data"], on_error=on_error),
+        )
         skipped = found.skipped
         rows, held_out = held_out_rows(found, settings["training"])
         self.cutouts = found if held_out is None else found[rows]

@@ -2,13 +2,14 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
 
+from astroanomaly.data.options import ReadOptions
 from astroanomaly.runs import config as _config
 from astroanomaly.runs import folder as _folder
 from astroanomaly.runs.objects import TrainingObjects
@@ -42,6 +43,7 @@ def train(
     progress: bool = False,
     catalog: str | Path | None = None,
     n_workers: int | None = None,
+    options: ReadOptions | None = None,
     network: str | None = None,
     start: str | Path | None = None,
     **reading,
@@ -108,6 +110,9 @@ def train(
         Catalog beside the cutouts, or the positions in a mosaic.
     n_workers : int, optional
         Processes that read.
+    options : ReadOptions, optional
+        How the cutouts are read and prepared; the run remembers it for the objects that
+        it scores later.
     network : str, optional
         With ``model="auto"``, a model to train beside the quick ones.
     start : str or Path, optional
@@ -115,9 +120,8 @@ def train(
         settings hold where no others are given; 10 epochs by default. A pre-trained
         model: see :func:`astroanomaly.pretrained.fine_tune`.
     **reading
-        `band_pattern`, `pixel_scale`, `input_pixel_scale`, `edge`, `nan`,
-        `mask_extension` and `max_bytes` of :func:`astroanomaly.read_cutouts`; the run
-        remembers them for the objects that it scores later.
+        Single options of :class:`astroanomaly.data.ReadOptions`, which go before those
+        of `options`.
 
     Returns
     -------
@@ -140,28 +144,24 @@ def train(
     >>> run = train("cutouts/", "run", epochs=100, seed=1)
     >>> run = train("cutouts/", "run", resume=True)
     """
+    # What becomes of a bad object is no setting: a run may go on with the other.
+    asked = {} if options is None else options.asked()
+    on_error = reading.pop("on_error", None) or asked.pop("on_error", None)
     given = {
         "data": {"size": size, "bands": bands, **reading},
         "model": {"name": model, "features": features},
-        "training": {
-            "epochs": epochs,
-            "seed": seed,
-            "hold_out": hold_out,
-            "group": group,
-        },
+        "training": {"epochs": epochs, "seed": seed},
         "encoder": {"epochs": encoder_epochs},
     }
-    given = _config.read_config(_config.merge(given))
-    options = {"catalog": catalog, "n_workers": n_workers, "progress": progress}
+    given["training"] |= {"hold_out": hold_out, "group": group}
+    given = _config.read_config(_config.merge({"data": asked}, given))
+    how = {"catalog": catalog, "n_workers": n_workers, "progress": progress}
+    how["on_error"] = on_error
     if model == "auto":
         from astroanomaly.runs.auto import train_auto
 
-        if labels is not None:
-            raise ValueError(
-                "`labels` (--labels) must be left out with the model auto, which "
-                "learns from ordinary objects. Received: labels."
-            )
-        return train_auto(cutouts, out, config, given, network, resume, **options)
+        without = {"labels": labels, "features": features, "start": start}
+        return train_auto(cutouts, out, config, given, network, resume, without, **how)
     if network is not None:
         raise ValueError(
             "`network` (--network) must come with the model auto. Received: "
@@ -183,7 +183,7 @@ def train(
         detector = unfitted(settings)
     # Before the reading, which may take long: is this a place to write to?
     with new_folder(folder):
-        objects = TrainingObjects(folder, settings, cutouts, labels, **options)
+        objects = TrainingObjects(folder, settings, cutouts, labels, **how)
         from astroanomaly.runs.training import FinderTraining, Training
 
         if over_features:
@@ -264,13 +264,15 @@ class Run:
         )
         return about + self.detector._repr_html_()
 
-    def use(self, method: str | None = None):
+    def use(self, method: str | None = None, features: str | None = None):
         """Give the detector, set to a latent method.
 
         Parameters
         ----------
         method : {"encoder", "refine", "mapping"}, optional
             How a GAN finds the z of an image; by default as it was saved.
+        features : str, optional
+            "table:PATH": embeddings of further objects, for a run over a table.
 
         Returns
         -------
@@ -280,23 +282,50 @@ class Run:
         Raises
         ------
         ValueError
-            If the method is unknown, or the run's model needs none.
+            If the method is unknown, or the run's model needs none; if the features
+            are no table, or the run has none.
         """
+        if features is not None:
+            kind, _, path = features.partition(":")
+            if kind != "table" or not path:
+                raise ValueError(
+                    "`features` (--features) must be table:PATH, as only embeddings "
+                    f"of further objects can be added to a run. Received: {features}"
+                )
+            if not hasattr(self.detector, "add_table"):
+                raise ValueError(
+                    f"{self.folder} takes no table of features. Received: {features}"
+                )
+            self.detector.add_table(path)
         if method is None:
             return self.detector
         _config.check_method(self.settings, method)
         return self.detector.use(method)
 
-    def read(self, path: str | Path, **options):
+    def read(
+        self,
+        path: str | Path,
+        options: ReadOptions | None = None,
+        *,
+        catalog=None,
+        n_workers: int | None = None,
+        progress: bool | None = None,
+        **reading,
+    ):
         """Open cutouts as those of the training were read.
 
         Parameters
         ----------
         path : str or Path
             What :func:`astroanomaly.read_cutouts` takes.
-        **options
-            Further options of it, or others than those of the training. With
-            `bands`, a file whose only band has another name counts as that band.
+        options : ReadOptions, optional
+            What is given in it counts, all else is as in the training. With `bands`, a
+            file whose only band has another name counts as that band.
+        catalog, n_workers, progress
+            As for :func:`astroanomaly.read_cutouts`.
+        **reading
+            Single options of :class:`astroanomaly.data.ReadOptions`, which go before
+            those of `options`.
 
         Returns
         -------
@@ -311,23 +340,25 @@ class Run:
         """
         from astroanomaly.data.reading import read_cutouts
 
-        options = {k: v for k, v in options.items() if v is not None}
-        reading = {**self.settings["data"], **options, "stream": True}
+        asked = {} if options is None else options.asked()
+        asked |= {name: value for name, value in reading.items() if value is not None}
+        wanted = ReadOptions(**self.settings["data"] | asked)
         shape = self.detector.image_shape
-        if "size" not in options and shape[:2] != (reading["size"],) * 2:
+        if "size" not in asked and tuple(shape[:2]) != wanted.size:
             # Before the reading: another size could take all memory.
             raise ValueError(
                 f"{self.folder / _folder.CONFIG} must give [data] size as the side of "
                 f"the model's images, {shape[0]} x {shape[1]} pixels. "
-                f"Received: {reading['size']}"
+                f"Received: {self.settings['data']['size']}"
             )
+        how = {"catalog": catalog, "n_workers": n_workers, "progress": progress}
         try:
-            stream = read_cutouts(path, **reading)
-            if "bands" not in options and len(reading.get("bands", ())) == 1:
-                _check_only_band(path, reading)
+            stream = read_cutouts(path, stream=True, options=wanted, **how)
+            if "bands" not in asked and len(wanted.bands or ()) == 1:
+                _check_only_band(path, wanted, how)
             return stream.select_bands(self.bands)
         except ValueError as error:
-            if "bands" in options or "band" not in str(error):
+            if "bands" in asked or "band" not in str(error):
                 raise
             raise ValueError(
                 f"{self.folder} was trained on other bands than {path} has. {error}"
@@ -344,7 +375,7 @@ class Run:
         Parameters
         ----------
         **options
-            Options of :func:`astroanomaly.read_cutouts`, as for :meth:`read`.
+            As for :meth:`read`.
 
         Returns
         -------
@@ -362,7 +393,8 @@ class Run:
                 f"{self.folder} held no objects out: give `cutouts` (CUTOUTS), or "
                 "train with `hold_out` (--hold-out 0.2). Received: no cutouts."
             )
-        options = {"catalog": kept["catalog"], **options}
+        if options.get("catalog") is None:
+            options["catalog"] = kept["catalog"]
         found = self.read(kept["cutouts"], **options).read()
         rows = {name: row for row, name in enumerate(found.object_ids)}
         same = [rows[name] for name in kept["object_id"] if name in rows]
@@ -377,16 +409,15 @@ class Run:
         return found
 
 
-def _check_only_band(path, reading: dict) -> None:
+def _check_only_band(path, options: ReadOptions, how: dict) -> None:
     """Refuse a file whose header names another filter than the one it is read as."""
     from astroanomaly.data.reading import read_cutouts
 
-    plain = {key: value for key, value in reading.items() if key != "bands"}
+    (band,), any_band = options.bands, replace(options, bands=None)
     try:
-        own = read_cutouts(path, **plain).bands
+        own = read_cutouts(path, stream=True, options=any_band, **how).bands
     except ValueError:
         return  # Several images in a file: the band was picked by its name.
-    (band,) = reading["bands"]
     if len(own) == 1 and own[0] not in (band, "image"):
         raise ValueError(
             f"The run was trained on the band {band}. Received: {path} with the band "
@@ -440,6 +471,7 @@ def calibrate(
     method: str | None = None,
     labels: str | Path | Table | None = None,
     rule: str = "conformal",
+    features: str | None = None,
     **reading,
 ) -> Run:
     """Calibrate a run's detector on ordinary objects and keep the thresholds.
@@ -463,8 +495,11 @@ def calibrate(
         thresholds, all of them what the finder's probabilities mean.
     rule : {"conformal", "percentile"}, optional
         How thresholds are chosen, see :class:`astroanomaly.calibration.Calibration`.
+    features : str, optional
+        For a run over a table of embeddings: "table:PATH" with those of the
+        calibration objects, where its own table lacks them.
     **reading
-        Options of :func:`astroanomaly.read_cutouts`.
+        As for :meth:`Run.read`: `options`, `catalog`, `n_workers`.
 
     Returns
     -------
@@ -497,7 +532,7 @@ def calibrate(
         check_levels(levels)  # Before the reading, which may take long.
     known = None if labels is None else read_labels(labels)
     default = opened.detector.latent
-    detector = opened.use(method)
+    detector = opened.use(method, features)
     used = detector.latent
     if cutouts is None:
         objects = opened.held_out(**reading)

@@ -5,12 +5,21 @@ from pathlib import Path
 import numpy as np
 
 from astroanomaly import stretches
+from astroanomaly.data.options import ReadOptions
 from astroanomaly.scores import baseline_scores
 from astroanomaly.scores.explained import N_COMPONENTS
 from astroanomaly.tables import columns
 
 
-def baselines_of(table, cutouts, train=None, seed: int = 0, **reading) -> dict:
+def baselines_of(
+    table,
+    cutouts,
+    train=None,
+    seed: int = 0,
+    options: ReadOptions | None = None,
+    catalog=None,
+    n_workers: int | None = None,
+) -> dict:
     """Score the images of a table by brightness, PCA and an isolation forest.
 
     Parameters
@@ -25,8 +34,9 @@ def baselines_of(table, cutouts, train=None, seed: int = 0, **reading) -> dict:
         scored images, as a survey without any label is searched.
     seed : int, optional
         Seed of both.
-    **reading
-        Options of :func:`astroanomaly.read_cutouts`.
+    options, catalog, n_workers
+        As for :func:`astroanomaly.read_cutouts`; without a size there, images get that
+        of the table.
 
     Returns
     -------
@@ -42,11 +52,13 @@ def baselines_of(table, cutouts, train=None, seed: int = 0, **reading) -> dict:
 
     meta = table.meta
     shape = meta.get("model_config", {}).get("image_shape")
-    options = {"size": None if shape is None else int(shape[0]), **reading}
-    options = {name: value for name, value in options.items() if value is not None}
+    own = {} if shape is None else {"size": int(shape[0])}
+    options = (options or ReadOptions()).over(own)
 
     def opened(path: str | Path):
-        found = read_cutouts(path, **options)
+        found = read_cutouts(
+            path, options=options, catalog=catalog, n_workers=n_workers
+        )
         return found.select_bands(meta["bands"]) if meta.get("bands") else found
 
     test = opened(cutouts)

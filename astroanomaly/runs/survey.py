@@ -98,6 +98,7 @@ def score_survey(
         )
     if fdr is not None and not 0 < fdr < 1:
         raise ValueError(f"`fdr` must lie between 0 and 1. Received: {fdr}.")
+    detector.check_objects(cutouts.object_ids)
     manifest = {
         "format": 1,
         "cutouts": cutouts_digest(cutouts),

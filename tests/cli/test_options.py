@@ -1,7 +1,10 @@
+from dataclasses import fields
+
 import pytest
 
 from astroanomaly import cli
 from astroanomaly.cli import options
+from astroanomaly.data.options import ReadOptions
 
 
 @pytest.mark.parametrize("verb", ["train", "calibrate", "score", "report"])
@@ -10,6 +13,25 @@ def test_every_verb_that_reads_takes_the_readers_options(verb, capsys):
     shown = capsys.readouterr().out
     for option in ("catalog", "bands", "band-pattern", "pixel-scale", "workers"):
         assert f"--{option}" in shown
+
+
+def test_the_reader_gets_one_object():
+    """Of every option of the reader; the size has a default of its own."""
+
+    @options.reads(preparing=True)
+    def verb(reading: dict):
+        return reading
+
+    named = set(options.READING | options.PREPARING)
+    assert named | {"size", "on_error", "shape", "scale"} == {
+        field.name for field in fields(ReadOptions)
+    }
+    found = verb(catalog="c.csv", workers=2, bands=[], edge="error", pixel_scale=0.1)
+    asked = ReadOptions(pixel_scale=0.1, edge="error")
+    assert found == {"catalog": "c.csv", "n_workers": 2, "options": asked}
+    assert found["options"].given == ("pixel_scale", "edge")
+    with pytest.raises(ValueError, match="`nan`.*Received: 'drop'"):
+        verb(nan="drop")
 
 
 def test_several_values_after_one_option():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astroanomaly.data.decode import FitsFile
+from astroanomaly.data.fits import FitsFile
 from astroanomaly.data.options import BadCutout, ReadOptions
 from astroanomaly.data.reading import read_cutouts
 from astroanomaly.data.sources.array import from_array, from_numpy, numbered

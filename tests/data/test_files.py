@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astroanomaly.data.decode import ImageHDU
+from astroanomaly.data.fits import ImageHDU
 from astroanomaly.data.options import BadCutout, ReadOptions
 from astroanomaly.data.sources.files import (
     EXTENSIONS,

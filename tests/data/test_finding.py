@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astroanomaly.data.find import find_layout, find_objects, from_files
 from astroanomaly.data.options import ReadOptions
+from astroanomaly.data.reading import find_layout, find_objects, from_files
 from astroanomaly.data.sources.cube import CubeSource
 from astroanomaly.data.sources.files import (
     EXTENSIONS,

@@ -6,6 +6,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 import astroanomaly as aa
+from astroanomaly.data.options import ReadOptions
 from astroanomaly.data.reading import read_cutouts
 
 
@@ -327,3 +328,17 @@ def test_array_file(shared_data):
     found = aa.read_cutouts(path, size=128)
     assert found.image_shape == (128, 128, 1)
     assert "axion_mass" in found.table.colnames
+
+
+def test_all_options_as_one_object(folder):
+    options = ReadOptions(size=12, bands=["i"], edge="error")
+    one = read_cutouts(folder, options=options)
+    same = read_cutouts(folder, size=12, bands=["i"], edge="error")
+    assert one.image_shape == (12, 12, 1)
+    np.testing.assert_array_equal(one.images, same.images)
+    with pytest.raises(ValueError, match="`options`.*Received: size, nan"):
+        read_cutouts(folder, options=options, size=12, nan="refuse", edge="pad")
+    # What is given counts, also where it is the default.
+    mixed = ReadOptions(edge="pad").over({"size": 8, "edge": "error", "nan": "refuse"})
+    assert mixed.asked() == {"size": 8, "edge": "pad", "nan": "refuse"}
+    assert ReadOptions(size=(8, 9)).over({}).asked() == {"size": (8, 9)}

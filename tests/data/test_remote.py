@@ -1,6 +1,7 @@
 """Files behind URLs: a server on the loopback address, and fsspec's memory."""
 
 import io
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -219,6 +220,76 @@ def test_an_object_store_lists_its_folder():
         got = read_cutouts(name)
         np.testing.assert_array_equal(got.images[..., 0], IMAGES)
         assert got.object_ids == ["o0", "o1", "o2"]
+
+
+@pytest.fixture(params=["s3", "gs"])
+def bucket(request, monkeypatch):
+    """Return the address of a bucket that holds what fsspec's memory holds.
+
+    Its keys have no protocol and no slash before them, as those of s3fs and gcsfs.
+    """
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    scheme, asked = request.param, []
+
+    class Bucket(MemoryFileSystem):
+        protocol, cachable, store, pseudo_dirs = scheme, False, {}, [""]
+
+        def __init__(self, **settings):
+            asked.append(settings)
+            super().__init__(**settings)
+
+        @classmethod
+        def _strip_protocol(cls, path):
+            return super()._strip_protocol(path.removeprefix(f"{scheme}://"))
+
+        def ls(self, path, detail=True, **kwargs):
+            found = super().ls(path, detail, **kwargs)
+            if not detail:
+                return [name.lstrip("/") for name in found]
+            return [{**info, "name": info["name"].lstrip("/")} for info in found]
+
+        def glob(self, path, **kwargs):
+            return [name.lstrip("/") for name in super().glob(path, **kwargs)]
+
+    # The package has an attribute of the module's name.
+    known = sys.modules["fsspec.registry"]._registry
+    monkeypatch.setitem(known, scheme, Bucket)
+    store = Bucket()
+    for k, image in enumerate(IMAGES):
+        store.pipe(f"/survey/field/o{k}.fits", fits_bytes(image, FILTER="r"))
+    store.pipe("/survey/field/notes.txt", b"n")
+    held = io.BytesIO()
+    np.save(held, IMAGES)
+    store.pipe("/survey/a.npy", held.getvalue())
+    mosaic = np.arange(1600.0 * 1600).reshape(1600, 1600).astype("f4")
+    store.pipe("/survey/mosaic.fits", fits_bytes(mosaic))
+    yield f"{scheme}://survey"
+    # Settings that only one kind of store takes would end in a TypeError elsewhere.
+    known = {"config_kwargs"} if scheme == "s3" else set()
+    assert all(set(settings) <= known for settings in asked)
+
+
+def test_buckets(bucket):
+    """Files, folders, patterns, arrays and parts of a mosaic, from memory."""
+    for name in ("field/", "field/*.fits"):
+        got = read_cutouts(f"{bucket}/{name}")
+        np.testing.assert_array_equal(got.images[..., 0], IMAGES)
+        assert list(got.table["file"]) == [
+            f"{bucket}/field/o{k}.fits" for k in (0, 1, 2)
+        ]
+        assert (got.object_ids, got.bands) == (["o0", "o1", "o2"], ("r",))
+    names = [f"{bucket}/field/o{k}.fits" for k in (2, 7, 0)]
+    got = read_cutouts(names)
+    np.testing.assert_array_equal(got.images[..., 0], IMAGES[[2, 0]])
+    assert list(got.skipped["file"]) == [names[1]]
+    got = read_cutouts(f"{bucket}/a.npy")
+    np.testing.assert_array_equal(got.images[..., 0], IMAGES)
+    catalog = Table({"x": [800], "y": [700]})
+    got = read_cutouts(f"{bucket}/mosaic.fits", catalog=catalog, size=16)
+    # Pixel (y, x) holds 1600 y + x.
+    y, x = np.mgrid[692:708, 792:808]
+    np.testing.assert_array_equal(got.images[0, ..., 0], 1600.0 * y + x)
 
 
 @pytest.mark.parametrize("missing", ["fsspec", "aiohttp"])

@@ -1,9 +1,12 @@
+"""What becomes of the objects that were read: images, table, cache."""
+
 import numpy as np
 import pytest
 from astropy.table import Table
 
-from astroanomaly.data.options import Cutout
-from astroanomaly.data.stream import Batch, NpyWriter, Sink
+from astroanomaly.data.npy import NpyWriter
+from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
+from astroanomaly.data.stream import CutoutStream
 
 
 def test_npy_grows(tmp_path, noise):
@@ -23,45 +26,69 @@ def test_npy_abandoned(tmp_path, noise):
         NpyWriter(tmp_path / "a.dat", (8, 8, 1))
 
 
-def _batch(images):
-    records = [Cutout([], [0.1], 1.0, 2.0, ["adu"], [25.0], flag=1), Cutout([], [None])]
-    return Batch([0, 2], images, records, [(1, "why")])
+class _Source:
+    """Three objects, of which the second cannot be read."""
+
+    object_ids, files = list("abc"), ["a.fits", "b.fits", "c.fits"]
+    bands, in_workers = ("H",), False
+
+    def __init__(self, images):
+        self.images = images
+
+    def read(self, row, options):
+        if row == 1:
+            raise BadCutout("why")
+        told = (1.0, 2.0, ["adu"], [25.0]) if row == 0 else ()
+        return Cutout([self.images[row // 2, ..., 0]], [0.1], *told)
+
+    def release(self):
+        pass
+
+
+def _stream(images, columns=None):
+    return CutoutStream(_Source(images), ReadOptions(shape=(8, 8)), columns)
 
 
 def test_table(noise):
-    sink = Sink(3, (8, 8, 1))
-    sink.add(_batch(noise(2, 8, 8, 1)))
+    images = noise(2, 8, 8, 1)
+    images[0, 3, 3] = np.nan
     catalog = Table({"mag": [1.0, 2, 3], "flag": [0, 0, 2], "ra": [np.nan, 5, 6]})
-    table = sink.table(list("abc"), ["a.fits", "b.fits", "c.fits"], ["H"], catalog)
+    found = _stream(images, catalog).read()
+    table = found.table
     assert table["object_id"].tolist() == ["a", "c"]
+    assert table["file"].tolist() == ["a.fits", "c.fits"]
     assert table["mag"].tolist() == [1, 3]
+    # 1 is that of filled pixels, 2 the catalog's own.
     assert table["flag"].tolist() == [1, 2]
     assert table["ra"].tolist() == [1, 6]
     assert table["unit_H"].tolist() == ["adu", ""]
     assert table["zero_point_H"][0] == 25
-    assert sink.skipped == [(1, "why")]
-    np.testing.assert_array_equal(sink.images(), noise(2, 8, 8, 1))
+    assert [tuple(row) for row in found.skipped] == [("b.fits", "why")]
+    np.testing.assert_array_equal(found.images[1], images[1])
+    plain = _stream(images).read().table
+    assert plain.colnames[:5] == ["object_id", "file", "ra", "dec", "flag"]
+    assert plain["flag"].dtype == np.int32
 
 
 def test_the_catalog_tells_units_that_the_files_do_not(noise):
-    sink = Sink(1, (8, 8, 1))
-    sink.add(Batch([0], noise(1, 8, 8, 1), [Cutout([], [None])]))
-    catalog = Table({"unit_H": ["nJy"], "zero_point_H": [31.4]})
-    table = sink.table(["a"], ["a.npy"], ["H"], catalog)
-    assert table["unit_H"][0] == "nJy"
-    assert table["zero_point_H"][0] == 31.4
+    catalog = Table({"unit_H": ["", "", "nJy"], "zero_point_H": [1.0, 1.0, 31.4]})
+    source = _Source(noise(2, 8, 8, 1))
+    stream = CutoutStream(source, ReadOptions(shape=(8, 8)), catalog)
+    part = list(stream.chunks(2))[1]
+    assert part.table["unit_H"].tolist() == ["nJy"]
+    assert part.table["zero_point_H"].tolist() == [31.4]
 
 
 def test_cache_is_mapped(tmp_path, noise):
-    with Sink(3, (8, 8, 1), tmp_path / "a.npy") as sink:
-        sink.add(_batch(noise(2, 8, 8, 1)))
-        sink.close()
-        images = sink.images()
-    assert isinstance(images, np.memmap)
-    np.testing.assert_array_equal(images, noise(2, 8, 8, 1))
+    found = _stream(noise(2, 8, 8, 1)).read(tmp_path / "a.npy")
+    assert isinstance(found.images, np.memmap)
+    np.testing.assert_array_equal(found.images, noise(2, 8, 8, 1))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
 
 
-def test_an_error_leaves_no_cache(tmp_path):
-    with pytest.raises(RuntimeError), Sink(3, (8, 8, 1), tmp_path / "a.npy"):
-        raise RuntimeError
+def test_an_error_leaves_no_cache(tmp_path, noise):
+    stream = _stream(noise(2, 8, 8, 1))
+    stream.on_error = "raise"
+    with pytest.raises(ValueError, match="b.fits: why"):
+        stream.read(tmp_path / "a.npy")
     assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astroanomaly.data.decode import FitsFile, Twins
+from astroanomaly.data.fits import FitsFile
 from astroanomaly.data.reading import read_cutouts
 
 CARDS = {
@@ -101,25 +101,19 @@ def test_positions_of_twins(write):
     np.testing.assert_allclose(table["dec"], [2.0, -71.5], rtol=0, atol=1e-12)
 
 
-def test_only_what_was_asked_for_counts(write):
-    """A file is a twin if it has the keywords and the values that were asked for."""
-    twins = Twins()
-    with FitsFile(write("a", {}), twins=twins) as file:
-        assert file.known is None
-        assert file.images[0].header.get("FILTER") == "F814W"
-        file.keep("answer")
-    for name, changes, known in (
-        ("b", {"OBJECT": "two", "CRVAL1": 1.0}, "answer"),
-        ("c", {"FILTER": "F606W"}, None),
-        ("d", {"OTHER": 1}, None),
+def test_headers_that_say_the_same_are_described_once(write):
+    """Files that differ in what nobody asks for share an image, and no others do."""
+    with FitsFile(write("a", {})) as file:
+        image = file.images[0]
+    assert (image.band, image.unit, image.zero_point) == ("F814W", "adu", 25.0)
+    for name, changes, same in (
+        ("b", {"OBJECT": "two", "CRVAL1": 1.0}, True),
+        ("c", {"FILTER": "F606W"}, False),
+        ("d", {"OTHER": 1}, True),
+        ("e", {"PV2_1": 1.0}, False),
     ):
-        with FitsFile(write(name, changes), twins=twins) as file:
-            assert file.known == known
+        with FitsFile(write(name, changes)) as file:
+            assert (file.images[0] is image) == same
             own = file.header(file.images[0])
             assert own.get("OBJECT") == changes.get("OBJECT", "one")
-    # What follows the last extension decides that it is the last.
-    path = write("e", {})
-    with open(path, "ab") as file:
-        file.write(b"x" * 2880)
-    with FitsFile(path, twins=twins) as file:
-        assert file.known is None
+            assert own.get("CRVAL1") == changes.get("CRVAL1", 150.0)

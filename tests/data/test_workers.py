@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from astroanomaly.data.options import ReadOptions
+from astroanomaly.data.shared import SharedRoom, images_in
 from astroanomaly.data.sources.files import SINGLE, FileSource, Layout
 from astroanomaly.data.stream import read_batch
 from astroanomaly.utils.parallel import parallel, usable_cores, worker_count
@@ -41,3 +42,21 @@ def test_images_are_equal_with_and_without_workers(folder):
     there = list(parallel(read_batch, tasks, 2))
     np.testing.assert_array_equal(here, [batch.images for batch in there])
     assert [batch.rows for batch in there] == [[i] for i in range(5)]
+
+
+def test_memory_is_shared_and_told_from_a_file(tmp_path):
+    room, shape = SharedRoom(2, (3, 4, 4, 1)), (3, 4, 4, 1)
+    place = room.of(3)
+    if place is None:
+        pytest.skip("this system shares no memory without a file")
+    images_in(place, shape)[1] = 7.0
+    # The third batch lies where the first did.
+    np.testing.assert_array_equal(room.images(1)[1], 7.0)
+    np.testing.assert_array_equal(room.images(0), 0.0)
+    other = tmp_path / "other"
+    other.write_bytes(b"kept")
+    assert images_in((str(other), *place[1:]), shape) is None
+    assert other.read_bytes() == b"kept"
+    room.close()
+    assert images_in(place, shape) is None
+    assert images_in(None, shape) is None

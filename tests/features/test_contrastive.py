@@ -83,7 +83,7 @@ def test_a_detector_trains_it_once(learned):
     weights = learned.get_weights()[0].copy()
     detector = aa.FeatureDetector(learned, "patch_gaussian").fit(blobs(40, 2))
     np.testing.assert_array_equal(learned.get_weights()[0], weights)
-    detector.calibrate(blobs(40, 4))
+    detector.calibrate(blobs(40, 4), levels=(90, 95))
 
 
 @pytest.mark.parametrize(

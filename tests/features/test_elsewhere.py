@@ -6,6 +6,7 @@ from astropy.table import Table
 from blobs import blobs
 
 import astroanomaly as aa
+from astroanomaly import runs
 from astroanomaly.cli import main
 from astroanomaly.features import Onnx, neighbors
 from astroanomaly.features import Table as Embeddings
@@ -58,7 +59,8 @@ def test_objects_that_are_not_there_and_pixels_are_refused(tmp_path):
     known = Embeddings(_table(embedding=VECTORS)[:30])
     with pytest.raises(ValueError, match=r"`features`.*none for 10 of 40.*'1-30'"):
         known.of(CUTOUTS)
-    detector = aa.FeatureDetector(known).fit(CUTOUTS[:20]).calibrate(CUTOUTS[20:30])
+    detector = aa.FeatureDetector(known).fit(CUTOUTS[:20])
+    detector.calibrate(CUTOUTS[20:30], levels=(90,))
     with pytest.raises(ValueError, match="`features` of a table.*Received: images"):
         detector.score_images(CUTOUTS.images)
     detector.save(tmp_path)
@@ -78,6 +80,27 @@ def test_a_run_over_a_table(tmp_path, monkeypatch, capsys):
     assert "none for 10 of 40" in capsys.readouterr().err.splitlines()[-1]
     aa.tables.write_table(_table(embedding=VECTORS), "f.fits")
     assert main([*words.replace("e.fits", "f.fits").split(), "run"]) == 0
+    # A survey has a table of its own.
+    survey = blobs(5, 2)
+    aa.write_cutouts("survey", survey)
+    words = "score run survey --out s.ecsv"
+    assert main("calibrate run cutouts".split()) == 0
+    assert main(words.split()) == 2
+    assert "none for 5 of 5" in capsys.readouterr().err.splitlines()[-1]
+    table = _table(survey.object_ids, embedding=VECTORS[:5])
+    aa.tables.write_table(table, "g.fits")
+    assert main([*words.split(), "--features", "table:g.fits"]) == 0
+    scores = aa.tables.read_table("s.ecsv")
+    found = dict(zip(scores["object_id"], scores["anomaly_score"], strict=True))
+    own = runs.load_run("run").detector.score_samples(CUTOUTS[:5])
+    np.testing.assert_array_equal([found[name] for name in survey.object_ids], -own)
+    table["embedding"][2] += 1
+    table["object_id"][2] = "1-2"
+    aa.tables.write_table(table, "g.fits")
+    assert main([*words.split(), "--features", "table:g.fits"]) == 2
+    assert "1 of them, the first '1-2'" in capsys.readouterr().err.splitlines()[-1]
+    assert main([*words.split(), "--features", "profiles"]) == 2
+    assert "must be table:PATH" in capsys.readouterr().err.splitlines()[-1]
 
 
 def _network(path, shape, axes=(2, 3), kind="FLOAT", inputs=1):
@@ -168,3 +191,23 @@ def test_neighbors_are_the_nearest_in_units_of_the_spread():
         neighbors(features, CUTOUTS, "1-7", n=0)
     with pytest.raises(ValueError, match="`among`"):
         neighbors(features, CUTOUTS, "1-7", among=other)
+
+
+def test_morphology_is_what_measure_gives_band_by_band():
+    pytest.importorskip("statmorph")
+    from astroanomaly.morphology import FEATURES, measure
+
+    y, x = np.mgrid[-24:24, -24:24]
+    images = 80 * np.exp(-(x**2 / 20 + y**2 / [[[9]], [[14]], [[1e9]]]))
+    images = np.stack([images, images[::-1]], axis=-1)
+    # The third is no source: it is measured in neither band, and says so.
+    images[2] = 0
+    images += np.random.default_rng(1).normal(0, 1, images.shape)
+    with pytest.warns(aa.morphology.MorphologyWarning):
+        found = aa.features.Morphology()(images)
+    with pytest.warns(aa.morphology.MorphologyWarning):
+        table = measure(aa.Cutouts(images), band="band_1")
+    expected = np.stack([np.asarray(table[name]) for name in FEATURES], axis=1)
+    np.testing.assert_array_equal(found[:, 5:], expected)
+    assert np.isnan(found).all(axis=1).tolist()[-1]
+    assert np.isfinite(found).any(axis=1).sum() == 2

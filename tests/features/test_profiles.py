@@ -79,7 +79,7 @@ def test_patches_hold_the_mean_of_each_window():
         (lambda: make_features("profile"), r"`features`.*profile; did you mean"),
         (lambda: make_features("critic"), r"critic:RUN. Received: critic"),
         (lambda: make_features("profiles:x"), r"must be profiles. Received: prof"),
-        (lambda: make_features("profiles", epochs=2), r"no setting epochs"),
+        (lambda: make_features("profiles", epochs=2), r"`epochs` must be left out"),
         (lambda: make_features("critic:gone"), r"critic:RUN.*Received: gone"),
         (
             lambda: checked(np.zeros((2, 3)), 4, "f"),

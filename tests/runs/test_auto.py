@@ -5,6 +5,7 @@ import pytest
 from blobs import blobs
 
 from astroanomaly import cli, concatenate, runs, write_cutouts
+from astroanomaly.runs.auto import QUICK
 from astroanomaly.runs.comparison import planted_sets
 from astroanomaly.runs.folder import read_objects
 from astroanomaly.tables import read_table
@@ -46,8 +47,11 @@ def test_the_choice_is_the_largest_area_of_the_table(auto):
     chosen = (table.meta["chosen"], table.meta["score"])
     assert chosen == (best["detector"], best["score"])
     assert auto.settings["model"]["name"] == chosen[0]
-    assert auto.detector.score_name == auto.settings["detector"]["score"] == chosen[1]
-    assert set(table["detector"]) == {"pca", "dcae", "brightness"}
+    assert auto.detector.score_name == chosen[1]
+    # A method over features has no choice of scores.
+    assert auto.settings["detector"].get("score", chosen[1]) == chosen[1]
+    assert "frame" not in set(table["score"])
+    assert set(table["detector"]) == {*QUICK, "dcae", "brightness"}
     assert runs.verify(auto.folder).good
 
 
@@ -73,7 +77,7 @@ def test_a_choice_that_was_broken_off_ends_as_an_unbroken_one(auto, folder, caps
         *words, CONFIG, model="auto", network="dcae", seed=3, resume=True
     )
     assert (auto.folder / "choice.ecsv").read_text() == table
-    assert again.detector.score_name == auto.settings["detector"]["score"]
+    assert again.detector.score_name == auto.detector.score_name
 
 
 def test_runs_are_compared_on_planted_and_on_labelled_objects(auto, folder, capsys):
@@ -111,6 +115,8 @@ def test_runs_are_compared_on_planted_and_on_labelled_objects(auto, folder, caps
     ("options", "words"),
     [
         ({"model": "auto", "labels": "truth.ecsv"}, "`labels`"),
+        ({"model": "auto", "start": "run"}, "`start`"),
+        ({"model": "auto", "features": "profiles"}, "`features`"),
         ({"model": "auto", "network": "lens_finder"}, "`network`.*lens_finder"),
         ({"model": "auto", "network": "dcea"}, "`network`.*dcea"),
         ({"model": "pca", "network": "dcae"}, "`network`.*pca"),

@@ -74,7 +74,7 @@ def test_settings_come_from_the_signatures(name):
     ("words", "sentence"),
     [
         ("--model knn --features profils", "did you mean profiles"),
-        ("--model knn --epochs 3", "profiles has no setting epochs"),
+        ("--model knn --epochs 3", "features profiles have no such"),
         ("--model pca --features profiles", "[model] features, which other models"),
         ("--model patch_gaussian --features profiles", "by position"),
         ("--model knn --encoder-epochs 2", "as it scores features"),

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from astroanomaly.data.decode import FileBytes, plain_words, stem
-from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
+from astroanomaly.data.bytes import FileBytes
+from astroanomaly.data.fits import stem
+from astroanomaly.data.options import BadCutout, Cutout, ReadOptions, plain_words
 from astroanomaly.data.prepare import expected
 
 _DIGITS = 6

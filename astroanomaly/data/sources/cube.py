@@ -3,11 +3,9 @@
 import os
 from collections.abc import Sequence
 
-from astroanomaly.data.decode import FitsFile, ImageHDU, check_room, header_of, stem
-from astroanomaly.data.filters import band_name
+from astroanomaly.data.fits import FitsFile, ImageHDU, check_room, stem
 from astroanomaly.data.options import Cutout, ReadOptions
 from astroanomaly.data.prepare import expected
-from astroanomaly.data.sky import pixel_scale
 from astroanomaly.data.sources.array import channel_names, numbered
 from astroanomaly.data.sources.files import (
     cutout_of,
@@ -86,7 +84,7 @@ class CubeSource:
         image, planes = self.places[row]
         ny, nx = image.shape[-2:]
         check_room(ny * nx, image.bitpix, options.max_bytes)
-        scale = pixel_scale(header_of(image))
+        _, scale = self._file.position(image)
         return expected([(image.shape[-2:], scale)] * len(planes), options)
 
     def read(self, row: int, options: ReadOptions) -> Cutout:
@@ -98,10 +96,8 @@ class CubeSource:
             for k, mask in zip(planes, masks, strict=True)
         ]
         pixels, shares = zip(*found, strict=True)
-        tables, n = self._file.with_tables, len(pixels)
-        cutout = cutout_of(list(pixels), [image.header] * n, tables, self.in_sky)
-        cutout.masked = max(shares)
-        return cutout
+        found = [(self._file, image)] * len(pixels)
+        return cutout_of(list(pixels), found, max(shares), self.in_sky)
 
     def release(self) -> None:
         """Close the file, unless its tiles or its gzip would be unpacked again."""
@@ -139,7 +135,7 @@ def from_cube(path: str, image: ImageHDU, bands) -> CubeSource:
         )
     # Planes of one object lie behind one another.
     n, n_bands = image.shape[0], image.n_planes // image.shape[0]
-    names = channel_names(bands, n_bands, band_name(image.header), path)
+    names = channel_names(bands, n_bands, image.band, path)
     places = [(image, range(k * n_bands, (k + 1) * n_bands)) for k in range(n)]
     return CubeSource(path, numbered(stem(path), n), names, places, False)
 

@@ -4,23 +4,14 @@ import math
 import os
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from astroanomaly.data.decode import (
-    FitsFile,
-    ImageHDU,
-    MemoryFile,
-    Twins,
-    candidates,
-    check_room,
-    header_of,
-)
-from astroanomaly.data.filters import NO_FILTER, band_name, plane_names, zero_point
-from astroanomaly.data.headers import text
+from astroanomaly.data.bytes import MemoryFile
+from astroanomaly.data.filters import NO_FILTER, plane_names
+from astroanomaly.data.fits import FitsFile, ImageHDU, candidates, check_room
 from astroanomaly.data.masks import bad_pixels
 from astroanomaly.data.options import (
     MAX_BYTES,
@@ -30,8 +21,10 @@ from astroanomaly.data.options import (
     mask_name,
 )
 from astroanomaly.data.prepare import expected
-from astroanomaly.data.roles import role_of_file, role_of_header
-from astroanomaly.data.sky import pixel_scale, plain_form, sky_and_scale
+from astroanomaly.data.roles import role_of_file
+
+# Files of a survey have a kind or two of headers; all that is kept is small.
+_MOST_KINDS = 256
 
 SINGLE, EXTENSIONS, FILES, PLANES = "single", "extensions", "files", "planes"
 
@@ -175,7 +168,7 @@ def only_image(images: list[ImageHDU]) -> ImageHDU:
     >>> only_image([ImageHDU(0, "", (8, 8))]).index
     0
     """
-    found = candidates(images)
+    found = [image for image in images if not image.why_not] or candidates(images)
     science = [image for image in found if image.name.upper() == "SCI"]
     if len(found) > 1 and len(science) == 1:
         found = science
@@ -222,8 +215,9 @@ def find_images(images: list[ImageHDU], layout: Layout) -> list[ImageHDU]:
     ]
 
 
+@dataclass(eq=False, repr=False)
 class Looked(dict):
-    """The images of FITS files by path; the headers of a file are read once.
+    """FITS files by path, closed: the headers of a file are read once.
 
     Parameters
     ----------
@@ -231,27 +225,13 @@ class Looked(dict):
         See `FitsFile`.
     """
 
-    def __init__(self, max_bytes: int = MAX_BYTES):
-        super().__init__()
-        self.max_bytes = max_bytes
+    max_bytes: int = MAX_BYTES
 
-    def __missing__(self, path: str) -> list[ImageHDU]:
+    def __missing__(self, path: str) -> FitsFile:
         """Read the headers of a file; raise BadCutout if it is no FITS file."""
-        with FitsFile(path, self.max_bytes) as file:
-            self[path] = file.images
-        return self[path]
-
-
-@contextmanager
-def naming(path: str, names: Sequence[str], layout: Layout):
-    """Name file and band in a BadCutout where an object has a file per band."""
-    try:
-        yield
-    except BadCutout as error:
-        if layout.kind != FILES:
-            raise
-        name = os.path.basename(path)
-        raise BadCutout(f"{error} (band {names[0]}, file {name})") from error
+        self[path] = file = FitsFile(path, self.max_bytes)
+        file.close()
+        return file
 
 
 class FileSource:
@@ -271,27 +251,16 @@ class FileSource:
 
     in_workers = True
 
-    def __init__(
-        self, object_ids, paths, layout: Layout, looked: "Looked | None" = None
-    ):
-        self.object_ids = list(object_ids)
-        self.paths = list(paths)
-        self.layout = layout
+    def __init__(self, object_ids, paths, layout: Layout, looked: Looked | None = None):
+        self.object_ids, self.paths = list(object_ids), list(paths)
+        self.layout, self.bands = layout, layout.bands
+        # The first file of each object, for the table.
+        firsts = [next(filter(None, own), "") for own in self.paths]
+        self.files = ["" if isinstance(p, MemoryFile) else p for p in firsts]
         # Headers found on the way are kept: a probe opens no file again.
-        self._looked = Looked() if looked is None else looked
-        # By the bands of a file and the mask: what a header leads to rests on these.
-        self._twins: dict[tuple, Twins] = {}
-
-    @property
-    def bands(self) -> tuple[str, ...]:
-        """The band names."""
-        return self.layout.bands
-
-    @property
-    def files(self) -> list[str]:
-        """The first file of each object, for the table."""
-        firsts = (next((p for p in paths if p), "") for paths in self.paths)
-        return ["" if isinstance(path, MemoryFile) else path for path in firsts]
+        self._looked = looked
+        # By the images of a file, which files with the same headers share.
+        self._chosen: dict[tuple, list] = {}
 
     def take(self, rows) -> "FileSource":
         """Return the source of the chosen objects only."""
@@ -315,37 +284,9 @@ class FileSource:
             for paths in self.paths
         ]
 
-    def _choose(self, images: list[ImageHDU], names, options: ReadOptions) -> list:
-        """Return image, plane and mask of the bands `names` that a file holds."""
-        layout, found = self.layout, find_images(images, self.layout)
-        if layout.check_role and (role := role_of_header(found[0].header)):
-            raise BadCutout(f"is {role} by its header, no image of the sky")
-        for image, name in zip(found, names, strict=False):
-            if layout.filters:
-                check_filter(image.header, layout.filters[layout.bands.index(name)])
-        if layout.names:
-            other = plane_names(found[0].header, found[0].n_planes)
-            if other not in (None, layout.names):
-                raise BadCutout(
-                    f"has the bands {', '.join(other)} where the others have "
-                    f"{', '.join(layout.names)}"
-                )
-        planes = layout.planes or (0,) * len(found)
-        masked = options.mask_extension
-        if layout.kind == PLANES:
-            check_axes(found[0], 3, max(planes) + 1)
-            found = found * len(planes)
-        else:
-            for image in found:
-                check_axes(image, 2)
-        return [
-            (image, k, masked and find_mask(images, image, name, options))
-            for image, k, name in zip(found, planes, names, strict=True)
-        ]
-
     def _parts(self, row: int) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield each file of an object and its bands; name both in a BadCutout."""
-        paths, bands = self.paths[row], self.layout.bands
+        paths, bands = self.paths[row], self.bands
         if self.layout.check_role and (role := role_of_file(paths[0])):
             raise BadCutout(f"is {role} by its name, no image of the sky")
         if self.layout.kind != FILES:
@@ -356,58 +297,96 @@ class FileSource:
                 raise BadCutout(f"has no file for the band {band}")
             yield path, (band,)
 
+    def _choose(self, images: list[ImageHDU], names, options: ReadOptions) -> list:
+        """Return image, plane and mask of the bands `names` that a file holds."""
+        key = (names, options.mask_extension, *images)
+        if (known := self._chosen.get(key)) is not None:
+            return known
+        layout = self.layout
+        found = (
+            find_images(images, layout)
+            if layout.kind == EXTENSIONS
+            else [only_image(images)]
+        )
+        if layout.check_role and found[0].role:
+            raise BadCutout(f"is {found[0].role} by its header, no image of the sky")
+        for image, name in zip(found, names, strict=False):
+            expected_band = layout.filters and layout.filters[layout.bands.index(name)]
+            if expected_band and image.band not in (expected_band, NO_FILTER):
+                raise BadCutout(
+                    f"is of the filter {image.band} where the others are of "
+                    f"{expected_band}; tell the bands apart with "
+                    'band_pattern="{object_id}_{band}.fits" or the like'
+                )
+        if layout.names:
+            other = plane_names(found[0].header, found[0].n_planes)
+            if other not in (None, layout.names):
+                raise BadCutout(
+                    f"has the bands {', '.join(other)} where the others have "
+                    f"{', '.join(layout.names)}"
+                )
+        planes = layout.planes or (0,) * len(found)
+        if layout.kind == PLANES:
+            check_axes(found[0], 3, max(planes) + 1)
+            found = found * len(planes)
+        else:
+            for image in found:
+                if len(image.shape) != 2:
+                    check_axes(image, 2)
+        masked = options.mask_extension
+        chosen = [
+            (image, k, masked and find_mask(images, image, name, options))
+            for image, k, name in zip(found, planes, names, strict=True)
+        ]
+        if len(self._chosen) >= _MOST_KINDS:
+            self._chosen.clear()
+        self._chosen[key] = chosen
+        return chosen
+
+    def _named(self, error: BadCutout, path: str, names) -> BadCutout:
+        """Return the error with file and band, where an object has a file per band."""
+        if self.layout.kind != FILES:
+            return error
+        name = os.path.basename(path)
+        return BadCutout(f"{error} (band {names[0]}, file {name})")
+
     def probe(self, row: int, options: ReadOptions):
         """Return the shape and the pixel scale to come; see `Source`."""
         found = []
+        if self._looked is None:
+            self._looked = Looked(options.max_bytes)
         for path, names in self._parts(row):
-            with naming(path, names, self.layout):
-                for image, *_ in self._choose(self._looked[path], names, options):
+            try:
+                file = self._looked[path]
+                for image, *_ in self._choose(file.images, names, options):
                     ny, nx = image.shape[-2:]
                     check_room(ny * nx, image.bitpix, options.max_bytes)
-                    scale = pixel_scale(header_of(image))
-                    found.append((image.shape[-2:], scale))
+                    found.append((image.shape[-2:], file.position(image)[1]))
+            except BadCutout as error:
+                raise self._named(error, path, names) from error
         return expected(found, options)
 
     def read(self, row: int, options: ReadOptions) -> Cutout:
         """Read one object; see `Source`."""
-        cutout = Cutout([], [])
+        planes, found, masked = [], [], 0.0
         for path, names in self._parts(row):
-            twins = self._twins.setdefault((names, options.mask_extension), Twins())
-            with (
-                naming(path, names, self.layout),
-                FitsFile(path, options.max_bytes, twins) as file,
-            ):
-                known = file.known or [
-                    (*chosen, text(header, "BUNIT"), zero_point(header))
-                    for chosen in self._choose(file.images, names, options)
-                    for header in [chosen[0].header]
-                ]
-                for image, k, mask, unit, magnitude in known:
+            file = None
+            try:
+                file = FitsFile(path, options.max_bytes)
+                for image, k, mask in self._choose(file.images, names, options):
                     if mask is None:
-                        plane, share = file.plane(image, k), 0.0
+                        planes.append(file.plane(image, k))
                     else:
                         plane, share = masked_plane(file, image, mask, options, k)
-                    cutout.planes.append(plane)
-                    cutout.units.append(unit)
-                    cutout.zero_points.append(magnitude)
-                    cutout.masked = max(cutout.masked, share)
-                if file.known is None:
-                    for image, *_ in known:
-                        own = header_of(image)
-                        own.memo["tan"] = plain_form(own)
-                    # Before the positions: they differ from file to file.
-                    file.keep(known)
-                for image, *_ in known:
-                    header = file.header(image)
-                    if cutout.scales:
-                        cutout.scales.append(pixel_scale(header))
-                        continue
-                    ny, nx = cutout.planes[0].shape
-                    (cutout.ra, cutout.dec), scale = sky_and_scale(
-                        header, (nx - 1) / 2, (ny - 1) / 2, file.with_tables
-                    )
-                    cutout.scales.append(scale)
-        return cutout
+                        planes.append(plane)
+                        masked = max(masked, share)
+                    found.append((file, image))
+            except BadCutout as error:
+                raise self._named(error, path, names) from error
+            finally:
+                if file is not None:
+                    file.close()
+        return cutout_of(planes, found, masked)
 
     def release(self) -> None:
         """Close what `read` left open: nothing."""
@@ -432,16 +411,6 @@ def check_axes(image: ImageHDU, n_axes: int, n_planes: int = 1) -> None:
     if image.n_planes < n_planes:
         raise BadCutout(
             f"has {image.n_planes} planes where {n_planes} or more were expected"
-        )
-
-
-def check_filter(header, band: str) -> None:
-    """Raise BadCutout if a header states another filter than `band` ("" for any)."""
-    name = band_name(header)
-    if band and name not in (band, NO_FILTER):
-        raise BadCutout(
-            f"is of the filter {name} where the others are of {band}; tell the bands "
-            'apart with band_pattern="{object_id}_{band}.fits" or the like'
         )
 
 
@@ -524,7 +493,7 @@ def masked_plane(
 
 
 def cutout_of(
-    planes: list[np.ndarray], found: list, path: str = "", in_sky: bool = True
+    planes: list[np.ndarray], found: list, masked: float = 0.0, in_sky: bool = True
 ) -> Cutout:
     """Return the record of one object: its pixels, and what their headers say.
 
@@ -532,10 +501,10 @@ def cutout_of(
     ----------
     planes : list of ndarray of shape (ny, nx)
         One per band.
-    found : list of PlainHeader or Inherited
-        The header of each.
-    path : str
-        The first one's file where it has tables that add to the WCS.
+    found : list of tuple
+        The FitsFile of each, which may be closed, and its ImageHDU.
+    masked : float
+        The share of the pixels that a mask took.
     in_sky : bool
         Whether the first header's WCS is that of the object.
 
@@ -544,14 +513,13 @@ def cutout_of(
     Cutout
         The position is that of the first band's centre.
     """
-    own = [getattr(header, "own", header) for header in found]
-    ny, nx = planes[0].shape
-    (ra, dec), scale = sky_and_scale(own[0], (nx - 1) / 2, (ny - 1) / 2, path)
+    (ra, dec), scale = found[0][0].position(found[0][1])
     return Cutout(
         planes,
-        [scale, *(pixel_scale(header) for header in own[1:])],
+        [scale, *(file.position(image)[1] for file, image in found[1:])],
         ra if in_sky else math.nan,
         dec if in_sky else math.nan,
-        [text(header, "BUNIT") for header in found],
-        [zero_point(header) for header in found],
+        [image.unit for _, image in found],
+        [image.zero_point for _, image in found],
+        masked=masked,
     )

@@ -9,7 +9,9 @@ from collections.abc import Iterable
 import numpy as np
 from astropy.io import fits
 
-from astroanomaly.data.decode import MemoryFile, plain_words, stem
+from astroanomaly.data.bytes import MemoryFile
+from astroanomaly.data.fits import stem
+from astroanomaly.data.options import plain_words
 from astroanomaly.data.sources.array import numbered
 
 _HDUS = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)

@@ -9,7 +9,7 @@ from astropy.nddata import NoOverlapError, overlap_slices
 from astropy.table import Table
 
 from astroanomaly.data.catalog import pixel_columns, sky_columns
-from astroanomaly.data.decode import FitsFile, header_of, stem
+from astroanomaly.data.fits import FitsFile, stem
 from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
 from astroanomaly.data.prepare import expected
 from astroanomaly.data.resize import same_scale
@@ -171,9 +171,7 @@ class MosaicSource:
     def probe(self, row: int, options: ReadOptions):
         """Return the shape and the pixel scale to come; see `Source`."""
         self._overlap(row, self._images(options)[0][1].shape)
-        scales = [
-            pixel_scale(header_of(image)) for _, image, _ in self._images(options)
-        ]
+        scales = [file.position(image)[1] for file, image, _ in self._images(options)]
         return expected([(self.box, scale) for scale in scales], options)
 
     def _overlap(self, row: int, shape):
@@ -212,9 +210,8 @@ class MosaicSource:
             plane[small], share = masked_plane(file, image, mask, options, 0, *large)
             planes.append(plane)
             taken = max(taken, share)
-        found = [image.header for _, image, _ in images]
-        cutout = cutout_of(planes, found, in_sky=False)
-        cutout.masked = taken
+        found = [(file, image) for file, image, _ in images]
+        cutout = cutout_of(planes, found, taken, in_sky=False)
         cutout.ra, cutout.dec = (float(value) for value in self.places[row, 2:])
         cutout.outside = outside if outside.any() else None
         return cutout
@@ -301,7 +298,7 @@ def _grid(paths, layout: Layout, options: ReadOptions):
         with FitsFile(path, options.max_bytes) as file:
             tables = tables if found else file.with_tables
             for image in find_images(file.images, part):
-                found.append((path, image.shape, header_of(image)))
+                found.append((path, image.shape, file.header(image)))
                 unpacked = unpacked or file.unpacked or image.tiled
     path, shape, header = found[0]
     for other, other_shape, other_header in found:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from astroanomaly.data.decode import FileBytes, plain_words
-from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
+from astroanomaly.data.bytes import FileBytes
+from astroanomaly.data.options import BadCutout, Cutout, ReadOptions, plain_words
 from astroanomaly.data.prepare import expected
 from astroanomaly.data.sources.array import channel_names
 from astroanomaly.data.sources.files import size_of

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly.data.decode import FileBytes, plain_words
-from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
+from astroanomaly.data.bytes import FileBytes
+from astroanomaly.data.options import BadCutout, Cutout, ReadOptions, plain_words
 from astroanomaly.data.prepare import expected
 from astroanomaly.data.sources.array import band_axis, channel_names
 from astroanomaly.data.sources.columns import object_columns

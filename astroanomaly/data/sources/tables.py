@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly.data.decode import FileBytes, FitsFile, stem
+from astroanomaly.data.bytes import FileBytes
+from astroanomaly.data.fits import FitsFile, stem
 from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
 from astroanomaly.data.prepare import expected
 from astroanomaly.data.sources.array import band_axis, channel_names
