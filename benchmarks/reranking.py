@@ -15,7 +15,7 @@ from astroanomaly.review import ActiveRanker
 
 
 def survey(n: int, d: int, seed: int):
-    """Return features, scores and labels of objects, 1 in 200 of them interesting."""
+    """Return features, ids, scores and labels; 1 object in 200 is interesting."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, d)).astype(np.float32)
     rare = rng.permutation(n)[: n // 200]

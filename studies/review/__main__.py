@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astroanomaly.utils import atomic_path
+from studies import study
 from studies.review import features, figures, sets, tables
 from studies.review.sessions import LEARNED, PLAIN, Case, session
-from studies.study import LOG, Study, parser, save_figures, save_tables
 
 ERROR = 0.05
 STAGES = ("inputs", "features", "sessions", "tables")
@@ -24,7 +24,9 @@ VIEWS = {
     "components": ("components",),
     "profiles": ("profiles",),
     "harmonics": ("harmonics",),
+    "known": features.KINDS,
 }
+KNOWN = 5  # examples that are labelled before the review, with the view "known"
 
 
 @dataclass(frozen=True)
@@ -62,28 +64,30 @@ SCALES = {
 
 def plan(scale: Scale):
     """Yield every session: case, method, features, error and seed, main ones first."""
-    for error in (0.0, ERROR):
-        for seed in range(scale.seeds):
-            for case in scale.cases:
-                for method in LEARNED + (PLAIN if not error else ()):
-                    yield case, method, "every", error, seed
     for seed in range(scale.seeds):
         for case in scale.cases:
-            for view in list(VIEWS)[1:]:
+            for method in LEARNED + PLAIN:
+                yield case, method, "every", 0.0, seed
+    for seed in range(scale.seeds):
+        for case in scale.cases:
+            for method in ("aad", "regression"):
+                yield case, method, "every", ERROR, seed
+                yield case, method, "known", 0.0, seed
+    for seed in range(scale.seeds):
+        for case in scale.cases:
+            for view in ("components", "profiles", "harmonics"):
                 for method in ("isolation_forest", "regression"):
                     yield case, method, view, 0.0, seed
 
 
-class Review(Study):
+class Study(study.Study):
     """The stages of the study; `data` is the folder of real files."""
 
     name = "review"
     scales = SCALES
     needs = (("galsim", "sim"), ("lenstronomy", "sim"), ("coniferest", "review"))
-
-    def __init__(self, data: Path, out: Path, scale_name: str, seed: int):
-        super().__init__(out, scale_name, seed)
-        self.data = Path(data)
+    more = {"data": {"type": Path, "help": "folder of real files"}}
+    data = Path("../shared/data")
 
     def stages(self):
         """Return the stages by name."""
@@ -115,9 +119,15 @@ class Review(Study):
                 continue
             begun = time.monotonic()
             shown = session(
-                self.out, self.scale.cases[case], method, VIEWS[view], seed, error
+                self.out,
+                self.scale.cases[case],
+                method,
+                VIEWS[view],
+                seed,
+                error,
+                KNOWN if view == "known" else 0,
             )
-            LOG.info(
+            study.LOG.info(
                 "%s: %d of %d in %.0f s",
                 path.stem,
                 shown.count("interesting"),
@@ -132,18 +142,10 @@ class Review(Study):
     def write(self) -> None:
         """Write the tables and figures of the page."""
         sessions = tables.read(self.out / "sessions")
-        save_tables(self.out / "tables", tables.every(sessions, self.scale.cases))
-        save_figures(self.out / "figures", figures.every(sessions, self.out))
+        study.save_tables(self.out / "tables", tables.every(sessions, self.scale.cases))
+        study.save_figures(self.out / "figures", figures.every(sessions, self.out))
         self.record()
 
 
-def main(arguments=None) -> None:
-    """Read the command line and run the study."""
-    options = parser(__doc__.splitlines()[0], SCALES)
-    options.add_argument("--data", type=Path, default=Path("../shared/data"))
-    chosen = options.parse_args(arguments)
-    Review(chosen.data, chosen.out, chosen.scale, chosen.seed).start(chosen)
-
-
 if __name__ == "__main__":
-    main()
+    Study.main()

@@ -35,14 +35,15 @@ class Pool:
     truth: np.ndarray
 
 
-def draw(folder: Path, case: Case, seed: int) -> Pool:
+def draw(folder: Path, case: Case, seed: int, known: int = 0) -> Pool:
     """Draw a pool of a case: other anomalies for each seed, nearly all ordinary ones.
 
-    In an order of their own: neither rows nor ids tell what an object is.
+    In an order of their own: neither rows nor ids tell what an object is. `known` more
+    interesting ones are added.
     """
     rng = np.random.default_rng(seed)
     n_rare = case.n_interesting + case.n_artefacts
-    wanted = (case.n - n_rare, case.n_interesting, case.n_artefacts)
+    wanted = (case.n - n_rare, case.n_interesting + known, case.n_artefacts)
     parts, truth = {kind: [] for kind in KINDS}, []
     for name, n in zip(SETS, wanted, strict=True):
         if not n:
@@ -57,14 +58,19 @@ def draw(folder: Path, case: Case, seed: int) -> Pool:
             for kind in KINDS:
                 parts[kind].append(measured[kind][rows])
         truth += [name] * n
-    order = rng.permutation(case.n)
+    order = rng.permutation(len(truth))
     features = {kind: np.concatenate(x)[order] for kind, x in parts.items()}
-    ids = np.array([f"{k:06d}" for k in range(case.n)])
+    ids = np.array([f"{k:06d}" for k in range(len(truth))])
     return Pool(features, ids, np.array(truth)[order])
 
 
-def shown_to_reviewer(pool: Pool, method: str, kinds, seed: int, error: float, n: int):
-    """Yield what the reviewer is shown, in order: the row of each object."""
+def shown_to_reviewer(
+    pool: Pool, method: str, kinds, seed: int, error: float, n: int, known: int = 0
+):
+    """Yield what the reviewer is shown, in order: the row of each object.
+
+    The first `known` interesting objects have labels before the review begins.
+    """
     static = pool.features["scores"][:, 0]
     rng = np.random.default_rng(seed)
     if method in PLAIN:
@@ -86,7 +92,8 @@ def shown_to_reviewer(pool: Pool, method: str, kinds, seed: int, error: float, n
         more = pool.features["scores"][:, 1:].T
         scores |= {f"score_{k}": values for k, values in enumerate(more)}
     ranker = ActiveRanker(features, pool.ids, scores, method, seed)
-    labels = {}
+    interesting = np.flatnonzero(pool.truth == "interesting")
+    labels = {str(pool.ids[row]): "interesting" for row in interesting[:known]}
     for _ in range(0, n, BATCH):
         for name in ranker.fit(labels).rank()["object_id"][:BATCH]:
             said = str(pool.truth[int(name)])
@@ -98,8 +105,10 @@ def shown_to_reviewer(pool: Pool, method: str, kinds, seed: int, error: float, n
             yield int(name)
 
 
-def session(folder: Path, case: Case, method, kinds, seed, error=0.0) -> list[str]:
+def session(
+    folder: Path, case: Case, method, kinds, seed, error=0.0, known=0
+) -> list[str]:
     """Return the truth of what was shown, in order."""
-    pool = draw(folder, case, seed)
-    shown = shown_to_reviewer(pool, method, kinds, seed, error, case.followed)
+    pool = draw(folder, case, seed, known)
+    shown = shown_to_reviewer(pool, method, kinds, seed, error, case.followed, known)
     return [str(pool.truth[row]) for row in shown]

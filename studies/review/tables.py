@@ -8,7 +8,7 @@ from astropy.table import Table
 from scipy import stats
 
 from studies.review.sessions import LEARNED, PLAIN
-from studies.study import column
+from studies.tables import column, span
 
 METHODS = {
     "static": "the detector's list",
@@ -29,8 +29,8 @@ VIEWS = {
     "components": "principal components",
     "profiles": "rings",
     "harmonics": "angular harmonics",
+    "known": "all, and five known ones to begin with",
 }
-HALF, WHOLE = 50, 100  # labels
 
 
 def read(folder: Path) -> Table:
@@ -63,25 +63,20 @@ def mean_interval(values) -> tuple[float, float, float]:
     half = np.nan
     if len(values) > 1:
         half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-    return float(mean), float(mean - half), float(mean + half)
+    # A count is not below 0.
+    return float(mean), float(max(mean - half, 0.0)), float(mean + half)
 
 
-def _means(name: str, heading: str, values, form=".1f") -> list:
+def means(name: str, heading: str, values) -> list:
     """Return three columns of means and their intervals."""
-    parts = zip(*map(mean_interval, values), strict=True)
-    return [
-        column(f"{name}{end}", part, heading, form)
-        for end, part in zip(("", "_low", "_high"), parts, strict=True)
-    ]
+    return span(name, [mean_interval(one) for one in values], heading, ".1f")
 
 
 def found(sessions: Table, case, error: float) -> Table:
     """Return what each method found in a case, by a reviewer of so many errors."""
     own = {"case": case[0], "view": "every", "error": error}
-    followed = case[1].followed
-    # Of a small pool half as many are looked at.
-    half, whole = (HALF, WHOLE) if followed >= 2 * WHOLE else (followed // 4,) * 2
-    whole = max(whole, followed // 2)
+    # Of 200 labels, the first 100 and the next.
+    half = case[1].followed // 2
     methods = [
         m
         for m in (*PLAIN, *LEARNED)
@@ -91,65 +86,37 @@ def found(sessions: Table, case, error: float) -> Table:
     def count(kind, start, stop):
         return [counted(sessions, kind, start, stop, method=m, **own) for m in methods]
 
-    first = count("interesting", 0, whole)
-    following = count("interesting", whole, 2 * whole)
+    first = count("interesting", 0, half)
+    left = [case[1].n_interesting - one for one in first]
     columns = [
         column("method", [METHODS[m] for m in methods], "list"),
-        *_means("first", f"interesting in the first {whole}", first),
-        *_means("next", f"in the next {whole}", following),
-        *_means(
-            "left",
-            "left after both",
-            [
-                case[1].n_interesting - a - b
-                for a, b in zip(first, following, strict=True)
-            ],
-        ),
+        *means("first", f"interesting in the first {half}", first),
+        *means("left", "left then", left),
+        *means("next", f"in the next {half}", count("interesting", half, 2 * half)),
     ]
     if case[1].n_artefacts:
-        columns += _means(
+        columns += means(
             "artefacts",
-            f"artefacts in the {2 * half} after {half} labels",
-            count("artefact", half, half + 2 * half),
+            f"artefacts in the {half} after {half // 2} labels",
+            count("artefact", half // 2, half // 2 + half),
         )
     return Table(columns)
 
 
 def helped(sessions: Table, case) -> Table:
-    """Return what the learner and a forest find on each kind of features alone."""
-    own = {"case": case[0], "error": 0.0}
-    views = [
-        v
-        for v in VIEWS
-        if len(
-            counted(sessions, "interesting", 0, 1, view=v, method="regression", **own)
-        )
-    ]
-
-    def count(method):
-        return [
-            counted(
-                sessions,
-                "interesting",
-                0,
-                case[1].followed,
-                view=v,
-                method=method,
-                **own,
-            )
-            for v in views
+    """Return what a forest and two learners find on some features, or with a start."""
+    own, n = {"case": case[0], "error": 0.0}, case[1].followed
+    methods = {m: METHODS[m] for m in ("isolation_forest", "aad", "regression")}
+    done = sessions[np.asarray(sessions["case"]) == case[0]]
+    views = [view for view in VIEWS if view in set(done["view"])]
+    table = Table([column("view", [VIEWS[view] for view in views], "features")])
+    for method, words in methods.items():
+        counts = [
+            counted(sessions, "interesting", 0, n, view=view, method=method, **own)
+            for view in views
         ]
-
-    n = case[1].followed
-    return Table(
-        [
-            column("view", [VIEWS[v] for v in views], "features"),
-            *_means(
-                "forest", f"isolation forest, first {n}", count("isolation_forest")
-            ),
-            *_means("learned", f"Gaussian process, first {n}", count("regression")),
-        ]
-    )
+        table.add_columns(means(method, f"{words}, first {n}", counts))
+    return table
 
 
 def every(sessions: Table, cases: dict) -> dict[str, Table]:
@@ -159,7 +126,5 @@ def every(sessions: Table, cases: dict) -> dict[str, Table]:
         for error in sorted(set(sessions["error"][sessions["case"] == case[0]])):
             name = f"{case[0]}_{round(100 * error)}_errors" if error else case[0]
             made[name] = found(sessions, case, error)
-        kinds = helped(sessions, case)
-        if len(kinds) > 1:
-            made[f"{case[0]}_kinds"] = kinds
+        made[f"{case[0]}_kinds"] = helped(sessions, case)
     return made

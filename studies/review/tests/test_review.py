@@ -96,9 +96,9 @@ def test_tables_count_what_was_shown(tmp_path):
 def test_the_smallest_run_makes_its_tables(tmp_path):
     for package in ("galsim", "lenstronomy", "coniferest"):
         pytest.importorskip(package)
-    from studies.review.__main__ import Review
+    from studies.review.__main__ import Study
 
-    study = Review(tmp_path, tmp_path / "run", "smoke", 0)
+    study = Study(tmp_path / "run", "smoke", 0)
     study.run()
     made = {path.stem for path in (study.out / "tables").glob("*.ecsv")}
     assert {"mocks", "mocks_5_errors", "mocks_kinds", "lens_frames"} <= made
@@ -107,5 +107,5 @@ def test_the_smallest_run_makes_its_tables(tmp_path):
     assert len(list((study.out / "figures").glob("*.png"))) == 2
     # What exists is not made again.
     before = {p: p.stat().st_mtime_ns for p in (study.out / "sessions").iterdir()}
-    Review(tmp_path, study.out, "smoke", 0).review()
+    Study(study.out, "smoke", 0).review()
     assert before == {p: p.stat().st_mtime_ns for p in before}
