@@ -87,7 +87,7 @@ class Table(Features):
         known = rows >= 0
         differs = (other.values[known] != self.values[rows[known]]).any(axis=1)
         if differs.any():
-            first = other.ids[known][int(np.argmax(differs))]
+            first = str(other.ids[known][int(np.argmax(differs))])
             raise ValueError(
                 f"`features` {other.source} must have the numbers of {self.source} "
                 f"for objects that both have. Received: others for {differs.sum()} of "

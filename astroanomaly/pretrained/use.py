@@ -236,7 +236,7 @@ def calibrate(
     run = open_run(name, psf_fwhm)
     _folder.check_new(Path(out), resume=False)
     # Other bands are refused, and another pixel size warns, before anything is made.
-    run.read(cutouts, **reading)
+    run.detector.check_frames(run.read(cutouts, **reading))
     options = reading.get("options")
     kept = {} if options is None else options.asked()
     kept |= {

@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 
 from astroanomaly import runs
 from astroanomaly.detector import load_detector
+from astroanomaly.features.frame import FILE as FRAME
 from astroanomaly.pretrained.cards import Card, listed, read_card
 from astroanomaly.pretrained.folders import CARD
 from astroanomaly.runs import folder as _folder
@@ -129,7 +130,9 @@ def write(run: runs.Run, out: str | Path, ordinary, **about) -> Card:
     out = Path(out)
     scores = _scores(run.detector, ordinary)
     with atomic_dir(out) as partial:
-        shutil.copytree(run.folder / "detector", partial / "detector")
+        # What frames are like depends on units and sky: the user's tell.
+        ignored = shutil.ignore_patterns(FRAME)
+        shutil.copytree(run.folder / "detector", partial / "detector", ignore=ignored)
         _forget(partial / "detector" / "detector.json")
         for name in (_folder.CONFIG, "history.csv"):
             shutil.copy(run.folder / name, partial / name)

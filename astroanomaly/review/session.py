@@ -205,6 +205,18 @@ class Review:
     def order(self, reviewer: str, number: int | None = None) -> Order:
         """Return a reviewer's list: the newest one, or that of a number.
 
+        Parameters
+        ----------
+        reviewer : str
+            Whose page asks.
+        number : int, optional
+            Of the list; the newest by default.
+
+        Returns
+        -------
+        Order
+            Rows of the table, and which were drawn at random.
+
         Raises
         ------
         OldListError
@@ -256,7 +268,21 @@ class Review:
         return self.objects, self._row[shown], shown, "label"
 
     def card(self, reviewer: str, shown: str) -> dict:
-        """Return what a page writes beside an object, and its label."""
+        """Return what a page writes beside an object, and its label.
+
+        Parameters
+        ----------
+        reviewer : str
+            Whose page asks.
+        shown : str
+            Name that the object is shown under.
+
+        Returns
+        -------
+        dict
+            `id`, `cells` (words by column), `level`, `flags`, `sky` (degrees, or None)
+            and what the reviewer said: `label`, `grade`, `tags` and `note`.
+        """
         objects, row, object_id, kind = self._found(shown)
         hidden = {"rank", "ra", "dec"} if self.plant is not None else {"ra", "dec"}
         cells = {
@@ -279,7 +305,23 @@ class Review:
     def cards(
         self, reviewer: str, start: int, n: int, number: int | None = None
     ) -> dict:
-        """Return the cards of a part of a list."""
+        """Return the cards of a part of a list.
+
+        Parameters
+        ----------
+        reviewer : str
+            Whose page asks.
+        start, n : int
+            The first place and how many, at most 200.
+        number : int, optional
+            Of the list; the newest by default.
+
+        Returns
+        -------
+        dict
+            `list` (its number), `n` (its length) and `cards`, each with its `place` and
+            its `source`: "static", "learned" or "random".
+        """
         order = self.order(reviewer, number)
         start, n = max(int(start), 0), min(max(int(n), 0), _MOST_ASKED)
         found = []
@@ -295,7 +337,20 @@ class Review:
         return {"list": order.number, "n": len(order.rows), "cards": found}
 
     def search(self, reviewer: str, text: str) -> dict:
-        """Return the cards of objects whose id holds a text, the exact one first."""
+        """Return the cards of objects whose id holds a text, the exact one first.
+
+        Parameters
+        ----------
+        reviewer : str
+            Whose page asks.
+        text : str
+            Capitals do not matter.
+
+        Returns
+        -------
+        dict
+            At most 20 `cards`.
+        """
         wanted = text.strip().lower()
         if not wanted:
             return {"cards": []}
@@ -309,7 +364,23 @@ class Review:
         return {"cards": [card | {"source": "search"} for card in cards]}
 
     def similar(self, reviewer: str, shown: str, n: int = 12) -> dict:
-        """Return the cards of the nearest objects in feature space."""
+        """Return the cards of the nearest objects in feature space.
+
+        Parameters
+        ----------
+        reviewer : str
+            Whose page asks.
+        shown : str
+            Name that the object is shown under.
+        n : int, optional
+            How many.
+
+        Returns
+        -------
+        dict
+            `cards`, `done` and `of`: how many objects were compared, and how many there
+            are; `error`, why features cannot be computed, or None.
+        """
         objects, row, _, _ = self._found(shown)
         found = []
         if objects is self.objects:
@@ -362,7 +433,26 @@ class Review:
         place: int | None = None,
         how: dict | None = None,
     ) -> dict:
-        """Keep a label, or that an object was seen; return what holds, and progress."""
+        """Keep what a reviewer says of an object, or that it was seen.
+
+        Parameters
+        ----------
+        reviewer : str
+            Who says it.
+        shown : str
+            Name that the object is shown under.
+        label, grade, tags, note, key, source, place
+            As in :meth:`LabelStore.add`.
+        seen : bool, optional
+            It was passed over without a label.
+        how : dict, optional
+            Stretch, band and view.
+
+        Returns
+        -------
+        dict
+            `id`, what holds now, and `progress`.
+        """
         objects, row, object_id, kind = self._found(shown)
         sky = [objects.columns.get(name, [np.nan] * (row + 1))[row] for name in _SKY]
         score = float(objects.columns["anomaly_score"][row])
@@ -385,7 +475,20 @@ class Review:
         return {"id": shown, **state, "progress": self.progress(reviewer)}
 
     def undo(self, reviewer: str, key: str | None = None) -> dict:
-        """Take back the reviewer's last label; return the object's card, or None."""
+        """Take back the reviewer's last label.
+
+        Parameters
+        ----------
+        reviewer : str
+            Whose.
+        key : str, optional
+            As in :meth:`LabelStore.undo`.
+
+        Returns
+        -------
+        dict
+            `card` of the object, None where nothing was left, and `progress`.
+        """
         undone = self.store.undo(reviewer, key)
         card = None
         if undone is not None:
@@ -401,8 +504,19 @@ class Review:
     def progress(self, reviewer: str) -> dict:
         """Return how many were seen and found, and how the yield changes.
 
-        The share of interesting objects among those drawn at random estimates what the
-        rest of the survey holds, with a 95 per cent interval (Wilson).
+        Parameters
+        ----------
+        reviewer : str
+            Whose.
+
+        Returns
+        -------
+        dict
+            `seen`, `labelled`, `n` (objects in all), `classes`, `curve` (found against
+            labelled), `recent`, `random` (of the objects drawn at random: how many are
+            interesting, and what the rest of the survey then holds, with the 95 per
+            cent interval of Wilson) and `check` (with planted objects; see
+            ``astroanomaly.review.agreement.check_of``).
         """
         rows = self.store.rows(reviewer)
         classes = [class_of(row) for row in rows]
@@ -442,7 +556,17 @@ class Review:
         }
 
     def rerank(self, reviewer: str) -> dict:
-        """Learn from the reviewer's labels and return the number of a new list.
+        """Learn from the reviewer's labels and make a new list.
+
+        Parameters
+        ----------
+        reviewer : str
+            Whose.
+
+        Returns
+        -------
+        dict
+            `list` (its number), `n` (its length) and `learned_from` (labels).
 
         Raises
         ------
@@ -542,6 +666,20 @@ class Review:
 
     def call(self, reviewer: str, name: str, body: dict) -> dict | bytes:
         """Answer a page or a widget: run one of the methods that it may ask for.
+
+        Parameters
+        ----------
+        reviewer : str
+            Whose page asks.
+        name : str
+            The method.
+        body : dict
+            Its arguments.
+
+        Returns
+        -------
+        dict or bytes
+            What the method returns.
 
         Raises
         ------

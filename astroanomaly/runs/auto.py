@@ -15,7 +15,7 @@ from astroanomaly.utils.files import atomic_path
 
 AUTO = "auto"
 # Trained in any case, as they take seconds. The first of equals is chosen.
-QUICK = ("pca", "knn", "mahalanobis")
+QUICK = ("pca", "isolation_forest", "knn", "mahalanobis")
 # Half of it chooses, half of it is left to calibrate with.
 HOLD_OUT = 0.3
 CHOICE, CANDIDATES = "choice.ecsv", "candidates"

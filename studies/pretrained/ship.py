@@ -82,7 +82,8 @@ def figures(folder: Path, name: str, run: runs.Run, data: Path) -> list[dict]:
         # The frames keep their label through the folder of FITS.
         is_lens = np.asarray(ordinary.table["is_lens"], bool)
         return compared(detectors, ordinary[~is_lens], {"lenses": ordinary[is_lens]})
-    detectors["pca"] = components(folder, name).detector
+    if run.settings["model"]["name"] != "pca":
+        detectors["pca"] = components(folder, name).detector
     rows = compared(detectors, ordinary, sets)
     normal, planted, truth = planted_sets(ordinary, 0, name)
     parts = {
@@ -91,15 +92,15 @@ def figures(folder: Path, name: str, run: runs.Run, data: Path) -> list[dict]:
     }
     rows += compared(detectors, normal, parts)
     if name.startswith("smooth-lenses"):
-        # Another simulator's lenses, cut to the frame; its smooth ones are ordinary.
+        # Another simulator's lenses, cut to the frame, its smooth ones among them.
         real = {}
-        for kind in ("no_sub", "sub", "vortex"):
-            found = sorted((data / "deeplense_model1").glob(f"*{kind}*.npz"))
-            if found:
-                images = np.load(found[0])["images"][:, 19:131, 19:131]
+        for kind in ("no_substructure", "cdm_subhalos", "axion_vortex"):
+            file = data / "deeplense_model1" / f"{kind}.npz"
+            if file.is_file():
+                images = np.load(file)["images"][:, 19:131, 19:131]
                 real[kind] = aa.Cutouts(images.astype("f4"), pixel_scale=0.05)
         if real:
-            smooth = real.pop("no_sub")
+            smooth = real.pop("no_substructure")
             parts = {f"DeepLense Model I, {k}": v for k, v in real.items()}
             rows += compared(detectors, smooth, parts)
     return rows

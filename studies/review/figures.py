@@ -9,6 +9,7 @@ from astroanomaly.plots import style
 from studies.review import features, tables
 from studies.review.sessions import LEARNED, PLAIN
 from studies.study import Missing
+from studies.tables import rows
 
 COLORS = {
     "static": style.INK,
@@ -36,13 +37,10 @@ def found(sessions) -> Figure:
         figure.subplots(1, len(cases), squeeze=False)[0], cases, strict=True
     ):
         for method in (*PLAIN, *LEARNED):
-            keep = np.asarray(sessions["case"]) == case
-            keep &= np.asarray(sessions["method"]) == method
-            keep &= np.asarray(sessions["view"]) == "every"
-            keep &= np.asarray(sessions["error"]) == 0
-            if not keep.any():
+            own = rows(sessions, case=case, method=method, view="every", error=0)
+            if not len(own):
                 continue
-            curves = [np.cumsum(s == "interesting") for s in sessions["shown"][keep]]
+            curves = [np.cumsum(s == "interesting") for s in own["shown"]]
             mean = np.mean(curves, axis=0)
             panel.plot(
                 np.arange(1, len(mean) + 1),

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-STUDIES = ("contamination", "cosmos", "deeplense", "lens_finder", "mergers")
+STUDIES = ("contamination", "cosmos", "deeplense", "lens_finder", "mergers", "review")
 
 
 @pytest.mark.parametrize("name", STUDIES)
