@@ -175,10 +175,11 @@ class ActiveRanker:
         self.static = None
         if scores is not None:
             self._add_scores(scores)
+        self.kinds = {name: x for name, x in self.kinds.items() if x.shape[1]}
         if not self.kinds:
             raise ValueError(
-                "`features` or `scores` must hold at least one column of numbers. "
-                "Received: none."
+                "`features` or `scores` must hold at least one column of numbers that "
+                "differ between objects. Received: none."
             )
         # By the names, so that the order of the rows changes nothing.
         order = np.argsort(self.ids, kind="stable")
@@ -400,16 +401,21 @@ class ActiveRanker:
         # coniferest's scores fall with strangeness.
         return rankdata(-model.score_samples(x)) / len(x)
 
+    def _forest_settings(self) -> dict:
+        # coniferest's own number of objects a tree, where there are as many.
+        n_subsamples = min(256, len(self.ids))
+        return {"n_subsamples": n_subsamples, "n_jobs": 1, "random_seed": self.seed}
+
     def _aad(self, rows, targets) -> np.ndarray:
         found = require("coniferest.aadforest", "review").AADForest
         model = self._forests.setdefault(
-            "aad", found(N_TREES, n_jobs=1, random_seed=self.seed)
+            "aad", found(N_TREES, **self._forest_settings())
         )
         return self._coniferest(model, rows, targets)
 
     def _pineforest(self, rows, targets) -> np.ndarray:
         found = require("coniferest.pineforest", "review").PineForest
-        model = found(N_TREES, n_jobs=1, random_seed=self.seed)
+        model = found(N_TREES, **self._forest_settings())
         return self._coniferest(model, rows, targets)
 
     def _astronomaly(self, rows, targets) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Cheap features of every object: components, profiles, scores."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +52,14 @@ def harmonics(images: np.ndarray) -> np.ndarray:
     return found.reshape(n, -1)
 
 
+def source(name: str) -> str:
+    """Return the file of a set's images; artefacts are added when they are read."""
+    return f"{'plain' if name == 'artefact' else name}.npy"
+
+
 def read(folder: Path, name: str) -> aa.Cutouts:
     """Read a set that `sets.save` wrote; artefacts are added to the plain ones."""
-    plain = folder / f"{'plain' if name == 'artefact' else name}.npy"
+    plain = folder / source(name)
     table = Table.read(plain.with_suffix(".ecsv"))
     bands = [c.removeprefix("unit_") for c in table.colnames if c.startswith("unit_")]
     cutouts = aa.Cutouts(np.load(plain, mmap_mode="r"), table, bands)
@@ -67,8 +73,12 @@ def measure(folder: Path, seed: int) -> None:
     a survey has nothing else. Its latents and scores are two kinds of features, the
     rings of `aa.features.Profiles` the third, `harmonics` the fourth.
     """
-    made = [folder / f"{name}_features.npz" for name in SETS]
-    if all(path.is_file() for path in made):
+    made = {
+        name: folder / f"{name}_features.npz"
+        for name in SETS
+        if (folder / source(name)).is_file()
+    }
+    if all(path.is_file() for path in made.values()):
         return
     ordinary = read(folder, "ordinary")
     n_train = min(N_TRAIN, len(ordinary) // 2)
@@ -80,9 +90,8 @@ def measure(folder: Path, seed: int) -> None:
     model = aa.models.PCA(train.image_shape, n_components=n_components)
     model.fit(aa.dataset(train, stretch, batch_size=64))
     detector = aa.AnomalyDetector(model, stretch).calibrate(held_out, levels=(90,))
-    for name, path in zip(SETS, made, strict=True):
-        plain = "plain" if name == "artefact" else name
-        if path.is_file() or not (folder / f"{plain}.npy").is_file():
+    for name, path in made.items():
+        if path.is_file():
             continue
         kinds = {name: [] for name in KINDS}
         cutouts = read(folder, name)
@@ -93,7 +102,10 @@ def measure(folder: Path, seed: int) -> None:
             kinds["components"].append(np.concatenate(latents))
             kinds["profiles"].append(aa.features.Profiles()(part.images))
             kinds["harmonics"].append(harmonics(part.images))
-            rows = detector.score(part)
+            with warnings.catch_warnings():
+                # That the survey was trained on, and anomalies are unlike it.
+                warnings.simplefilter("ignore", UserWarning)
+                rows = detector.score(part)
             rows = rows[aa.tables.columns.match(rows, part.object_ids)]
             names = ["anomaly_score", *sorted(aa.tables.columns.score_names(rows)[1:])]
             kinds["scores"].append(np.column_stack([rows[n] for n in names]))

@@ -104,9 +104,9 @@ def found(sessions: Table, case, error: float) -> Table:
 
 
 def helped(sessions: Table, case) -> Table:
-    """Return what a forest and two learners find on some features, or with a start."""
+    """Return what a forest and the learner find on some features, or with a start."""
     own, n = {"case": case[0], "error": 0.0}, case[1].followed
-    methods = {m: METHODS[m] for m in ("isolation_forest", "aad", "regression")}
+    methods = {m: METHODS[m] for m in ("isolation_forest", "regression")}
     done = sessions[np.asarray(sessions["case"]) == case[0]]
     views = [view for view in VIEWS if view in set(done["view"])]
     table = Table([column("view", [VIEWS[view] for view in views], "features")])

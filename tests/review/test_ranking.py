@@ -222,6 +222,7 @@ def test_scores_are_features_without_names_places_and_p_values():
         ({"features": [[1.0], [np.inf], [2.0]]}, "`features` .* 'b'"),
         ({"features": [["x"], ["y"], ["z"]]}, "`features`"),
         ({"features": None}, "`features` or `scores`"),
+        ({"features": [[1.0], [1.0], [1.0]]}, "`features` or `scores`"),
         ({"scores": Table({"object_id": ["a"], "s": [1.0]})}, "`scores` .* 'b'"),
     ],
 )
