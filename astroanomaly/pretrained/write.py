@@ -40,9 +40,8 @@ def pack(source: str | Path, target: str | Path, precision: str = "float16") -> 
     target : str or Path
         The file to write. It loads as any other, into networks of float32.
     precision : {"float16", "float24", "float32"}, optional
-        What weights of float32 become: "float24" are float32 whose last eight bits are
-        rounded away, which compress to three bytes. Counts, and what is kept in
-        float64, stay as they are.
+        What weights become: "float24" are float32 whose last eight bits are rounded
+        away, which compress to three bytes. Whole numbers stay as they are.
 
     Raises
     ------
@@ -71,7 +70,7 @@ def pack(source: str | Path, target: str | Path, precision: str = "float16") -> 
                 new.require_group(name).attrs.update(found.attrs)
                 return
             values = found[()]
-            if values.dtype == np.float32:
+            if values.dtype.kind == "f":
                 values = _rounded(values, precision, f"{name} of {source}")
             # A shuffle puts the exponents together, which alone compress.
             packing = {} if values.ndim == 0 else {"compression": 9, "shuffle": True}
@@ -87,10 +86,10 @@ def pack(source: str | Path, target: str | Path, precision: str = "float16") -> 
 
 
 def _rounded(values: np.ndarray, precision: str, name: str) -> np.ndarray:
-    """Return float32 weights in another precision; raise if one is too large."""
+    """Return weights in another precision; raise if one is too large."""
     if precision == "float24":
         # Half of the last kept bit, added to the bits, rounds to the nearest.
-        bits = values.view(np.uint32).astype(np.uint64) + 0x80
+        bits = values.astype(np.float32).view(np.uint32).astype(np.uint64) + 0x80
         return (bits & 0xFFFFFF00).astype(np.uint32).view(np.float32)
     largest, most = np.abs(values).max(initial=0), np.finfo(precision).max
     if largest > most:

@@ -484,17 +484,34 @@ class LabelStore:
         list of dict
             The columns of ``events``; `tags` is a list.
         """
-        own = " AND reviewer = ?" if reviewer is not None else ""
-        if kind == "label":
-            question = f"SELECT * FROM current_labels WHERE 1{own} ORDER BY event"
-        else:
-            question = (
-                "SELECT * FROM standing WHERE event IN (SELECT MAX(event) FROM "
-                f"standing WHERE kind = '{kind}'{own} GROUP BY reviewer, object_id) "
-                "ORDER BY event"
-            )
-        found = self._ask(question, () if reviewer is None else (reviewer,))
+        found = self._last("*", reviewer, kind)
         return [{**row, "tags": json.loads(row["tags"])} for row in found]
+
+    def answers(self, reviewer: str) -> list[dict]:
+        """Return label, grade and source of what holds now, in the order of labelling.
+
+        Parameters
+        ----------
+        reviewer : str
+            Whose.
+
+        Returns
+        -------
+        list of dict
+            A part of :meth:`rows`, in a fraction of its time.
+        """
+        return self._last("object_id, label, grade, source", reviewer, "label")
+
+    def _last(self, names: str, reviewer: str | None, kind: str) -> list[dict]:
+        """Return columns of the last event of each object that still holds."""
+        kinds = ("label", "import") if kind == "label" else (kind, kind)
+        own = "" if reviewer is None else "AND reviewer = ?"
+        return self._ask(
+            f"SELECT {names} FROM events WHERE event IN (SELECT MAX(event) FROM "
+            f"standing WHERE kind IN (?, ?) {own} GROUP BY reviewer, object_id) "
+            "ORDER BY event",
+            kinds if reviewer is None else (*kinds, reviewer),
+        )
 
     def seen(self, reviewer: str) -> set[str]:
         """Return the ids of the objects that a reviewer saw or labelled."""

@@ -518,7 +518,7 @@ class Review:
             cent interval of Wilson) and `check` (with planted objects; see
             ``astroanomaly.review.agreement.check_of``).
         """
-        rows = self.store.rows(reviewer)
+        rows = self.store.answers(reviewer)
         classes = [class_of(row) for row in rows]
         found = np.cumsum([word == "interesting" for word in classes], dtype=int)
         steps = np.unique(
@@ -584,7 +584,7 @@ class Review:
         labels = {name: v for name, v in labels.items() if name in self._row}
         if not labels:
             raise ValueError("A learned list needs labels. Received: none yet.")
-        rows = self.store.rows(reviewer)
+        rows = self.store.answers(reviewer)
         by_chance = [row["object_id"] for row in rows if row["source"] == "random"]
         with self._ranking:
             if self._ranker is None:

@@ -137,9 +137,9 @@ def _lens_model(redshifts: str, first: int, training: dict, decay: float, words:
         model="dcae",
         failures=(
             "Lens light must be subtracted and the ring centred.",
-            "Another camera: on the public DeepLense Model I images (other PSF, noise and "
-            "lens light) its scores rank the wrong way round, AUC below 0.5. Train on "
-            "smooth lenses of your own there.",
+            "Another camera: on the public DeepLense Model I images (other PSF, noise "
+            "and lens light) its scores rank the wrong way round, AUC below 0.5. Train "
+            "on smooth lenses of your own there.",
         ),
         psf_fwhm=0.087,
         size=112,
@@ -174,8 +174,8 @@ MODELS = {
             "spikes, and crowded fields, are strange to it.",
             "Galaxies far larger than the frame of 3.8 arcsec.",
             "Principal components fitted to the same images find mergers, streaks and "
-            "missing halves better (PCA, whitened), and its reconstructions explain less "
-            "of the variance than 20 components.",
+            "missing halves better (PCA, whitened), and its reconstructions explain "
+            "less of the variance than 20 components.",
         ),
         psf_fwhm=0.18,
     ),
@@ -207,8 +207,8 @@ MODELS = {
         # AUC 0.64 over the four kinds, components 0.77.
         model="pca",
         failures=(
-            "Composites of two real galaxies, 0.6 to 1.6 arcsec apart, are hardly found: "
-            "many ordinary galaxies of COSMOS have real neighbours.",
+            "Composites of two real galaxies, 0.6 to 1.6 arcsec apart, are hardly "
+            "found: many ordinary galaxies of COSMOS have real neighbours.",
             "The test holds 100 real galaxies: its intervals are wide.",
             "A WGAN-GP on the same images was no better and does not ship.",
         ),

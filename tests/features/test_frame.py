@@ -54,7 +54,7 @@ def test_each_artefact_is_found_and_named(name, images):
     scores, worst = check.score(images.astype(np.float32))
     kind = name.split(" of ")[0]
     # The galaxies have steps of their own.
-    assert (scores > check.limit).mean() >= (0.8 if kind == "edge" else 1)
+    assert (scores > check.limit).mean() >= (0.7 if kind == "edge" else 1)
     both = {"blank pixels": "repeated pixels", "saturated pixels": "repeated pixels"}
     same = {kind, both.get(kind, kind)}
     assert {words.split(" of ")[0] for words in worst} <= same

@@ -110,7 +110,11 @@ def test_the_smallest_study_runs_and_a_second_run_changes_nothing(
     small = dict.fromkeys(smoke.sizes, 16) | {"train": 24, "unlabelled": 24, "test": 24}
     finders = {name: smoke.finders[name] for name in ("ou66", "vis")}
     finders["ou66"] = replace(finders["ou66"], seeds=(0,))
-    looks = {"ou66": Look(1, 4, 2), "vis": Look(0, 4)}
+    # Large masks and few filters: one look costs as many passes as there are masks.
+    looks = {"ou66": Look(1, 12, 2), "vis": Look(0, 12)}
+    for name in ("explained", "figures"):
+        monkeypatch.setattr(f"studies.lens_finder.{name}.MASK", 12)
+    monkeypatch.setattr("studies.lens_finder.explained.N_FILTERS", 2)
     tiny = replace(smoke, sizes=small, finders=finders, looks=looks)
     monkeypatch.setitem(main.SCALES, "smoke", tiny)
     eagerly(monkeypatch)

@@ -1,0 +1,45 @@
+"""The models that are to ship: settings that a run takes, seeds that differ."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from astroanomaly import pretrained
+from astroanomaly.runs import config
+from studies.pretrained import models
+from studies.pretrained.models import MODELS
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_run_takes_the_settings(name):
+    own = MODELS[name]
+    settings = config.resolve(own.config, {"model": {"name": own.model}})
+    assert settings["data"]["size"] == own.size
+    assert settings["stretch"]["per_image"]
+    assert {"train", "ordinary"} <= set(own.sets)
+    seeds = [
+        (made.args[1], str(made.keywords))
+        for made in own.sets.values()
+        if isinstance(made, partial) and len(made.args) > 1
+    ]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_what_ships_is_what_the_study_makes():
+    for name in pretrained.names():
+        own, card = MODELS[name], pretrained.card(name)
+        assert (card.model, card.size) == (own.model, own.size)
+        assert tuple(card.failures) == own.failures
+        assert f"studies.pretrained.train {name}" in card.command
+
+
+def test_a_mixed_set_holds_each_real_galaxy_five_times(monkeypatch):
+    pytest.importorskip("galsim")
+    rng = np.random.default_rng(1)
+    real = models.Cutouts(rng.normal(size=(6, 64, 64, 1)), bands=["F814W"])
+    monkeypatch.setattr(models, "_real", lambda data, rows: real[rows])
+    mixed = models._mixed(4, 1, data=None)
+    assert len(mixed) == 4 + 5 * 6
+    assert (mixed.images[4:10] == mixed.images[10:16]).all()
+    assert mixed.pixel_scale == 0.06
