@@ -284,8 +284,8 @@ def show_quickstart(result) -> None:
 
 def show_review(path, reviewers=None) -> None:
     """Show what reviewers labelled, how well, and how far they agree."""
-    from astroanomaly.review.agreement import agreement, check_of
     from astroanomaly.review.labels import LABELS, LabelStore, class_of
+    from astroanomaly.review.reviewers import agreement, check_of
 
     console = _console()
     with LabelStore(path, read_only=True) as store:

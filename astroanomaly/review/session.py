@@ -18,11 +18,11 @@ from astropy.table import Table
 
 from astroanomaly import tables
 from astroanomaly.report.objects import MEANINGS, Objects
-from astroanomaly.review.agreement import check_of, proportion
 from astroanomaly.review.labels import LABELS, LabelStore, class_of
 from astroanomaly.review.neighbours import FeatureSpace
 from astroanomaly.review.pictures import Pictures, packed
 from astroanomaly.review.planting import Tests
+from astroanomaly.review.reviewers import check_of, proportion
 from astroanomaly.tables import columns
 from astroanomaly.tables.flags import flag_words
 
@@ -516,7 +516,7 @@ class Review:
             labelled), `recent`, `random` (of the objects drawn at random: how many are
             interesting, and what the rest of the survey then holds, with the 95 per
             cent interval of Wilson) and `check` (with planted objects; see
-            ``astroanomaly.review.agreement.check_of``).
+            ``astroanomaly.review.reviewers.check_of``).
         """
         rows = self.store.answers(reviewer)
         classes = [class_of(row) for row in rows]

@@ -183,6 +183,7 @@ WORLDS = {
     "astroanomaly.report.page": _report_names,
     "astroanomaly.runs.run": _run_names,
     "astroanomaly.runs.survey": _survey_names,
+    "astroanomaly.runs.comparison": lambda detector, test, folder: {},
     "astroanomaly.runs.verification": lambda detector, test, folder: {},
 }
 

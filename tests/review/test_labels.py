@@ -12,7 +12,7 @@ import pytest
 from astropy.table import Table
 
 from astroanomaly.review import LabelStore, agreement, fleiss_kappa
-from astroanomaly.review.agreement import check_of
+from astroanomaly.review.reviewers import check_of
 from astroanomaly.tables import read_table
 
 
