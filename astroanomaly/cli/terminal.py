@@ -242,19 +242,15 @@ def show_comparison(table) -> None:
 
 def show_models(table) -> None:
     """Show the pre-trained models of the package."""
-    rows = [
-        (
-            row["name"],
-            row["bands"],
-            f'{row["size"]} x {row["pixel_scale"]:g}"',
-            f"{row['megabytes']:.1f} MB",
-            row["about"],
-        )
-        for row in table
-    ]
     console = _console()
-    names = ("name", "bands", "pixels", "weights", "for")
-    console.print(_table("Pre-trained models", names, rows))
+    for row in table:
+        # A table would cut the names, which are typed, on a terminal of 80 columns.
+        console.print(
+            f"{row['name']}: {row['about']}\n    {row['model']}, bands {row['bands']}, "
+            f"{row['size']} pixels of {row['pixel_scale']:g} arcsec, "
+            f"{row['megabytes']:.1f} MB",
+            markup=False,
+        )
     console.print(
         "The card of one: astroanomaly models NAME. Each ranks at once, and gives "
         "p-values after `calibrate --pretrained NAME CUTOUTS --out RUN`.",
