@@ -23,6 +23,7 @@ import zipfile
 from functools import partial
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 CALLS = ("replace", "rename", "fsync", "sync")
@@ -163,10 +164,7 @@ def content(folder: Path) -> dict:
             continue
         data = path.read_bytes()
         if path.suffix == ".keras":
-            # Archives keep the time of writing.
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                names = [n for n in archive.namelist() if n != "metadata.json"]
-                data = b"".join(archive.read(name) for name in names)
+            data = archived(data)
         elif path.name == "checksums.json":
             data = "".join(json.loads(data)).encode()
         elif path.name == "summary.json":
@@ -175,6 +173,27 @@ def content(folder: Path) -> dict:
             data = re.sub(rb"\d{4}-\d\d-\d\d \d\d:\d\d UTC", b"", data)
         found[str(path.relative_to(folder))] = hashlib.sha256(data).hexdigest()
     return found
+
+
+def archived(data: bytes) -> bytes:
+    """Return what a .keras archive holds: its settings and the bits of its arrays."""
+    kept = []
+
+    def keep(key, found):
+        # Keras counts layers in a process: a model that was loaded before another was
+        # built has other layer names in its attributes, and the same arrays.
+        if isinstance(found, h5py.Dataset):
+            kept.extend([key.encode(), found[()].tobytes()])
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        # Archives keep the time of writing.
+        for name in sorted(set(archive.namelist()) - {"metadata.json"}):
+            if not name.endswith(".h5"):
+                kept += [name.encode(), archive.read(name)]
+                continue
+            with h5py.File(io.BytesIO(archive.read(name))) as weights:
+                weights.visititems(keep)
+    return b"".join(kept)
 
 
 def states(command, before: Path, place: Path) -> tuple[int, list[Path]]:
