@@ -191,6 +191,8 @@ def test_probabilities_are_calibrated_by_platts_curve(detector):
     }
 
 
+# It calibrates on the half of no lenses and is then new to the lenses alone.
+@pytest.mark.filterwarnings("ignore:The new scores come from a visibly different")
 def test_a_saved_detector_scores_the_same_bits(detector, tmp_path):
     detector.threshold = 0.7
     detector.calibrate(TEST[::2], levels=(50, 90))
