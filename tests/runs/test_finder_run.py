@@ -79,6 +79,7 @@ def test_the_run_folder(whole, work):
         "detector/model.keras",
         "detector/stretch.json",
         "detector/detector.json",
+        "detector/frame.npz",
         "figures/training_curves.png",
         "checkpoint/lens_finder.keras",
         "checkpoint/lens_finder_best.keras",
