@@ -173,7 +173,7 @@ export async function mount(root, ask) {
   at.like = element("div", { class: "aa-row" });
   at.likeTiles = Array.from({ length: LIKE }, () => {
     const tile = { canvas: element("canvas"), caption: element("figcaption", { hidden: true }), card: null };
-    tile.button = element("button", { type: "button", disabled: true, onclick: () => detour(tile.card) }, element("figure", {}, tile.canvas, tile.caption));
+    tile.button = element("button", { type: "button", disabled: true, onclick: () => detour(tile.card, "similar") }, element("figure", {}, tile.canvas, tile.caption));
     at.like.append(tile.button);
     return tile;
   });
@@ -304,7 +304,9 @@ export async function mount(root, ask) {
   const byId = new Map();
   function known(card) {
     const old = byId.get(card.id);
-    const one = Object.assign(old ?? {}, card, old?.place !== undefined && card.place === undefined ? { place: old.place } : {});
+    // Met again by the way, it stays where the list has it.
+    const listed = old?.place !== undefined && card.place === undefined;
+    const one = Object.assign(old ?? {}, card, listed ? { place: old.place, source: old.source } : {});
     byId.set(card.id, one);
     return one;
   }
@@ -342,6 +344,8 @@ export async function mount(root, ask) {
 
   // --- showing ---
   const current = () => state.detour ?? cards.get(state.place);
+  // How the reviewer came to a card: labels from the list and by the way are told apart.
+  const source = (card) => (state.detour ? state.way : card?.source) ?? state.kind;
   let turn = 0;
   async function show(began) {
     const own = ++turn;
@@ -426,7 +430,7 @@ export async function mount(root, ask) {
   function showTop() {
     const card = current();
     at.where.replaceChildren(...(state.detour ? [element("b", {}, "\u2022"), " beside the list"] : [element("b", {}, (state.place + 1).toLocaleString("en")), ` of ${state.n.toLocaleString("en")}`]));
-    at.kind.textContent = KINDS[card?.source ?? state.kind] ?? "";
+    at.kind.textContent = KINDS[source(card)] ?? "";
     const points = progress.curve, last = points.at(-1) ?? [0, 0];
     const scale = ([x, y]) => `${(100 * x) / Math.max(last[0], 1)},${30 - (28 * y) / Math.max(last[1], 1)}`;
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), line = document.createElementNS(svg.namespaceURI, "polyline"), base = document.createElementNS(svg.namespaceURI, "line");
@@ -525,7 +529,7 @@ export async function mount(root, ask) {
     const card = current(), start = typeof began === "number" ? began : performance.now();
     if (card && !info.readOnly && card.label === null && card.grade === null && !card.passed) {
       card.passed = true;
-      post("label", { shown: card.id, seen: true, source: state.detour ? card.source : cards.get(state.place).source, place: state.detour ? null : state.place, how: how() });
+      post("label", { shown: card.id, seen: true, source: source(card), place: state.detour ? null : state.place, how: how() });
     }
     step(1, start);
   }
@@ -541,7 +545,7 @@ export async function mount(root, ask) {
     const { tags: _, ...plain } = change;
     Object.assign(card, plain);
     likeOf = null;
-    post("label", { shown: card.id, ...change, source: card.source ?? state.kind, place: state.detour ? null : card.place ?? null, how: how() });
+    post("label", { shown: card.id, ...change, source: source(card), place: state.detour ? null : card.place ?? null, how: how() });
     if (state.advance && (change.label || change.grade)) step(1, began);
     else if (state.grid) show();
     else showLabels(card);
@@ -553,13 +557,14 @@ export async function mount(root, ask) {
     one.passed = false;
     likeOf = null;
     if (one.place !== undefined && cards.get(one.place) === one) { state.detour = null; state.place = one.place; }
-    else if (!state.grid) state.detour = one;
+    else if (!state.grid) { state.detour = one; state.way = one.source; }
     toast(`Undone: ${one.id}`, false, 2);
     show();
   }
-  function detour(card) {
+  function detour(card, way) {
     if (!card) return;
     const one = known(card);
+    state.way = way;
     if (one.place !== undefined && cards.get(one.place) === one && state.grid) state.place = one.place;
     else { if (state.grid) toggleGrid(); state.detour = one; }
     show();
@@ -619,7 +624,7 @@ export async function mount(root, ask) {
     at.hits.replaceChildren(...hits.map((card, k) => element("li", {}, element("button", { type: "button", "aria-selected": String(k === chosen), onclick: () => open(k) }, element("span", {}, card.id), element("span", {}, card.label ?? "")))));
     if (!hits.length && at.searchInput.value.trim()) at.hits.append(element("li", { class: "aa-strip" }, "No object has this in its id."));
   }
-  function open(k) { if (!hits[k]) return; at.search.close(); detour(hits[k]); }
+  function open(k) { if (!hits[k]) return; at.search.close(); detour(hits[k], "search"); }
   at.searchInput.addEventListener("input", async () => {
     const own = ++searching;
     const found = await asking("search", { text: at.searchInput.value });
@@ -663,7 +668,7 @@ export async function mount(root, ask) {
   const actions = {
     m: () => { if (!state.grid) at.note.focus(); }, t: () => { if (!state.grid) at.tagInput.focus(); }, z: undo,
     " ": (event) => next(event.timeStamp), "/": openSearch, g: toggleGrid, r: learn, "?": () => at.keys.showModal(),
-    b: () => cycle("band", bandChoices), s: () => cycle("curve", Object.keys(CURVES)), n: () => { if (!state.grid) detour(at.likeTiles[0].card); },
+    b: () => cycle("band", bandChoices), s: () => cycle("curve", Object.keys(CURVES)), n: () => { if (!state.grid) detour(at.likeTiles[0].card, "similar"); },
     Escape: () => { if (state.detour) step(0); }, Backspace: () => step(-1),
     ArrowLeft: () => step(-1), ArrowRight: (event) => step(1, event.timeStamp),
     ArrowUp: () => { if (state.grid) moveGrid(-columns()); }, ArrowDown: () => { if (state.grid) moveGrid(columns()); },
