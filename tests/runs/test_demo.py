@@ -60,7 +60,8 @@ def test_every_score_stands_beside_the_baselines(result, folder):
     scores = {"anomaly_score", "peak_score", "total_score", "residual_score"}
     baselines = {"brightness", "pca_20", "pca_60", "isolation_forest"}
     scores |= {"mse_score", "whitened_score", "orthogonal_score"}
-    assert scores | baselines | {"feature_score", "latent_norm"} == names
+    others = {"feature_score", "latent_norm", "frame_score"}
+    assert scores | baselines | others == names
     assert np.all(result.evaluation.auc["low"] <= result.evaluation.auc["high"])
     bins = list(dict.fromkeys(result.evaluation.by["bin"]))
     assert bins == ["0.1 to 0.25", "0.25 to 0.5", "0.5 to 1"]
