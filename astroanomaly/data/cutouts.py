@@ -11,6 +11,7 @@ from astroanomaly.tables.flags import (
     FLAG_CLIPPED,
     FLAG_NAN_FILLED,
     FLAG_NOT_CONVERGED,
+    FLAG_ODD_FRAME,
     FLAG_PADDED,
     FLAG_TRAINED_ON,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "FLAG_CLIPPED",
     "FLAG_NAN_FILLED",
     "FLAG_NOT_CONVERGED",
+    "FLAG_ODD_FRAME",
     "FLAG_PADDED",
     "FLAG_TRAINED_ON",
     "Cutouts",

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
+from packaging.version import Version
 
 from astroanomaly.data import remote
 from astroanomaly.data.reading import read_cutouts
@@ -270,6 +271,11 @@ def bucket(request, monkeypatch):
     assert all(set(settings) <= known for settings in asked)
 
 
+# Older memory stores lose the names of a bucket that has no slash before them.
+@pytest.mark.skipif(
+    Version(fsspec.__version__) < Version("2026.1"),
+    reason="this fsspec's memory cannot stand in for a bucket",
+)
 def test_buckets(bucket):
     """Files, folders, patterns, arrays and parts of a mosaic, from memory."""
     for name in ("field/", "field/*.fits"):

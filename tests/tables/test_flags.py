@@ -17,4 +17,5 @@ def test_flag_bits_in_words():
         "NaN pixels filled",
         "latent search did not converge",
     ]
-    assert flags.flag_words(64) == ["flag 64"]
+    assert flags.flag_words(64) == ["whole frame unlike those of the training"]
+    assert flags.flag_words(128) == ["flag 128"]
