@@ -308,8 +308,9 @@ class Server:
             name: f"http://{shown}:{self.port}/?token={token}"
             for token, name in tokens.items()
         }
+        # uvicorn's own logging settings would close every handler of this process.
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, lifespan="off"
+            app, log_config=None, log_level="warning", access_log=False, lifespan="off"
         )
         # Whoever stops it does not wait for a browser that keeps its connection.
         config.timeout_graceful_shutdown = 2

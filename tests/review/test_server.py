@@ -1,4 +1,5 @@
 import json
+import logging
 import re
 import socket
 
@@ -190,6 +191,16 @@ def test_each_reviewer_has_an_address(session):
     for names, match in ((["Ada", "Ada"], "Ada, Ada"), ([NASTY], "`reviewer`.*<img")):
         with pytest.raises(ValueError, match=match):
             Server(session, names, port=0)
+
+
+def test_a_server_leaves_the_logging_of_the_process_alone(session, tmp_path):
+    handler = logging.FileHandler(tmp_path / "mine.log")
+    try:
+        Server(session, ["Ada"], port=0)._socket.close()
+        assert handler.stream is not None
+        assert not handler.stream.closed
+    finally:
+        handler.close()
 
 
 def test_open_to_others_only_where_asked(session):
