@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly.calibration import Calibration, check_levels
+from astroanomaly.calibration import check_levels
 from astroanomaly.calibration.levels import check_rule
 from astroanomaly.data.cutouts import FLAG_NOT_CONVERGED, Cutouts
 from astroanomaly.detector.base import (
@@ -494,6 +494,4 @@ class AnomalyDetector(Detector):
             if file.is_file():
                 kept = read_json(file)
                 detector.mode_sets[name] = ResidualModes.from_dict(kept)
-        for name, kept in state["calibrations"].items():
-            detector.calibrations[name] = Calibration.from_dict(kept)
         return detector.restore(state)

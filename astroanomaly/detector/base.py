@@ -179,12 +179,10 @@ class Detector(OutlierMixin, BaseEstimator):
                 f"`params` must be among {', '.join(known)}. Received: {unknown[0]}."
             )
         if set(params) - {"level"}:
-            kept = {name: getattr(self, name) for name in ("frame", "origin")}
-            trained = self.objects["trained"]
+            trained, frame, origin = self.objects["trained"], self.frame, self.origin
             self.__init__(**{**known, **params})
             self.objects["trained"] = trained
-            for name, value in kept.items():
-                setattr(self, name, value)
+            self.frame, self.origin = frame, origin
         self.level = params.get("level", self.level)
         return self
 
@@ -436,8 +434,36 @@ class Detector(OutlierMixin, BaseEstimator):
         found = {} if self.frame is None else self.frame.arrays()
         return {f"frame_{name}": array for name, array in found.items()}
 
-    def _calibrate_scores(self, cutouts, levels, rule: str) -> None:
-        """Set the thresholds of the method in use from the scores of cutouts."""
+    def calibrate(self, cutouts, levels=None, rule: str = "conformal") -> "Detector":
+        """Set thresholds from the scores of ordinary objects.
+
+        Parameters
+        ----------
+        cutouts : Cutouts, CutoutStream, ndarray or path
+            Ordinary objects, preferably not used in training; no lenses for a finder.
+        levels : sequence of float, optional
+            Levels in per cent. By default 90, 95 and 99, as far as the objects carry
+            them: 99 takes 99 objects.
+        rule : {"conformal", "percentile"}, optional
+            How thresholds are chosen, see
+            :class:`~astroanomaly.calibration.Calibration`.
+
+        Returns
+        -------
+        Detector
+            The detector itself.
+
+        Raises
+        ------
+        ValueError
+            If a level that is asked for is outside (0, 100) or needs more objects
+            than there are, the rule is unknown, or the detector is not fitted.
+
+        Warns
+        -----
+        UserWarning
+            If a default level needs more objects.
+        """
         cutouts = self.opened(cutouts)
         require(cutouts, 2, "calibrate")
         # Before anything slow happens.
@@ -454,6 +480,7 @@ class Detector(OutlierMixin, BaseEstimator):
         # Of a stream, what could not be read is not there.
         require(scores, 2, "calibrate")
         self.set_thresholds(scores, levels, rule)
+        return self
 
     def remember(self, what: str, cutouts: Cutouts) -> None:
         """Keep the fingerprints of objects that "trained" or "calibrated" it."""
@@ -682,6 +709,9 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def restore(self, state: dict) -> "Detector":
         """Take back what every kind of detector keeps in its ``detector.json``."""
+        # A finder keeps its only calibration by itself.
+        for name, kept in state.get("calibrations", {}).items():
+            self.calibrations[name] = Calibration.from_dict(kept)
         self.reconstructions = dict(state.get("reconstructions", {}))
         # Older versions kept no fingerprints.
         kept = state.get("objects", {})

@@ -8,7 +8,6 @@ from astropy.table import Table
 
 from astroanomaly import features as extractors
 from astroanomaly import stretches
-from astroanomaly.calibration import Calibration
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.detector.base import BLOCK, Detector, plain, require
 from astroanomaly.detector.image_model import ImageModel
@@ -379,41 +378,6 @@ class FeatureDetector(Detector):
         found = (self.extractor.maps if by_position else self.extractor)(images)
         return self.scorer.score(self._filled(self._checked(found, len(images))))
 
-    def calibrate(
-        self, cutouts, levels=None, rule: str = "conformal"
-    ) -> "FeatureDetector":
-        """Set thresholds from the scores of ordinary objects.
-
-        Parameters
-        ----------
-        cutouts : Cutouts, CutoutStream, ndarray or path
-            Ordinary objects that :meth:`fit` did not see.
-        levels : sequence of float, optional
-            Levels in per cent. By default 90, 95 and 99, as far as the objects carry
-            them: 99 takes 99 objects.
-        rule : {"conformal", "percentile"}, optional
-            How thresholds are chosen, see
-            :class:`~astroanomaly.calibration.Calibration`.
-
-        Returns
-        -------
-        FeatureDetector
-            The detector itself.
-
-        Raises
-        ------
-        ValueError
-            If a level that is asked for is outside (0, 100) or needs more objects
-            than there are, the rule is unknown, or the detector is not fitted.
-
-        Warns
-        -----
-        UserWarning
-            If a default level needs more objects.
-        """
-        self._calibrate_scores(cutouts, levels, rule)
-        return self
-
     def explain(self, cutouts: Cutouts) -> dict[str, np.ndarray]:
         """Return the images as pictures show them; nothing is reconstructed.
 
@@ -490,6 +454,4 @@ class FeatureDetector(Detector):
         axes = 3 if detector.scorer.by_position else 1
         kept = load_arrays(path / _TYPICAL, {"typical": axes})
         detector._typical = kept["typical"]
-        for name, kept in state["calibrations"].items():
-            detector.calibrations[name] = Calibration.from_dict(kept)
         return detector.restore(state)

@@ -131,41 +131,6 @@ class ClassifierDetector(Detector):
             return self.probability_calibration.apply(logits)
         return expit(logits)
 
-    def calibrate(
-        self, cutouts, levels=None, rule: str = "conformal"
-    ) -> "ClassifierDetector":
-        """Set thresholds from the scores of ordinary objects.
-
-        Parameters
-        ----------
-        cutouts : Cutouts, CutoutStream, ndarray or path
-            Ordinary objects, no lenses, preferably not used in training.
-        levels : sequence of float, optional
-            Levels in per cent. By default 90, 95 and 99, as far as the objects carry
-            them: 99 takes 99 objects.
-        rule : {"conformal", "percentile"}, optional
-            How thresholds are chosen, see
-            :class:`~astroanomaly.calibration.Calibration`.
-
-        Returns
-        -------
-        ClassifierDetector
-            The detector itself.
-
-        Raises
-        ------
-        ValueError
-            If a level that is asked for is outside (0, 100) or needs more objects
-            than there are, or the rule is unknown.
-
-        Warns
-        -----
-        UserWarning
-            If a default level needs more objects.
-        """
-        self._calibrate_scores(cutouts, levels, rule)
-        return self
-
     def calibrate_probability(
         self, cutouts, labels, method: str = "sigmoid"
     ) -> "ClassifierDetector":
