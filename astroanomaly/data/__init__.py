@@ -1,6 +1,6 @@
 """Cutouts: reading, writing, streaming, batching."""
 
-from importlib import import_module
+from astroanomaly.utils.lazy import on_first_use
 
 _NAMES = {
     "Cutouts": "cutouts",
@@ -17,15 +17,8 @@ _NAMES = {
 
 __all__ = list(_NAMES)
 
-
-def __getattr__(name):
-    """Import a name on first use: batches need TensorFlow, reading does not."""
-    if name in _NAMES:
-        found = getattr(import_module(f"{__name__}.{_NAMES[name]}"), name)
-        # Kept, so that the next use finds it without asking here.
-        globals()[name] = found
-        return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Batches need TensorFlow, reading does not.
+__getattr__ = on_first_use(__name__, _NAMES)
 
 
 def __dir__():

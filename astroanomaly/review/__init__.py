@@ -1,6 +1,6 @@
 """Review a scored survey in a browser: look, label, and let the list learn."""
 
-from importlib import import_module
+from astroanomaly.utils.lazy import on_first_use
 
 _NAMES = {
     "ActiveRanker": "ranking",
@@ -15,14 +15,8 @@ _NAMES = {
 
 __all__ = list(_NAMES)
 
-
-def __getattr__(name):
-    """Import a name on first use: labels need no web server, a server no ranking."""
-    if name in _NAMES:
-        found = getattr(import_module(f"{__name__}.{_NAMES[name]}"), name)
-        globals()[name] = found
-        return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Labels need no web server, a server no ranking.
+__getattr__ = on_first_use(__name__, _NAMES)
 
 
 def __dir__():

@@ -1,7 +1,5 @@
 """Whole runs: train, calibrate, score, explain, and the folder that keeps them."""
 
-from importlib import import_module
-
 from astroanomaly.runs.comparison import compare
 from astroanomaly.runs.demo import quickstart
 from astroanomaly.runs.explanations import explain
@@ -9,8 +7,8 @@ from astroanomaly.runs.run import Run, calibrate, load_run, pixel_hashes, train
 from astroanomaly.runs.shards import merge_scores
 from astroanomaly.runs.survey import score_survey
 from astroanomaly.runs.verification import Verification, verify
+from astroanomaly.utils.lazy import on_first_use
 
-# These import Keras, which the command line does without until it trains.
 _CALLBACKS = (
     "Checkpoint",
     "KeepBest",
@@ -45,9 +43,5 @@ __all__ = [
     "write_history",
 ]
 
-
-def __getattr__(name):
-    """Import a callback on first use."""
-    if name in _CALLBACKS:
-        return getattr(import_module(f"{__name__}.callbacks"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Callbacks import Keras, which the command line does without until it trains.
+__getattr__ = on_first_use(__name__, dict.fromkeys(_CALLBACKS, "callbacks"))
