@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from astroanomaly.utils.files import atomic_path
+from astroanomaly.utils.arrays import save_arrays
 
 # Of thousands of numbers of a network these hold what differs; the rest is noise.
 _N_COMPONENTS = 32
@@ -107,28 +107,34 @@ class FeatureSpace:
                 pass
         rng = np.random.default_rng(self._seed)
         sample = np.sort(rng.permutation(self.n)[:_SAMPLE])
-        parts = [
-            self._features(sample[k : k + _BLOCK])[1]
-            for k in range(0, len(sample), _BLOCK)
-            if not self._stop.is_set()
-        ]
-        found = np.concatenate([part for part in parts if len(part)])
-        found = found.reshape(len(found), -1)
+        known, parts = [], []
+        for k in range(0, len(sample), _BLOCK):
+            if self._stop.is_set():
+                return
+            rows, part = self._features(sample[k : k + _BLOCK])
+            if len(rows):
+                known.append(rows)
+                parts.append(part.reshape(len(part), -1))
+        found = np.concatenate(parts)
         n_components = min(_N_COMPONENTS, *found.shape)
         pca = PCA(n_components, svd_solver="full", random_state=self._seed)
         project = make_pipeline(StandardScaler(), pca).fit(found)
-        self.matrix = np.full((self.n, n_components), np.nan, np.float32)
+        matrix = np.full((self.n, n_components), np.nan, np.float32)
+        matrix[np.concatenate(known)] = project.transform(found)
+        self.matrix = matrix
         for start in range(0, self.n, _BLOCK):
             if self._stop.is_set():
                 return
-            rows, part = self._features(np.arange(start, min(start + _BLOCK, self.n)))
+            stop = min(start + _BLOCK, self.n)
+            # The network and the reader have been through the sample already.
+            left = np.setdiff1d(np.arange(start, stop), sample)
+            rows, part = self._features(left) if len(left) else ((), ())
             if len(rows):
                 self.matrix[rows] = project.transform(part.reshape(len(part), -1))
-            self.done = min(start + _BLOCK, self.n)
+            self.done = stop
         if path is not None:
-            with atomic_path(path) as partial, partial.open("wb") as file:
-                ids = np.array(self._ids, str)
-                np.savez(file, object_id=ids, features=self.matrix)
+            ids = np.array(self._ids, str)
+            save_arrays(path, {"object_id": ids, "features": self.matrix})
 
     def similar(self, row: int, n: int) -> Sequence[int]:
         """Return the rows of the nearest objects computed so far, the nearest first."""

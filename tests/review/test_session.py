@@ -361,3 +361,28 @@ def test_samp_sends_what_is_interesting(session, monkeypatch):
     assert session.send("Ada", "gal_002")["n"] == 1
     assert [t["object_id"].tolist() for t, _ in sent] == [["gal_001"], ["gal_002"]]
     assert sent[0][1].name == "labels.samp.vot"
+
+
+@pytest.mark.parametrize("n", [70, 2300])
+def test_the_features_of_an_object_are_computed_once(n):
+    points, asked = np.random.default_rng(3).normal(size=(n, 6)), []
+
+    def features(rows):
+        asked.extend(rows)
+        # Every seventh object cannot be read.
+        rows = rows[rows % 7 != 0]
+        return rows, points[rows]
+
+    space = FeatureSpace(features, n)
+    space.compute()
+    assert sorted(asked) == list(range(n))
+    assert space.ready
+    unread = np.arange(n) % 7 == 0
+    np.testing.assert_array_equal(np.isnan(space.matrix).all(axis=1), unread)
+    # All six components of standardized features keep every distance.
+    read = points[~unread]
+    first = ((read[1:] - read[0]) ** 2 / read.std(axis=0) ** 2).sum(axis=1)
+    kept = space.matrix[~unread]
+    found = ((kept[1:] - kept[0]) ** 2).sum(axis=1)
+    # Spreads are those of a sample where there are more than 2000 objects.
+    np.testing.assert_allclose(found, first, rtol=1e-4 if n < 2000 else 0.05)
