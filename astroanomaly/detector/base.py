@@ -423,10 +423,12 @@ class Detector(OutlierMixin, BaseEstimator):
         """
         cutouts = self.opened(cutouts)
         require(cutouts, 1, "check frames")
-        cutouts = cutouts.read() if hasattr(cutouts, "read") else cutouts
         # Evenly spaced ones: percentiles of more would be the same.
-        sample = self.images.select_bands(cutouts[:: -(-len(cutouts) // _FRAMES)])
-        self.frame = FrameCheck().fit(sample.images)
+        rows = np.arange(0, len(cutouts), -(-len(cutouts) // _FRAMES))
+        # A stream reads no other files.
+        streamed = hasattr(cutouts, "take")
+        sample = cutouts.take(rows).read() if streamed else cutouts[rows]
+        self.frame = FrameCheck().fit(self.images.select_bands(sample).images)
         return self
 
     def arrays(self) -> dict[str, np.ndarray]:

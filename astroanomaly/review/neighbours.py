@@ -75,7 +75,7 @@ class FeatureSpace:
         return self.done == self.n
 
     def start(self) -> None:
-        """Begin to compute in a thread of its own, once."""
+        """Begin to compute in the background, once."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._try, daemon=True)
             self._thread.start()

@@ -11,7 +11,7 @@ from scipy.linalg import cho_solve, cholesky
 from scipy.linalg.lapack import dtrtri
 from scipy.stats import rankdata
 
-from astroanomaly.evaluation.roc_auc import binomial_interval
+from astroanomaly.evaluation.classifier.metrics import rate
 from astroanomaly.review.labels import LabelStore
 from astroanomaly.tables.columns import (
     check_unique,
@@ -303,7 +303,7 @@ class ActiveRanker:
         self._learn()
         own = [k for k, row in enumerate(rows) if row not in self._drawn]
         known = targets[own][np.isfinite(targets[own]) & (targets[own] != 0.5)]
-        self.false_discovery = _share(int((known < 0.5).sum()), len(known))
+        self.false_discovery = rate(int((known < 0.5).sum()), len(known))
         return self
 
     def _learn(self) -> None:
@@ -490,9 +490,9 @@ class ActiveRanker:
             for row, target in zip(self._rows, self._targets, strict=True)
             if int(row) in self._drawn and np.isfinite(target) and target != 0.5
         ]
-        rate, low, high = _share(sum(known), len(known))
+        share, low, high = rate(sum(known), len(known))
         n_unlabelled = int((~self.labelled).sum())
-        return Missed(len(known), sum(known), rate, low, high, n_unlabelled)
+        return Missed(len(known), sum(known), share, low, high, n_unlabelled)
 
     def _discovery_rate(self, fresh) -> np.ndarray:
         """Return the false-discovery rate down to each unlabelled object, else NaN.
@@ -637,12 +637,6 @@ def _target(label) -> float:
         f"`labels` must be {', '.join(WORDS)} or a grade from 1 to 5. "
         f"Received: {label!r}."
     )
-
-
-def _share(k: int, n: int) -> tuple[float, float, float]:
-    """Return a share with its interval, NaN of none."""
-    low, high = binomial_interval(k, n)
-    return (k / n if n else float("nan")), float(low), float(high)
 
 
 def _mixed(learned, draws) -> tuple[np.ndarray, np.ndarray]:

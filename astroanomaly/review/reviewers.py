@@ -3,10 +3,10 @@
 from itertools import combinations
 
 import numpy as np
-from astropy.stats import binom_conf_interval
 from astropy.table import Table
 from sklearn.metrics import cohen_kappa_score
 
+from astroanomaly.evaluation.roc_auc import binomial_interval
 from astroanomaly.review.labels import LABELS, LabelStore, class_of
 
 
@@ -132,8 +132,7 @@ def proportion(k: int, n: int) -> tuple[float, float, float]:
     """Return a share and its 95 per cent interval (Wilson); NaN, 0, 1 of nothing."""
     if not n:
         return float("nan"), 0.0, 1.0
-    low, high = binom_conf_interval(k, n, 0.95, interval="wilson")
-    return k / n, float(low), float(high)
+    return k / n, *binomial_interval(k, n)
 
 
 def check_of(store: LabelStore, reviewer: str) -> dict:

@@ -263,7 +263,7 @@ class Server:
     review : Review
         What it shows and keeps.
     reviewers : sequence of str, optional
-        Each gets an address of its own and sees no label of the others; by default
+        Each gets another address and sees no label of the others; by default
         the user's login name.
     host : str, optional
         Address to listen on; others than this computer reach none but the loopback's.
@@ -336,7 +336,7 @@ class Server:
             self.review.store.close()
 
     def start(self) -> "Server":
-        """Answer in a thread of its own, as in a notebook, until :meth:`stop`."""
+        """Answer in the background, as in a notebook, until :meth:`stop`."""
         self._thread = threading.Thread(target=self.run, daemon=True)
         self._thread.start()
         return self
@@ -389,7 +389,7 @@ def serve(
     labels : str or Path, optional
         The database of labels; it is made when it does not exist.
     reviewers : sequence of str, optional
-        Each gets an address of its own; by default the user's login name.
+        Each gets another address; by default the user's login name.
     host : str, optional
         Address to listen on; only this computer reaches the default.
     port : int, optional

@@ -6,7 +6,6 @@ Run `studies.pretrained.train` first. The model's own score stands beside bright
 principal components that saw the same images through the same stretch.
 """
 
-import argparse
 import json
 import logging
 from pathlib import Path
@@ -17,6 +16,7 @@ import astroanomaly as aa
 from astroanomaly import evaluation, pretrained, runs
 from astroanomaly.pretrained.write import write
 from astroanomaly.runs.comparison import planted_sets
+from studies.pretrained import train
 from studies.pretrained.models import MODELS
 
 LOG = logging.getLogger("pretrained")
@@ -108,15 +108,11 @@ def figures(folder: Path, name: str, run: runs.Run, data: Path) -> list[dict]:
 
 def main() -> None:
     """Measure and write from the command line."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("name", choices=MODELS)
-    options.add_argument("--out", type=Path, required=True)
-    options.add_argument("--data", type=Path, default=Path("../shared/data"))
+    options = train.parser(__doc__)
     options.add_argument(
         "--to", type=Path, default=PACKAGE, help="The room to write to."
     )
     chosen = options.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     name, own = chosen.name, MODELS[chosen.name]
     run = runs.load_run(chosen.out / name / "run")
     rows = figures(chosen.out, name, run, chosen.data)

@@ -50,14 +50,19 @@ def train(folder: Path, name: str, data: Path) -> runs.Run:
     return run
 
 
-def main() -> None:
-    """Train from the command line."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parser(what: str) -> argparse.ArgumentParser:
+    """Return the options of a command on one model, and let its log be shown."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    options = argparse.ArgumentParser(description=what.splitlines()[0])
     options.add_argument("name", choices=MODELS)
     options.add_argument("--out", type=Path, required=True)
     options.add_argument("--data", type=Path, default=Path("../shared/data"))
-    chosen = options.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    return options
+
+
+def main() -> None:
+    """Train from the command line."""
+    chosen = parser(__doc__).parse_args()
     train(chosen.out, chosen.name, chosen.data)
 
 

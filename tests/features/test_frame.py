@@ -1,10 +1,13 @@
 """The check of whole frames, on frames whose faults are known."""
 
+import copy
+
 import numpy as np
 import pytest
 from blobs import blobs
 
 import astroanomaly as aa
+from astroanomaly.detector import base
 from astroanomaly.features import FrameCheck
 
 RNG = np.random.default_rng(3)
@@ -113,8 +116,6 @@ def test_frames_without_noise_or_with_nan(tmp_path):
 
 
 def test_beside_a_detector_it_adds_columns_and_changes_no_score(detector, tmp_path):
-    import copy
-
     plain = detector.score(blobs(30, 8))
     assert "frame_score" not in plain.colnames
     checking = copy.copy(detector).check_frames(blobs(100, 1))
@@ -134,3 +135,21 @@ def test_beside_a_detector_it_adds_columns_and_changes_no_score(detector, tmp_pa
     again = aa.load_detector(tmp_path / "kept").score_block(test)
     for name in ("frame_score", "frame_problem", "flag"):
         np.testing.assert_array_equal(again[name], rows[name])
+
+
+def test_a_stream_is_read_where_it_teaches(detector, tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "_FRAMES", 10)
+    cutouts = blobs(25, 1)
+    aa.write_cutouts(tmp_path, cutouts)
+    stream = aa.read_cutouts(tmp_path, stream=True)
+    sizes, read = [], aa.CutoutStream.read
+    monkeypatch.setattr(
+        aa.CutoutStream, "read", lambda self: sizes.append(len(self)) or read(self)
+    )
+    found = copy.copy(detector).check_frames(stream)
+    # Every third of the 25, at most ten.
+    assert sizes == [9]
+    rows = [cutouts.object_ids.index(name) for name in stream.object_ids[::3]]
+    expected = FrameCheck().fit(cutouts[rows].images)
+    for name, array in expected.arrays().items():
+        np.testing.assert_array_equal(found.frame.arrays()[name], array)
