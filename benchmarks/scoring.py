@@ -10,7 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from harness import Report, parse, show
+from harness import Report, parse, ratio, show
 
 from astroanomaly import read_cutouts
 from astroanomaly.runs import survey
@@ -46,11 +46,13 @@ class Stopwatch:
             yield part
 
 
-def score(detector, folder: Path, out: Path, n_workers: int | None) -> float:
+def score(
+    detector, folder: Path, out: Path, n_workers: int | None, scores: str
+) -> float:
     """Read, score and write; return the seconds."""
     start = time.perf_counter()
     stream = read_cutouts(folder, stream=True, n_workers=n_workers)
-    survey.score_survey(detector, stream, out)
+    survey.score_survey(detector, stream, out, scores=scores)
     return time.perf_counter() - start
 
 
@@ -68,7 +70,7 @@ def breakdown(detector, folder: Path, out: Path, n_workers) -> list[dict]:
         (detector.encoder, "search", "encode"),
         (generator, "predict_on_batch", "draw"),
         (images, "features", "features"),
-        (detector.noise, "peak", "peak score"),
+        (detector.noise, "scores", "peak score"),
         (detector.stretch, "count_clipped", "count clipped pixels"),
         (detector, "rank", "calibrate and rank"),
         (survey.Parts, "add", "write finished blocks"),
@@ -123,17 +125,22 @@ def main(argv=None) -> dict:
         folder, out = Path(name) / "cutouts", Path(name) / f"scores.{args.table}"
         write_files(folder, some, args.n)
         # The first round traces functions and brings files into memory: not counted.
-        seconds = np.zeros((args.rounds + 1, len(args.workers)))
+        ways = [(n, which) for n in args.workers for which in ("all", "ranking")]
+        seconds = np.zeros((args.rounds + 1, len(ways)))
         for k in range(args.rounds + 1):
-            for j, n_workers in enumerate(args.workers):
-                seconds[k, j] = score(detector, folder, out, n_workers)
-        for j, n_workers in enumerate(args.workers):
+            for j, way in enumerate(ways):
+                seconds[k, j] = score(detector, folder, out, *way)
+        for j, (n_workers, which) in enumerate(ways):
             speeds = args.n / seconds[1:, j]
+            # The pairs stand side by side: of each, all scores are the first.
+            both = seconds[1:, j - j % 2]
             rows.append(
                 {
                     "reading processes": n_workers,
+                    "scores": which,
                     "images/s": float(np.median(speeds)),
                     "range": f"{speeds.min():.0f} to {speeds.max():.0f}",
+                    "speed over that of all scores": ratio(both, seconds[1:, j]),
                 }
             )
         stages = breakdown(detector, folder, out, args.workers[-1])
