@@ -351,21 +351,8 @@ def score(
             metavar="K/N", help="Score the K-th of N parts of CUTOUTS alone; see merge."
         ),
     ] = None,
-    scores: Annotated[
-        str,
-        typer.Option(
-            metavar="WHICH",
-            help="ranking: what the score that ranks is made of; all: every score.",
-        ),
-    ] = "ranking",
-    engine: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ENGINE",
-            help="tf or onnx, which needs `calibrate --onnx` before.",
-            show_default="onnx where its file and onnxruntime are, else tf",
-        ),
-    ] = None,
+    scores: opt.Scores = "ranking",
+    engine: opt.Engine = None,
     *,
     reading: dict,
 ) -> None:

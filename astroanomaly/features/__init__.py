@@ -19,7 +19,7 @@ _NAMES = {
     "as_features": "spec",
     "load": "spec",
     "make_features": "spec",
-    "neighbors": "neighbors",
+    "neighbors": "nearest",
 }
 
 __all__ = list(_NAMES)
