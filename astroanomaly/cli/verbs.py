@@ -101,6 +101,7 @@ def inspect(path: opt.Cutouts) -> None:
         "train cutouts/ --out run --model auto --network dcae",
         "train cutouts/ --out run --bands g,r,z --epochs 30",
         "train cutouts/ --out run --from hst-f160w-galaxies",
+        "train cutouts/ --out finder --model lens_finder --paint 0.16",
     )
 )
 @opt.reads(preparing=True)
@@ -127,6 +128,14 @@ def train(
         ),
     ] = None,
     labels: opt.TrainingLabels = None,
+    paint: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FWHM",
+            help="For a lens finder without labels: lenses are painted on CUTOUTS, "
+            "through a PSF of this FWHM in arcsec.",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(help="Of the model, not of an encoder.", show_default="100"),
@@ -177,6 +186,7 @@ def train(
         resume=resume,
         progress=True,
         start=start,
+        paint=paint,
         **reading,
     )
     choice = run.folder / "choice.ecsv"
