@@ -10,7 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from harness import Report, parse, ratio, show
+from harness import Report, alternate, parse, ratio, show
 
 from astroanomaly import read_cutouts
 from astroanomaly.runs import survey
@@ -101,6 +101,30 @@ def breakdown(detector, folder: Path, out: Path, n_workers) -> list[dict]:
     ]
 
 
+def engines(detector, cutouts, rounds: int) -> list[dict]:
+    """Time the networks alone, by TensorFlow and by ONNX, in turn."""
+    from astroanomaly.detector import load_engine
+
+    images = detector.images
+    with tempfile.TemporaryDirectory() as name:
+        difference = detector.export("onnx", f"{name}/detector", cutouts)
+        engine = load_engine(f"{name}/detector").images
+    contenders = {
+        "tf": lambda: images.reconstruct(images.stretched(cutouts)),
+        "onnx": lambda: engine.drawn(cutouts),
+    }
+    seconds = alternate(contenders, rounds)
+    return [
+        {
+            "engine": name,
+            "ms/image": 1000 * float(np.median(found)) / len(cutouts),
+            "faster than TensorFlow": ratio(seconds["tf"], found),
+            "largest difference of a score": difference if name == "onnx" else 0.0,
+        }
+        for name, found in seconds.items()
+    ]
+
+
 def main(argv=None) -> dict:
     """Measure, write and show the result."""
     args = parse(
@@ -148,6 +172,10 @@ def main(argv=None) -> dict:
         f"{args.n} files of {args.size} pixels, {args.width} filters, .{args.table} "
         f"table, medians of {args.rounds} passes after an untimed one",
         rows,
+    )
+    report.table(
+        f"stretch, encode and draw {len(some)} images, medians of {args.rounds} rounds",
+        engines(detector, some, args.rounds),
     )
     report.table(f"where the time goes ({args.workers[-1]} reading processes)", stages)
     return report.write()
