@@ -548,12 +548,7 @@ def calibrate(
             UserWarning,
             stacklevel=2,
         )
-    if known is None:
-        detector.calibrate(objects, levels, rule)
-    else:
-        is_lens = known.of(objects.object_ids, cutouts or opened.folder).astype(bool)
-        detector.calibrate(objects[~is_lens], levels, rule)
-        detector.calibrate_probability(objects, is_lens)
+    calibrate_on(detector, objects, levels, rule, known, cutouts or opened.folder)
     if used is not default:
         # The folder keeps the method that `score` takes when none is named.
         detector.use(default)
@@ -561,3 +556,27 @@ def calibrate(
     if used is not default:
         detector.use(used)
     return opened
+
+
+def calibrate_on(detector, objects, levels, rule: str, known=None, source="") -> None:
+    """Calibrate a detector, with labels on those that are no lenses.
+
+    Parameters
+    ----------
+    detector : AnomalyDetector, FeatureDetector or ClassifierDetector
+        What to calibrate.
+    objects : Cutouts
+        Ordinary objects, or with labels both kinds.
+    levels, rule
+        As for :func:`calibrate`.
+    known : Labels, optional
+        Labels as read: what a finder's probabilities mean is calibrated too.
+    source : str or Path, optional
+        Where the objects lie, for the message.
+    """
+    if known is None:
+        detector.calibrate(objects, levels, rule)
+        return
+    is_lens = known.of(objects.object_ids, source).astype(bool)
+    detector.calibrate(objects[~is_lens], levels, rule)
+    detector.calibrate_probability(objects, is_lens)

@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 
 import astroanomaly as aa
 from astroanomaly import Cutouts, cli, pretrained, runs, write_cutouts
+from astroanomaly.data.stream import CutoutStream
 from astroanomaly.detector import load_detector
 from astroanomaly.pretrained import folders
 from astroanomaly.pretrained.write import pack, write
@@ -224,6 +225,23 @@ def test_objects_that_score_otherwise_are_told_when_they_calibrate(shelf):
     bright = blobs(120, 8, companion=True)
     with pytest.warns(UserWarning, match="Kolmogorov-Smirnov.*120"):
         aa.from_pretrained("blobs-dcae").calibrate(bright, levels=(90,))
+
+
+def test_a_run_by_name_reads_its_objects_once(made, shelf, monkeypatch):
+    read, calls = CutoutStream.read, []
+
+    def counted(stream, *args):
+        calls.append(len(stream))
+        return read(stream, *args)
+
+    monkeypatch.setattr(CutoutStream, "read", counted)
+    found = pretrained.calibrate("blobs-dcae", made / "ordinary", shelf.parent / "run")
+    assert calls == [120]
+    detector = aa.from_pretrained("blobs-dcae").calibrate(blobs(120, 2))
+    np.testing.assert_array_equal(
+        found.detector.calibration.scores, detector.calibration.scores
+    )
+    assert found.detector.frame is not None
 
 
 def test_the_command_line_lists_scores_calibrates_and_reports(made, shelf, capsys):
