@@ -2,13 +2,14 @@
 
 import shutil
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
 from astroanomaly import __version__, runs
 from astroanomaly.calibration import check_levels
 from astroanomaly.calibration.shift import compare
+from astroanomaly.data.options import ReadOptions
 from astroanomaly.detector import load_detector
 from astroanomaly.pretrained.cards import Card, read_card
 from astroanomaly.pretrained.folders import folder
@@ -296,8 +297,17 @@ def fine_tune(name: str, cutouts: str | Path, out: str | Path, **options) -> run
     Raises
     ------
     ValueError
-        If there is no such model, or as :func:`astroanomaly.runs.train`.
+        If there is no such model, the bands are others, or as
+        :func:`astroanomaly.runs.train`.
+
+    Warns
+    -----
+    UserWarning
+        For another pixel size than at the training.
     """
-    path = folder(name)
-    read_card(path)
-    return runs.train(cutouts, out, start=path, **options)
+    run = open_run(name)
+    # As many words of bands and pixel size as to who scores; nothing is read yet.
+    known = ("catalog", "n_workers", "options", *(f.name for f in fields(ReadOptions)))
+    reading = {key: options[key] for key in known if key in options}
+    run.read(cutouts, **reading)
+    return runs.train(cutouts, out, start=run.folder, **options)

@@ -170,6 +170,13 @@ def train(
     folder, chosen, begun = Path(out), _config.read_config(config), None
     if start is not None:
         begun = load_run(start)
+        if _config.over_features(begun.settings["model"]["name"]):
+            raise ValueError(
+                f"`start` (--from) must have networks to train further. Received: "
+                f"{begun.folder.name}, a method over features, which is fitted anew in "
+                "seconds; contrastive ones are taken over by `features` (--features "
+                f"contrastive:{begun.folder.name})."
+            )
         chosen = _config.merge(_begin_with(begun), chosen)
     settings = _folder.settle(folder, chosen, given, resume)
     _config.check_labels(settings, labels)

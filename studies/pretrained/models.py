@@ -13,6 +13,7 @@ import numpy as np
 from astropy.table import Table
 
 from astroanomaly import Cutouts, concatenate, read_cutouts, simulate
+from astroanomaly.stretches.sky import sky_noise
 from studies.cosmos import sets as cosmos
 from studies.deeplense import sets as deeplense
 from studies.lens_finder.real import fields
@@ -115,15 +116,26 @@ def _real(data: Path, rows: slice) -> Cutouts:
     return found[np.sort(order)]
 
 
-def _mixed(n, seed, data: Path) -> Cutouts:
+def _mixed(n, seed, data: Path, repeats: int = 5) -> Cutouts:
     """Return simulated galaxies and, five times each, half of the real ones."""
     made = _galaxies(n, seed, instrument="acs_f814w", magnitude=(20.5, 25.5), size=128)
     images = made.images.reshape(n, 64, 2, 64, 2, 1).sum(axis=(2, 4))
     own = _real(data, slice(0, 101))
-    every = np.concatenate([images, *[own.images] * 5])
+    every = np.concatenate([images, *[own.images] * repeats])
     # The units differ, which the stretch in units of the noise takes out.
     table = Table({"object_id": [f"galaxy_{i:05d}" for i in range(len(every))]})
     return Cutouts(every, table, bands=[cosmos.BAND], pixel_scale=cosmos.SCALE)
+
+
+def _in_noise(n, seed, data: Path) -> Cutouts:
+    """Return the same once each, in units of each image's sky noise.
+
+    Views of a contrastive encoder add noise of one strength for all.
+    """
+    found = _mixed(n, seed, data, repeats=1)
+    noise = np.array([sky_noise(image) for image in found.images], "f4")
+    images = found.images / noise[:, None, None, None]
+    return Cutouts(images, found.table, found.bands, found.pixel_scale)
 
 
 def _composites(data: Path) -> Cutouts:
@@ -280,6 +292,32 @@ MODELS = {
             "found: many ordinary galaxies of COSMOS have real neighbours.",
             "The test holds 100 real galaxies: its intervals are wide.",
             "A WGAN-GP on the same images was no better and does not ship.",
+        ),
+        psf_fwhm=0.1,
+    ),
+    "hst-f814w-contrastive": Model(
+        about="Features of galaxies in HST ACS F814W: what is near to what; kNN.",
+        data=(
+            "2,500 simulated galaxies (simulate.galaxies, acs_f814w, 20.5 to 25.5 mag, "
+            "pixels binned to 0.06 arcsec) and 101 real COSMOS galaxies, in units of "
+            "their noise; the other 100 real ones are the test."
+        ),
+        sets={
+            "train": partial(_in_noise, 2500, 401),
+            "ordinary": partial(_real, rows=slice(101, None)),
+            "composites": _composites,
+        },
+        config={
+            "data": {"size": 64, "pixel_scale": 0.06},
+            "stretch": GALAXY_STRETCH,
+            "model": {"features": "contrastive"},
+            "training": {"epochs": 20, "batch_size": 128},
+        },
+        model="knn",
+        failures=(
+            "The test holds 100 real galaxies: its intervals are wide.",
+            "An encoder that knows an object again looks away from what views change: "
+            "noise, position, brightness, angle.",
         ),
         psf_fwhm=0.1,
     ),
