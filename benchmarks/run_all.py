@@ -21,6 +21,8 @@ NAMES = (
     "simulate",
     "levels",
     "reranking",
+    "quick_start",
+    "next_picture",
 )
 
 
