@@ -22,6 +22,8 @@ NAMES = (
     "simulate",
     "levels",
     "reranking",
+    "quick_start",
+    "next_picture",
 )
 
 

@@ -128,7 +128,8 @@ Features = Annotated[
     str | None,
     typer.Option(
         help="Of the models over features: profiles, morphology, patches, "
-        "contrastive (minutes), critic:RUN, latents:RUN, onnx:PATH, table:PATH.",
+        "contrastive (minutes), contrastive:RUN or :NAME of a pre-trained model, "
+        "critic:RUN, latents:RUN, onnx:PATH, table:PATH.",
         show_default="profiles",
     ),
 ]

@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -98,6 +99,8 @@ def inspect(path: opt.Cutouts) -> None:
         "train cutouts/ --out run --size 64 --hold-out 0.2 --seed 1",
         "train cutouts/ --out run --model pca",
         "train cutouts/ --out run --model knn --features profiles",
+        "train cutouts/ --out run --model knn "
+        "--features contrastive:hst-f814w-contrastive",
         "train cutouts/ --out run --model auto --network dcae",
         "train cutouts/ --out run --bands g,r,z --epochs 30",
         "train cutouts/ --out run --from hst-f160w-galaxies",
@@ -166,13 +169,17 @@ def train(
     from astroanomaly import pretrained, runs, tables
 
     # A folder of this name goes before the model of the package.
+    fit, begin = runs.train, {"start": start}
     if start is not None and not Path(start).is_dir():
-        pretrained.card(start)
-        start = pretrained.folder(start)
-    run = runs.train(
+        fit, begin = partial(pretrained.fine_tune, start), {}
+    kind, _, name = (features or "").partition(":")
+    if kind == "contrastive" and name and not Path(name).is_dir():
+        pretrained.card(name)
+        features = f"{kind}:{pretrained.folder(name)}"
+    run = fit(
         cutouts,
         out,
-        config,
+        config=config,
         size=size,
         model=model,
         features=features,
@@ -185,7 +192,7 @@ def train(
         seed=seed,
         resume=resume,
         progress=True,
-        start=start,
+        **begin,
         paint=paint,
         **reading,
     )

@@ -177,6 +177,13 @@ def train(
     folder, chosen, begun = Path(out), _config.read_config(config), None
     if start is not None:
         begun = load_run(start)
+        if _config.over_features(begun.settings["model"]["name"]):
+            raise ValueError(
+                f"`start` (--from) must have networks to train further. Received: "
+                f"{begun.folder.name}, a method over features, which is fitted anew in "
+                "seconds; contrastive ones are taken over by `features` (--features "
+                f"contrastive:{begun.folder.name})."
+            )
         chosen = _config.merge(_begin_with(begun), chosen)
     settings = _folder.settle(folder, chosen, given, resume)
     _config.check_labels(settings, labels)
@@ -600,12 +607,7 @@ def calibrate(
             UserWarning,
             stacklevel=2,
         )
-    if known is None:
-        detector.calibrate(objects, levels, rule)
-    else:
-        is_lens = known.of(objects.object_ids, cutouts or opened.folder).astype(bool)
-        detector.calibrate(objects[~is_lens], levels, rule)
-        detector.calibrate_probability(objects, is_lens)
+    calibrate_on(detector, objects, levels, rule, known, cutouts or opened.folder)
     if used is not default:
         # The folder keeps the method that `score` takes when none is named.
         detector.use(default)
@@ -616,3 +618,27 @@ def calibrate(
     if used is not default:
         detector.use(used)
     return opened
+
+
+def calibrate_on(detector, objects, levels, rule: str, known=None, source="") -> None:
+    """Calibrate a detector, with labels on those that are no lenses.
+
+    Parameters
+    ----------
+    detector : AnomalyDetector, FeatureDetector or ClassifierDetector
+        What to calibrate.
+    objects : Cutouts
+        Ordinary objects, or with labels both kinds.
+    levels, rule
+        As for :func:`calibrate`.
+    known : Labels, optional
+        Labels as read: what a finder's probabilities mean is calibrated too.
+    source : str or Path, optional
+        Where the objects lie, for the message.
+    """
+    if known is None:
+        detector.calibrate(objects, levels, rule)
+        return
+    is_lens = known.of(objects.object_ids, source).astype(bool)
+    detector.calibrate(objects[~is_lens], levels, rule)
+    detector.calibrate_probability(objects, is_lens)
