@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from astropy.nddata import block_reduce
 
 import astroanomaly as aa
 from astroanomaly.detector.methods import METHODS, PatchGaussian
@@ -15,13 +14,13 @@ from studies.scoring import every_score, finite
 
 # As `train` has them, but no more than half as many as images.
 N_COMPONENTS = 60
-# Networks see images of at most so many pixels a side: larger ones are binned.
-LARGEST = 80
 # Four images a second: of each part so many have their morphology measured.
 MORPHOLOGY = {"train": 80, "ordinary": 50}
 MORPHOLOGY_OF_A_KIND = 30
-# Of arcs without their lens galaxy, concentration and asymmetry mean nothing.
-WITHOUT_MORPHOLOGY = ("lenses_fixed", "lenses_varying", "model_i")
+# Of larger images networks take three times as long and more; of arcs without their
+# lens galaxy, morphology means nothing.
+SLOW = ("morphology", "contrastive", "latents")
+LARGE = ("lenses_fixed", "lenses_varying", "model_i")
 VECTORS = [name for name, kind in METHODS.items() if not kind.by_position]
 Parts = dict[str, aa.Cutouts]
 
@@ -41,30 +40,20 @@ def components(cutouts, epochs, seed) -> Callable:
     return lambda images: detector.model.features(detector.stretch(images))
 
 
-def binned(images: np.ndarray) -> np.ndarray:
-    """Return images of at most so many pixels a side, summed over blocks."""
-    step = -(-images.shape[1] // LARGEST)
-    reduced = block_reduce(images, (1, step, step, 1), func=np.sum)
-    return reduced.astype(np.float32)
-
-
 def contrastive(cutouts, epochs, seed) -> Callable:
     """Return contrastive features, learned from the images."""
     made = aa.features.Contrastive(epochs=epochs["contrastive"], seed=seed)
-    made.fit(binned(cutouts.images))
-    return lambda images: made(binned(images))
+    return made.fit(cutouts)
 
 
 def latents(cutouts, epochs, seed) -> Callable:
     """Return the latent vectors of a convolutional autoencoder."""
-    small = aa.Cutouts(binned(cutouts.images))
-    stretch = aa.stretches.Asinh().adapt(small)
-    model = aa.models.DCAE(small.image_shape, latent_dim=64, seed=seed)
+    stretch = aa.stretches.Asinh().adapt(cutouts)
+    model = aa.models.DCAE(cutouts.image_shape, latent_dim=64, seed=seed)
     model.compile()
-    data = aa.dataset(small, stretch, batch_size=32, seed=seed)
+    data = aa.dataset(cutouts, stretch, batch_size=32, seed=seed)
     model.fit(data, epochs=epochs["latents"], verbose=0)
-    made = aa.features.ModelFeatures(model, stretch, "latents")
-    return lambda images: made(binned(images))
+    return aa.features.ModelFeatures(model, stretch, "latents")
 
 
 FEATURES = {

@@ -8,7 +8,6 @@ import astroanomaly as aa
 
 # As it was first built: views differ much, and features are the means of the maps.
 FIRST = {"shift": 3.0, "noise": 1.0, "flux": 0.5, "paste": False}
-WEAKER = {"paste": False}
 
 
 def means(made) -> Callable:
@@ -21,14 +20,19 @@ def means(made) -> Callable:
     )
 
 
-def tries(cutouts: aa.Cutouts, epochs: int, seed: int):
-    """Yield each try's name and its features; the last one is the default."""
-    first = aa.features.Contrastive(epochs, seed=seed, **FIRST).fit(cutouts)
-    yield "first", means(first)
-    yield "whitened", first
-    yield "weaker", aa.features.Contrastive(epochs, seed=seed, **WEAKER).fit(cutouts)
+def first(cutouts: aa.Cutouts, epochs: int, seed: int) -> dict[str, Callable]:
+    """Return the features as first built, and whitened ones of the same encoder."""
+    made = aa.features.Contrastive(epochs, seed=seed, **FIRST).fit(cutouts)
+    return {"first": means(made), "whitened": made}
 
 
+def weaker(cutouts: aa.Cutouts, epochs: int, seed: int) -> dict[str, Callable]:
+    """Return features of an encoder whose views differ less."""
+    made = aa.features.Contrastive(epochs, seed=seed, paste=False)
+    return {"weaker": made.fit(cutouts)}
+
+
+TRAININGS = {"first": first, "weaker": weaker}
 WORDS = {
     "first": "means of maps; views moved, brightened, noisier (as before)",
     "whitened": "means and maxima, whitened; the same encoder",
