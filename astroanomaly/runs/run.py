@@ -46,6 +46,7 @@ def train(
     options: ReadOptions | None = None,
     network: str | None = None,
     start: str | Path | None = None,
+    paint: float | None = None,
     **reading,
 ) -> "Run":
     """Train a detector on cutouts and keep it in a folder.
@@ -119,6 +120,10 @@ def train(
         A finished run whose networks and stretch the training begins with, and whose
         settings hold where no others are given; 10 epochs by default. A pre-trained
         model: see :func:`astroanomaly.pretrained.fine_tune`.
+    paint : float, optional
+        For a lens finder without labels: the FWHM of the cutouts' PSF, arcsec. Three
+        lenses are painted on each galaxy by :func:`astroanomaly.simulate.paint_arcs`,
+        and the cutouts as they are, few of which are lenses, are the others.
     **reading
         Single options of :class:`astroanomaly.data.ReadOptions`, which go before those
         of `options`.
@@ -153,7 +158,7 @@ def train(
         "training": {"epochs": epochs, "seed": seed},
         "encoder": {"epochs": encoder_epochs},
     }
-    given["training"] |= {"hold_out": hold_out, "group": group}
+    given["training"] |= {"hold_out": hold_out, "group": group, "paint": paint}
     given = _config.read_config(_config.merge({"data": asked}, given))
     how = {"catalog": catalog, "n_workers": n_workers, "progress": progress}
     how["on_error"] = on_error
@@ -161,6 +166,7 @@ def train(
         from astroanomaly.runs.auto import train_auto
 
         without = {"labels": labels, "features": features, "start": start}
+        without["paint"] = paint
         return train_auto(cutouts, out, config, given, network, resume, without, **how)
     if network is not None:
         raise ValueError(
@@ -192,7 +198,9 @@ def train(
             training = Training(folder, settings, objects.cutouts, progress, begun)
         else:
             parts = (objects.cutouts, objects.labels)
-            training = FinderTraining(folder, settings, *parts, progress, begun)
+            training = FinderTraining(
+                folder, settings, *parts, progress, begun, objects.groups
+            )
         _folder.sweep(folder)
         _folder.begin(folder, settings, objects.record)
     training.run()

@@ -146,12 +146,17 @@ def test_a_detector_trains_it_once(learned):
         (lambda: Contrastive(flux=-1), "`flux`.*Received: -1"),
         (lambda: Contrastive()(TRAIN.images), "call `fit`"),
         (lambda: Contrastive().fit(TRAIN.images[:1]), "at least 2 images"),
-        (lambda: Contrastive().save("."), "call `fit`"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_an_untrained_one_leaves_no_file(tmp_path):
+    with pytest.raises(ValueError, match="call `fit`"):
+        Contrastive().save(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_another_size_is_refused(learned):
