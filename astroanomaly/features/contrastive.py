@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+import astroanomaly.stretches.backend  # noqa: F401  # before Keras
+
+# isort: split
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -10,10 +14,10 @@ from keras import layers, ops
 from astroanomaly import stretches
 from astroanomaly.features.base import Features, check_images
 from astroanomaly.features.whitening import gaussian, whitened
-from astroanomaly.latent.objective import in_chunks
 from astroanomaly.models.common.networks import check_image_shape, initializers
 from astroanomaly.stretches.sky import sky_noise
 from astroanomaly.utils.arrays import load_arrays, save_arrays
+from astroanomaly.utils.chunks import in_chunks
 from astroanomaly.utils.keras_files import bounded_weights, load_model
 from astroanomaly.utils.progress import progress_bar
 
