@@ -111,9 +111,20 @@ def test_mapping(run):
     assert settings[0]["n_steps"] == 2
 
 
+def test_allocator(run):
+    ((without, kept),) = run("allocator")
+    assert without["freed memory"] == "as glibc does it"
+    assert kept["user (s)"] > 0
+    assert kept["peak memory (MB)"] > 100
+
+
 def test_scoring(run):
-    rows, stages = run("scoring")
+    pytest.importorskip("tf2onnx")
+    rows, engines, stages = run("scoring")
+    assert [row["scores"] for row in rows] == ["all", "ranking"]
     assert rows[0]["images/s"] > 0
+    assert [row["engine"] for row in engines] == ["tf", "onnx"]
+    assert engines[1]["largest difference of a score"] < 1e-5
     assert sum(stage["share (%)"] for stage in stages) == pytest.approx(100)
 
 

@@ -93,6 +93,21 @@ Workers = Annotated[
         help="Worker processes.", show_default="one per core, none below 256 files"
     ),
 ]
+Scores = Annotated[
+    str,
+    typer.Option(
+        metavar="WHICH",
+        help="ranking: what the score that ranks is made of; all: every score.",
+    ),
+]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ENGINE",
+        help="tf or onnx, which needs `calibrate --onnx` before.",
+        show_default="onnx where its file and onnxruntime are, else tf",
+    ),
+]
 Method = Annotated[
     str | None,
     typer.Option(
@@ -126,6 +141,21 @@ MoreFeatures = Annotated[
 LENS_LABELS = "Table of object_id and is_lens, for a lens finder:"
 TrainingLabels = Annotated[
     Path | None, typer.Option("--labels", help=f"{LENS_LABELS} what it learns from.")
+]
+Paint = Annotated[
+    float | None,
+    typer.Option(
+        metavar="FWHM",
+        help="For a lens finder without labels: lenses are painted on CUTOUTS, "
+        "through a PSF of this FWHM in arcsec.",
+    ),
+]
+Start = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        help="Begin with the networks of a pre-trained model, or of a run folder.",
+    ),
 ]
 CalibrationLabels = Annotated[
     Path | None,

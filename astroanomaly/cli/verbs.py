@@ -123,22 +123,9 @@ def train(
         str | None,
         typer.Option(help="With --model auto, a model to train beside the quick ones."),
     ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            help="Begin with the networks of a pre-trained model, or of a run folder.",
-        ),
-    ] = None,
+    start: opt.Start = None,
     labels: opt.TrainingLabels = None,
-    paint: Annotated[
-        float | None,
-        typer.Option(
-            metavar="FWHM",
-            help="For a lens finder without labels: lenses are painted on CUTOUTS, "
-            "through a PSF of this FWHM in arcsec.",
-        ),
-    ] = None,
+    paint: opt.Paint = None,
     epochs: Annotated[
         int | None,
         typer.Option(help="Of the model, not of an encoder.", show_default="100"),
@@ -290,6 +277,13 @@ def calibrate(
     labels: opt.CalibrationLabels = None,
     rule: opt.Rule = "conformal",
     features: opt.MoreFeatures = None,
+    onnx: Annotated[
+        bool,
+        typer.Option(
+            "--onnx",
+            help="Write the networks as ONNX too, for `score` without TensorFlow.",
+        ),
+    ] = False,
     *,
     reading: dict,
 ) -> None:
@@ -307,7 +301,7 @@ def calibrate(
     if pretrained is not None:
         from astroanomaly.pretrained import calibrate as adopt
 
-        opt.refuse("--pretrained", {"--method": method})
+        opt.refuse("--pretrained", {"--method": method, "--onnx": onnx})
         calibrated = adopt(
             pretrained, cutouts, out, levels or None, labels, rule, psf_fwhm, **reading
         )
@@ -324,6 +318,7 @@ def calibrate(
         labels,
         rule,
         features,
+        onnx,
         **reading,
         progress=True,
     )
@@ -362,6 +357,8 @@ def score(
             metavar="K/N", help="Score the K-th of N parts of CUTOUTS alone; see merge."
         ),
     ] = None,
+    scores: opt.Scores = "ranking",
+    engine: opt.Engine = None,
     *,
     reading: dict,
 ) -> None:
@@ -374,20 +371,35 @@ def score(
         raise ValueError("Give CUTOUTS, the objects to score. Received: none.")
     if psf_fwhm is not None and pretrained is None:
         raise ValueError(f"--psf-fwhm needs `--pretrained`. Received: {psf_fwhm}.")
-    load_tensorflow()
-    from astroanomaly import pretrained as room
-    from astroanomaly import runs
+    if pretrained is not None:
+        opt.refuse("--pretrained", {"--engine": engine})
+        load_tensorflow()
+        from astroanomaly.pretrained import open_run
 
-    if pretrained is None:
-        opened = runs.load_run(run)
+        opened = open_run(pretrained, psf_fwhm)
     else:
-        opened = room.open_run(pretrained, psf_fwhm)
+        from astroanomaly import runs
+
+        if engine is None:
+            # What another method or all scores take is TensorFlow's alone.
+            plain = method is None and features is None and scores == "ranking"
+            engine = "onnx" if plain and runs.has_onnx(run) else "tf"
+        if engine == "tf":
+            load_tensorflow()
+        opened = runs.load_run(run, engine)
     detector = opened.use(method, features)
     stream = opened.read(cutouts, **reading)
     if shard is not None:
         stream = stream.part(*opt.fraction(shard))
     table = survey.score_survey(
-        detector, stream, out, block=block, resume=resume, progress=True, fdr=fdr
+        detector,
+        stream,
+        out,
+        block=block,
+        resume=resume,
+        progress=True,
+        fdr=fdr,
+        scores=scores,
     )
     terminal.show_scores(table, out)
 

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from astroanomaly.utils.notebook import facts
 # A tenth of the usual: the networks know galaxies, and learn what is new in these.
 FURTHER_EPOCHS = 10
 
-__all__ = ["Run", "calibrate", "load_run", "pixel_hashes", "train"]
+__all__ = ["Run", "calibrate", "has_onnx", "load_run", "pixel_hashes", "train"]
 
 
 def train(
@@ -237,6 +238,9 @@ class Run:
         Its settings, table by table, as in ``config.toml``.
     bands : tuple of str
         The bands that it was trained on.
+    engine : {"tf", "onnx"}
+        What computes: TensorFlow, or onnxruntime with the file that
+        ``calibrate(..., onnx=True)`` wrote.
 
     Examples
     --------
@@ -247,6 +251,7 @@ class Run:
     folder: Path
     settings: dict
     bands: tuple[str, ...]
+    engine: str = "tf"
 
     @property
     def classifies(self) -> bool:
@@ -256,9 +261,10 @@ class Run:
     @cached_property
     def detector(self):
         """The detector, read from the folder when it is first used."""
-        from astroanomaly.detector import load_detector
+        from astroanomaly import detector as room
 
-        found = load_detector(self.folder / "detector")
+        load = room.load_engine if self.engine == "onnx" else room.load_detector
+        found = load(self.folder / "detector")
         # Detectors of older versions kept no fingerprints, but their runs did.
         trained = _folder.read_objects(self.folder) or {}
         found.objects["trained"] |= set(trained.get("pixels", ()))
@@ -314,7 +320,8 @@ class Run:
             self.detector.add_table(path)
         if method is None:
             return self.detector
-        _config.check_method(self.settings, method)
+        if self.engine == "tf":
+            _config.check_method(self.settings, method)
         return self.detector.use(method)
 
     def read(
@@ -440,13 +447,16 @@ def _check_only_band(path, options: ReadOptions, how: dict) -> None:
         )
 
 
-def load_run(run: str | Path) -> Run:
+def load_run(run: str | Path, engine: str = "tf") -> Run:
     """Open a run folder.
 
     Parameters
     ----------
     run : str or Path
         The folder that :func:`train` made.
+    engine : {"tf", "onnx"}, optional
+        "onnx" scores by the file that ``calibrate(..., onnx=True)`` wrote, and never
+        imports TensorFlow.
 
     Returns
     -------
@@ -464,7 +474,13 @@ def load_run(run: str | Path) -> Run:
     'peak'
     """
     folder = Path(run)
-    settings = _config.resolve(_folder.read_config(folder))
+    if engine not in ("tf", "onnx"):
+        raise ValueError(f"`engine` (--engine) must be tf or onnx. Received: {engine}")
+    if engine == "tf":
+        settings = _config.resolve(_folder.read_config(folder))
+    else:
+        # The record holds every setting; a check of each needs the models' classes.
+        settings = _folder.read_record(folder)
     if not _folder.finished(folder):
         raise ValueError(
             f"{folder} must hold a finished run. Received: one whose training has not "
@@ -476,7 +492,26 @@ def load_run(run: str | Path) -> Run:
             f"{folder} must hold {_folder.OBJECTS}, the record of its training. "
             "Received: none."
         )
-    return Run(folder, settings, tuple(objects["bands"]))
+    return Run(folder, settings, tuple(objects["bands"]), engine)
+
+
+def has_onnx(run: str | Path) -> bool:
+    """Return whether a run can be scored by ONNX here.
+
+    Parameters
+    ----------
+    run : str or Path
+        The run folder.
+
+    Returns
+    -------
+    bool
+        Its detector's folder holds the file, and onnxruntime is installed.
+    """
+    from astroanomaly.detector.base import ENGINE
+
+    file = Path(run) / "detector" / ENGINE
+    return file.is_file() and find_spec("onnxruntime") is not None
 
 
 def calibrate(
@@ -487,6 +522,7 @@ def calibrate(
     labels: str | Path | Table | None = None,
     rule: str = "conformal",
     features: str | None = None,
+    onnx: bool = False,
     **reading,
 ) -> Run:
     """Calibrate a run's detector on ordinary objects and keep the thresholds.
@@ -513,6 +549,9 @@ def calibrate(
     features : str, optional
         For a run over a table of embeddings: "table:PATH" with those of the
         calibration objects, where its own table lacks them.
+    onnx : bool, optional
+        Write the networks as one ONNX file too, after a comparison of the scores of
+        these objects: see :meth:`astroanomaly.AnomalyDetector.export`.
     **reading
         As for :meth:`Run.read`: `options`, `catalog`, `n_workers`.
 
@@ -543,6 +582,11 @@ def calibrate(
 
     opened = load_run(run)
     _config.check_labels(opened.settings, labels)
+    if onnx and not hasattr(opened.detector, "export"):
+        raise ValueError(
+            "`onnx` (--onnx) needs a model that reconstructs. "
+            f"Received: {opened.settings['model']['name']}"
+        )
     if levels is not None:
         check_levels(levels)  # Before the reading, which may take long.
     known = None if labels is None else read_labels(labels)
@@ -567,7 +611,10 @@ def calibrate(
     if used is not default:
         # The folder keeps the method that `score` takes when none is named.
         detector.use(default)
-    detector.save(opened.folder / "detector")
+    if onnx:
+        detector.export("onnx", opened.folder / "detector", objects)
+    else:
+        detector.save(opened.folder / "detector")
     if used is not default:
         detector.use(used)
     return opened
