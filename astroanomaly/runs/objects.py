@@ -117,22 +117,7 @@ class TrainingObjects:
             )
         self.labels = self.groups = None
         if psf is not None:
-            # The command line starts without it.
-            from astroanomaly.simulate import paint_arcs
-
-            painted = paint_arcs(
-                self.cutouts,
-                psf,
-                n_per_host=_PAINTED,
-                seed=settings["training"]["seed"],
-                progress=progress,
-            )
-            lenses = painted[np.flatnonzero(painted.table["is_lens"])]
-            hosts = [*self.cutouts.object_ids, *lenses.table["host"]]
-            self.groups = np.array(hosts, str)
-            self.labels = np.repeat([0, 1], [len(self.cutouts), len(lenses)])
-            self.labels = self.labels.astype(np.int32)
-            self.cutouts = concatenate([self.cutouts, lenses])
+            self._paint(psf, settings["training"]["seed"], progress)
         elif finder:
             if given is None:
                 self.labels = np.array(old["labels"], np.int32)
@@ -142,6 +127,20 @@ class TrainingObjects:
                 if old.get("labels") is not None:
                     check_same(old["labels"], self.labels, ids, folder, given.name)
             self.record["labels"] = self.labels.tolist()
+
+    def _paint(self, psf: float, seed: int, progress) -> None:
+        """Add lenses painted on the cutouts, and label both."""
+        # The command line starts without it.
+        from astroanomaly.simulate import paint_arcs
+
+        painted = paint_arcs(
+            self.cutouts, psf, n_per_host=_PAINTED, seed=seed, progress=progress
+        )
+        lenses = painted[np.flatnonzero(painted.table["is_lens"])]
+        self.groups = np.array([*self.cutouts.object_ids, *lenses.table["host"]], str)
+        labels = np.repeat([0, 1], [len(self.cutouts), len(lenses)])
+        self.labels = labels.astype(np.int32)
+        self.cutouts = concatenate([self.cutouts, lenses])
 
 
 def held_out_rows(cutouts, training: dict) -> tuple:
