@@ -64,12 +64,16 @@ autodoc_typehints = "none"  # numpydoc has them in its sections
 autodoc_inherit_docstrings = False
 autodoc_default_options = {
     "members": True,
+    # Methods of our own base classes; not those of Keras, scikit-learn and Python.
+    "inherited-members": "Model, Layer, Callback, Loss, LearningRateSchedule, "
+    "BaseEstimator, OutlierMixin, tuple, dict, Exception",
     "member-order": "bysource",
     # What Keras calls, with Keras's meaning.
     "exclude-members": "build, call, close, compile_from_config, compute_output_shape, "
     "from_config, get_compile_config, get_config, on_epoch_begin, on_epoch_end, "
     "on_train_begin, on_train_batch_end, on_train_end, train_step, test_step",
 }
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 
 # Pages whose text lies elsewhere in the repository, where people look for it.
@@ -206,8 +210,9 @@ def read_source(app, docname, source):
 
 
 def skip(app, what, name, value, skipped, options):
-    """Leave out what scikit-learn adds to every estimator, such as set_fit_request."""
-    return skipped or (name.startswith("set_") and name.endswith("_request"))
+    """Leave out the methods that Keras and scikit-learn define, in any base class."""
+    module = str(getattr(value, "__module__", ""))
+    return skipped or module.split(".")[0] in ("keras", "sklearn", "tensorflow")
 
 
 def setup(app):
