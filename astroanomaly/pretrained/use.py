@@ -182,6 +182,11 @@ def open_run(name: str, psf_fwhm: float | None = None) -> PretrainedRun:
     ------
     ValueError
         As :func:`from_pretrained`.
+
+    Examples
+    --------
+    >>> open_run("hst-f160w-galaxies").detector.bands
+    ('F160W',)
     """
     path = folder(name)
     read_card(path)
@@ -232,6 +237,12 @@ def calibrate(
     -----
     UserWarning
         For another pixel size, PSF or distribution of scores than at the training.
+
+    Examples
+    --------
+    >>> run = calibrate("hst-f814w-galaxies", "held_out", "own", bands=["F814W"])
+    >>> run.detector.levels
+    (90, 95, 99)
     """
     run = open_run(name, psf_fwhm)
     _folder.check_new(Path(out), resume=False)
@@ -293,6 +304,12 @@ def fine_tune(name: str, cutouts: str | Path, out: str | Path, **options) -> run
     ------
     ValueError
         If there is no such model, or as :func:`astroanomaly.runs.train`.
+
+    Examples
+    --------
+    >>> run = fine_tune("hst-f814w-galaxies", "held_out", "further", bands=["F814W"])
+    >>> run.detector.calibration is None  # by other objects than these: `runs.calibrate`
+    True
     """
     path = folder(name)
     read_card(path)

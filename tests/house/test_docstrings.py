@@ -175,6 +175,11 @@ def _table_names(detector, test, folder):
 
 
 WORLDS = {
+    "astroanomaly.detector.files": lambda detector, test, folder: {},
+    "astroanomaly.pretrained.use": lambda detector, test, folder: {},
+    "astroanomaly.review.notebook": _plot_names,
+    "astroanomaly.review.server": _plot_names,
+    "astroanomaly.review.session": _plot_names,
     "astroanomaly.tables.files": _table_names,
     "astroanomaly.runs.callbacks": _callback_names,
     "astroanomaly.plots.images": _plot_names,
