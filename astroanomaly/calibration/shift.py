@@ -44,8 +44,8 @@ class Comparison:
     --------
     >>> rng = np.random.default_rng(1)
     >>> found = compare(rng.normal(0, 1, 500), rng.normal(1, 1, 300))
-    >>> found.n_calibration, found.fraction_above > 0.1
-    (500, True)
+    >>> found.bulk_only, found.n_calibration, found.fraction_above > 0.1
+    (True, 450, True)
     """
 
     statistic: float

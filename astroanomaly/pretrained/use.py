@@ -304,12 +304,6 @@ def fine_tune(name: str, cutouts: str | Path, out: str | Path, **options) -> run
     ------
     ValueError
         If there is no such model, or as :func:`astroanomaly.runs.train`.
-
-    Examples
-    --------
-    >>> run = fine_tune("hst-f814w-galaxies", "held_out", "further", bands=["F814W"])
-    >>> run.detector.calibration is None  # by other objects than these: `runs.calibrate`
-    True
     """
     path = folder(name)
     read_card(path)

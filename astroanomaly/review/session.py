@@ -124,7 +124,7 @@ class Review:
     Examples
     --------
     >>> review = Review(detector, table, test, "labels.db")
-    >>> review.labels.reviewers
+    >>> review.store.reviewers
     []
     """
 

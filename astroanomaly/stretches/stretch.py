@@ -142,13 +142,9 @@ class Stretch(keras.layers.Layer):
 
     Examples
     --------
-    >>> class Square(Stretch):
-    ...     def curve(self, fraction):
-    ...         return fraction**2
-    ...     def inverse_curve(self, y):
-    ...         return y**0.5
-    >>> float(Square(vmin=0, vmax=2)(np.ones((1, 1, 1, 1), "float32"))[0, 0, 0, 0])
-    0.25
+    >>> stretch = Linear(vmin=0, vmax=2)
+    >>> isinstance(stretch, Stretch), float(stretch(np.ones((1, 1, 1, 1)))[0, 0, 0, 0])
+    (True, 0.5)
     """
 
     def __init__(

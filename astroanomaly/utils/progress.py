@@ -214,7 +214,7 @@ class Stages:
     Examples
     --------
     >>> stages = Stages(1, show=False)
-    >>> with stages("reading"):
+    >>> with stages.stage("reading"):
     ...     pass
     >>> list(stages.seconds)
     ['reading']
