@@ -89,7 +89,8 @@ class NaiveLoop:
 
 def total_scores(gan, images: np.ndarray, z: np.ndarray, w: float) -> np.ndarray:
     """Compute the total score of each image, in the same way for all searches."""
-    from astroanomaly.latent.objective import image_losses, padded_chunks
+    from astroanomaly.latent.objective import image_losses
+    from astroanomaly.utils.chunks import padded_chunks
 
     scores = []
     for (image, n), (vector, _) in zip(

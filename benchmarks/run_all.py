@@ -13,6 +13,7 @@ from astroanomaly.utils.files import atomic_path
 HERE = Path(__file__).resolve().parent
 NAMES = (
     "training_step",
+    "allocator",
     "mapping",
     "scoring",
     "occlusion",
@@ -21,6 +22,8 @@ NAMES = (
     "simulate",
     "levels",
     "reranking",
+    "quick_start",
+    "next_picture",
 )
 
 

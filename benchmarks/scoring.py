@@ -10,7 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from harness import Report, parse, show
+from harness import Report, alternate, parse, ratio, show
 
 from astroanomaly import read_cutouts
 from astroanomaly.runs import survey
@@ -46,11 +46,13 @@ class Stopwatch:
             yield part
 
 
-def score(detector, folder: Path, out: Path, n_workers: int | None) -> float:
+def score(
+    detector, folder: Path, out: Path, n_workers: int | None, scores: str
+) -> float:
     """Read, score and write; return the seconds."""
     start = time.perf_counter()
     stream = read_cutouts(folder, stream=True, n_workers=n_workers)
-    survey.score_survey(detector, stream, out)
+    survey.score_survey(detector, stream, out, scores=scores)
     return time.perf_counter() - start
 
 
@@ -68,7 +70,7 @@ def breakdown(detector, folder: Path, out: Path, n_workers) -> list[dict]:
         (detector.encoder, "search", "encode"),
         (generator, "predict_on_batch", "draw"),
         (images, "features", "features"),
-        (detector.noise, "peak", "peak score"),
+        (detector.noise, "scores", "peak score"),
         (detector.stretch, "count_clipped", "count clipped pixels"),
         (detector, "rank", "calibrate and rank"),
         (survey.Parts, "add", "write finished blocks"),
@@ -99,6 +101,30 @@ def breakdown(detector, folder: Path, out: Path, n_workers) -> list[dict]:
     ]
 
 
+def engines(detector, cutouts, rounds: int) -> list[dict]:
+    """Time the networks alone, by TensorFlow and by ONNX, in turn."""
+    from astroanomaly.detector import load_engine
+
+    images = detector.images
+    with tempfile.TemporaryDirectory() as name:
+        difference = detector.export("onnx", f"{name}/detector", cutouts)
+        engine = load_engine(f"{name}/detector").images
+    contenders = {
+        "tf": lambda: images.reconstruct(images.stretched(cutouts)),
+        "onnx": lambda: engine.drawn(cutouts),
+    }
+    seconds = alternate(contenders, rounds)
+    return [
+        {
+            "engine": name,
+            "ms/image": 1000 * float(np.median(found)) / len(cutouts),
+            "faster than TensorFlow": ratio(seconds["tf"], found),
+            "largest difference of a score": difference if name == "onnx" else 0.0,
+        }
+        for name, found in seconds.items()
+    ]
+
+
 def main(argv=None) -> dict:
     """Measure, write and show the result."""
     args = parse(
@@ -123,17 +149,22 @@ def main(argv=None) -> dict:
         folder, out = Path(name) / "cutouts", Path(name) / f"scores.{args.table}"
         write_files(folder, some, args.n)
         # The first round traces functions and brings files into memory: not counted.
-        seconds = np.zeros((args.rounds + 1, len(args.workers)))
+        ways = [(n, which) for n in args.workers for which in ("all", "ranking")]
+        seconds = np.zeros((args.rounds + 1, len(ways)))
         for k in range(args.rounds + 1):
-            for j, n_workers in enumerate(args.workers):
-                seconds[k, j] = score(detector, folder, out, n_workers)
-        for j, n_workers in enumerate(args.workers):
+            for j, way in enumerate(ways):
+                seconds[k, j] = score(detector, folder, out, *way)
+        for j, (n_workers, which) in enumerate(ways):
             speeds = args.n / seconds[1:, j]
+            # The pairs stand side by side: of each, all scores are the first.
+            both = seconds[1:, j - j % 2]
             rows.append(
                 {
                     "reading processes": n_workers,
+                    "scores": which,
                     "images/s": float(np.median(speeds)),
                     "range": f"{speeds.min():.0f} to {speeds.max():.0f}",
+                    "speed over that of all scores": ratio(both, seconds[1:, j]),
                 }
             )
         stages = breakdown(detector, folder, out, args.workers[-1])
@@ -141,6 +172,10 @@ def main(argv=None) -> dict:
         f"{args.n} files of {args.size} pixels, {args.width} filters, .{args.table} "
         f"table, medians of {args.rounds} passes after an untimed one",
         rows,
+    )
+    report.table(
+        f"stretch, encode and draw {len(some)} images, medians of {args.rounds} rounds",
+        engines(detector, some, args.rounds),
     )
     report.table(f"where the time goes ({args.workers[-1]} reading processes)", stages)
     return report.write()

@@ -35,6 +35,17 @@ def pytest_cmdline_main(config):
         config.option.dist = "loadfile"
 
 
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """Start a SAMP hub of the test's own; give the module that talks to it."""
+    samp = pytest.importorskip("pyvo.samp")
+    monkeypatch.setenv("SAMP_HUB", f"std-lockurl:{(tmp_path / '.samp').as_uri()}")
+    hub = samp.SAMPHubServer(web_profile=False, lockfile=str(tmp_path / ".samp"))
+    hub.start()
+    yield samp
+    hub.stop()
+
+
 @pytest.fixture(scope="session")
 def shared_data():
     """Return the folder of real survey files, or skip."""

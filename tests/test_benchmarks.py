@@ -111,9 +111,20 @@ def test_mapping(run):
     assert settings[0]["n_steps"] == 2
 
 
+def test_allocator(run):
+    ((without, kept),) = run("allocator")
+    assert without["freed memory"] == "as glibc does it"
+    assert kept["user (s)"] > 0
+    assert kept["peak memory (MB)"] > 100
+
+
 def test_scoring(run):
-    rows, stages = run("scoring")
+    pytest.importorskip("tf2onnx")
+    rows, engines, stages = run("scoring")
+    assert [row["scores"] for row in rows] == ["all", "ranking"]
     assert rows[0]["images/s"] > 0
+    assert [row["engine"] for row in engines] == ["tf", "onnx"]
+    assert engines[1]["largest difference of a score"] < 1e-5
     assert sum(stage["share (%)"] for stage in stages) == pytest.approx(100)
 
 
@@ -166,3 +177,24 @@ def test_reranking(run):
     (rows,) = run("reranking")
     assert rows[0]["rows of the list"] == rows[0]["objects"] == 2000
     assert rows[0]["re-rank (s)"] > 0
+
+
+def test_next_picture(run):
+    (rows,) = run("next_picture")
+    assert [row["asked for"] for row in rows] == ["card", "pixels", "both"]
+    assert all(
+        row["median (ms)"] <= row["95% (ms)"] <= row["most (ms)"] for row in rows
+    )
+
+
+def test_quick_start(load, monkeypatch, tmp_path):
+    # Seven starts of Python and TensorFlow would take a minute.
+    asked = []
+    module = load("quick_start")
+    monkeypatch.setattr(module, "timed", lambda verb: asked.append(verb) or (2.0, 3.0))
+    result = module.main(["--quick", "--n", "4", "--out", str(tmp_path)])
+    assert [table["rows"][-1]["CPU (s)"] for table in result["tables"]] == [12.0, 9.0]
+    from astroanomaly.cli.verbs import app
+
+    known = {command.callback.__name__ for command in app.registered_commands}
+    assert {verb[0] for verb in asked} <= known

@@ -93,6 +93,21 @@ Workers = Annotated[
         help="Worker processes.", show_default="one per core, none below 256 files"
     ),
 ]
+Scores = Annotated[
+    str,
+    typer.Option(
+        metavar="WHICH",
+        help="ranking: what the score that ranks is made of; all: every score.",
+    ),
+]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ENGINE",
+        help="tf or onnx, which needs `calibrate --onnx` before.",
+        show_default="onnx where its file and onnxruntime are, else tf",
+    ),
+]
 Method = Annotated[
     str | None,
     typer.Option(
@@ -113,7 +128,8 @@ Features = Annotated[
     str | None,
     typer.Option(
         help="Of the models over features: profiles, morphology, patches, "
-        "contrastive (minutes), critic:RUN, latents:RUN, onnx:PATH, table:PATH.",
+        "contrastive (minutes), contrastive:RUN or :NAME of a pre-trained model, "
+        "critic:RUN, latents:RUN, onnx:PATH, table:PATH.",
         show_default="profiles",
     ),
 ]

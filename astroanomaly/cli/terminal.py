@@ -213,24 +213,38 @@ def show_evaluation(found) -> None:
 
 def show_comparison(table) -> None:
     """Show how well each score finds each kind of anomaly, best first."""
+    # The simulators take a second to import, which other commands need not wait for.
+    from astroanomaly.simulate.planted import SOUGHT
+
     kinds = list(dict.fromkeys(table["kind"]))
     cells = {(r["detector"], r["score"], r["kind"]): r for r in table}
-    names = dict.fromkeys(zip(table["detector"], table["score"], strict=True))
-    rows = [
-        (
-            f"{detector} {score}",
-            *(f"{cells[detector, score, kind]['auc']:.3f}" for kind in kinds),
-            "{:.3f}-{:.3f}".format(*cells[detector, score, "all"]["low", "high"]),
-        )
-        for detector, score in sorted(names, key=lambda n: -cells[*n, "all"]["auc"])
-    ]
-    short = [str(kind).replace("_", " ") for kind in kinds]
+    shown = {kind: [kind] for kind in kinds}
+    if set(kinds) & set(SOUGHT):
+        # A column for each of seven kinds would be cut on a terminal of 80 columns.
+        shown = {
+            "objects": [kind for kind in kinds if kind in SOUGHT],
+            "artefacts": [kind for kind in kinds if kind not in (*SOUGHT, "all")],
+            "all": ["all"],
+        }
+    rows = []
+    for name in dict.fromkeys(zip(table["detector"], table["score"], strict=True)):
+        means = [
+            sum(cells[*name, kind]["auc"] for kind in own) / len(own)
+            for own in shown.values()
+            if own
+        ]
+        ends = "{:.3f}-{:.3f}".format(*cells[*name, "all"]["low", "high"])
+        rows.append((means[0], " ".join(name), *map("{:.3f}".format, means), ends))
     console = _console()
     console.print(
         _table(
             f"AUC, {table.meta.get('anomalies', 'planted')} anomalies",
-            ("detector and score", *short, "95% interval"),
-            rows,
+            (
+                "detector and score",
+                *(n for n, own in shown.items() if own),
+                "95% of all",
+            ),
+            [row[1:] for row in sorted(rows, key=lambda row: -row[0])],
         )
     )
     if "chosen" in table.meta:

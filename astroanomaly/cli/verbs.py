@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 
 from astroanomaly import __version__
 from astroanomaly.cli import options as opt
-from astroanomaly.cli import simulate, terminal
+from astroanomaly.cli import review, simulate, terminal
 from astroanomaly.utils.quiet import load_tensorflow
 
 app = typer.Typer(
@@ -22,6 +23,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(simulate.app, name="simulate")
+# Without a name: its verbs stand among the others.
+app.add_typer(review.app)
 
 # What input can bring about; anything else is a fault of the program, and is shown.
 _USER_ERRORS = (
@@ -96,9 +99,12 @@ def inspect(path: opt.Cutouts) -> None:
         "train cutouts/ --out run --size 64 --hold-out 0.2 --seed 1",
         "train cutouts/ --out run --model pca",
         "train cutouts/ --out run --model knn --features profiles",
+        "train cutouts/ --out run --model knn "
+        "--features contrastive:hst-f814w-contrastive",
         "train cutouts/ --out run --model auto --network dcae",
         "train cutouts/ --out run --bands g,r,z --epochs 30",
         "train cutouts/ --out run --from hst-f160w-galaxies",
+        "train cutouts/ --out finder --model lens_finder --paint 0.16",
     )
 )
 @opt.reads(preparing=True)
@@ -125,6 +131,14 @@ def train(
         ),
     ] = None,
     labels: opt.TrainingLabels = None,
+    paint: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FWHM",
+            help="For a lens finder without labels: lenses are painted on CUTOUTS, "
+            "through a PSF of this FWHM in arcsec.",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(help="Of the model, not of an encoder.", show_default="100"),
@@ -155,13 +169,17 @@ def train(
     from astroanomaly import pretrained, runs, tables
 
     # A folder of this name goes before the model of the package.
+    fit, begin = runs.train, {"start": start}
     if start is not None and not Path(start).is_dir():
-        pretrained.card(start)
-        start = pretrained.folder(start)
-    run = runs.train(
+        fit, begin = partial(pretrained.fine_tune, start), {}
+    kind, _, name = (features or "").partition(":")
+    if kind == "contrastive" and name and not Path(name).is_dir():
+        pretrained.card(name)
+        features = f"{kind}:{pretrained.folder(name)}"
+    run = fit(
         cutouts,
         out,
-        config,
+        config=config,
         size=size,
         model=model,
         features=features,
@@ -174,7 +192,8 @@ def train(
         seed=seed,
         resume=resume,
         progress=True,
-        start=start,
+        **begin,
+        paint=paint,
         **reading,
     )
     choice = run.folder / "choice.ecsv"
@@ -271,6 +290,13 @@ def calibrate(
     labels: opt.CalibrationLabels = None,
     rule: opt.Rule = "conformal",
     features: opt.MoreFeatures = None,
+    onnx: Annotated[
+        bool,
+        typer.Option(
+            "--onnx",
+            help="Write the networks as ONNX too, for `score` without TensorFlow.",
+        ),
+    ] = False,
     *,
     reading: dict,
 ) -> None:
@@ -288,7 +314,7 @@ def calibrate(
     if pretrained is not None:
         from astroanomaly.pretrained import calibrate as adopt
 
-        opt.refuse("--pretrained", {"--method": method})
+        opt.refuse("--pretrained", {"--method": method, "--onnx": onnx})
         calibrated = adopt(
             pretrained, cutouts, out, levels or None, labels, rule, psf_fwhm, **reading
         )
@@ -305,6 +331,7 @@ def calibrate(
         labels,
         rule,
         features,
+        onnx,
         **reading,
         progress=True,
     )
@@ -343,6 +370,8 @@ def score(
             metavar="K/N", help="Score the K-th of N parts of CUTOUTS alone; see merge."
         ),
     ] = None,
+    scores: opt.Scores = "ranking",
+    engine: opt.Engine = None,
     *,
     reading: dict,
 ) -> None:
@@ -355,20 +384,35 @@ def score(
         raise ValueError("Give CUTOUTS, the objects to score. Received: none.")
     if psf_fwhm is not None and pretrained is None:
         raise ValueError(f"--psf-fwhm needs `--pretrained`. Received: {psf_fwhm}.")
-    load_tensorflow()
-    from astroanomaly import pretrained as room
-    from astroanomaly import runs
+    if pretrained is not None:
+        opt.refuse("--pretrained", {"--engine": engine})
+        load_tensorflow()
+        from astroanomaly.pretrained import open_run
 
-    if pretrained is None:
-        opened = runs.load_run(run)
+        opened = open_run(pretrained, psf_fwhm)
     else:
-        opened = room.open_run(pretrained, psf_fwhm)
+        from astroanomaly import runs
+
+        if engine is None:
+            # What another method or all scores take is TensorFlow's alone.
+            plain = method is None and features is None and scores == "ranking"
+            engine = "onnx" if plain and runs.has_onnx(run) else "tf"
+        if engine == "tf":
+            load_tensorflow()
+        opened = runs.load_run(run, engine)
     detector = opened.use(method, features)
     stream = opened.read(cutouts, **reading)
     if shard is not None:
         stream = stream.part(*opt.fraction(shard))
     table = survey.score_survey(
-        detector, stream, out, block=block, resume=resume, progress=True, fdr=fdr
+        detector,
+        stream,
+        out,
+        block=block,
+        resume=resume,
+        progress=True,
+        fdr=fdr,
+        scores=scores,
     )
     terminal.show_scores(table, out)
 
@@ -609,185 +653,6 @@ def models(
         terminal.show_models(pretrained.models())
     else:
         typer.echo(str(pretrained.card(name)))
-
-
-@app.command(
-    epilog=opt.examples(
-        "review run scores.fits survey/",
-        "review run scores.fits survey/ --reviewer Ada --reviewer Ben --no-browser",
-        "review run scores.fits survey/ --plant known/",
-    )
-)
-@opt.reads()
-def review(
-    run: opt.Run,
-    table: opt.Table,
-    cutouts: opt.Cutouts,
-    labels: Annotated[
-        Path, typer.Option(help="The database of labels; made where there is none.")
-    ] = Path("labels.db"),
-    reviewer: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Whose labels; each name gets an address and is blind to the others.",
-            show_default="the login name",
-        ),
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(show_default="8642, or the next free one")
-    ] = None,
-    host: Annotated[
-        str,
-        typer.Option(help="Address to listen on; others let other computers in."),
-    ] = "127.0.0.1",
-    no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Print the address alone.")
-    ] = False,
-    read_only: Annotated[
-        bool, typer.Option("--read-only", help="Show labels and keep none.")
-    ] = False,
-    plant: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CUTOUTS",
-            help="Known anomalies to mix in, with repeats: they test the reviewer.",
-        ),
-    ] = None,
-    seed: opt.Seed = 0,
-    *,
-    reading: dict,
-) -> None:
-    """Look at a scored survey in the browser, label, learn."""
-    from astroanomaly.review.labels import check_reviewer
-    from astroanomaly.runs import survey
-    from astroanomaly.utils.optional import require
-
-    require("starlette", "review")
-    names = [check_reviewer(name) for name in reviewer or ()]
-    scores = survey.read_table(table)
-    load_tensorflow()
-    from astroanomaly import runs
-    from astroanomaly.review.server import LOOPBACK, Server, bound_socket
-    from astroanomaly.review.session import Review
-
-    # Before the model is loaded, which takes seconds: is the port free?
-    bound_socket(host, port).close()
-    opened = runs.load_run(run)
-    if scores.meta.get("latent") in ("encoder", "refine", "mapping"):
-        opened.detector.use(scores.meta["latent"])
-    stream = opened.read(cutouts, **reading)
-    known = None if plant is None else opened.read(plant).read()
-    session = Review(
-        opened.detector,
-        scores,
-        stream,
-        labels,
-        read_only=read_only,
-        plant=known,
-        seed=seed,
-    )
-    server = Server(session, names, host, port)
-    for name, address in server.addresses.items():
-        typer.echo(f"{name}: {address}")
-    if host == LOOPBACK:
-        typer.echo(f"From another computer, first: {server.tunnel}")
-    typer.echo(f"Labels: {labels}. Ctrl-C ends the review.")
-    if not no_browser:
-        server.open()
-    server.run()
-    terminal.show_review(labels, list(server.addresses))
-
-
-@app.command(
-    epilog=opt.examples(
-        "labels labels.db",
-        "labels labels.db --out labels.csv --reviewer Ada",
-        "labels labels.db --add visual.ecsv --reviewer Ben",
-    )
-)
-def labels(
-    database: Annotated[
-        Path, typer.Argument(metavar="LABELS", help="A database of `review`.")
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Write a table: .ecsv, .fits, .csv, .parquet or .vot."),
-    ] = None,
-    add: Annotated[
-        Path | None,
-        typer.Option(help="Take in a table of object_id and label, grade or is_lens."),
-    ] = None,
-    reviewer: Annotated[
-        str | None, typer.Option(help="Whose labels.", show_default="all")
-    ] = None,
-) -> None:
-    """Count, export and import labels; how far reviewers agree."""
-    from astroanomaly import tables
-    from astroanomaly.review import LabelStore
-
-    if out is not None:
-        tables.check_ending(out)
-    if add is not None and reviewer is None:
-        raise ValueError("`--add` needs `--reviewer`: whose labels. Received: none.")
-    # Labels may be taken in before the first review; all else needs a database.
-    with LabelStore(database, read_only=add is None) as store:
-        if add is not None:
-            n = store.read(add, reviewer)
-            typer.echo(f"{n} labels of {add} taken in for {reviewer}.")
-        if out is not None:
-            typer.echo(f"Written to {store.export(out, reviewer)}.")
-    terminal.show_review(database, None if reviewer is None else [reviewer])
-
-
-@app.command(
-    epilog=opt.examples(
-        "rerank scores.fits --labels labels.db --out learned.fits",
-        "rerank scores.fits --labels labels.csv --features latents.npz --out l.ecsv",
-    )
-)
-def rerank(
-    table: opt.Table,
-    labels: Annotated[
-        Path,
-        typer.Option(
-            help="A database of `review`, or a table of object_id and label "
-            "(interesting, artefact, ordinary, unsure) or grade (1 to 5)."
-        ),
-    ],
-    out: Annotated[
-        Path, typer.Option(help="The table: .ecsv, .fits, .csv, .parquet or .vot.")
-    ],
-    features: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Features besides the scores: a table of object_id and numbers, or "
-            ".npz with `object_id` and an array per kind. May be repeated."
-        ),
-    ] = None,
-    method: Annotated[
-        str,
-        typer.Option(help="auto, aad, pineforest, regression or astronomaly."),
-    ] = "auto",
-    reviewer: Annotated[
-        str | None, typer.Option(help="Whose labels.", show_default="all")
-    ] = None,
-    seed: opt.Seed = 0,
-) -> None:
-    """Sort a table by what labels teach; scores stay as they are."""
-    from astroanomaly import tables
-    from astroanomaly.review import rerank as learn
-
-    tables.check_ending(out)
-    ranked = learn(
-        tables.read_table(table),
-        labels,
-        features or (),
-        method=method,
-        seed=seed,
-        reviewer=reviewer,
-    )
-    tables.write_table(ranked, out)
-    terminal.show_learned(ranked, out)
 
 
 @app.command(epilog=opt.examples("verify run scores.fits"))

@@ -47,9 +47,9 @@ def read_catalog(catalog: str | Path | Table) -> Table:
 
     Parameters
     ----------
-    catalog : str, Path or Table
+    catalog : str, Path, Table or DataFrame
         A file as `read_table` reads it (ECSV, FITS, CSV, Parquet, VOTable, SExtractor's
-        and others), a URL of one, or a table, which is copied.
+        and others), a URL of one, or a table of astropy or pandas, which is copied.
 
     Returns
     -------
@@ -72,6 +72,9 @@ def read_catalog(catalog: str | Path | Table) -> Table:
     >>> str(read_catalog(Table({"ID": [7]}))["object_id"][0])
     '7'
     """
+    if type(catalog).__module__.partition(".")[0] == "pandas":
+        # An index without a name counts the rows.
+        catalog = Table.from_pandas(catalog, index=any(catalog.index.names))
     if isinstance(catalog, Table):
         name, table = "", plain_table(catalog.copy())
         # Before the filling, which would make floats of ids with a missing one.
@@ -86,7 +89,7 @@ def read_catalog(catalog: str | Path | Table) -> Table:
         name, table = f" {catalog}", read_table(catalog)
     else:
         raise TypeError(
-            "`catalog` must be a file or an astropy Table. "
+            "`catalog` must be a file, an astropy Table or a pandas DataFrame. "
             f"Received: {type(catalog).__name__}."
         )
     if len(table) == 0:

@@ -36,7 +36,7 @@ _DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 # What decides about structure and pixels. CONTINUE goes with the card before it.
 _STRUCTURE = (
     r"XTENSION|Z?BITPIX|Z?NAXIS\d*|PCOUNT|GCOUNT|GROUPS|TFIELDS|EXTNAME|EXTVER|BSCALE"
-    r"|BZERO|Z?BLANK|BUNIT|ZIMAGE|ZCMPTYPE|ZTILE\d*|HIERARCH"
+    r"|BZERO|BOFFSET|BSOFTEN|Z?BLANK|BUNIT|ZIMAGE|ZCMPTYPE|ZTILE\d*|HIERARCH"
 )
 _COUNTS = re.compile(
     "|".join((_STRUCTURE, filters.CARDS, masks.CARDS, roles.CARDS, sky.WORDS))
@@ -121,6 +121,8 @@ class ImageHDU:
     scaling : tuple
         BSCALE, BZERO and BLANK (None where there is none), or the reason why they
         cannot be read.
+    asinh : tuple of float, optional
+        BOFFSET and BSOFTEN, of pixels that are stored as asinh magnitudes.
     """
 
     index: int
@@ -133,6 +135,7 @@ class ImageHDU:
     tiled: bool = False
     places: tuple[int, int, int] = (0, 0, 0)
     scaling: tuple | str = (1.0, 0.0, None)
+    asinh: tuple[float, float] | None = None
 
     @property
     def n_planes(self) -> int:
@@ -240,9 +243,10 @@ def _described(cards: bytes, first: bytes, index: int, at: int, start: int):
         if isinstance(bitpix, int) and bitpix > 0:
             blank = own.number("BLANK", own.number("ZBLANK"))
             scaling = (*scaling[:2], blank)
+        asinh = own.number("BOFFSET"), own.number("BSOFTEN")
     except BadCutout as error:
         # Of a mask that nobody asks for, it may be.
-        scaling = str(error)
+        scaling, asinh = str(error), (None, None)
     image = ImageHDU(
         index,
         name,
@@ -254,6 +258,7 @@ def _described(cards: bytes, first: bytes, index: int, at: int, start: int):
         tiled,
         (at, start, start + n_bytes),
         scaling,
+        None if None in asinh else asinh,
     )
     return image, n_bytes, kind
 
@@ -432,7 +437,7 @@ class FitsFile:
         -------
         ndarray of shape (ny, nx)
             Native float32, scaled as BSCALE and BZERO say; undefined integers
-            (BLANK) are NaN.
+            (BLANK) are NaN. The asinh magnitudes of Pan-STARRS1 stacks become fluxes.
 
         Raises
         ------
@@ -448,7 +453,7 @@ class FitsFile:
             raise BadCutout(f"has ZBITPIX = {image.bitpix}, no FITS number type")
         if image.tiled:
             raw = self._tiles(image)[k, top:bottom, left:right]
-            return _physical(raw, *image.scaling, bits)
+            return _physical(raw, image, bits)
         dtype = np.dtype(_DTYPES[image.bitpix])
         width, height = right - left, bottom - top
         check_room(width * height, image.bitpix, self._max_bytes)
@@ -468,9 +473,9 @@ class FitsFile:
         if len(raw) != width * height * dtype.itemsize:
             raise BadCutout("became shorter while it was read")
         raw = np.frombuffer(raw, dtype).reshape(height, width)
-        if image.scaling == (1, 0, None) and not bits:
+        if image.scaling == (1, 0, None) and not (bits or image.asinh):
             return raw.astype(np.float32)
-        return _physical(raw, *image.scaling, bits)
+        return _physical(raw, image, bits)
 
     def _tiles(self, image: ImageHDU) -> np.ndarray:
         """Return the stored numbers of compressed tiles, shape (n_planes, ny, nx)."""
@@ -496,8 +501,9 @@ def check_room(n_pixels: int, bitpix: int, max_bytes: int) -> None:
         )
 
 
-def _physical(raw: np.ndarray, scale, zero, blank, bits: bool) -> np.ndarray:
+def _physical(raw: np.ndarray, image: ImageHDU, bits: bool) -> np.ndarray:
     """Return float32 pixels, BSCALE x + BZERO and NaN for BLANK; or a mask's bits."""
+    scale, zero, blank = image.scaling
     size = raw.dtype.itemsize
     if scale == 1 and zero == 0:
         if bits:
@@ -519,6 +525,12 @@ def _physical(raw: np.ndarray, scale, zero, blank, bits: bool) -> np.ndarray:
         pixels = scaled.astype(np.float32)
     if blank is not None and raw.dtype.kind in "iu":
         pixels[raw == blank] = np.nan
+    if image.asinh is not None:
+        # v = 2.5 log10(e) asinh((flux - BOFFSET) / (2 BSOFTEN)), in float64, since the
+        # exponential multiplies the rounding.
+        offset, soft = image.asinh
+        flux = np.sinh(pixels.astype(np.float64) * (0.4 * math.log(10)))
+        pixels = (offset + 2 * soft * flux).astype(np.float32)
     return pixels
 
 

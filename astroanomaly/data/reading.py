@@ -106,7 +106,7 @@ def read_cutouts(
         - URLs (https://, s3://, gs://) of these, by fsspec;
         - with `catalog`, one FITS file with a large image: a mosaic, or a dict of
           them, ``{band: file}``, on the same pixel grid.
-    catalog : str, Path or Table, optional
+    catalog : str, Path, Table or DataFrame, optional
         ECSV, FITS (also LDAC), CSV, Parquet, VOTable or text. Beside cutouts it is
         joined by the column that names them: `file`, object_id, objid, source_id,
         coadd_object_id, id, NUMBER, name or label. For a mosaic it gives the

@@ -1,14 +1,21 @@
 """Detectors: a trained model, a stretch and a calibration that score cutouts."""
 
-import astroanomaly.stretches.backend  # noqa: F401  # before all else
-from astroanomaly.detector.anomaly import AnomalyDetector
-from astroanomaly.detector.features import FeatureDetector
-from astroanomaly.detector.files import load_detector
-from astroanomaly.detector.lens import ClassifierDetector
+from astroanomaly.utils.lazy import on_first_use
 
-__all__ = [
-    "AnomalyDetector",
-    "ClassifierDetector",
-    "FeatureDetector",
-    "load_detector",
-]
+_NAMES = {
+    "AnomalyDetector": "anomaly",
+    "ClassifierDetector": "lens",
+    "FeatureDetector": "features",
+    "load_detector": "files",
+    "load_engine": "engine",
+}
+
+__all__ = list(_NAMES)
+
+# Scoring by ONNX does without TensorFlow.
+__getattr__ = on_first_use(__name__, _NAMES)
+
+
+def __dir__():
+    """List the public names."""
+    return sorted(__all__)

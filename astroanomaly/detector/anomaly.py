@@ -17,8 +17,6 @@ from astroanomaly.detector.base import (
     plain,
     require,
 )
-from astroanomaly.detector.image_model import SEARCHES, ImageModel
-from astroanomaly.latent.objective import check_weight
 from astroanomaly.scores import residual
 from astroanomaly.scores.explained import (
     explained_variance,
@@ -114,6 +112,10 @@ class AnomalyDetector(Detector):
         seed: int = 0,
         level: float = 95,
     ):
+        # With TensorFlow, which a scoring by ONNX does without.
+        from astroanomaly.detector.image_model import ImageModel
+        from astroanomaly.latent.objective import check_weight
+
         if score not in residual.SCORES:
             raise ValueError(
                 f"`score` must be one of {', '.join(residual.SCORES)}. "
@@ -232,32 +234,44 @@ class AnomalyDetector(Detector):
             modes = ResidualModes(n_modes).fit(noise.weighted(images, drawn))
             self.mode_sets[self.method] = modes
 
-    def score_block(self, cutouts: Cutouts) -> Table:
+    @property
+    def score_columns(self) -> tuple[str, ...]:
+        """Columns of all scores that this detector can compute now."""
+        without = {"wasserstein"} - {self.score_name}
+        without |= {"orthogonal"} if self.modes is None else set()
+        return tuple(f"{n}_score" for n in residual.SCORES if n not in without)
+
+    def score_block(self, cutouts: Cutouts, scores: str = "all") -> Table:
         """Score cutouts in their own order, without calibration.
 
         Parameters
         ----------
         cutouts : Cutouts
             At least one object.
+        scores : {"all", "ranking"}, optional
+            "ranking" computes what the score that ranks is made of, and no other.
 
         Returns
         -------
         Table
-            `object_id`, `file`, `ra`, `dec`, every score and `flag`.
+            `object_id`, `file`, `ra`, `dec`, the scores and `flag`.
 
         Raises
         ------
         ValueError
             If the noise, or the modes of an orthogonal score, are not measured.
         """
-        return self._scored(cutouts, *self._drawn(cutouts))
+        residual.check_which(scores)
+        return self._scored(cutouts, *self._drawn(cutouts), scores)
 
     def _drawn(self, cutouts: Cutouts) -> tuple:
         """Return stretched images, reconstructions, z (or None) and convergence."""
         images = self.images.stretched(cutouts)
         return images, *self.images.reconstruct(images)
 
-    def _scored(self, cutouts: Cutouts, images, drawn, z, converged) -> Table:
+    def _scored(
+        self, cutouts: Cutouts, images, drawn, z, converged, scores="ranking"
+    ) -> Table:
         if self.noise is None:
             raise ValueError(
                 "the detector has not measured its residual noise for the method "
@@ -269,23 +283,30 @@ class AnomalyDetector(Detector):
                 f"{ResidualModes.LEAST} objects to measure the residual modes on: call "
                 "`measure_noise` with more ordinary objects."
             )
-        features = self.images.features(images), self.images.features(drawn)
-        absolute = residual.residual_score(images, drawn)
-        feature = residual.feature_score(*features)
-        scores = {
-            "residual_score": absolute,
-            "feature_score": feature,
-            "total_score": residual.total_score(absolute, feature, self.w),
-            **self.noise.scores(images, drawn, self.modes),
-            "mse_score": residual.mse_score(images, drawn),
-        }
-        if self.score_name == "wasserstein":
+        ranking = f"{self.score_name}_score"
+        wanted = set(self.score_columns if scores == "all" else [ranking])
+        if "total_score" in wanted:
+            # What it is made of is there, and stays in the table.
+            wanted |= {"residual_score", "feature_score"}
+        found = {}
+        if "residual_score" in wanted:
+            found["residual_score"] = residual.residual_score(images, drawn)
+        if "feature_score" in wanted:
+            pair = self.images.features(images), self.images.features(drawn)
+            found["feature_score"] = residual.feature_score(*pair)
+        if "total_score" in wanted:
+            parts = found["residual_score"], found["feature_score"]
+            found["total_score"] = residual.total_score(*parts, self.w)
+        found |= self.noise.scores(images, drawn, self.modes, wanted)
+        if "mse_score" in wanted:
+            found["mse_score"] = residual.mse_score(images, drawn)
+        if "wasserstein_score" in wanted:
             # It sorts all pixels, so only those who rank by it pay for it.
-            scores["wasserstein_score"] = residual.wasserstein_score(images, drawn)
-        scores["latent_norm"] = np.full(len(images), np.nan)
+            found["wasserstein_score"] = residual.wasserstein_score(images, drawn)
+        found["latent_norm"] = np.full(len(images), np.nan)
         if z is not None:
-            scores["latent_norm"] = np.linalg.norm(z.astype(np.float64), axis=1)
-        columns = {"anomaly_score": scores[f"{self.score_name}_score"], **scores}
+            found["latent_norm"] = np.linalg.norm(z.astype(np.float64), axis=1)
+        columns = {"anomaly_score": found[ranking], **found}
         return self._table(cutouts, columns, FLAG_NOT_CONVERGED * ~converged)
 
     def calibrate(
@@ -357,7 +378,9 @@ class AnomalyDetector(Detector):
                 scores[sample[share]] = rows["anomaly_score"]
             self._fit_noise(images, drawn, n_least)
             if len(others := np.sort(order[_NOISE_SAMPLE:])):
-                scores[others] = self._rows(cutouts[others])[0]["anomaly_score"]
+                scores[others] = self._rows(cutouts[others], "ranking")[0][
+                    "anomaly_score"
+                ]
             images, drawn = images[:most], drawn[:most]
             self.remember("calibrated", cutouts)
         else:
@@ -465,6 +488,8 @@ class AnomalyDetector(Detector):
         AnomalyDetector
             It scores as the one that was saved.
         """
+        from astroanomaly.detector.image_model import SEARCHES
+
         model, stretch = load_networks(path)
         encoder = None
         if (path / "encoder.keras").is_file():
@@ -487,11 +512,50 @@ class AnomalyDetector(Detector):
         detector = cls(model, stretch, search, **arguments)
         # Also where the search in use does without it.
         detector.images.encoder = encoder
+        detector.restore_noise(path, state)
+        return detector.restore(state)
+
+    def restore_noise(self, path: Path, state: dict) -> None:
+        """Take back the residual noise and the modes that a folder keeps."""
         for name, kept in state["noise"].items():
-            detector.noises[name] = residual.ResidualNoise(**kept)
+            self.noises[name] = residual.ResidualNoise(**kept)
             file = path / f"modes_{name}.json"
             # Older versions measured no modes.
             if file.is_file():
-                kept = read_json(file)
-                detector.mode_sets[name] = ResidualModes.from_dict(kept)
-        return detector.restore(state)
+                self.mode_sets[name] = ResidualModes.from_dict(read_json(file))
+
+    def export(self, kind: str, path: str | Path, cutouts) -> float:
+        """Save the detector with its networks as one ONNX file beside them.
+
+        Scores by it (``score --engine onnx``, :func:`load_engine`) need no TensorFlow.
+        Needs the extra ``fast``.
+
+        Parameters
+        ----------
+        kind : {"onnx"}
+            The form.
+        path : str or Path
+            Folder to make, as :meth:`save` makes it; one that exists is replaced as a
+            whole. A later :meth:`save` leaves the file out: export again.
+        cutouts : Cutouts, CutoutStream, ndarray or path
+            Objects, such as those that calibrated, on which both must give the same.
+
+        Returns
+        -------
+        float
+            The largest difference of a score to that by TensorFlow, in units of the
+            score, or absolute where it is below 1.
+
+        Raises
+        ------
+        ImportError
+            Without tf2onnx or onnxruntime.
+        ValueError
+            If the networks cannot be written so, or a score differs by more than 1e-5;
+            the folder is then as it was.
+        """
+        from astroanomaly.detector.export import exported
+
+        network, difference = exported(self, kind, self.opened(cutouts))
+        self.save(path, network)
+        return difference

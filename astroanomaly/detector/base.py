@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import Table, vstack
 from sklearn.base import BaseEstimator, OutlierMixin
 
-from astroanomaly import __version__, stretches
+from astroanomaly import __version__
 from astroanomaly.calibration import (
     Calibration,
     calibration_needed,
@@ -20,7 +20,7 @@ from astroanomaly.calibration import (
 from astroanomaly.calibration.levels import check_rule
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.data.reading import read_cutouts
-from astroanomaly.features import FrameCheck
+from astroanomaly.features.frame import FrameCheck
 from astroanomaly.scores.explained import in_words
 from astroanomaly.tables.flags import (
     FLAG_CALIBRATED_ON,
@@ -42,6 +42,8 @@ BLOCK = 512
 _FRAMES = 2000
 # Of the folder that `save` writes; a change that old code cannot read raises it.
 FORMAT = 1
+# The networks once more, for a scoring without TensorFlow.
+ENGINE = "engine.onnx"
 # What Keras adds to every config: no settings of ours.
 _INTERNALS = ("name", "trainable", "dtype")
 
@@ -299,7 +301,14 @@ class Detector(OutlierMixin, BaseEstimator):
             Their object ids.
         """
 
-    def score_blocks(self, cutouts, block: int = BLOCK, start: int = 0):
+    @property
+    def score_columns(self) -> tuple[str, ...]:
+        """Columns of the scores that may be left out of a table."""
+        return ()
+
+    def score_blocks(
+        self, cutouts, block: int = BLOCK, start: int = 0, scores: str = "all"
+    ):
         """Score cutouts block by block, for surveys larger than memory.
 
         Parameters
@@ -310,6 +319,8 @@ class Detector(OutlierMixin, BaseEstimator):
             Objects per block.
         start : int, optional
             Object to start at (a stream only).
+        scores : {"all", "ranking"}, optional
+            "ranking" computes what the score that ranks is made of, and no other.
 
         Yields
         ------
@@ -322,9 +333,12 @@ class Detector(OutlierMixin, BaseEstimator):
         # Cutouts in memory take no `start`: they can be sliced.
         options = {"start": start} if start else {}
         for part in cutouts.chunks(block, **options):
-            yield self.score_block(part) if len(part) else None, part.skipped
+            rows = self.score_block(part, scores) if len(part) else None
+            yield rows, part.skipped
 
-    def score(self, cutouts, fdr: float | None = None) -> ScoreTable:
+    def score(
+        self, cutouts, fdr: float | None = None, scores: str = "all"
+    ) -> ScoreTable:
         """Score cutouts and rank them.
 
         Parameters
@@ -333,6 +347,9 @@ class Detector(OutlierMixin, BaseEstimator):
             What to score; the bands are picked by name.
         fdr : float, optional
             False-discovery rate, such as 0.05: adds `is_selected`.
+        scores : {"all", "ranking"}, optional
+            "ranking" computes what the score that ranks is made of, and no other; the
+            table's `meta` names the columns in `left_out`.
 
         Returns
         -------
@@ -358,13 +375,13 @@ class Detector(OutlierMixin, BaseEstimator):
         """
         if self.needs_calibration:
             self.require_calibration()
-        return self.rank(*self._rows(cutouts), fdr=fdr)
+        return self.rank(*self._rows(cutouts, scores), fdr=fdr)
 
-    def _rows(self, cutouts) -> tuple[Table, int]:
+    def _rows(self, cutouts, scores: str) -> tuple[Table, int]:
         """Return the scores in the cutouts' order and the number of skipped objects."""
         cutouts, found = self.opened(cutouts), []
         with progress_bar("Scoring", len(cutouts)) as advance:
-            for part, skipped in self.score_blocks(cutouts):
+            for part, skipped in self.score_blocks(cutouts, scores=scores):
                 found.append((part, skipped))
                 advance(0 if part is None else len(part), len(skipped))
         rows = [part for part, _ in found if part is not None]
@@ -476,7 +493,9 @@ class Detector(OutlierMixin, BaseEstimator):
         scores = [np.empty(0)]
         for block in cutouts.chunks(BLOCK):
             if len(block):
-                scores.append(np.asarray(self.score_block(block)["anomaly_score"]))
+                scores.append(
+                    np.asarray(self.score_block(block, "ranking")["anomaly_score"])
+                )
                 self.remember("calibrated", block)
         scores = np.concatenate(scores)
         # Of a stream, what could not be read is not there.
@@ -515,6 +534,8 @@ class Detector(OutlierMixin, BaseEstimator):
         scores, flag = np.asarray(table["anomaly_score"]), table["flag"].copy()
         table.remove_column("flag")
         meta = {**self.settings(), "n_skipped": int(n_skipped)}
+        if left_out := [n for n in self.score_columns if n not in table.colnames]:
+            meta["left_out"] = left_out
         table["p_value"] = table["q_value"] = np.full(len(table), np.nan)
         if calibration is None and self.origin is not None:
             self.origin.uncalibrated(scores)
@@ -617,7 +638,7 @@ class Detector(OutlierMixin, BaseEstimator):
         ndarray of shape (n,)
             Minus the anomaly score, in the cutouts' order.
         """
-        return -np.asarray(self._rows(cutouts)[0]["anomaly_score"])
+        return -np.asarray(self._rows(cutouts, "ranking")[0]["anomaly_score"])
 
     def decision_function(self, cutouts) -> np.ndarray:
         """Compute how far inside the threshold each cutout lies.
@@ -685,13 +706,15 @@ class Detector(OutlierMixin, BaseEstimator):
             "versions": versions(),
         }
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, engine: bytes | None = None) -> None:
         """Write the detector as a folder of .keras and .json files.
 
         Parameters
         ----------
         path : str or Path
             Folder to make; one that exists is replaced as a whole.
+        engine : bytes, optional
+            The ONNX file to keep beside them, as :meth:`AnomalyDetector.export` does.
         """
         state = {"format": FORMAT, "astroanomaly": __version__, **self._state()}
         state["reconstructions"] = self.reconstructions
@@ -702,6 +725,8 @@ class Detector(OutlierMixin, BaseEstimator):
             if self.frame is not None:
                 self.frame.save(folder)
             (folder / "detector.json").write_text(json.dumps(state, indent=1))
+            if engine is not None:
+                (folder / ENGINE).write_bytes(engine)
             found = checksums(folder, sorted(file.name for file in folder.iterdir()))
             (folder / CHECKSUMS).write_text(json.dumps(found, indent=1))
 
@@ -733,6 +758,7 @@ def load_networks(path: Path) -> tuple:
     """Read the model and the stretch of a detector's folder."""
     # Keras finds the class of a saved model only where it was imported.
     import astroanomaly.models  # noqa: F401
+    from astroanomaly import stretches
 
     model = load_model(path / "model.keras")
     return model, stretches.load(path / "stretch.json")

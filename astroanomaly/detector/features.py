@@ -336,13 +336,15 @@ class FeatureDetector(Detector):
         self._fitted().model = self.extractor
         return self
 
-    def score_block(self, cutouts: Cutouts) -> Table:
+    def score_block(self, cutouts: Cutouts, scores: str = "all") -> Table:
         """Score cutouts in their own order, without calibration.
 
         Parameters
         ----------
         cutouts : Cutouts
             At least one object.
+        scores : {"all", "ranking"}, optional
+            It has one score, so both are the same.
 
         Returns
         -------

@@ -1,12 +1,16 @@
 """The model of a detector with its stretch and its latent search."""
 
+import astroanomaly.stretches.backend  # noqa: F401  # before Keras
+
+# isort: split
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from astroanomaly import latent
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.latent.objective import in_chunks
+from astroanomaly.utils.chunks import in_chunks
 
 # The square's symmetries: quarter turns, and whether mirrored. Any first few of
 # them are as unlike each other as that number allows.

@@ -163,15 +163,17 @@ class ClassifierDetector(Detector):
         return self
 
     def _logits(self, cutouts) -> np.ndarray:
-        return np.asarray(self._rows(cutouts)[0]["anomaly_score"])
+        return np.asarray(self._rows(cutouts, "ranking")[0]["anomaly_score"])
 
-    def score_block(self, cutouts: Cutouts) -> Table:
+    def score_block(self, cutouts: Cutouts, scores: str = "all") -> Table:
         """Score cutouts in their own order, without calibration.
 
         Parameters
         ----------
         cutouts : Cutouts
             At least one object.
+        scores : {"all", "ranking"}, optional
+            It has one score, so both are the same.
 
         Returns
         -------

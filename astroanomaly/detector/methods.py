@@ -6,9 +6,9 @@ row alone, to the bit, so that blocks of any size give one table.
 
 import numpy as np
 from scipy.spatial.distance import cdist
-from sklearn.covariance import LedoitWolf
 from sklearn.ensemble import IsolationForest as Forest
 
+from astroanomaly.features.whitening import gaussian, whitened
 from astroanomaly.utils.arrays import load_arrays
 
 # Distances at a time, 64 MB of float64: rows of a block by all of the training.
@@ -179,32 +179,13 @@ class Mahalanobis(Method):
 
     def fit(self, features, seed=0):
         """Learn mean and covariance."""
-        self.center, self.whitening = _gaussian(features)
+        self.center, self.whitening = gaussian(features)
         return self
 
     def score(self, features):
         """Return the distance from the mean in standard deviations."""
-        return _distance(features, self.center, self.whitening)
-
-
-def _gaussian(features) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and W of the shrunk covariance, with W W' its inverse."""
-    center, spread = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(spread > 0, spread, 1.0)
-    # Shrinking toward a multiple of 1 needs numbers of one unit.
-    fitted = LedoitWolf(assume_centered=True).fit((features - center) / scale)
-    covariance = fitted.covariance_
-    if not covariance.any():
-        covariance = np.eye(len(center))
-    # Numbers that never varied would have no inverse.
-    covariance = covariance + 1e-9 * np.eye(len(center))
-    return center, np.linalg.cholesky(np.linalg.inv(covariance)) / scale[:, None]
-
-
-def _distance(features, center, whitening) -> np.ndarray:
-    # Not `@`, whose rounding depends on how many rows there are.
-    white = np.einsum("...i,ij->...j", features - center, whitening)
-    return np.sqrt((white**2).sum(axis=-1))
+        white = whitened(features, self.center, self.whitening)
+        return np.sqrt((white**2).sum(axis=-1))
 
 
 class IsolationForest(Method):
@@ -321,7 +302,7 @@ class PatchGaussian(Method):
     def fit(self, features, seed=0):
         """Learn mean and covariance at every position."""
         n, gy, gx, d = features.shape
-        found = [_gaussian(features[:, y, x]) for y in range(gy) for x in range(gx)]
+        found = [gaussian(features[:, y, x]) for y in range(gy) for x in range(gx)]
         self.center = np.stack([f[0] for f in found]).reshape(gy, gx, d)
         self.whitening = np.stack([f[1] for f in found]).reshape(gy, gx, d, d)
         return self

@@ -4,31 +4,30 @@
 returns (n, d). Any such function may be given where an extractor is asked for.
 """
 
-import astroanomaly.stretches.backend  # noqa: F401  # before all else
-from astroanomaly.features.base import Features
-from astroanomaly.features.contrastive import Contrastive
-from astroanomaly.features.frame import FrameCheck
-from astroanomaly.features.model import ModelFeatures
-from astroanomaly.features.morphology import Morphology
-from astroanomaly.features.neighbors import neighbors
-from astroanomaly.features.onnx import Onnx
-from astroanomaly.features.patches import Patches
-from astroanomaly.features.profiles import Profiles
-from astroanomaly.features.spec import as_features, load, make_features
-from astroanomaly.features.table import Table
+from astroanomaly.utils.lazy import on_first_use
 
-__all__ = [
-    "Contrastive",
-    "Features",
-    "FrameCheck",
-    "ModelFeatures",
-    "Morphology",
-    "Onnx",
-    "Patches",
-    "Profiles",
-    "Table",
-    "as_features",
-    "load",
-    "make_features",
-    "neighbors",
-]
+_NAMES = {
+    "Contrastive": "contrastive",
+    "Features": "base",
+    "FrameCheck": "frame",
+    "ModelFeatures": "model",
+    "Morphology": "morphology",
+    "Onnx": "onnx",
+    "Patches": "patches",
+    "Profiles": "profiles",
+    "Table": "table",
+    "as_features": "spec",
+    "load": "spec",
+    "make_features": "spec",
+    "neighbors": "nearest",
+}
+
+__all__ = list(_NAMES)
+
+# Networks need TensorFlow; the check of frames, which every detector makes, does not.
+__getattr__ = on_first_use(__name__, _NAMES)
+
+
+def __dir__():
+    """List the public names."""
+    return sorted(__all__)

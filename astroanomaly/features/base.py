@@ -85,9 +85,10 @@ class Features:
 
     def save(self, folder: str | Path) -> None:
         """Write it into a folder, without pickle."""
+        self.save_more(Path(folder))
+        # Last: where it lies, all else does.
         text = json.dumps({"name": self.name, "config": self.get_config()}, indent=1)
         (Path(folder) / FILE).write_text(text, encoding="utf-8")
-        self.save_more(Path(folder))
 
     def save_more(self, folder: Path) -> None:
         """Write what a subclass has learned."""

@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+import astroanomaly.stretches.backend  # noqa: F401  # before Keras
+
+# isort: split
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -9,19 +13,24 @@ from keras import layers, ops
 
 from astroanomaly import stretches
 from astroanomaly.features.base import Features, check_images
-from astroanomaly.latent.objective import in_chunks
+from astroanomaly.features.whitening import gaussian, whitened
 from astroanomaly.models.common.networks import check_image_shape, initializers
 from astroanomaly.stretches.sky import sky_noise
+from astroanomaly.utils.arrays import load_arrays, save_arrays
+from astroanomaly.utils.chunks import in_chunks
 from astroanomaly.utils.keras_files import bounded_weights, load_model
 from astroanomaly.utils.progress import progress_bar
 
 _ENCODER, _STRETCH = "features_encoder.keras", "features_stretch.json"
+_WHITENING = "features_whitening.npz"
 # Images that the sky's noise is measured on, at most.
 _SAMPLE = 1000
 # Widths of the head that the loss sees and that is left out afterwards (Chen et al.).
 _HEAD = 128, 64
 # Feature maps that are normalized together, per image.
 _GROUPS = 8
+# Of pasted light: shares of the side from the center, and the least share of its flux.
+_PASTED_AT, _PASTED_RATIO = (0.1, 0.35), 0.1
 # Smaller maps hold no position.
 _SMALLEST = 4
 
@@ -34,7 +43,13 @@ class Contrastive(Features):
     stride 2 with group normalization and a mean over positions, is trained so that
     views of one image are near to each other and far from those of all others in the
     batch (Chen et al. 2020, the loss NT-Xent). A second head, left out afterwards, lies
-    between encoder and loss.
+    between encoder and loss. With `paste`, a view to which the light of another object
+    was added counts as one of the others (as in Tack et al. 2020), which teaches the
+    encoder to see companions.
+
+    Features are means and maxima of the last maps over positions, whitened by the
+    (shrunk) covariance of the training images: a distance then counts each direction
+    by how much ordinary objects differ along it.
 
     Parameters
     ----------
@@ -43,7 +58,7 @@ class Contrastive(Features):
     batch_size : int, optional
         Images a step, each with two views; all of a smaller set.
     width : int, optional
-        Feature maps of the first convolution; an image has 8 times as many features.
+        Feature maps of the first convolution; an image has 16 times as many features.
     temperature : float, optional
         Of the loss; smaller ones attend to the nearest others.
     shift : float, optional
@@ -56,6 +71,8 @@ class Contrastive(Features):
         Of Adam at the start; it falls to 0 along a cosine.
     seed : int, optional
         Seed of the weights, the views and their order.
+    paste : bool, optional
+        Whether views with the light of another object are further others.
     stretch : Stretch, optional
         From linear pixels to those that the encoder sees; an asinh stretch by default,
         which `fit` adapts.
@@ -74,13 +91,14 @@ class Contrastive(Features):
 
     References
     ----------
-    Chen et al. 2020, ICML (arXiv:2002.05709).
+    Chen et al. 2020, ICML (arXiv:2002.05709); Tack et al. 2020, NeurIPS
+    (arXiv:2007.08176).
 
     Examples
     --------
     >>> images = np.random.default_rng(1).normal(size=(16, 32, 32, 1))
     >>> Contrastive(epochs=1, width=8).fit(images)(images).shape
-    (16, 64)
+    (16, 128)
     """
 
     name = "contrastive"
@@ -94,6 +112,7 @@ class Contrastive(Features):
         "flux",
         "learning_rate",
         "seed",
+        "paste",
     )
 
     def __init__(
@@ -102,11 +121,12 @@ class Contrastive(Features):
         batch_size: int = 128,
         width: int = 16,
         temperature: float = 0.2,
-        shift: float = 3.0,
-        noise: float = 1.0,
-        flux: float = 0.5,
+        shift: float = 1.0,
+        noise: float = 0.5,
+        flux: float = 0.0,
         learning_rate: float = 2e-3,
         seed: int = 0,
+        paste: bool = True,
         stretch=None,
     ):
         for name, value, least in (
@@ -136,8 +156,9 @@ class Contrastive(Features):
         self.width, self.temperature = int(width), float(temperature)
         self.shift, self.noise, self.flux = float(shift), float(noise), float(flux)
         self.learning_rate, self.seed = float(learning_rate), int(seed)
+        self.paste = bool(paste)
         self.stretch, self.encoder, self.history = stretch, None, []
-        self._traced = None
+        self._traced = self._whitening = None
 
     @property
     def fitted(self) -> bool:
@@ -188,6 +209,8 @@ class Contrastive(Features):
                 self.history.append({"epoch": epoch + 1, "loss": loss})
                 advance(1)
         self._use(encoder)
+        center, whitening = gaussian(self._pooled(images))
+        self._whitening = {"center": center, "whitening": whitening}
         return self
 
     def _use(self, encoder) -> None:
@@ -209,8 +232,16 @@ class Contrastive(Features):
         return in_chunks(lambda chunk: self._traced(chunk)[which], images)
 
     def __call__(self, images):
-        """Turn linear pixels (n, ny, nx, n_bands) into features (n, 8 width)."""
-        return self._outputs(images, 1)
+        """Turn linear pixels (n, ny, nx, n_bands) into features (n, 16 width)."""
+        # An encoder that was saved before its features were whitened has means alone.
+        if self.encoder is not None and self._whitening is None:
+            return self._outputs(images, 1)
+        return whitened(self._pooled(images), **self._whitening or {})
+
+    def _pooled(self, images):
+        """Return means and maxima over positions (n, 16 width)."""
+        maps = self.maps(images).astype(np.float64)
+        return np.concatenate([maps.mean(axis=(1, 2)), maps.max(axis=(1, 2))], axis=1)
 
     def maps(self, images):
         """Return the last convolution by position (n, gy, gx, 8 width)."""
@@ -226,6 +257,8 @@ class Contrastive(Features):
             raise ValueError("the features are not learned yet: call `fit` first.")
         self.encoder.save(folder / _ENCODER)
         self.stretch.save(folder / _STRETCH)
+        if self._whitening is not None:
+            save_arrays(folder / _WHITENING, self._whitening)
 
     @classmethod
     def load_from(cls, folder: Path, config: dict) -> "Contrastive":
@@ -238,6 +271,9 @@ class Contrastive(Features):
                 f"{type(encoder).__name__}."
             )
         made._use(encoder)
+        if (folder / _WHITENING).is_file():
+            shapes = {"center": 1, "whitening": 2}
+            made._whitening = load_arrays(folder / _WHITENING, shapes)
         return made
 
 
@@ -314,11 +350,16 @@ class _Learner(keras.Model):
         )
         self.built = True
 
+    def key(self, stream: int):
+        """Return the seed of a stream of random numbers at this step."""
+        seed = tf.cast(self.settings.seed % 2**31, tf.int64)
+        return tf.stack([seed, 2 * self.step + stream])
+
     def views(self, images, stream: int):
         """Turn, mirror, shift, brighten and disturb linear pixels at random."""
         n, ny, nx, n_bands = images.shape
         own = self.settings
-        key = tf.stack([tf.cast(own.seed % 2**31, tf.int64), 2 * self.step + stream])
+        key = self.key(stream)
         draw = tf.random.stateless_uniform((n, 7), key)
         # Half of the turns are by a right angle, which leaves the noise as it is.
         quarter = tf.floor(4 * draw[:, 0]) + tf.where(draw[:, 1] < 0.5, 0.0, draw[:, 1])
@@ -342,15 +383,37 @@ class _Learner(keras.Model):
         strength = own.noise * draw[:, 6, None, None, None] * self.sky
         return images + strength * noise
 
+    def pasted(self, images, views):
+        """Return views with the light of another object of the batch beside it."""
+        n, ny, nx, n_bands = images.shape
+        others = tf.roll(images, 1, axis=0)
+        level = tf.sort(tf.reshape(others, (n, ny * nx, n_bands)), axis=1)
+        others = others - level[:, ny * nx // 2, None, None]
+        # Its light alone: a second sky would be told by its noise.
+        others = tf.where(others > 2 * self.sky, others, 0.0)
+        # Away from the streams of the views and of their noise.
+        draw = tf.random.stateless_uniform((n, 3), self.key(0) + [2, 0])
+        low, high = (min(ny, nx) * share for share in _PASTED_AT)
+        radius = low + (high - low) * draw[:, 0]
+        angle, one, zero = 2 * np.pi * draw[:, 1], tf.ones(n), tf.zeros(n)
+        x, y = radius * tf.cos(angle), radius * tf.sin(angle)
+        moves = tf.stack([one, zero, x, zero, one, y, zero, zero], axis=1)
+        others = ops.image.affine_transform(others, moves, fill_mode="constant")
+        # Uniform in the logarithm, from this to 1.
+        ratio = _PASTED_RATIO ** draw[:, 2]
+        return views + ratio[:, None, None, None] * others
+
     def train_step(self, data):
         """Learn from two views of each image of a batch."""
         images = keras.utils.unpack_x_y_sample_weight(data)[0]
-        both = tf.concat([self.views(images, 0), self.views(images, 1)], axis=0)
-        n = images.shape[0]
+        seen = [self.views(images, 0), self.views(images, 1)]
+        if self.settings.paste:
+            seen.append(self.pasted(images, seen[0]))
+        seen, n = tf.concat(seen, axis=0), images.shape[0]
         with tf.GradientTape() as tape:
-            found = self.encoder(self.settings.stretch(both), training=True)[1]
+            found = self.encoder(self.settings.stretch(seen), training=True)[1]
             z = tf.math.l2_normalize(self.head(found), axis=1)
-            loss = nt_xent(z[:n], z[n:], self.settings.temperature)
+            loss = nt_xent(z[:n], z[n : 2 * n], self.settings.temperature, z[2 * n :])
         variables = [*self.encoder.trainable_weights, *self.head.trainable_weights]
         gradients = tape.gradient(loss, variables)
         self.optimizer.apply(gradients, variables)
@@ -358,7 +421,7 @@ class _Learner(keras.Model):
         return {"loss": loss}
 
 
-def nt_xent(first, second, temperature: float):
+def nt_xent(first, second, temperature: float, others=None):
     """Return the normalized temperature-scaled cross entropy of two sets of views.
 
     Parameters
@@ -367,6 +430,8 @@ def nt_xent(first, second, temperature: float):
         Vectors of length 1; row i of both is one image.
     temperature : float
         What their scalar products are divided by.
+    others : tensor of shape (m, d), optional
+        Further vectors that all views are far from.
 
     Returns
     -------
@@ -377,6 +442,9 @@ def nt_xent(first, second, temperature: float):
     n = first.shape[0]
     # A view is none of its own others.
     products = ops.matmul(z, ops.transpose(z)) / temperature - 1e9 * ops.eye(2 * n)
+    if others is not None:
+        further = ops.matmul(z, ops.transpose(others)) / temperature
+        products = ops.concatenate([products, further], axis=1)
     partner = np.r_[n : 2 * n, 0:n]
     own = ops.sum(z * ops.take(z, partner, axis=0), axis=1) / temperature
     return ops.mean(ops.logsumexp(products, axis=1) - own)

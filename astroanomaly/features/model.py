@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import astroanomaly.stretches.backend  # noqa: F401  # before Keras
+
+# isort: split
+
 import keras
 import numpy as np
 
 from astroanomaly import stretches
 from astroanomaly.features.base import Features, check_images
-from astroanomaly.latent.objective import in_chunks
+from astroanomaly.utils.chunks import in_chunks
 from astroanomaly.utils.keras_files import load_model
 
 KINDS = ("critic", "latents")

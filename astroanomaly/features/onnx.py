@@ -6,7 +6,7 @@ import numpy as np
 
 from astroanomaly import stretches
 from astroanomaly.features.base import Features, check_images
-from astroanomaly.latent.objective import CHUNK, padded_chunks
+from astroanomaly.utils.chunks import CHUNK, padded_chunks
 from astroanomaly.utils.optional import require
 
 _NETWORK, _STRETCH = "features.onnx", "features_stretch.json"

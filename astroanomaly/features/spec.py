@@ -29,6 +29,8 @@ EXTRACTORS = {
 # What follows the colon of the others is a file or a folder.
 _PLAIN = ("profiles", "morphology", "patches", "contrastive")
 _OF_PATH = {**dict.fromkeys(KINDS, "RUN"), "onnx": "PATH", "table": "PATH"}
+# Learned anew, or with the encoder of a run.
+_LEARNED = "contrastive:RUN"
 
 
 def make_features(text: str, seed: int | None = None, **options) -> Features:
@@ -37,9 +39,9 @@ def make_features(text: str, seed: int | None = None, **options) -> Features:
     Parameters
     ----------
     text : str
-        "profiles", "morphology", "patches", "contrastive"; "critic:RUN" and
-        "latents:RUN" with the folder of a run; "onnx:PATH" with an ONNX file;
-        "table:PATH" with a table of embeddings.
+        "profiles", "morphology", "patches", "contrastive"; "contrastive:RUN",
+        "critic:RUN" and "latents:RUN" with the folder of a run; "onnx:PATH" with an
+        ONNX file; "table:PATH" with a table of embeddings.
     seed : int, optional
         Seed of features that are learned; others have no use for it.
     **options
@@ -62,24 +64,35 @@ def make_features(text: str, seed: int | None = None, **options) -> Features:
     4
     """
     name, colon, argument = text.partition(":")
-    known = [*_PLAIN, *(f"{k}:{v}" for k, v in _OF_PATH.items())]
+    known = [*_PLAIN, _LEARNED, *(f"{k}:{v}" for k, v in _OF_PATH.items())]
     if name not in _PLAIN and name not in _OF_PATH:
         near = get_close_matches(name, [*_PLAIN, *_OF_PATH], n=1)
         raise ValueError(
             f"`features` must be one of {', '.join(known)}. Received: {text}"
             + (f"; did you mean {near[0]}?" if near else "")
         )
-    if bool(argument) != (name in _OF_PATH) or (colon and not argument):
+    of_run = bool(argument) and name == Contrastive.name
+    if bool(argument) != (name in _OF_PATH or of_run) or (colon and not argument):
         form = f"{name}:{_OF_PATH[name]}" if name in _OF_PATH else name
         raise ValueError(f"`features` must be {form}. Received: {text}")
     made = ModelFeatures if name in KINDS else EXTRACTORS[name]
-    if alien := [option for option in options if option not in made.arguments]:
+    # An encoder that is learned already takes no settings.
+    own = () if of_run else made.arguments
+    if alien := [option for option in options if option not in own]:
         raise ValueError(
-            f"`{alien[0]}` must be left out, as the features {name} have no such "
+            f"`{alien[0]}` must be left out, as the features {text} have no such "
             f"setting. Received: {options[alien[0]]}."
         )
     if name in KINDS:
         return ModelFeatures.of_run(argument, name)
+    if of_run:
+        found = load(Path(argument) / "detector")
+        if not isinstance(found, Contrastive):
+            raise ValueError(
+                f"`features` {_LEARNED} must name a run over contrastive features. "
+                f"Received: {argument}, a run over {found.name}."
+            )
+        return found
     if seed is not None and "seed" in made.arguments:
         options["seed"] = seed
     return made(*[argument] * bool(argument), **options)
@@ -186,7 +199,8 @@ def load(folder: str | Path) -> Features:
             f"Received: {str(name)[:80]}."
         )
     kind = EXTRACTORS[name]
-    if set(config) != set(kind.arguments):
+    # An older version knew fewer arguments; each has a default.
+    if not set(config) <= set(kind.arguments):
         raise ValueError(
             f"{file} must give {', '.join(kind.arguments) or 'no arguments'}. "
             f"Received: {', '.join(map(str, config))[:200]}."

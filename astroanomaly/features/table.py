@@ -71,7 +71,7 @@ class Table(Features):
             raise ValueError(
                 f"`features` {self.source} must hold finite numbers. Received: NaN or "
                 f"infinity for {bad.sum()} of {len(values)} objects, the first of them "
-                f"{self.ids[int(np.argmax(bad))]!r}."
+                f"{str(self.ids[int(np.argmax(bad))])!r}."
             )
         self.values = values.astype(np.float64)
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from astroanomaly.latent.objective import in_chunks
 from astroanomaly.scores import residual as scoring
+from astroanomaly.utils.chunks import in_chunks
 
 # Scores in units of the residual noise, which `calibrate` measures.
 _NEEDS_NOISE = ("peak", "whitened", "orthogonal")

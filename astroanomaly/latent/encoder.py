@@ -5,13 +5,13 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from astroanomaly.latent.objective import in_chunks
 from astroanomaly.models.common import networks
 from astroanomaly.models.common.training import (
     EpochOrderMixin,
     OptimizersMixin,
     stateless_seed,
 )
+from astroanomaly.utils.chunks import in_chunks
 
 
 class _Frozen:

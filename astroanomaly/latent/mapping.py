@@ -10,8 +10,9 @@ state and stopping time, and a finished image makes room for the next.
 import numpy as np
 import tensorflow as tf
 
-from astroanomaly.latent.objective import CHUNK, check_weight, image_losses
+from astroanomaly.latent.objective import check_weight, image_losses
 from astroanomaly.latent.refine import adam_step, check_betas
+from astroanomaly.utils.chunks import CHUNK
 
 
 class Mapping:

@@ -3,7 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from astroanomaly.latent.objective import check_weight, image_losses, in_chunks
+from astroanomaly.latent.objective import check_weight, image_losses
+from astroanomaly.utils.chunks import in_chunks
 
 
 class Refine:

@@ -2,17 +2,21 @@
 
 import shutil
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
 from astroanomaly import __version__, runs
+from astroanomaly.calibration import check_levels
 from astroanomaly.calibration.shift import compare
+from astroanomaly.data.options import ReadOptions
 from astroanomaly.detector import load_detector
 from astroanomaly.pretrained.cards import Card, read_card
 from astroanomaly.pretrained.folders import folder
 from astroanomaly.runs import config as _config
 from astroanomaly.runs import folder as _folder
+from astroanomaly.runs.run import calibrate_on
+from astroanomaly.tables.labels import read_labels
 from astroanomaly.utils.files import atomic_dir
 from astroanomaly.utils.installed import versions
 
@@ -246,8 +250,15 @@ def calibrate(
     """
     run = open_run(name, psf_fwhm)
     _folder.check_new(Path(out), resume=False)
+    _config.check_labels(run.settings, labels)
+    # Before the reading, which may take long.
+    if levels is not None:
+        check_levels(levels)
+    known = None if labels is None else read_labels(labels)
     # Other bands are refused, and another pixel size warns, before anything is made.
-    run.detector.check_frames(run.read(cutouts, **reading))
+    objects = run.read(cutouts, **reading).read()
+    run.detector.check_frames(objects)
+    calibrate_on(run.detector, objects, levels, rule, known, cutouts)
     options = reading.get("options")
     kept = {} if options is None else options.asked()
     kept |= {
@@ -272,13 +283,7 @@ def calibrate(
             shutil.copy(run.folder / file, partial / file)
         _folder.write_checksums(partial)
         run.detector.save(partial / "detector")
-        # The next reads it as any other run's detector.
-        found = runs.calibrate(
-            partial, cutouts, levels, labels=labels, rule=rule, **reading
-        )
-    calibrated = replace(found, folder=Path(out))
-    run.detector.origin.compare(calibrated.detector.calibration.scores)
-    return calibrated
+    return runs.load_run(out)
 
 
 def fine_tune(name: str, cutouts: str | Path, out: str | Path, **options) -> runs.Run:
@@ -303,8 +308,17 @@ def fine_tune(name: str, cutouts: str | Path, out: str | Path, **options) -> run
     Raises
     ------
     ValueError
-        If there is no such model, or as :func:`astroanomaly.runs.train`.
+        If there is no such model, the bands are others, or as
+        :func:`astroanomaly.runs.train`.
+
+    Warns
+    -----
+    UserWarning
+        For another pixel size than at the training.
     """
-    path = folder(name)
-    read_card(path)
-    return runs.train(cutouts, out, start=path, **options)
+    run = open_run(name)
+    # As many words of bands and pixel size as to who scores; nothing is read yet.
+    known = ("catalog", "n_workers", "options", *(f.name for f in fields(ReadOptions)))
+    reading = {key: options[key] for key in known if key in options}
+    run.read(cutouts, **reading)
+    return runs.train(cutouts, out, start=run.folder, **options)

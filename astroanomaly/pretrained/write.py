@@ -15,6 +15,7 @@ from astroanomaly.features.frame import FILE as FRAME
 from astroanomaly.pretrained.cards import Card, listed, read_card
 from astroanomaly.pretrained.folders import CARD
 from astroanomaly.runs import folder as _folder
+from astroanomaly.utils.arrays import save_arrays
 from astroanomaly.utils.files import CHECKSUMS, atomic_dir, atomic_path, checksums
 from astroanomaly.utils.installed import versions
 
@@ -85,6 +86,19 @@ def pack(source: str | Path, target: str | Path, precision: str = "float16") -> 
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
 
 
+def pack_arrays(source: Path, target: Path, precision: str) -> None:
+    """Write what a method learned with smaller numbers; vectors stay as they are."""
+    with np.load(source, allow_pickle=False) as file:
+        arrays = {
+            name: _rounded(file[name], precision, f"{name} of {source}")
+            # The rows of the training objects are nearly all of the file.
+            if file[name].dtype.kind == "f" and file[name].ndim > 1
+            else file[name]
+            for name in file.files
+        }
+    save_arrays(target, arrays)
+
+
 def _rounded(values: np.ndarray, precision: str, name: str) -> np.ndarray:
     """Return weights in another precision; raise if one is too large."""
     if precision == "float24":
@@ -141,6 +155,9 @@ def write(run: runs.Run, out: str | Path, ordinary, **about) -> Card:
         for precision in PRECISIONS:
             for file in (run.folder / "detector").glob("*.keras"):
                 pack(file, partial / "detector" / file.name, precision)
+            for file in (run.folder / "detector").glob("*.npz"):
+                if file.name != FRAME:
+                    pack_arrays(file, partial / "detector" / file.name, precision)
             _write_checksums(partial)
             packed = _scores(load_detector(partial / "detector"), ordinary)
             scale = np.maximum(np.abs(scores), np.std(scores))

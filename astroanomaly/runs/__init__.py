@@ -3,7 +3,14 @@
 from astroanomaly.runs.comparison import compare
 from astroanomaly.runs.demo import quickstart
 from astroanomaly.runs.explanations import explain
-from astroanomaly.runs.run import Run, calibrate, load_run, pixel_hashes, train
+from astroanomaly.runs.run import (
+    Run,
+    calibrate,
+    has_onnx,
+    load_run,
+    pixel_hashes,
+    train,
+)
 from astroanomaly.runs.shards import merge_scores
 from astroanomaly.runs.survey import score_survey
 from astroanomaly.runs.verification import Verification, verify
@@ -31,6 +38,7 @@ __all__ = [
     "calibrate",
     "compare",
     "explain",
+    "has_onnx",
     "load_checkpoint",
     "load_run",
     "merge_scores",

@@ -10,6 +10,7 @@ from astroanomaly.runs import config as _config
 from astroanomaly.runs import folder as _folder
 from astroanomaly.runs.comparison import measure, planted_sets
 from astroanomaly.runs.run import Run, load_run, train
+from astroanomaly.simulate.planted import SOUGHT
 from astroanomaly.tables.files import write_table
 from astroanomaly.utils.files import atomic_path
 
@@ -119,11 +120,12 @@ def train_auto(cutouts, out, config, given, network, resume, without, **options)
     }
     table = measure({name: run.detector for name, run in runs.items()}, sets, seed)
     # Brightness is there to compare with, and no detector.
-    name, score = best_score(table[table["detector"] != "brightness"])
+    name, score = best_score(table[table["detector"] != "brightness"], SOUGHT)
     table.meta = {
         "chosen": name,
         "score": score,
         "anomalies": "planted in held-out objects",
+        "chosen_by": ", ".join(SOUGHT),
         "seed": seed,
     }
     with atomic_path(folder / CHOICE) as partial:

@@ -13,7 +13,7 @@ from astroanomaly.simulate import plant
 from astroanomaly.tables.labels import read_labels
 
 # Enough for intervals of 0.02, and seconds to score; each host gets every kind.
-MOST_NORMAL, MOST_HOSTS = 1000, 500
+MOST_HOSTS = 500
 # Fewer say nothing: the interval of an area is then 0.4 wide.
 LEAST = 10
 
@@ -27,9 +27,10 @@ def compare(
 ) -> Table:
     """Measure which score of which run finds anomalies.
 
-    Without labels, half of the objects stay as they are and the other half gets
-    planted anomalies (:func:`astroanomaly.simulate.plant`): companions, streaks,
-    missing halves and bumps. Best are ordinary objects that trained none of the runs.
+    Without labels, every object is compared with copies that get planted anomalies
+    (:func:`astroanomaly.simulate.plant`): bright and faint companions, streaks, missing
+    halves, bumps, clumps and distortions. Best are ordinary objects that trained none
+    of the runs.
 
     Parameters
     ----------
@@ -99,7 +100,10 @@ def compare(
 
 
 def planted_sets(objects: Cutouts, seed: int, name: str) -> tuple:
-    """Divide objects into ordinary ones and hosts, and plant anomalies in these.
+    """Plant every kind of anomaly in copies of ordinary objects.
+
+    A planted object is compared with the same objects as they were: how bright or
+    large those are that happen to be drawn then matters little.
 
     Parameters
     ----------
@@ -113,28 +117,26 @@ def planted_sets(objects: Cutouts, seed: int, name: str) -> tuple:
     Returns
     -------
     ordinary, planted : Cutouts
-        No object is in both.
+        At most 500 of the objects, and their copies.
     truth : Table
         As :func:`astroanomaly.simulate.plant` gives it, a row for each planted one.
 
     Raises
     ------
     ValueError
-        If there are fewer than 20 objects.
+        If there are fewer than 10 objects.
     """
-    if len(objects) < 2 * LEAST:
+    if len(objects) < LEAST:
         raise ValueError(
-            f"{name} must hold at least {2 * LEAST} ordinary objects, half of them to "
-            f"plant anomalies in. Received: {len(objects)}."
+            f"{name} must hold at least {LEAST} ordinary objects to plant anomalies "
+            f"in. Received: {len(objects)}."
         )
     order = np.random.default_rng(seed).permutation(len(objects))
-    half = len(objects) // 2
-    hosts = objects[np.sort(order[:half][:MOST_HOSTS])]
-    ordinary = objects[np.sort(order[half:][:MOST_NORMAL])]
+    hosts = objects[np.sort(order[:MOST_HOSTS])]
     images, truth = plant(hosts.images, seed=seed)
     ids = [f"{hosts.object_ids[r['host']]}:{r['kind']}" for r in truth]
     planted = Cutouts(images, Table({"object_id": ids}), hosts.bands, hosts.pixel_scale)
-    return ordinary, planted, truth
+    return hosts, planted, truth
 
 
 def measure(detectors: dict, sets: dict, seed: int) -> Table:

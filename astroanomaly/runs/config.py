@@ -304,7 +304,8 @@ def resolve(*layers: Mapping) -> dict:
     """
     chosen = merge(*layers)
     model = chosen.get("model", {}).get("name", _DEFAULT)
-    check_name("model", model, recipes())
+    # `auto` is no model of a run, but `train` takes it.
+    check_name("model", model, recipes(), also=("auto",))
     _refuse_alien(model, chosen)
     settings = {}
     for table, keys in schema(model).items():
@@ -333,11 +334,14 @@ def resolve(*layers: Mapping) -> dict:
     return settings
 
 
-def check_name(kind: str, word: str, known) -> None:
-    """Raise if a word is not among those that are known."""
+def check_name(kind: str, word: str, known, also=()) -> None:
+    """Raise if a word is not among those that are known; `also` are named too."""
     if word not in known:
+        names = [*known, *also]
+        near = get_close_matches(str(word), names, n=1)
         raise ValueError(
-            f"`{kind}` must be one of {', '.join(known)}. Received: {word}"
+            f"`{kind}` must be one of {', '.join(names)}. Received: {word}"
+            + (f"; did you mean {near[0]}?" if near else "")
         )
 
 

@@ -28,6 +28,7 @@ _WORDS = {
     "adversarial_learning_rate": "Of the encoder against that critic.",
     "validation_fraction": "Share of the objects held out for the validation loss.",
     "class_weight": "Give both classes the same total weight.",
+    "paint": "Lenses are painted on the objects, through a PSF of this FWHM in arcsec.",
 }
 _PARAMETER = re.compile(r"^(\w[\w, ]*) : ")
 

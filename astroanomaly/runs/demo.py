@@ -301,6 +301,8 @@ class _Chain:
                 self.folder / "scores.ecsv",
                 resume=self.resume,
                 progress=self.progress,
+                # Its figures compare them.
+                scores="all",
             )
             self.test = stream.read()
         return table

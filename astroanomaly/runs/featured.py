@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from astroanomaly.detector import FeatureDetector
-from astroanomaly.features import make_features
+from astroanomaly.features import Contrastive, make_features
 from astroanomaly.runs import callbacks
 from astroanomaly.runs import folder as _folder
 from astroanomaly.runs.training import make_stretch
@@ -20,10 +20,15 @@ def unfitted(settings: dict) -> FeatureDetector:
     chosen, training = dict(settings["model"]), settings["training"]
     method, text = chosen.pop("name"), chosen.pop("features")
     options = {k: training[k] for k in ("epochs", "batch_size") if k in training}
+    stretch = make_stretch(settings["stretch"])
+    features = make_features(text, training["seed"], **options)
+    if isinstance(features, Contrastive) and not features.fitted:
+        # What it learns from is what the pictures show.
+        features.stretch = stretch
     return FeatureDetector(
-        make_features(text, training["seed"], **options),
+        features,
         method,
-        make_stretch(settings["stretch"]),
+        stretch,
         training["seed"],
         **settings["detector"],
         **chosen,

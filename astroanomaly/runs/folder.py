@@ -58,7 +58,13 @@ def holds_files(folder: Path) -> bool:
 
 
 def read_config(folder: Path) -> dict:
-    """Return the settings of a run, or refuse what is none of this version."""
+    """Return the settings of a run, each checked."""
+    # A folder from elsewhere is data: a key that no training knows names no file here.
+    return config.check_tables(str(folder / CONFIG), read_record(folder))
+
+
+def read_record(folder: Path) -> dict:
+    """Return the record of a run, or refuse what is none of this version."""
     file = folder / CONFIG
     if not file.is_file():
         what = f"a folder without {CONFIG}" if folder.is_dir() else "no such folder"
@@ -79,8 +85,7 @@ def read_config(folder: Path) -> dict:
             f"{record.get('astroanomaly', 'of an unknown version')}; train again or "
             "use that version."
         )
-    # A folder from elsewhere is data: a key that no training knows names no file here.
-    return config.check_tables(str(file), tables)
+    return tables
 
 
 def finished(folder: Path) -> bool:

@@ -5,12 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
+from astroanomaly.data.cutouts import concatenate
 from astroanomaly.data.options import ReadOptions
 from astroanomaly.runs import config
 from astroanomaly.runs import folder as _folder
 from astroanomaly.tables import columns
 from astroanomaly.tables.labels import check_same, read_labels
 from astroanomaly.utils.fingerprints import pixel_hashes
+
+# Lenses painted on each object. More of them are more arcs to learn from, and as many
+# images to read; the galaxies stay the same. [O]
+_PAINTED = 3
 
 
 class TrainingObjects:
@@ -35,6 +40,8 @@ class TrainingObjects:
         The images.
     labels : ndarray of int32 or None
         1 for a lens, 0 for anything else, in the cutouts' order.
+    groups : ndarray of str or None
+        With painted lenses: the object on which each is painted, to be kept together.
     record : dict
         What ``training_objects.json`` holds.
 
@@ -62,10 +69,17 @@ class TrainingObjects:
         # Before the reading, which may take long.
         given = None if labels is None else read_labels(labels)
         finder = config.classifies(settings["model"]["name"])
-        if finder and given is None and "labels" not in old:
+        psf = settings["training"].get("paint")
+        if psf is not None and given is not None:
+            raise ValueError(
+                "`paint` (--paint) makes lenses of objects that are none, without "
+                f"`labels` (--labels). Received: both, {given.name}."
+            )
+        if finder and psf is None and given is None and "labels" not in old:
             raise ValueError(
                 f"The model {settings['model']['name']} learns from labels: give "
-                "`labels` (--labels), a table of object_id and is_lens. Received: none."
+                "`labels` (--labels), a table of object_id and is_lens, or paint "
+                "lenses on the cutouts by `paint` (--paint FWHM). Received: neither."
             )
         found = read_cutouts(
             path,
@@ -101,8 +115,25 @@ class TrainingObjects:
                 f"Received: {self.record['n']} of "
                 f"{self.record['cutouts']}, which are not the same images."
             )
-        self.labels = None
-        if finder:
+        self.labels = self.groups = None
+        if psf is not None:
+            # The command line starts without it.
+            from astroanomaly.simulate import paint_arcs
+
+            painted = paint_arcs(
+                self.cutouts,
+                psf,
+                n_per_host=_PAINTED,
+                seed=settings["training"]["seed"],
+                progress=progress,
+            )
+            lenses = painted[np.flatnonzero(painted.table["is_lens"])]
+            hosts = [*self.cutouts.object_ids, *lenses.table["host"]]
+            self.groups = np.array(hosts, str)
+            self.labels = np.repeat([0, 1], [len(self.cutouts), len(lenses)])
+            self.labels = self.labels.astype(np.int32)
+            self.cutouts = concatenate([self.cutouts, lenses])
+        elif finder:
             if given is None:
                 self.labels = np.array(old["labels"], np.int32)
             else:

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from astroanomaly.utils.notebook import facts
 # A tenth of the usual: the networks know galaxies, and learn what is new in these.
 FURTHER_EPOCHS = 10
 
-__all__ = ["Run", "calibrate", "load_run", "pixel_hashes", "train"]
+__all__ = ["Run", "calibrate", "has_onnx", "load_run", "pixel_hashes", "train"]
 
 
 def train(
@@ -46,6 +47,7 @@ def train(
     options: ReadOptions | None = None,
     network: str | None = None,
     start: str | Path | None = None,
+    paint: float | None = None,
     **reading,
 ) -> "Run":
     """Train a detector on cutouts and keep it in a folder.
@@ -119,6 +121,10 @@ def train(
         A finished run whose networks and stretch the training begins with, and whose
         settings hold where no others are given; 10 epochs by default. A pre-trained
         model: see :func:`astroanomaly.pretrained.fine_tune`.
+    paint : float, optional
+        For a lens finder without labels: the FWHM of the cutouts' PSF, arcsec. Three
+        lenses are painted on each galaxy by :func:`astroanomaly.simulate.paint_arcs`,
+        and the cutouts as they are, few of which are lenses, are the others.
     **reading
         Single options of :class:`astroanomaly.data.ReadOptions`, which go before those
         of `options`.
@@ -153,7 +159,7 @@ def train(
         "training": {"epochs": epochs, "seed": seed},
         "encoder": {"epochs": encoder_epochs},
     }
-    given["training"] |= {"hold_out": hold_out, "group": group}
+    given["training"] |= {"hold_out": hold_out, "group": group, "paint": paint}
     given = _config.read_config(_config.merge({"data": asked}, given))
     how = {"catalog": catalog, "n_workers": n_workers, "progress": progress}
     how["on_error"] = on_error
@@ -161,6 +167,7 @@ def train(
         from astroanomaly.runs.auto import train_auto
 
         without = {"labels": labels, "features": features, "start": start}
+        without["paint"] = paint
         return train_auto(cutouts, out, config, given, network, resume, without, **how)
     if network is not None:
         raise ValueError(
@@ -170,6 +177,13 @@ def train(
     folder, chosen, begun = Path(out), _config.read_config(config), None
     if start is not None:
         begun = load_run(start)
+        if _config.over_features(begun.settings["model"]["name"]):
+            raise ValueError(
+                f"`start` (--from) must have networks to train further. Received: "
+                f"{begun.folder.name}, a method over features, which is fitted anew in "
+                "seconds; contrastive ones are taken over by `features` (--features "
+                f"contrastive:{begun.folder.name})."
+            )
         chosen = _config.merge(_begin_with(begun), chosen)
     settings = _folder.settle(folder, chosen, given, resume)
     _config.check_labels(settings, labels)
@@ -192,7 +206,9 @@ def train(
             training = Training(folder, settings, objects.cutouts, progress, begun)
         else:
             parts = (objects.cutouts, objects.labels)
-            training = FinderTraining(folder, settings, *parts, progress, begun)
+            training = FinderTraining(
+                folder, settings, *parts, progress, begun, objects.groups
+            )
         _folder.sweep(folder)
         _folder.begin(folder, settings, objects.record)
     training.run()
@@ -222,6 +238,9 @@ class Run:
         Its settings, table by table, as in ``config.toml``.
     bands : tuple of str
         The bands that it was trained on.
+    engine : {"tf", "onnx"}
+        What computes: TensorFlow, or onnxruntime with the file that
+        ``calibrate(..., onnx=True)`` wrote.
 
     Examples
     --------
@@ -232,6 +251,7 @@ class Run:
     folder: Path
     settings: dict
     bands: tuple[str, ...]
+    engine: str = "tf"
 
     @property
     def classifies(self) -> bool:
@@ -241,9 +261,10 @@ class Run:
     @cached_property
     def detector(self):
         """The detector, read from the folder when it is first used."""
-        from astroanomaly.detector import load_detector
+        from astroanomaly import detector as room
 
-        found = load_detector(self.folder / "detector")
+        load = room.load_engine if self.engine == "onnx" else room.load_detector
+        found = load(self.folder / "detector")
         # Detectors of older versions kept no fingerprints, but their runs did.
         trained = _folder.read_objects(self.folder) or {}
         found.objects["trained"] |= set(trained.get("pixels", ()))
@@ -299,7 +320,8 @@ class Run:
             self.detector.add_table(path)
         if method is None:
             return self.detector
-        _config.check_method(self.settings, method)
+        if self.engine == "tf":
+            _config.check_method(self.settings, method)
         return self.detector.use(method)
 
     def read(
@@ -425,13 +447,16 @@ def _check_only_band(path, options: ReadOptions, how: dict) -> None:
         )
 
 
-def load_run(run: str | Path) -> Run:
+def load_run(run: str | Path, engine: str = "tf") -> Run:
     """Open a run folder.
 
     Parameters
     ----------
     run : str or Path
         The folder that :func:`train` made.
+    engine : {"tf", "onnx"}, optional
+        "onnx" scores by the file that ``calibrate(..., onnx=True)`` wrote, and never
+        imports TensorFlow.
 
     Returns
     -------
@@ -449,7 +474,13 @@ def load_run(run: str | Path) -> Run:
     'peak'
     """
     folder = Path(run)
-    settings = _config.resolve(_folder.read_config(folder))
+    if engine not in ("tf", "onnx"):
+        raise ValueError(f"`engine` (--engine) must be tf or onnx. Received: {engine}")
+    if engine == "tf":
+        settings = _config.resolve(_folder.read_config(folder))
+    else:
+        # The record holds every setting; a check of each needs the models' classes.
+        settings = _folder.read_record(folder)
     if not _folder.finished(folder):
         raise ValueError(
             f"{folder} must hold a finished run. Received: one whose training has not "
@@ -461,7 +492,26 @@ def load_run(run: str | Path) -> Run:
             f"{folder} must hold {_folder.OBJECTS}, the record of its training. "
             "Received: none."
         )
-    return Run(folder, settings, tuple(objects["bands"]))
+    return Run(folder, settings, tuple(objects["bands"]), engine)
+
+
+def has_onnx(run: str | Path) -> bool:
+    """Return whether a run can be scored by ONNX here.
+
+    Parameters
+    ----------
+    run : str or Path
+        The run folder.
+
+    Returns
+    -------
+    bool
+        Its detector's folder holds the file, and onnxruntime is installed.
+    """
+    from astroanomaly.detector.base import ENGINE
+
+    file = Path(run) / "detector" / ENGINE
+    return file.is_file() and find_spec("onnxruntime") is not None
 
 
 def calibrate(
@@ -472,6 +522,7 @@ def calibrate(
     labels: str | Path | Table | None = None,
     rule: str = "conformal",
     features: str | None = None,
+    onnx: bool = False,
     **reading,
 ) -> Run:
     """Calibrate a run's detector on ordinary objects and keep the thresholds.
@@ -498,6 +549,9 @@ def calibrate(
     features : str, optional
         For a run over a table of embeddings: "table:PATH" with those of the
         calibration objects, where its own table lacks them.
+    onnx : bool, optional
+        Write the networks as one ONNX file too, after a comparison of the scores of
+        these objects: see :meth:`astroanomaly.AnomalyDetector.export`.
     **reading
         As for :meth:`Run.read`: `options`, `catalog`, `n_workers`.
 
@@ -528,6 +582,11 @@ def calibrate(
 
     opened = load_run(run)
     _config.check_labels(opened.settings, labels)
+    if onnx and not hasattr(opened.detector, "export"):
+        raise ValueError(
+            "`onnx` (--onnx) needs a model that reconstructs. "
+            f"Received: {opened.settings['model']['name']}"
+        )
     if levels is not None:
         check_levels(levels)  # Before the reading, which may take long.
     known = None if labels is None else read_labels(labels)
@@ -548,16 +607,38 @@ def calibrate(
             UserWarning,
             stacklevel=2,
         )
-    if known is None:
-        detector.calibrate(objects, levels, rule)
-    else:
-        is_lens = known.of(objects.object_ids, cutouts or opened.folder).astype(bool)
-        detector.calibrate(objects[~is_lens], levels, rule)
-        detector.calibrate_probability(objects, is_lens)
+    calibrate_on(detector, objects, levels, rule, known, cutouts or opened.folder)
     if used is not default:
         # The folder keeps the method that `score` takes when none is named.
         detector.use(default)
-    detector.save(opened.folder / "detector")
+    if onnx:
+        detector.export("onnx", opened.folder / "detector", objects)
+    else:
+        detector.save(opened.folder / "detector")
     if used is not default:
         detector.use(used)
     return opened
+
+
+def calibrate_on(detector, objects, levels, rule: str, known=None, source="") -> None:
+    """Calibrate a detector, with labels on those that are no lenses.
+
+    Parameters
+    ----------
+    detector : AnomalyDetector, FeatureDetector or ClassifierDetector
+        What to calibrate.
+    objects : Cutouts
+        Ordinary objects, or with labels both kinds.
+    levels, rule
+        As for :func:`calibrate`.
+    known : Labels, optional
+        Labels as read: what a finder's probabilities mean is calibrated too.
+    source : str or Path, optional
+        Where the objects lie, for the message.
+    """
+    if known is None:
+        detector.calibrate(objects, levels, rule)
+        return
+    is_lens = known.of(objects.object_ids, source).astype(bool)
+    detector.calibrate(objects[~is_lens], levels, rule)
+    detector.calibrate_probability(objects, is_lens)

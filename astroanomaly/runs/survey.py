@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table, vstack
 
+from astroanomaly.scores.residual import check_which
 from astroanomaly.tables.files import check_ending, read_table, write_table
 from astroanomaly.utils.files import atomic_path, file_digest, read_json, sweep
 from astroanomaly.utils.progress import progress_bar
@@ -35,6 +36,7 @@ def score_survey(
     resume: bool = False,
     progress: bool = False,
     fdr: float | None = None,
+    scores: str = "ranking",
 ) -> Table:
     """Score cutouts into a table file, in constant memory, and resume after a break.
 
@@ -61,6 +63,9 @@ def score_survey(
         Show a bar with count, rate and time left.
     fdr : float, optional
         False-discovery rate, such as 0.05: adds `is_selected` to the table.
+    scores : {"ranking", "all"}, optional
+        By default what the score that ranks is made of; `meta` names the columns
+        `left_out`. "all" computes every score of the detector.
 
     Returns
     -------
@@ -98,6 +103,7 @@ def score_survey(
         )
     if fdr is not None and not 0 < fdr < 1:
         raise ValueError(f"`fdr` must lie between 0 and 1. Received: {fdr}.")
+    check_which(scores)
     detector.check_objects(cutouts.object_ids)
     manifest = {
         "format": 1,
@@ -105,6 +111,7 @@ def score_survey(
         "detector": detector_digest(detector),
         "method": detector.method,
         "block": int(block),
+        "scores": scores,
     }
     # Files that change from now on may change between their reading and their digest.
     began = time.time_ns()
@@ -122,7 +129,7 @@ def score_survey(
             pixels = pixels_digest(part)
             if k not in doubtful or pixels != parts.known[k][1]:
                 changed += [k] if k in doubtful else []
-                rows = detector.score_block(part) if len(part) else None
+                rows = detector.score_block(part, scores) if len(part) else None
                 about = inputs_digest(cutouts, k, block, began), pixels
                 parts.add(k, rows, part.skipped, about)
             advance(min(block, len(cutouts) - k * block), len(part.skipped))

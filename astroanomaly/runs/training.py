@@ -8,7 +8,7 @@ import astroanomaly.stretches.backend  # noqa: F401  # before Keras
 # isort: split
 import keras
 import numpy as np
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from astroanomaly import plots, stretches
 from astroanomaly.data.batches import class_weights, dataset, labelled_dataset
@@ -418,6 +418,8 @@ class FinderTraining(Fitting):
         Show a bar.
     begun : Run, optional
         The run whose network and stretch it begins with.
+    groups : ndarray of shape (n,), optional
+        Cutouts of one group are all trained on, or all kept for the validation.
 
     Attributes
     ----------
@@ -434,14 +436,21 @@ class FinderTraining(Fitting):
     """
 
     def __init__(
-        self, folder: Path, settings: dict, cutouts, labels, progress: bool, begun=None
+        self,
+        folder: Path,
+        settings: dict,
+        cutouts,
+        labels,
+        progress: bool,
+        begun=None,
+        groups=None,
     ):
         super().__init__(folder, settings, progress, begun)
         self.cutouts, self.labels = cutouts, labels
         self.name = settings["model"]["name"]
         training = settings["training"]
         self.train, self.validation = parts(
-            labels, training["validation_fraction"], self.seed
+            labels, training["validation_fraction"], self.seed, groups
         )
         # Its range comes from the training images alone; per image there is none.
         seen = self.train[:1] if settings["stretch"]["per_image"] else self.train
@@ -495,7 +504,9 @@ class FinderTraining(Fitting):
         return [self.keep]
 
 
-def parts(labels, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def parts(
+    labels, fraction: float, seed: int, groups=None
+) -> tuple[np.ndarray, np.ndarray]:
     """Divide objects into those to train on and those to validate with.
 
     Parameters
@@ -506,6 +517,8 @@ def parts(labels, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
         Share for the validation.
     seed : int
         Same seed, same parts.
+    groups : ndarray of shape (n,), optional
+        Objects of one group are never divided; the share is then one of groups.
 
     Returns
     -------
@@ -518,10 +531,12 @@ def parts(labels, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
         If a part would lack one of the classes.
     """
     rows = np.arange(len(labels))
+    options = {"test_size": fraction, "random_state": seed}
     try:
-        found = train_test_split(
-            rows, test_size=fraction, random_state=seed, stratify=labels
-        )
+        if groups is None:
+            found = train_test_split(rows, stratify=labels, **options)
+        else:
+            found = next(GroupShuffleSplit(1, **options).split(rows, groups=groups))
     except ValueError:
         # Fewer objects than classes in a part, or one object of a class.
         found = []

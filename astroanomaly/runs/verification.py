@@ -162,13 +162,14 @@ def _check_table(path: Path, run, found: Verification) -> None:
         found.changed.append(f"{skipped} is missing.")
     if run is None or not meta:
         return
-    detector = run.detector
-    if meta.get("latent") in ("encoder", "refine", "mapping"):
-        try:
+    try:
+        detector = load_run(run.folder, meta.get("engine", "tf")).detector
+        if meta.get("latent") in ("encoder", "refine", "mapping"):
             detector.use(meta["latent"])
-        except ValueError as error:
-            found.changed.append(f"{path} cannot be of {run.folder}: {error}")
-            return
+    except (ImportError, OSError, ValueError) as error:
+        words = " ".join(str(error).split())
+        found.changed.append(f"{path} cannot be of {run.folder}: {words}")
+        return
     # Levels and thresholds first: they say what a digest cannot.
     settings = detector.settings()
     other = [key for key in _SETTINGS if meta.get(key) != settings.get(key)]

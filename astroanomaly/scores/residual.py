@@ -18,6 +18,16 @@ SCORES = (
     "orthogonal",
     "wasserstein",
 )
+# Which of them are computed: all, or what the score that ranks is made of.
+WHICH = ("all", "ranking")
+
+
+def check_which(scores: str) -> None:
+    """Raise unless `scores` is one of `WHICH`."""
+    if scores not in WHICH:
+        raise ValueError(
+            f"`scores` (--scores) must be {' or '.join(WHICH)}. Received: {scores}"
+        )
 
 
 def residual_score(images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
@@ -337,7 +347,7 @@ class ResidualNoise:
             Largest significance over pixels and bands; NaN where an image
             holds one.
         """
-        return self.scores(images, reconstructions)["peak_score"]
+        return self.scores(images, reconstructions, names="peak_score")["peak_score"]
 
     def whitened(self, images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
         """Average the squared significance over pixels and bands.
@@ -356,12 +366,17 @@ class ResidualNoise:
         ndarray of shape (n,)
             About 1 for ordinary images; NaN where an image holds one.
         """
-        return self.scores(images, reconstructions)["whitened_score"]
+        name = "whitened_score"
+        return self.scores(images, reconstructions, names=name)[name]
 
     def scores(
-        self, images: np.ndarray, reconstructions: np.ndarray, modes=None
+        self,
+        images: np.ndarray,
+        reconstructions: np.ndarray,
+        modes=None,
+        names=("peak_score", "whitened_score", "orthogonal_score"),
     ) -> dict[str, np.ndarray]:
-        """Compute all scores that the noise is needed for, from one significance.
+        """Compute the scores that the noise is needed for, from one significance.
 
         Parameters
         ----------
@@ -369,6 +384,8 @@ class ResidualNoise:
             Stretched images and the closest generated ones.
         modes : ResidualModes, optional
             Modes of the weighted residuals of ordinary objects.
+        names : sequence of str, optional
+            Which of them; others cost nothing.
 
         Returns
         -------
@@ -376,19 +393,21 @@ class ResidualNoise:
             `peak_score`, `whitened_score` and, with modes, `orthogonal_score`;
             float64.
         """
-        names = ["peak_score", "whitened_score"] + ["orthogonal_score"] * bool(modes)
-        if len(images) == 0:
-            return {name: np.zeros(0) for name in names}
+        known = ["peak_score", "whitened_score"] + ["orthogonal_score"] * bool(modes)
+        names = [name for name in known if name in names]
+        if len(images) == 0 or not names:
+            return {name: np.zeros(len(images)) for name in names}
         significance, weight = self._significance(images, reconstructions)
-        # In float32, sums of thousands of squares would lose digits that rank.
-        squared = np.square(significance, dtype=np.float64)
-        found = [
-            significance.max(axis=(1, 2, 3)).astype(np.float64),
-            squared.mean(axis=(1, 2, 3)),
-        ]
-        if modes:
-            found.append(modes.score(significance * weight))
-        return dict(zip(names, found, strict=True))
+        found = {}
+        if "peak_score" in names:
+            found["peak_score"] = significance.max(axis=(1, 2, 3)).astype(np.float64)
+        if "whitened_score" in names:
+            # In float32, sums of thousands of squares would lose digits that rank.
+            squared = np.square(significance, dtype=np.float64)
+            found["whitened_score"] = squared.mean(axis=(1, 2, 3))
+        if "orthogonal_score" in names:
+            found["orthogonal_score"] = modes.score(significance * weight)
+        return found
 
     def get_config(self) -> dict:
         """Return settings and curves."""

@@ -7,6 +7,7 @@ from astroanomaly.simulate.galaxies.galaxies import galaxies
 from astroanomaly.simulate.galaxies.real import real_galaxies
 from astroanomaly.simulate.lenses.compound import compound
 from astroanomaly.simulate.lenses.lenses import lenses
+from astroanomaly.simulate.lenses.painted import paint_arcs
 from astroanomaly.simulate.lenses.settings import LensSetting
 from astroanomaly.simulate.lenses.substructure import Subhalos, Vortex
 from astroanomaly.simulate.mergers.mergers import mergers
@@ -25,6 +26,7 @@ __all__ = [
     "lens_survey",
     "lenses",
     "mergers",
+    "paint_arcs",
     "plant",
     "real_galaxies",
 ]

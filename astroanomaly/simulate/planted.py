@@ -2,15 +2,38 @@
 
 import numpy as np
 from astropy.table import Table
+from scipy import ndimage
 
 __all__ = ["KINDS", "plant"]
 
-KINDS = ("companion", "streak", "missing_half", "bump")
+# A new kind comes last: the seed of each counts from its place.
+KINDS = (
+    "companion",
+    "streak",
+    "missing_half",
+    "bump",
+    "faint_companion",
+    "clump",
+    "distortion",
+)
+# Streaks and missing halves are artefacts of the whole frame, which the check of frames
+# names: what finds them best finds other objects worse.
+SOUGHT = ("companion", "bump", "faint_companion", "clump", "distortion")
 # Lengths are shares of the frame's side, so that other sizes show the same objects.
 # A companion is resolved and beside the object, a bump a point of light on it, off its
 # nucleus: 1.3 pixels of a frame of 64, the width of a well sampled PSF.
 COMPANION_WIDTH, SEPARATION = (0.025, 0.05), (0.15, 0.35)
 FLUX_RATIO = (0.1, 1.0)
+# Down to what no score finds, and nearer, so that good scores differ.
+FAINT_RATIO, FAINT_SEPARATION = (0.02, 0.2), (0.1, 0.35)
+# A clump is as wide as a spiral arm, and gains or loses this share of the light.
+CLUMP_WIDTH, CLUMP_SHARE = (0.03, 0.1), (0.2, 0.6)
+# A distortion shifts light by up to a pixel of a frame of 64, within ten pixels.
+SHIFT, REACH = (0.005, 0.02), 0.05
+# The largest value of k exp(-k^2 / 16) / (k + 1), at k = 1.716.
+_LARGEST_SHIFT = 0.5256
+# Both lie where the smoothed light has at least this share of its peak.
+BRIGHT = 0.3
 BUMP_WIDTH, BUMP_REACH = 0.02, (0.05, 0.15)
 STREAK_WIDTH = 0.015
 # In units of the sky's noise: from what an eye just sees to what none misses.
@@ -40,17 +63,23 @@ def plant(images: np.ndarray, kinds=KINDS, seed: int = 0) -> tuple[np.ndarray, T
     - ``bump``: a point of light (a Gaussian of 2 per cent of the side) on the object, 5
       to 15 per cent of the side from the center, with 0.2 to 1 times the object's peak
       in every band, and 5 times the noise at least.
+    - ``faint_companion``: as a companion, of 0.02 to 0.2 times the flux, 10 to 35 per
+      cent of the side from the center, and as faint as that makes it.
+    - ``clump``: a bright place of the object (a Gaussian of 3 to 10 per cent of the
+      side) is 20 to 60 per cent brighter or fainter.
+    - ``distortion``: around a bright place light is moved outward, by up to 0.5 to 2
+      per cent of the side, as behind a small mass; no light is added.
 
-    Flux ratios and peaks are drawn log-uniformly. Level and noise of the sky are the
-    median and the median absolute deviation of a border of an eighth of the side; an
-    image without noise gets a hundredth of its peak for it.
+    Flux ratios, peaks and shifts are drawn log-uniformly. Level and noise of the sky
+    are the median and the median absolute deviation of a border of an eighth of the
+    side; an image without noise gets a hundredth of its peak for it.
 
     Parameters
     ----------
     images : ndarray of shape (n, ny, nx, n_bands)
         Ordinary objects in linear pixels, as the reader gives them.
     kinds : sequence of str, optional
-        Which kinds; all four by default.
+        Which kinds; all by default.
     seed : int, optional
         Same seed, same bits; image i gets the same for any n and any choice of kinds.
 
@@ -60,7 +89,8 @@ def plant(images: np.ndarray, kinds=KINDS, seed: int = 0) -> tuple[np.ndarray, T
         The images with what was planted, kind by kind.
     truth : Table
         `kind`; `host`, the image's number; `strength`: the ratio of the fluxes or the
-        peaks, a streak's peak in units of the noise, or the share that is missing; `x`,
+        peaks, a streak's peak in units of the noise, the share that is missing, a
+        clump's share (negative if fainter), or the shift in pixels; `x`,
         `y`, pixels from the center (of a streak the point that it passes through);
         `angle`, of a streak (degrees from the x axis), NaN for others; `band`, the
         number of the streak's band, -1 for all bands.
@@ -129,11 +159,13 @@ def _log_uniform(rng, limits: tuple[float, float]) -> float:
     return float(np.exp(rng.uniform(*np.log(limits))))
 
 
-def _companion(image: np.ndarray, rng) -> tuple[np.ndarray, dict]:
+def _companion(
+    image: np.ndarray, rng, ratios=FLUX_RATIO, separation=SEPARATION, least=LEAST_PEAK
+) -> tuple[np.ndarray, dict]:
     y, x, side = _from_center(image)
     level, noise = _sky(image)
-    ratio, angle = _log_uniform(rng, FLUX_RATIO), rng.uniform(0, 2 * np.pi)
-    distance = side * rng.uniform(*SEPARATION)
+    ratio, angle = _log_uniform(rng, ratios), rng.uniform(0, 2 * np.pi)
+    distance = side * rng.uniform(*separation)
     width = side * rng.uniform(*COMPANION_WIDTH)
     at = distance * np.cos(angle), distance * np.sin(angle)
     inside = np.hypot(y, x) <= APERTURE * side
@@ -144,7 +176,7 @@ def _companion(image: np.ndarray, rng) -> tuple[np.ndarray, dict]:
     if brightest <= 0:
         # Without any flux it has no color: as bright in all bands, by their noise.
         flux, brightest = noise / profile.max(), 1.0
-    flux = flux * max(1.0, LEAST_PEAK / brightest)
+    flux = flux * max(1.0, least / brightest)
     truth = {"strength": ratio, "x": at[0], "y": at[1]}
     return image + profile[..., None] * flux, truth
 
@@ -194,9 +226,62 @@ def _bump(image: np.ndarray, rng) -> tuple[np.ndarray, dict]:
     return image + profile[..., None] * peak, truth
 
 
+def _faint_companion(image: np.ndarray, rng) -> tuple[np.ndarray, dict]:
+    return _companion(image, rng, FAINT_RATIO, FAINT_SEPARATION, least=0.0)
+
+
+def _bright_place(image: np.ndarray, rng) -> tuple[int, int]:
+    """Return row and column of a pixel drawn from those of much light."""
+    level, noise = _sky(image)
+    light = np.nansum((image - level) / noise, axis=-1)
+    # The noise of single pixels would draw places beside the object.
+    light = ndimage.gaussian_filter(light, 1.5)
+    rows, columns = np.nonzero(light >= BRIGHT * light.max())
+    drawn = int(rng.integers(max(1, len(rows))))
+    # A frame that is dark all over has no such place.
+    middle = image.shape[0] // 2, image.shape[1] // 2
+    return (int(rows[drawn]), int(columns[drawn])) if len(rows) else middle
+
+
+def _clump(image: np.ndarray, rng) -> tuple[np.ndarray, dict]:
+    y, x, side = _from_center(image)
+    row, column = _bright_place(image, rng)
+    at = x[row, column], y[row, column]
+    width = side * rng.uniform(*CLUMP_WIDTH)
+    share = float(rng.uniform(*CLUMP_SHARE) * rng.choice([-1, 1]))
+    profile = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * width**2))
+    found = image + share * profile[..., None] * (image - _sky(image)[0])
+    return found, {"strength": share, "x": at[0], "y": at[1]}
+
+
+def _distortion(image: np.ndarray, rng) -> tuple[np.ndarray, dict]:
+    y, x, side = _from_center(image)
+    row, column = _bright_place(image, rng)
+    at = x[row, column], y[row, column]
+    shift, width = side * _log_uniform(rng, SHIFT), side * REACH
+    across, down = x - at[0], y - at[1]
+    radius = np.hypot(across, down)
+    # Largest at 1.7 widths from the place, and nothing at 10.
+    size = np.exp(-(radius**2) / (16 * width**2)) / (radius + width)
+    size *= shift / _LARGEST_SHIFT
+    places = np.indices(x.shape) - size * np.array([down, across])
+    # A spline would spread a missing pixel over the frame.
+    lost, level = ~np.isfinite(image), _sky(image)[0]
+    filled = np.where(lost, level, image)
+    found = [
+        ndimage.map_coordinates(filled[..., band], places, order=3, mode="nearest")
+        for band in range(image.shape[-1])
+    ]
+    found = np.where(lost, np.nan, np.stack(found, axis=-1))
+    return found, {"strength": shift, "x": at[0], "y": at[1]}
+
+
 _PLANTERS = {
     "companion": _companion,
     "streak": _streak,
     "missing_half": _missing_half,
     "bump": _bump,
+    "faint_companion": _faint_companion,
+    "clump": _clump,
+    "distortion": _distortion,
 }

@@ -2,6 +2,8 @@
 
 import os
 
+from astroanomaly.utils.allocator import keep_memory
+
 
 def check_backend() -> None:
     """Raise if Keras runs on another backend than TensorFlow.
@@ -31,5 +33,7 @@ def check_backend() -> None:
         )
 
 
-# On import, so that a room can do it before its own modules import Keras.
+# On import, so that a room can do it before its own modules import Keras, and before
+# TensorFlow's first buffers.
+keep_memory()
 check_backend()

@@ -36,6 +36,11 @@ _SKY_NAMES = (
     # DESI
     ("targetra", "targetdec"),
     ("ra2000", "dec2000"),
+    ("raobj", "decobj"),
+    # SIMBAD, which has text in RA and DEC.
+    ("rad", "decd"),
+    # XMM
+    ("scra", "scdec"),
 )
 # SExtractor counts pixels from 1 (FITS); photutils, and everything here, from 0.
 _PIXEL_NAMES = (

@@ -11,6 +11,7 @@ _NEEDED_BY = {
     "features": "Features of this kind need",
     "maps": "Maps by UMAP need",
     "review": "The review page needs",
+    "fast": "Scoring by ONNX needs",
 }
 
 
@@ -23,7 +24,7 @@ def require(name: str, extra: str = "sim"):
         Module name, such as ``"galsim"`` or ``"pyarrow.parquet"``.
     extra : str
         The extra that installs it: ``"sim"``, ``"morphology"``, ``"survey"``,
-        ``"io"``, ``"export"``, ``"features"``, ``"maps"`` or ``"review"``.
+        ``"io"``, ``"export"``, ``"features"``, ``"maps"``, ``"review"`` or ``"fast"``.
 
     Returns
     -------

@@ -5,6 +5,8 @@ import sys
 import tempfile
 from contextlib import contextmanager
 
+from astroanomaly.utils.allocator import keep_memory
+
 
 def load_tensorflow() -> None:
     """Import TensorFlow without its log lines; do nothing if it is imported already.
@@ -14,6 +16,8 @@ def load_tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Before TensorFlow's first buffers.
+    keep_memory()
     with silent_stderr():
         import tensorflow as tf
     tf.get_logger().setLevel("ERROR")

@@ -4,7 +4,8 @@ import importlib
 
 import pytest
 
-STUDIES = ("contamination", "cosmos", "deeplense", "lens_finder", "mergers", "review")
+STUDIES = ("contamination", "cosmos", "deeplense", "lens_finder", "mergers")
+STUDIES += ("quick_detectors", "review")
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -190,6 +190,21 @@ def test_other_objects_are_no_catalog():
         read_catalog({"id": [1]})
 
 
+def test_frames_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    # Beyond 2**53, and with a missing one, as a database returns them.
+    ids = pandas.array([2**60 + 1, None, 2**60 + 3], "Int64")
+    frame = pandas.DataFrame({"source_id": ids, "RA": [1.0, 2.0, np.nan]})
+    found = read_catalog(frame)
+    expected = ["1152921504606846977", "", "1152921504606846979"]
+    assert found["object_id"].tolist() == expected
+    np.testing.assert_array_equal(found["RA"], [1.0, 2.0, np.nan])
+    frame["source_id"] = ["01", "a ", "é"]
+    indexed = read_catalog(frame.set_index("source_id"))
+    assert indexed["object_id"].tolist() == ["01", "a ", "é"]
+    assert read_catalog(frame).colnames == ["source_id", "RA", "object_id"]
+
+
 def test_an_object_in_two_rows():
     catalog = read_catalog(Table({"object_id": ["a", "a", "b"], "mag": [1, 2, 3]}))
     with pytest.raises(ValueError, match="one row per object_id.*'a'"):

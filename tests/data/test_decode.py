@@ -78,6 +78,21 @@ def test_blank_is_of_the_stored_numbers(tmp_path, dtype, zero, blank):
     np.testing.assert_array_equal(found, expected.astype(np.float32))
 
 
+@pytest.mark.parametrize("dtype", [">f4", ">i2"])
+def test_asinh_magnitudes_become_fluxes(tmp_path, dtype):
+    # Lupton et al. 1999 as Pan-STARRS1 stores it: 0 is BOFFSET, and at one magnitude
+    # 2 sinh(ln(10) / 2.5) = 2.511886 - 0.398107 softenings more.
+    stored = np.array([[0.0, 1.0, -1.0], [5.0, 12.0, 0.5]])
+    unit = 0.001 if dtype == ">i2" else 1.0
+    raw = np.rint(stored / unit).astype(dtype)
+    cards = [f"BSCALE  = {unit}", "BZERO   = 0.0"] if unit != 1 else []
+    cards += ["BOFFSET = 0.25", "BSOFTEN = 2.5"]
+    found = _read(_write(tmp_path / "a.fits", raw, cards))
+    np.testing.assert_allclose(found[0], [0.25, 5.5344475, -5.0344475], rtol=1e-6)
+    # Far above the softening it is a magnitude: 5 of them are a factor of 100.
+    np.testing.assert_allclose(found[1, :2], [250.225, 157739.57], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "kind", ["RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1", "PLIO_1"]
 )

@@ -87,6 +87,33 @@ def test_scores_that_rank_are_those_of_scoring():
     assert scoring.SCORES == (*paper, "mse", "whitened", "orthogonal", "wasserstein")
 
 
+@pytest.mark.parametrize(
+    ("score", "columns"),
+    [
+        ("peak", {"peak_score"}),
+        ("mse", {"mse_score"}),
+        ("total", {"total_score", "residual_score", "feature_score"}),
+    ],
+)
+def test_only_the_score_that_ranks_is_computed(parts, monkeypatch, score, columns):
+    cutouts = blobs(20, 3)
+    detector = AnomalyDetector(*parts, score=score).calibrate(blobs(60, 2), (50,))
+    full = detector.score(cutouts)
+    if score == "peak":
+        # No critic: the features are not even asked for.
+        monkeypatch.delattr(type(detector.images), "features")
+    table = detector.score(cutouts, scores="ranking")
+    found = {n for n in table.colnames if n.endswith("_score")}
+    assert found - {"frame_score"} == columns | {"anomaly_score"}
+    for name in table.colnames:
+        np.testing.assert_array_equal(table[name], full[name])
+    left_out = set(detector.score_columns) - columns
+    assert set(table.meta["left_out"]) == left_out
+    assert "left_out" not in full.meta
+    with pytest.raises(ValueError, match="`scores`.*Received: some"):
+        detector.score(cutouts, scores="some")
+
+
 def test_the_orthogonal_score_wants_its_modes(parts):
     detector = AnomalyDetector(*parts, score="orthogonal").measure_noise(blobs(3, 2))
     with pytest.raises(ValueError, match='score "orthogonal" needs at least 4 objects'):

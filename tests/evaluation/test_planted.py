@@ -57,6 +57,8 @@ def test_the_best_is_the_largest_area_over_all_kinds_and_ties_go_to_the_first():
     }
     table = what_finds(scores, ["a", "b"], n_bootstrap=20)
     assert best_score(table) == ("pca", "peak")
+    # Of the first kind alone all are equal; a kind that is not there does not count.
+    assert best_score(table, ["a", "c"]) == ("pca", "mse")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ TINY = {
     "training": {"batch_size": 8, "sample_grid": 4},
     "encoder": {"epochs": 1},
 }
+# Training a pre-trained model further takes a minute.
+WITHOUT_EXAMPLE = {"astroanomaly.pretrained.fine_tune"}
 # The docstring of a verb is its help on the command line.
 VERBS = {
     ("astroanomaly.cli", verb)
@@ -358,4 +360,6 @@ def test_public_names_are_described(room):
     for name, value in _public(importlib.import_module(f"astroanomaly.{room}")):
         check = _problems_of_class if inspect.isclass(value) else _problems_of_function
         problems += [f"{name} {problem}" for problem in check(value)]
+        if ">>> " not in value.__doc__ and name not in WITHOUT_EXAMPLE:
+            problems.append(f"{name} has no example")
     assert not problems, "\n".join(problems)

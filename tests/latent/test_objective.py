@@ -13,10 +13,9 @@ from astroanomaly.latent.objective import (
     check_weight,
     draw,
     image_losses,
-    in_chunks,
-    padded_chunks,
 )
 from astroanomaly.models import WGANGP
+from astroanomaly.utils.chunks import in_chunks, padded_chunks
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -45,6 +45,23 @@ def test_blocks_come_close_to_all_at_once(monkeypatch):
     assert int(pca.counts[0]) == 200
 
 
+# More pixels than rows in a block, and fewer.
+@pytest.mark.parametrize("ends", [(60, 120, 200), (1300, 2600)])
+def test_blocks_merge_as_those_of_scikit_learn(ends, monkeypatch):
+    monkeypatch.setattr(module, "_BLOCK", ends[0])
+    noise = np.random.default_rng(5).normal(size=(ends[-1], 32, 32, 1))
+    images = (np.resize(IMAGES, noise.shape) + noise).astype(np.float32)
+    pca = PCA((32, 32, 1), n_components=6)
+    pca.fit(images)
+    other, rows = decomposition.IncrementalPCA(6), images.reshape(ends[-1], -1)
+    for start, end in zip((0, *ends), ends, strict=False):
+        other.partial_fit(rows[start:end].astype(float))
+    np.testing.assert_allclose(pca.mean, other.mean_, atol=1e-12)
+    np.testing.assert_allclose(pca.variance, other.var_, rtol=1e-9)
+    np.testing.assert_allclose(pca.singular_values, other.singular_values_, rtol=1e-9)
+    np.testing.assert_allclose(pca.components, other.components_, atol=1e-8)
+
+
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
 def test_a_share_of_the_variance_takes_as_few_components_as_reach_it(share):
     pca = PCA((32, 32, 1), n_components=share)

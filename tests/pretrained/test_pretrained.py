@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 
 import astroanomaly as aa
 from astroanomaly import Cutouts, cli, pretrained, runs, write_cutouts
+from astroanomaly.data.stream import CutoutStream
 from astroanomaly.detector import load_detector
 from astroanomaly.pretrained import folders
 from astroanomaly.pretrained.write import pack, write
@@ -226,6 +227,23 @@ def test_objects_that_score_otherwise_are_told_when_they_calibrate(shelf):
         aa.from_pretrained("blobs-dcae").calibrate(bright, levels=(90,))
 
 
+def test_a_run_by_name_reads_its_objects_once(made, shelf, monkeypatch):
+    read, calls = CutoutStream.read, []
+
+    def counted(stream, *args):
+        calls.append(len(stream))
+        return read(stream, *args)
+
+    monkeypatch.setattr(CutoutStream, "read", counted)
+    found = pretrained.calibrate("blobs-dcae", made / "ordinary", shelf.parent / "run")
+    assert calls == [120]
+    detector = aa.from_pretrained("blobs-dcae").calibrate(blobs(120, 2))
+    np.testing.assert_array_equal(
+        found.detector.calibration.scores, detector.calibration.scores
+    )
+    assert found.detector.frame is not None
+
+
 def test_the_command_line_lists_scores_calibrates_and_reports(made, shelf, capsys):
     out = shelf.parent
     assert cli.main(["models"]) == 0
@@ -292,3 +310,40 @@ def test_further_training_begins_with_the_weights_and_resumes(made, shelf, tmp_p
     write_cutouts(alien, blobs(120, 1, bands=("g",)))
     with pytest.raises(ValueError, match="bands"):
         pretrained.fine_tune("blobs-i", alien, tmp_path / "other")
+    # Told before the training, which then stops at a setting.
+    coarse = {"input_pixel_scale": 0.1, "epochs": 0}
+    with (
+        pytest.warns(UserWarning, match="0.06 arcsec.*0.1 arcsec"),
+        pytest.raises(ValueError, match="epochs"),
+    ):
+        pretrained.fine_tune("blobs-i", made / "train", tmp_path / "other", **coarse)
+
+
+def test_an_encoder_that_was_learned_serves_other_objects(made, tmp_path, monkeypatch):
+    config = {
+        "data": {"size": 32},
+        "stretch": CONFIG["stretch"],
+        "model": {"features": "contrastive"},
+        "training": {"epochs": 1, "batch_size": 32},
+    }
+    run = runs.train(made / "train", tmp_path / "run", config, model="knn")
+    monkeypatch.setattr(folders, "_HERE", tmp_path / "models")
+    card = write(run, tmp_path / "models" / "near", blobs(60, 4), **ABOUT)
+    assert (
+        card.precision["Spearman correlation with the scores of the training"] > 0.999
+    )
+    own, kept = run.detector, aa.from_pretrained("near")
+    assert kept.scorer.rows.nbytes <= own.scorer.rows.nbytes / 2
+    objects = blobs(20, 5)
+    np.testing.assert_allclose(
+        kept.score_block(objects)["anomaly_score"],
+        own.score_block(objects)["anomaly_score"],
+        rtol=1e-3,
+    )
+    words = ["train", str(made / "ordinary"), "--out", str(tmp_path / "other")]
+    words += ["--size", "32", "--model", "mahalanobis"]
+    assert cli.main([*words, "--features", "contrastive:near"]) == 0
+    other = runs.load_run(tmp_path / "other").detector
+    np.testing.assert_array_equal(other.features(objects), kept.features(objects))
+    with pytest.raises(ValueError, match=r"`start`.*near.*features"):
+        pretrained.fine_tune("near", made / "train", tmp_path / "third")

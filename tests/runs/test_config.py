@@ -279,9 +279,11 @@ def test_the_settings_page_names_the_keys_of_every_other_model():
 
 def test_unknown_names_are_refused():
     known = "wgan_gp, hsc, progressive, pca, rbm, dcae, cvae, aae, lens_finder, "
-    known += "knn, bagged_knn, isolation_forest, mahalanobis, patch_gaussian"
+    known += "knn, bagged_knn, isolation_forest, mahalanobis, patch_gaussian, auto"
     with pytest.raises(ValueError, match=f"`model` must be one of {known}. Rec.*x"):
         config.resolve({"model": {"name": "x"}})
+    with pytest.raises(ValueError, match="Received: mahalanobi; .* mahalanobis"):
+        config.resolve({"model": {"name": "mahalanobi"}})
     with pytest.raises(ValueError, match="`stretch` must be one of linear, sqrt, log"):
         config.resolve({"stretch": {"name": "x"}})
 

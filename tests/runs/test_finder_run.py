@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from rings import rings
 
-from astroanomaly import cli, runs
+from astroanomaly import cli, runs, simulate
 from astroanomaly.data.write import write_cutouts
 from astroanomaly.detector.lens import ClassifierDetector
 from astroanomaly.models import LensFinder
 from astroanomaly.runs import survey
 from astroanomaly.runs.callbacks import load_checkpoint
-from astroanomaly.runs.training import FinderTraining
+from astroanomaly.runs.objects import TrainingObjects
+from astroanomaly.runs.training import FinderTraining, parts
 
 CONFIG = """
 [model]
@@ -331,10 +332,13 @@ def test_labels_that_cannot_be_learned_from(work, tmp_path, capsys):
 
     truth = survey.read_table(work / "train" / "catalog.ecsv")
     labels = tmp_path / "labels.csv"
-    assert line(None) == (
-        "The model lens_finder learns from labels: give `labels` (--labels), a table "
-        "of object_id and is_lens. Received: none."
-    )
+    assert line(None).startswith("The model lens_finder learns from labels: give ")
+    both = line(work / "train" / "catalog.ecsv", "--paint", "0.1")
+    assert both.startswith("`paint` (--paint) makes lenses of objects that are none")
+    assert line(None, "--paint", "0").endswith("Received: 0.0.")
+    pca = line(None, "--paint", "0.1", "--model", "pca")
+    assert "paint" in pca
+    assert "pca" in pca
     survey.write_table(truth["object_id", "is_lens"][:37], labels)
     assert line(labels) == (
         f"{labels} must hold a label for each of the 40 cutouts in {work}/train. "
@@ -369,3 +373,34 @@ def test_other_models_take_no_labels(work, tmp_path, capsys):
     words = ("train", work / "train", "--out", tmp_path / "run", "--model", "dcae")
     assert _fails(capsys, *words, "--labels", labels) == sentence
     assert not list(tmp_path.iterdir())
+
+
+def test_lenses_are_painted_where_there_are_no_labels(tmp_path):
+    pytest.importorskip("lenstronomy")
+    galaxies = simulate.galaxies(12, seed=4)
+    # An empty frame makes no lens, and is one of the others all the same.
+    galaxies.images[5] = np.random.default_rng(1).normal(0, 0.01, (64, 64, 1))
+    write_cutouts(tmp_path / "survey", galaxies)
+    options = {"size": 64, "model": "lens_finder", "epochs": 1, "seed": 2}
+    options |= {"paint": 0.15, "config": {"training": {"validation_fraction": 0.3}}}
+    first, second = (
+        runs.train(tmp_path / "survey", tmp_path / name, **options)
+        for name in ("one", "two")
+    )
+    weights = (run.detector.model.get_weights() for run in (first, second))
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert first.settings["training"]["paint"] == 0.15
+    record = json.loads((tmp_path / "one" / "training_objects.json").read_text())
+    assert (record["n"], "labels" in record) == (12, False)
+    objects = TrainingObjects(
+        tmp_path / "one", first.settings, tmp_path / "survey", None
+    )
+    assert objects.labels.tolist() == [0] * 12 + [1] * 33
+    assert objects.groups[:13].tolist() == [
+        *galaxies.object_ids,
+        galaxies.object_ids[0],
+    ]
+    train, validation = parts(objects.labels, 0.3, 2, objects.groups)
+    assert not {*objects.groups[train]} & {*objects.groups[validation]}
+    assert len(train) + len(validation) == 45

@@ -108,13 +108,61 @@ def test_a_bump_is_a_point_on_the_object_in_every_band(noise):
         np.testing.assert_allclose(centroid, [row["x"], row["y"]], atol=0.05)
 
 
+def test_a_faint_companion_has_the_small_ratio_of_its_row():
+    images = frames(4)
+    planted, truth = plant(images, ["faint_companion"], seed=2)
+    added = (planted.astype(float) - images).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(added, 1e4 * truth["strength"], rtol=0.03)
+    assert (0.02 <= truth["strength"]).all()
+    assert (truth["strength"] <= 0.2).all()
+    reach = np.hypot(truth["x"], truth["y"]) / SIDE
+    assert (reach >= 0.1).all()
+    assert (reach <= 0.35).all()
+
+
+def test_a_clump_gains_or_loses_its_share_of_the_light_at_a_bright_place():
+    images = frames(12, noise=1e-3)
+    planted, truth = plant(images, ["clump"], seed=1)
+    assert {*np.sign(truth["strength"])} == {-1, 1}
+    for image, changed, row in zip(images, planted, truth, strict=True):
+        at = (round(row["y"] + (SIDE - 1) / 2), round(row["x"] + (SIDE - 1) / 2), 0)
+        assert changed[at] / image[at] == pytest.approx(1 + row["strength"], rel=1e-3)
+        # A Gaussian of 3 pixels, smoothed by 1.5, is above 0.3 within 5.2.
+        assert np.hypot(row["x"], row["y"]) < 5.6
+        assert 0.2 <= abs(row["strength"]) <= 0.6
+
+
+def test_a_distortion_moves_light_by_its_shift_and_leaves_the_rest_alone():
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    # A cone: where it is moved by d along its radius, it changes by d.
+    images = np.broadcast_to((60 - np.hypot(x, y))[..., None], (5, SIDE, SIDE, 1))
+    planted, truth = plant(images, ["distortion"], seed=4)
+    for image, changed, row in zip(images, planted, truth, strict=True):
+        far = np.hypot(x - row["x"], y - row["y"]) > 0.45 * SIDE
+        np.testing.assert_allclose(changed[far], image[far], atol=2e-2)
+        difference = np.abs(changed - image).max()
+        assert 0.8 * row["strength"] < difference < 1.01 * row["strength"]
+        assert 0.005 * SIDE <= row["strength"] <= 0.02 * SIDE
+
+
+def test_a_missing_pixel_stays_one_and_spreads_to_no_other():
+    images = frames(2)
+    images[0, 5, 7] = np.nan
+    planted, truth = plant(images)
+    lost = np.isnan(planted).sum(axis=(1, 2, 3))
+    first = np.asarray(truth["host"]) == 0
+    # Half of the frame may be 0 there.
+    assert (lost[first & (truth["kind"] != "missing_half")] == 1).all()
+    assert not lost[~first].any()
+
+
 def test_the_same_seed_plants_the_same_and_a_choice_changes_no_other():
     images = frames(3)
     first, truth = plant(images, seed=5)
     again = plant(images[:2], ["bump"], seed=5)[0]
     np.testing.assert_array_equal(again, first[truth["kind"] == "bump"][:2])
     assert truth["kind"].tolist() == [k for k in KINDS for _ in range(3)]
-    assert truth["host"].tolist() == [0, 1, 2] * 4
+    assert truth["host"].tolist() == [0, 1, 2] * len(KINDS)
     assert (plant(images, seed=6)[0] != first).any()
 
 

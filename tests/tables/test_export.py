@@ -103,16 +103,6 @@ def test_known_objects_refuse(known, radius, message):
         tables.match_known(scores(), Table(known), radius)
 
 
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    samp = pytest.importorskip("pyvo.samp")
-    monkeypatch.setenv("SAMP_HUB", f"std-lockurl:{(tmp_path / '.samp').as_uri()}")
-    hub = samp.SAMPHubServer(web_profile=False, lockfile=str(tmp_path / ".samp"))
-    hub.start()
-    yield samp
-    hub.stop()
-
-
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_samp_sends_the_table_to_each_program(hub, tmp_path):
     loaded = []

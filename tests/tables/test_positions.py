@@ -16,6 +16,7 @@ from astroanomaly.tables.positions import degrees, pixel_columns, sky_columns
     "names",
     [
         *(("ra", "dec"), ("RA", "DEC"), ("Ra", "Decl"), ("RAJ2000", "DEJ2000")),
+        *(("RA_OBJ", "DEC_OBJ"), ("SC_RA", "SC_DEC"), ("RA_d", "DEC_d")),
         *(("_RAJ2000", "_DEJ2000"), ("RAdeg", "DEdeg"), ("RA_ICRS", "DE_ICRS")),
         *(("coord_ra", "coord_dec"), ("raMean", "decMean"), ("RA(deg)", "DEC(deg)")),
         *(("ALPHA_J2000", "DELTA_J2000"), ("ALPHAWIN_J2000", "DELTAWIN_J2000")),

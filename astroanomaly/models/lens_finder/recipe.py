@@ -14,6 +14,12 @@ def _complete(settings: dict) -> None:
         raise ValueError(
             f"`validation_fraction` must lie between 0 and 1. Received: {fraction}"
         )
+    paint = settings["training"].get("paint", 1.0)
+    if not 0 < paint < float("inf"):
+        raise ValueError(
+            "`paint` (--paint) must be the FWHM of the PSF in arcsec, above 0. "
+            f"Received: {paint}."
+        )
     large = settings["data"]["size"] >= smallest_size("ou200")
     settings["model"].setdefault("network", "ou200" if large else "ou66")
 
@@ -28,6 +34,7 @@ FINDER = Recipe(
     training={
         "validation_fraction": (0.1, (int, float)),
         "class_weight": (True, bool),
+        "paint": (None, (int, float)),
     },
     # Every image and band by itself, as published.
     stretch={"name": "linear", "per_image": True},

@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 from keras import ops
-from sklearn.decomposition import IncrementalPCA
+from scipy.linalg import eigh
+from sklearn.utils.extmath import svd_flip
 
 from astroanomaly.models.common.networks import check_image_shape
 
@@ -17,9 +18,9 @@ _BLOCK = 512
 class PCA(keras.Model):
     """Mean image and principal components: a detector that is fitted in seconds.
 
-    The components are those of scikit-learn's ``IncrementalPCA``, which merges block
-    after block (Ross et al. 2008), so that the images need not fit in memory. An
-    image is reconstructed as the mean and its projection on the components.
+    The components are those of scikit-learn's ``IncrementalPCA``, merged block after
+    block (Ross et al. 2008), so that the images need not fit in memory. An image is
+    reconstructed as the mean and its projection on the components.
 
     Parameters
     ----------
@@ -165,7 +166,9 @@ class PCA(keras.Model):
                 x.set_epoch(epoch)
             watchers.on_epoch_begin(epoch)
             self._one_pass(x, watchers)
-            logs = {"loss": self.evaluate(x), "explained": self.explained}
+            # What is not explained is the loss: the images need no second pass.
+            loss = float(self.variance.numpy().mean()) * (1 - self.explained)
+            logs = {"loss": loss, "explained": self.explained}
             if validation_data is not None:
                 logs["val_loss"] = self.evaluate(validation_data)
             watchers.on_epoch_end(epoch, logs)
@@ -176,13 +179,14 @@ class PCA(keras.Model):
 
     def _one_pass(self, x, watchers) -> None:
         """Merge all images into the mean and the components."""
-        found, seen = IncrementalPCA(self.n_kept), int(self.counts[0])
-        if seen:
-            # What scikit-learn keeps from block to block.
-            found.mean_, found.var_ = self.mean.numpy(), self.variance.numpy()
-            found.components_ = self.components.numpy()
-            found.singular_values_ = self.singular_values.numpy()
-            found.n_samples_seen_, found.n_components_ = np.int64(seen), self.n_kept
+        n, mean, variance = (
+            int(self.counts[0]),
+            self.mean.numpy(),
+            self.variance.numpy(),
+        )
+        known = min(n, self.n_kept)
+        axes = self.components.numpy()[:known]
+        strengths = self.singular_values.numpy()[:known]
         by_share = isinstance(self.n_components, float)
         for step, rows in enumerate(self._blocks(x, max(_BLOCK, 2 * self.n_kept))):
             watchers.on_train_batch_begin(step)
@@ -190,28 +194,34 @@ class PCA(keras.Model):
                 raise ValueError(
                     "`x` must be finite. Received: NaN or infinite pixels."
                 )
-            if not seen and step == 0:
-                if len(rows) < (2 if by_share else self.n_kept):
-                    raise ValueError(
-                        "`x` must hold at least as many images as components, "
-                        f"{2 if by_share else self.n_kept}. Received: {len(rows)}."
-                    )
-                found.n_components = min(self.n_kept, len(rows))
-            # Images that are all the same: scikit-learn divides 0 by 0.
-            with np.errstate(invalid="ignore"):
-                found.partial_fit(rows)
+            least = 2 if by_share else self.n_kept
+            if n == 0 and len(rows) < least:
+                raise ValueError(
+                    "`x` must hold at least as many images as components, "
+                    f"{least}. Received: {len(rows)}."
+                )
+            # Two samples as one (Chan et al. 1983): their means' distance counts once.
+            total, own = n + len(rows), rows.mean(axis=0)
+            apart = (mean - own) * np.sqrt(n * len(rows) / total)
+            rows = rows - own
+            squares = n * variance + np.einsum("ij,ij->j", rows, rows) + apart**2
+            mean, variance = (n * mean + len(rows) * own) / total, squares / total
+            if n:
+                rows = np.vstack([strengths[:, None] * axes, rows, apart])
+            strengths, axes = _leading(rows, min(self.n_kept, total))
+            n = total
             watchers.on_train_batch_end(step)
-        n = self.n_kept
+        n_used = self.n_kept
         if by_share:
-            shares = np.cumsum(found.explained_variance_ratio_)
-            n = int(np.searchsorted(shares, self.n_components)) + 1
-        n = min(n, len(found.components_)) if found.var_.any() else 0
-        self.counts.assign([found.n_samples_seen_, n])
-        self.mean.assign(found.mean_)
-        self.variance.assign(found.var_)
-        rest = self.n_kept - len(found.components_)
-        self.components.assign(np.pad(found.components_, ((0, rest), (0, 0))))
-        self.singular_values.assign(np.pad(found.singular_values_, (0, rest)))
+            shares = np.cumsum(strengths**2) / (n * variance.sum() or 1.0)
+            n_used = int(np.searchsorted(shares, self.n_components)) + 1
+        n_used = min(n_used, len(axes)) if variance.any() else 0
+        self.counts.assign([n, n_used])
+        self.mean.assign(mean)
+        self.variance.assign(variance)
+        rest = self.n_kept - len(axes)
+        self.components.assign(np.pad(axes, ((0, rest), (0, 0))))
+        self.singular_values.assign(np.pad(strengths, (0, rest)))
 
     def _blocks(self, x, size: int):
         """Yield rows of float64 in blocks of at least `size`, the last one joined."""
@@ -321,3 +331,23 @@ class PCA(keras.Model):
             "n_components": self.n_components,
             "seed": self.seed,
         }
+
+
+def _leading(rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the largest `n` singular values and their right vectors, as rows.
+
+    From the eigenvectors of R R', or of R' R, whichever is smaller: of hundreds of rows
+    only the leading ones are wanted, and a whole SVD takes seven times as long.
+    """
+    wide = rows.shape[0] <= rows.shape[1]
+    products = rows @ rows.T if wide else rows.T @ rows
+    size = len(products)
+    n = min(n, size)
+    squares, vectors = eigh(products, subset_by_index=[size - n, size - 1])
+    # Products hold eight digits of a root: what lies below is rounding, no direction.
+    squares = np.where(squares > 1e-14 * squares[-1], squares, 0.0)[::-1]
+    strengths, axes = np.sqrt(squares), vectors[:, ::-1].T
+    if wide:
+        axes = axes @ rows / np.where(strengths > 0, strengths, np.inf)[:, None]
+    # The sign of a vector is free: scikit-learn's choice, its largest number above 0.
+    return strengths, svd_flip(None, axes, u_based_decision=False)[1]

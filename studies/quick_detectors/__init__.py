@@ -1,0 +1,1 @@
+"""Detectors that are trained in seconds: which finds what, and which one to take."""
