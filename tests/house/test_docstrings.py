@@ -22,8 +22,11 @@ TINY = {
     "training": {"batch_size": 8, "sample_grid": 4},
     "encoder": {"epochs": 1},
 }
-# Training a pre-trained model further takes a minute.
-WITHOUT_EXAMPLE = {"astroanomaly.pretrained.fine_tune"}
+# Training a pre-trained model further, and writing one as ONNX, take a minute.
+WITHOUT_EXAMPLE = {
+    f"astroanomaly.{name}"
+    for name in ("pretrained.fine_tune", "detector.load_engine", "runs.has_onnx")
+}
 # The docstring of a verb is its help on the command line.
 VERBS = {
     ("astroanomaly.cli", verb)
