@@ -85,8 +85,7 @@ ELSEWHERE = {
     "cutouts": ROOT / "data" / "README.md",
     "examples": ROOT / "examples" / "README.md",
 }
-# Pages below a page, in the order of the menu; a star stands for those not yet named.
-# The Markdown itself has no such lists.
+# Pages below a page, in the order of the menu. The Markdown itself has no such lists.
 BELOW = {
     "guide": [
         "cutouts",
@@ -101,13 +100,13 @@ BELOW = {
         "guide/lens_finder",
         "guide/simulate",
         "guide/contamination",
-        "guide/*",
         "run_folder",
         "faq",
     ],
     "concepts": ["scores", "calibration"],
     "results/README": [
         "results/quickstart",
+        "results/quick_detectors",
         "results/cosmos_acs",
         "results/galaxy_mergers",
         "results/deeplense",
@@ -115,7 +114,6 @@ BELOW = {
         "results/contamination",
         "results/review",
         "results/benchmarks",
-        "results/*",
     ],
     "project": [
         "cite",
@@ -208,7 +206,7 @@ def read_source(app, docname, source):
     text = LINK.sub(link, text)
     if docname in BELOW:
         listed = "\n".join(f"/{page}" for page in BELOW[docname])
-        text += f"\n\n```{{toctree}}\n:hidden:\n:glob:\n\n{listed}\n```\n"
+        text += f"\n\n```{{toctree}}\n:hidden:\n\n{listed}\n```\n"
     source[0] = text
 
 
