@@ -251,7 +251,7 @@ CODE = ["guide", *(f"guide/{page}" for page in ("cluster", "models", "pretrained
 CODE += [f"guide/{page}" for page in ("simulate", "lens_finder", "explain")]
 CODE += ["scores", "calibration", "guide/calibrate", "guide/evaluate"]
 CODE += ["guide/contamination"]
-# These have tests of their own: below, and in tests/examples and tests/review.
+# Run below and in tests/examples; the page on the review is not run as a page.
 ELSEWHERE = {"README.md", "CONTRIBUTING.md", "data/README.md", "docs/review.md"}
 
 
