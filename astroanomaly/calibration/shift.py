@@ -39,6 +39,13 @@ class Comparison:
         Whether the two distributions are visibly different.
     message : str
         One sentence with the numbers.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> found = compare(rng.normal(0, 1, 500), rng.normal(1, 1, 300))
+    >>> found.bulk_only, found.n_calibration, found.fraction_above > 0.1
+    (True, 450, True)
     """
 
     statistic: float

@@ -85,6 +85,12 @@ class ExtremeThreshold(NamedTuple):
         The score, in the unit of the score.
     low, high : float
         Ends of the profile-likelihood interval; inf where it has no end.
+
+    Examples
+    --------
+    >>> found = ExtremeThreshold(99.99, 12.0, 9.5, 17.0)
+    >>> found.low < found.threshold < found.high
+    True
     """
 
     level: float

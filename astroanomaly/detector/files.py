@@ -33,6 +33,13 @@ def load_detector(path: str | Path):
     ValueError
         If the folder holds no detector, one of another format, or one whose files are
         broken, lack a key, hold an unknown one, or do not fit each other.
+
+    Examples
+    --------
+    >>> detector.save("kept")
+    >>> again = load_detector("kept")
+    >>> again.levels
+    (90, 95, 99)
     """
     path = Path(path)
     state = read_state(path)

@@ -67,6 +67,14 @@ class Evaluation:
         What was left out, with numbers.
     by_name : str or None
         The column that made the bins.
+
+    Examples
+    --------
+    >>> scores = Table({"object_id": list("abcd"), "anomaly_score": [1, 2, 3, 4]})
+    >>> truth = {"object_id": list("dcba"), "is_anomaly": [True, True, False, False]}
+    >>> found = evaluate(scores, truth)
+    >>> found.auc["score", "kind"].as_array().tolist()
+    [('anomaly_score', 'detector')]
     """
 
     auc: Table

@@ -48,6 +48,13 @@ class TwoSamples:
         Share of the other scores above it, with its Wilson interval.
     message : str
         The outcome in a sentence or two.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> found = two_samples(rng.normal(size=300), rng.normal(1, 1, 200))
+    >>> found.n_other, found.fraction_above > 0.05
+    (200, True)
     """
 
     n_reference: int

@@ -44,6 +44,12 @@ class Trend:
     method : str
         "permuted" if values were permuted between systems, "flipped" if the signs of
         the systems' contributions were flipped, "none" if nothing could be tested.
+
+    Examples
+    --------
+    >>> found = trend([1, 2, 3, 4, 5, 6, 8, 7], [1, 2, 3, 4, 5, 6, 7, 8], seed=1)
+    >>> found.n, found.n_missing, found.n_groups
+    (8, 0, 8)
     """
 
     rho: float

@@ -27,6 +27,14 @@ class Features:
         takes those of a typical object.
     stretch : Stretch or None
         The stretch that its network takes images through.
+
+    Examples
+    --------
+    >>> class Means(Features):
+    ...     def __call__(self, images):
+    ...         return images.mean(axis=(1, 2))
+    >>> Means()(np.ones((3, 8, 8, 2))).shape
+    (3, 2)
     """
 
     name = ""

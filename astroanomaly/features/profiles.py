@@ -13,18 +13,18 @@ _BLOCK = 256
 
 
 class Profiles(Features):
-    r"""Rotation-invariant profiles: three numbers for every ring and band.
+    """Rotation-invariant profiles: three numbers for every ring and band.
 
     The median of the pixels beyond the largest circle in the frame is taken as the
-    sky of a band and subtracted. Then, for each ring :math:`R` of pixels :math:`I` and
-    with :math:`I'` the image turned by 180 degrees,
+    sky of a band and subtracted. Then, summed over each ring of pixels I, with their
+    mean m and with J the image turned by 180 degrees,
 
-    - the light, :math:`\sum_R I / F`,
-    - the scatter, :math:`(\sum_R (I - \bar I)^2)^{1/2} / F`,
-    - the asymmetry, :math:`\sum_R |I - I'| / (2 F)`,
+    - the light, ``sum(I) / F``,
+    - the scatter, ``sqrt(sum((I - m)^2)) / F``,
+    - the asymmetry, ``sum(|I - J|) / (2 F)``,
 
-    where :math:`F` is the flux of all bands within the circle, or its noise where
-    that is larger. The pixels beyond the circle are one more ring.
+    where F is the flux of all bands within the circle, or its noise where that is
+    larger. The pixels beyond the circle are one more ring.
 
     Parameters
     ----------

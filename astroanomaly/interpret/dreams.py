@@ -34,6 +34,14 @@ class Dream:
         The output of the first image and after each step.
     target : int
         +1 where the output was raised, -1 where it was lowered.
+
+    Examples
+    --------
+    >>> dream = deep_dream(
+    ...     lambda x: tf.reduce_mean(x, axis=(1, 2, 3)), shape=(8, 8, 2), steps=5
+    ... )
+    >>> dream.image.shape, dream.history.shape, dream.target
+    ((8, 8, 2), (6,), 1)
     """
 
     image: np.ndarray
@@ -189,6 +197,14 @@ class FilterImages:
         began as and for the image. Where they are equal the image shows nothing.
     layer : str
         Name of the layer.
+
+    Examples
+    --------
+    >>> inputs = keras.Input((8, 8, 2))
+    >>> maps = keras.layers.Conv2D(4, 3, activation="relu", name="first")(inputs)
+    >>> found = filter_images(keras.Model(inputs, maps), "first", n=2, steps=3)
+    >>> found.layer, bool((found.after >= found.before).all())
+    ('first', True)
     """
 
     images: np.ndarray

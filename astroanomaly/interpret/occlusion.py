@@ -39,6 +39,13 @@ class OcclusionMap:
         The hidden band of each map; None for one map.
     n_windows : int, optional
         How many layers' stages were computed on windows; 0 for whole images.
+
+    Examples
+    --------
+    >>> image = np.pad(np.ones((2, 2, 1)), ((4, 2), (4, 2), (0, 0)))
+    >>> result = occlusion_map(lambda x: x.sum(axis=(1, 2, 3)), image, 2, 2)
+    >>> result.rows.tolist(), result.grid.shape
+    ([0, 2, 4, 6], (4, 4))
     """
 
     map: np.ndarray

@@ -27,7 +27,14 @@ _REASONS_NAMED = 3
 
 
 class MorphologyWarning(UserWarning):
-    """Some objects could not be measured; the message gives how many and why."""
+    """Some objects could not be measured; the message gives how many and why.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", MorphologyWarning)
+    """
 
 
 def measure(

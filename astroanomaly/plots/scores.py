@@ -313,7 +313,7 @@ def roc(labels, scores):
     scores : dict of str to array_like of shape (n,)
         Each score or baseline by its name, in the order of `labels`, higher =
         stranger. NaN is refused. Names that begin with brightness, pca,
-        isolation_forest or baseline_ are baselines and drawn thinner.
+        isolation_forest or ``baseline_`` are baselines and drawn thinner.
 
     Returns
     -------

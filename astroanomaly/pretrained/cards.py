@@ -67,6 +67,12 @@ class Card:
         The packages of the training.
     sha256 : dict of str
         Of each file in its folder.
+
+    Examples
+    --------
+    >>> one = card("hst-f160w-galaxies")
+    >>> one.bands, one.size, one.pixel_scale
+    (['F160W'], 64, 0.06)
     """
 
     name: str
@@ -128,6 +134,11 @@ def card(name: str) -> Card:
     ValueError
         If the model is unknown, the card is broken, or a file is missing, changed or
         not named in it.
+
+    Examples
+    --------
+    >>> card("smooth-lenses-fixed").model
+    'dcae'
     """
     return read_card(folder(name))
 

@@ -16,6 +16,11 @@ def names() -> list[str]:
     -------
     list of str
         In the order of the alphabet.
+
+    Examples
+    --------
+    >>> names()[0]
+    'hst-f160w-galaxies'
     """
     return sorted(path.parent.name for path in _HERE.glob(f"*/{CARD}"))
 
@@ -37,6 +42,11 @@ def folder(name: str) -> Path:
     ------
     ValueError
         If there is no such model; the message shows the nearest names.
+
+    Examples
+    --------
+    >>> (folder("hst-f160w-galaxies") / "card.json").is_file()
+    True
     """
     known = names()
     if name not in known:

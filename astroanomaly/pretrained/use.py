@@ -186,6 +186,11 @@ def open_run(name: str, psf_fwhm: float | None = None) -> PretrainedRun:
     ------
     ValueError
         As :func:`from_pretrained`.
+
+    Examples
+    --------
+    >>> open_run("hst-f160w-galaxies").detector.bands
+    ('F160W',)
     """
     path = folder(name)
     read_card(path)
@@ -236,6 +241,12 @@ def calibrate(
     -----
     UserWarning
         For another pixel size, PSF or distribution of scores than at the training.
+
+    Examples
+    --------
+    >>> run = calibrate("hst-f814w-galaxies", "held_out", "own", bands=["F814W"])
+    >>> run.detector.levels
+    (90, 95, 99)
     """
     run = open_run(name, psf_fwhm)
     _folder.check_new(Path(out), resume=False)

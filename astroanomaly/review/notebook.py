@@ -49,6 +49,12 @@ def widget(
         As :class:`Review`.
     ImportError
         If the extra `review` is not installed.
+
+    Examples
+    --------
+    >>> page = widget(detector, table, test, "labels.db", reviewer="Ada")
+    >>> type(page.review).__name__
+    'Review'
     """
     anywidget = require("anywidget", "review")
     name = check_reviewer(reviewer or login_name())

@@ -411,6 +411,11 @@ def serve(
         As :class:`Review`, or if the port is taken.
     ImportError
         If the extra `review` is not installed.
+
+    Examples
+    --------
+    >>> server = serve(detector, table, test, "labels.db", browser=False)
+    >>> server.stop()
     """
     review = Review(detector, table, cutouts, labels, **options)
     server = Server(review, reviewers, host, port).start()

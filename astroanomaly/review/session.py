@@ -120,6 +120,12 @@ class Review:
     -----
     UserWarning
         If some objects have no cutout, or some labelled objects are gone.
+
+    Examples
+    --------
+    >>> review = Review(detector, table, test, "labels.db")
+    >>> review.store.reviewers
+    []
     """
 
     def __init__(

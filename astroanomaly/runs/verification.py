@@ -25,6 +25,12 @@ class Verification:
         What was compared and is as it was.
     changed : list of str
         One sentence for each thing that is not.
+
+    Examples
+    --------
+    >>> found = verify("run")
+    >>> len(found.checked) > 0, found.changed
+    (True, [])
     """
 
     checked: list[str] = field(default_factory=list)

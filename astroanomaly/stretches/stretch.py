@@ -139,6 +139,12 @@ class Stretch(keras.layers.Layer):
     NaN pixels stay NaN: fill them when reading. The sky's level and noise in an image
     are those of the normal distribution that has the 15th and 30th percentiles of its
     pixels, as in :func:`sky_noise`.
+
+    Examples
+    --------
+    >>> stretch = Linear(vmin=0, vmax=2)
+    >>> isinstance(stretch, Stretch), float(stretch(np.ones((1, 1, 1, 1)))[0, 0, 0, 0])
+    (True, 0.5)
     """
 
     def __init__(
@@ -385,6 +391,12 @@ def load(path: str | Path) -> Stretch:
     ------
     ValueError
         If the file is broken or describes something else.
+
+    Examples
+    --------
+    >>> Sqrt(vmin=0, vmax=2).save("stretch.json")
+    >>> load("stretch.json").name
+    'sqrt'
     """
     found = load_object(path)
     if not isinstance(found, Stretch):

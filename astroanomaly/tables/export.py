@@ -226,6 +226,15 @@ def send(table: Table, path: str | Path, name: str = "astroanomaly") -> list[str
         If no hub runs, or no program on it takes tables.
     ImportError
         If pyvo is missing.
+
+    Examples
+    --------
+    >>> table = Table({"object_id": ["a"], "anomaly_score": [3.0]})
+    >>> try:
+    ...     send(table, "strange.vot")
+    ... except (ValueError, ImportError):
+    ...     print("start TOPCAT or Aladin first")
+    start TOPCAT or Aladin first
     """
     samp = require("pyvo.samp", "export")
     path = export(table, path, "votable").resolve()

@@ -67,6 +67,11 @@ def check_ending(path: str | Path) -> str:
         If it is none of .ecsv, .fits, .csv, .parquet, .vot.
     ImportError
         If it is .parquet and pyarrow is missing.
+
+    Examples
+    --------
+    >>> check_ending("scores.ECSV")
+    '.ecsv'
     """
     ending = _form(path, ENDINGS)
     if ending == ".parquet":

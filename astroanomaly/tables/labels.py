@@ -76,6 +76,13 @@ class Labels:
         The labelled objects, each once.
     is_lens : ndarray of bool
         The label of each.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> table = Table({"object_id": ["a", "b"], "is_lens": [True, False]})
+    >>> read_labels(table).object_ids.tolist()
+    ['a', 'b']
     """
 
     name: str
@@ -145,6 +152,13 @@ def read_labels(labels) -> Labels:
         or all are the same.
     FileNotFoundError
         If there is no such file.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> table = Table({"object_id": ["a", "b"], "is_lens": ["yes", "no"]})
+    >>> read_labels(table).is_lens.tolist()
+    [True, False]
     """
     table, name = labels, "labels"
     if isinstance(labels, str | Path):

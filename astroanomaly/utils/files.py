@@ -73,6 +73,11 @@ def sync(path: str | Path) -> None:
     Notes
     -----
     Without it a power cut can leave a renamed file whose content never arrived.
+
+    Examples
+    --------
+    >>> _ = Path("a.txt").write_text("abc")
+    >>> sync("a.txt")
     """
     folder = os.path.isdir(path)
     if folder and os.name == "nt":
@@ -239,6 +244,12 @@ def read_json(path: str | Path, kind: type = dict):
         If it is not JSON or holds something else.
     OSError
         If it cannot be read.
+
+    Examples
+    --------
+    >>> _ = Path("a.json").write_text('{"size": 64}')
+    >>> read_json("a.json")
+    {'size': 64}
     """
     try:
         found = json.loads(Path(path).read_bytes())
@@ -265,6 +276,12 @@ def checksums(folder: str | Path, names) -> dict[str, str]:
     -------
     dict of str
         In the order of the names.
+
+    Examples
+    --------
+    >>> _ = Path("a.txt").write_text("abc")
+    >>> checksums(".", ["a.txt"])["a.txt"][:8]
+    'ba7816bf'
     """
     found = {}
     for name in names:
@@ -293,6 +310,12 @@ def file_digest(path: str | Path) -> tuple[str, int]:
     ------
     OSError
         If the file cannot be read.
+
+    Examples
+    --------
+    >>> _ = Path("a.txt").write_text("abc")
+    >>> file_digest("a.txt") == file_digest("a.txt")
+    True
     """
     with open(path, "rb", buffering=0) as file:
         about = os.fstat(file.fileno())
@@ -322,6 +345,13 @@ def new_folder(out: Path) -> Iterator[None]:
     ------
     None
         The folder exists.
+
+    Examples
+    --------
+    >>> with new_folder(Path("out")):
+    ...     _ = Path("out/a.txt").write_text("abc")
+    >>> Path("out").is_dir()
+    True
     """
     made = [path for path in (out, *out.parents) if not path.exists()]
     out.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,11 @@ def versions() -> dict[str, str]:
     -------
     dict of str
         Of astroanomaly, Python and the packages that are installed.
+
+    Examples
+    --------
+    >>> "numpy" in versions()
+    True
     """
     found = {"astroanomaly": __version__, "python": platform.python_version()}
     for package in _PACKAGES:

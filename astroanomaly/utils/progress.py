@@ -26,6 +26,14 @@ def bar_or_lines(*columns, console=None):
     rich.progress.Progress
         Where the console is no terminal, it writes one line a minute and one at the
         end, each with count, rate and time left, and ``line()`` writes one at once.
+
+    Examples
+    --------
+    >>> bar = bar_or_lines("{task.description}")
+    >>> task = bar.add_task("reading", total=10)
+    >>> bar.update(task, completed=10)
+    >>> bar.finished
+    True
     """
     # rich takes a tenth of a second to load.
     from rich import progress
@@ -92,6 +100,12 @@ def count_bar(show: bool, console=None):
     context manager
         Gives a ``rich.progress.Progress``, or None. Its tasks may have the fields
         `first` (finished before) and `skipped`.
+
+    Examples
+    --------
+    >>> with count_bar(show=False) as bar:
+    ...     print(bar)
+    None
     """
     if not show:
         return nullcontext()
@@ -196,6 +210,14 @@ class Stages:
     ----------
     seconds : dict of float
         From stage to its wall-clock time.
+
+    Examples
+    --------
+    >>> stages = Stages(1, show=False)
+    >>> with stages.stage("reading"):
+    ...     pass
+    >>> list(stages.seconds)
+    ['reading']
     """
 
     def __init__(self, n: int, show: bool, console=None):

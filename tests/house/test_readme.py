@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from kernel import printed, run_cells
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "data" / "README.md", ROOT / "examples/README.md"]
 PAGES += [ROOT / "CHANGELOG.md", ROOT / "benchmarks" / "README.md"]
+PAGES += [ROOT / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY")]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 PIP = {"pip", "python3", "pytest"}
 
@@ -79,16 +81,43 @@ def test_options_named_in_the_text_exist(path, verbs):
 
 @pytest.mark.parametrize("path", PAGES, ids=_id)
 def test_links_are_alive(path):
-    text = path.read_text(encoding="utf-8")
-    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.S)
+    for link, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]+))?\)", text):
         if not link.startswith("http"):
-            assert (path.parent / link).exists(), f"{link} in {path}"
+            target = path.parent / link if link else path
+            assert target.exists(), f"{link} in {path}"
+            if anchor:
+                assert anchor in _anchors(target), f"{link}#{anchor} in {path}"
+
+
+def _anchors(path):
+    """Return the addresses of headings, as code hosts and the site form them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), flags=re.M)
+    return {
+        re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-") for h in headings
+    }
+
+
+@pytest.mark.parametrize("path", PAGES, ids=_id)
+def test_blocks_say_what_they_hold(path):
+    opened = re.findall(
+        r"^ *```+(.*)\n(?:.*\n)*? *```+$", path.read_text("utf-8"), re.M
+    )
+    known = {"python", "bash", "toml", "text"}
+    assert {name for name in opened if not name.startswith("{")} <= known
+
+
+def test_the_landing_page_leads_to_what_people_ask():
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    asked = "guide/reading guide/models scores guide/calibrate guide/cluster cite"
+    assert set(asked.split()) <= set(re.findall(r"^:link: (\S+)$", text, re.M))
 
 
 def test_the_readme_is_one_screen_with_two_commands():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) < 75
-    set_up = [block for block in _blocks(ROOT / "README.md", "") if "venv" in block]
+    blocks = _blocks(ROOT / "README.md", "bash")
+    set_up = [block for block in blocks if "venv" in block]
     assert [len(block.splitlines()) for block in set_up] == [1, 1]
     assert set_up[0].rstrip().endswith("astroanomaly quickstart")
     assert set_up[1].rstrip().endswith("pytest")
@@ -124,7 +153,7 @@ def test_numbers_in_the_pages_are_those_of_the_code():
         ("run_folder", f"{modes} components removed by the orthogonal score"),
         ("scores", f"`n_modes` ({modes}) principal components"),
         (
-            "scores",
+            "guide/calibrate",
             "A level takes {} objects for 90, {} for 95, {} for 99, {} for 99.9",
         ),
         ("guide", f"warns under {FEWEST_UPDATES}: more epochs"),
@@ -217,11 +246,25 @@ def test_readme_and_guide_run_on_201_real_cutouts(shared_data, tmp_path, monkeyp
         assert names["detector"].levels == (90, 95)
 
 
+# Every page whose code runs on the same sky, in an order in which names are known.
+CODE = ["guide", *(f"guide/{page}" for page in ("cluster", "models", "pretrained"))]
+CODE += [f"guide/{page}" for page in ("simulate", "lens_finder", "explain")]
+CODE += ["scores", "calibration", "guide/calibrate", "guide/evaluate"]
+CODE += ["guide/contamination"]
+# Run below and in tests/examples; the page on the review is not run as a page.
+ELSEWHERE = {"README.md", "CONTRIBUTING.md", "data/README.md", "docs/review.md"}
+
+
+def test_no_page_with_code_is_left_out():
+    with_code = {_id(path) for path in PAGES if _blocks(path, "python")}
+    assert with_code == {f"docs/{page}.md" for page in CODE} | ELSEWHERE
+
+
 @pytest.mark.slow
 # Some objects cannot be measured, and mergers score unlike ordinary galaxies.
 @pytest.mark.filterwarnings("ignore:.*could not be measured")
 @pytest.mark.filterwarnings("ignore:The new scores come from a visibly different")
-def test_the_guide_and_the_scores_page_run(sky, tmp_path, monkeypatch, capsys):
+def test_the_code_of_the_pages_runs(sky, tmp_path, monkeypatch, capsys):
     pytest.importorskip("statmorph")
     monkeypatch.chdir(tmp_path)
     mosaic = np.random.default_rng(1).normal(scale=0.004, size=(300, 300))
@@ -229,8 +272,8 @@ def test_the_guide_and_the_scores_page_run(sky, tmp_path, monkeypatch, capsys):
     for name in ("cutouts", "survey"):
         (tmp_path / name).symlink_to(sky / name)
     names = {}
-    for page in ("guide.md", "scores.md"):
-        for code in _blocks(ROOT / "docs" / page, "python"):
+    for page in CODE:
+        for code in _blocks(ROOT / "docs" / f"{page}.md", "python"):
             _exec(_tiny(code), names, page)
     assert (tmp_path / "scores.fits").is_file()
     assert (tmp_path / "report.html").is_file()
@@ -244,3 +287,42 @@ def test_the_guide_and_the_scores_page_run(sky, tmp_path, monkeypatch, capsys):
     assert "AUC" in said
     check = names["aa"].evaluation.false_positive_check(names["rates"])
     assert check.meta["verdict"] in said
+
+
+def test_the_worked_examples_of_contributing_pass(tmp_path):
+    names = {}
+    for code in _blocks(ROOT / "CONTRIBUTING.md", "python"):
+        _exec(code, names, "CONTRIBUTING.md")
+    names["test_a_planted_companion_ranks_first"]()
+    names["test_the_brightest_score"]()
+    names["test_files_of_my_survey"](tmp_path)
+
+
+def test_the_settings_on_the_pages_are_settings(tmp_path):
+    from astroanomaly.runs.config import read_config
+
+    pages = [path for path in PAGES if _blocks(path, "toml")]
+    assert len(pages) > 1
+    for path in pages:
+        for number, block in enumerate(_blocks(path, "toml")):
+            (tmp_path / f"{number}.toml").write_text(block, encoding="utf-8")
+            read_config(tmp_path / f"{number}.toml")
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_tutorial_run(tmp_path, monkeypatch):
+    pytest.importorskip("galsim")
+    from typer.testing import CliRunner
+
+    from astroanomaly import cli
+
+    monkeypatch.chdir(tmp_path)
+    for command in _commands(ROOT / "docs" / "tutorial.md"):
+        for typed, small in {"--n 1500": "--n 120", "300": "40", "64": "32"}.items():
+            command = command.replace(typed, small)
+        with warnings.catch_warnings():
+            # 36 objects carry no level of 99, and few were trained on.
+            warnings.simplefilter("ignore", UserWarning)
+            done = CliRunner().invoke(cli.app, shlex.split(command)[1:])
+        assert done.exit_code == 0, (command, done.output)
+    assert {"report.html", "run", "scores.ecsv"} <= {p.name for p in tmp_path.iterdir()}

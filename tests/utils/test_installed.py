@@ -1,5 +1,7 @@
+import configparser
 import json
 import platform
+import re
 from importlib import metadata
 from pathlib import Path
 
@@ -34,7 +36,28 @@ def test_the_package_metadata_has_the_same_version():
     setup = (ROOT / "setup.cfg").read_text()
     citation = (ROOT / "CITATION.cff").read_text()
     changelog = (ROOT / "CHANGELOG.md").read_text()
+    recipe = (ROOT / "recipe" / "meta.yaml").read_text()
+    codemeta = json.loads((ROOT / "codemeta.json").read_text())
     version = astroanomaly.__version__
     assert f"\nversion = {version}\n" in setup
     assert f"\nversion: {version}\n" in citation
     assert f"## [{version}]" in changelog
+    assert f'\n  version: "{version}"\n' in recipe
+    assert codemeta["version"] == version
+
+
+def test_the_recipe_needs_what_setup_needs():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    wanted = setup["options"]["install_requires"].split()
+    recipe = (ROOT / "recipe" / "meta.yaml").read_text().split("  run:\n")[1]
+    lines = recipe.split("\n\n")[0].replace(" - ", "").splitlines()
+    run = [line.replace(" ", "") for line in lines]
+    assert run[0] == "python" + setup["options"]["python_requires"].replace(", ", ",")
+    assert run[1:] == wanted
+
+
+def test_the_paper_cites_what_its_bibliography_holds():
+    cited = set(re.findall(r"@(\w+)", (ROOT / "paper.md").read_text()))
+    listed = set(re.findall(r"^@\w+\{(\w+),", (ROOT / "paper.bib").read_text(), re.M))
+    assert cited == listed

@@ -26,6 +26,12 @@ class Rate(NamedTuple):
     ----------
     value, low, high : float
         The rate and the ends of its interval; NaN where nothing was counted.
+
+    Examples
+    --------
+    >>> rate = metrics_at([1, 1, 1, 0, 0], [0.9, 0.5, 0.2, 0.7, 0.1]).recall
+    >>> rate.low < rate.value < rate.high
+    True
     """
 
     value: float
@@ -49,6 +55,12 @@ class Metrics:
         Each with value, low and high. Precision is NaN where nothing is called a
         lens. Wilson's interval; that of F1 follows from it (F1 is a function of
         the binomial share ``tp / (tp + fp + fn)``).
+
+    Examples
+    --------
+    >>> found = metrics_at([1, 1, 1, 0, 0], [0.9, 0.5, 0.2, 0.7, 0.1])
+    >>> found.tp, found.fn, round(found.precision.value, 3)
+    (2, 1, 0.667)
     """
 
     threshold: float
@@ -301,6 +313,12 @@ class PurityCompleteness:
         guesses has the share of lenses.
     lens_fraction : float
         The share of lenses for which purity holds.
+
+    Examples
+    --------
+    >>> curve = purity_completeness([0, 1, 1], [0.1, 0.8, 0.9])
+    >>> curve.threshold.tolist(), curve.average_precision
+    ([0.1, 0.8, 0.9], 1.0)
     """
 
     threshold: np.ndarray
@@ -377,6 +395,13 @@ class Threshold:
         set's own.
     metrics : Metrics
         Everything else at this threshold.
+
+    Examples
+    --------
+    >>> labels, outputs = [1, 1, 0, 1, 0, 0], [0.9, 0.8, 0.7, 0.6, 0.3, 0.1]
+    >>> found = threshold_for(labels, outputs, purity=0.75)
+    >>> found.rule, found.reached.value
+    ('purity', 0.75)
     """
 
     threshold: float

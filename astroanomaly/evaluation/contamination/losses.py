@@ -34,6 +34,12 @@ class LossDifference(NamedTuple):
         Seeds that all four cells have.
     seed_spread : float
         Standard deviation over seeds; NaN for one.
+
+    Examples
+    --------
+    >>> found = LossDifference(-0.09, -0.13, -0.05, -0.12, -0.06, 3, 0.02)
+    >>> found.high < 0  # the first model loses less
+    True
     """
 
     value: float
