@@ -142,6 +142,21 @@ LENS_LABELS = "Table of object_id and is_lens, for a lens finder:"
 TrainingLabels = Annotated[
     Path | None, typer.Option("--labels", help=f"{LENS_LABELS} what it learns from.")
 ]
+Paint = Annotated[
+    float | None,
+    typer.Option(
+        metavar="FWHM",
+        help="For a lens finder without labels: lenses are painted on CUTOUTS, "
+        "through a PSF of this FWHM in arcsec.",
+    ),
+]
+Start = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        help="Begin with the networks of a pre-trained model, or of a run folder.",
+    ),
+]
 CalibrationLabels = Annotated[
     Path | None,
     typer.Option("--labels", help=f"{LENS_LABELS} calibrates probabilities too."),

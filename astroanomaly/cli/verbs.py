@@ -123,22 +123,9 @@ def train(
         str | None,
         typer.Option(help="With --model auto, a model to train beside the quick ones."),
     ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            help="Begin with the networks of a pre-trained model, or of a run folder.",
-        ),
-    ] = None,
+    start: opt.Start = None,
     labels: opt.TrainingLabels = None,
-    paint: Annotated[
-        float | None,
-        typer.Option(
-            metavar="FWHM",
-            help="For a lens finder without labels: lenses are painted on CUTOUTS, "
-            "through a PSF of this FWHM in arcsec.",
-        ),
-    ] = None,
+    paint: opt.Paint = None,
     epochs: Annotated[
         int | None,
         typer.Option(help="Of the model, not of an encoder.", show_default="100"),

@@ -311,12 +311,13 @@ def test_further_training_begins_with_the_weights_and_resumes(made, shelf, tmp_p
     with pytest.raises(ValueError, match="bands"):
         pretrained.fine_tune("blobs-i", alien, tmp_path / "other")
     # Told before the training, which then stops at a setting.
-    coarse = {"input_pixel_scale": 0.1, "epochs": 0}
+    same, coarse = blobs(120, 1), tmp_path / "coarse"
+    write_cutouts(coarse, Cutouts(same.images, same.table, ("i",), 0.1))
     with (
         pytest.warns(UserWarning, match="0.06 arcsec.*0.1 arcsec"),
         pytest.raises(ValueError, match="epochs"),
     ):
-        pretrained.fine_tune("blobs-i", made / "train", tmp_path / "other", **coarse)
+        pretrained.fine_tune("blobs-i", coarse, tmp_path / "other", epochs=0)
 
 
 def test_an_encoder_that_was_learned_serves_other_objects(made, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 from scipy.linalg import eigh
 from sklearn.utils.extmath import svd_flip
+from threadpoolctl import threadpool_limits
 
 from astroanomaly.models.common.networks import check_image_shape
 
@@ -343,7 +344,9 @@ def _leading(rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     products = rows @ rows.T if wide else rows.T @ rows
     size = len(products)
     n = min(n, size)
-    squares, vectors = eigh(products, subset_by_index=[size - n, size - 1])
+    # A second thread mostly waits for the first, beside other work for seconds.
+    with threadpool_limits(1, "blas"):
+        squares, vectors = eigh(products, subset_by_index=[size - n, size - 1])
     # Products hold eight digits of a root: what lies below is rounding, no direction.
     squares = np.where(squares > 1e-14 * squares[-1], squares, 0.0)[::-1]
     strengths, axes = np.sqrt(squares), vectors[:, ::-1].T
