@@ -391,16 +391,8 @@ def score(
     stream = opened.read(cutouts, **reading)
     if shard is not None:
         stream = stream.part(*opt.fraction(shard))
-    table = survey.score_survey(
-        detector,
-        stream,
-        out,
-        block=block,
-        resume=resume,
-        progress=True,
-        fdr=fdr,
-        scores=scores,
-    )
+    options = {"block": block, "resume": resume, "fdr": fdr, "scores": scores}
+    table = survey.score_survey(detector, stream, out, progress=True, **options)
     terminal.show_scores(table, out)
 
 

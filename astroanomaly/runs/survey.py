@@ -143,12 +143,10 @@ def score_survey(
         )
     rows, skipped = parts.read()
     if rows is None:
-        first = "none"
-        if len(skipped):
-            first = f"{skipped['file'][0]}: {skipped['reason'][0]}"
+        reasons = [f"{row['file']}: {row['reason']}" for row in skipped]
         raise ValueError(
             f"None of the {len(cutouts)} objects could be read, so there is no score "
-            f"to write to {out}. Received: {first}."
+            f"to write to {out}. Received: {(reasons or ['none'])[0]}."
         )
     table = detector.rank(rows, len(skipped), fdr)
     # By these `verify` knows the table again.
