@@ -35,6 +35,8 @@ class Features:
     stretch = None
     # Arguments of the class, which are attributes too.
     arguments: tuple[str, ...] = ()
+    # Those that a folder of an older version lacks; each has a default.
+    added: tuple[str, ...] = ()
 
     def fit(self, cutouts) -> "Features":
         """Learn from ordinary cutouts, where there is something to learn."""

@@ -114,6 +114,7 @@ class Contrastive(Features):
         "seed",
         "paste",
     )
+    added = ("paste",)
 
     def __init__(
         self,

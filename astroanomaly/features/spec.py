@@ -199,8 +199,8 @@ def load(folder: str | Path) -> Features:
             f"Received: {str(name)[:80]}."
         )
     kind = EXTRACTORS[name]
-    # An older version knew fewer arguments; each has a default.
-    if not set(config) <= set(kind.arguments):
+    needed = set(kind.arguments) - set(kind.added)
+    if not needed <= set(config) <= set(kind.arguments):
         raise ValueError(
             f"{file} must give {', '.join(kind.arguments) or 'no arguments'}. "
             f"Received: {', '.join(map(str, config))[:200]}."

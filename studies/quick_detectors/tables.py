@@ -176,7 +176,8 @@ def contrastive(tries: Scores, own: Scores, seed: int) -> Table:
     columns = {name: parts for (_, name), parts in tries.items()}
     columns |= {"default": own["contrastive", "knn"]}
     rival = own["components", "knn"]
-    shown = {words: columns[name] for name, words in learned.WORDS.items()}
+    words = learned.WORDS.items()
+    shown = {text: columns[name] for name, text in words if name in columns}
     shown["PCA components"] = rival
     table = Table([column("features", list(shown), "features, then knn")])
     for kind in ("mergers", "companions"):
@@ -198,6 +199,11 @@ def hidden(scores: dict, seed: int) -> Table:
     table = Table([column("detector", list(HIDDEN.values()))])
     percents = [round(100 * fraction) for fraction in contaminated.FRACTIONS]
     for data in contaminated.DATA:
+        if not all(
+            HIDDEN.keys() <= scores[data, percent].keys() for percent in percents
+        ):
+            # A run that was broken off.
+            continue
         lines = {percent: [] for percent in percents}
         lost = []
         for detector in HIDDEN:
@@ -228,6 +234,7 @@ def every(scores: dict[str, Scores], tries: Scores, contaminated_scores, seed) -
     made = {page: table for page, table in made.items() if len(table)}
     made["costs"] = costs(scores["galaxies"])
     made |= choices(scores, seed)
-    made["learned"] = contrastive(tries, scores["galaxies"], seed)
+    if ("contrastive", "knn") in scores["galaxies"] and tries:
+        made["learned"] = contrastive(tries, scores["galaxies"], seed)
     made["hidden"] = hidden(contaminated_scores, seed)
     return made

@@ -391,6 +391,8 @@ def test_lenses_are_painted_where_there_are_no_labels(tmp_path):
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
     assert first.settings["training"]["paint"] == 0.15
+    assert first.settings["training"]["batch_size"] == 32
+    assert first.settings["stretch"]["name"] == "asinh"
     record = json.loads((tmp_path / "one" / "training_objects.json").read_text())
     assert (record["n"], "labels" in record) == (12, False)
     objects = TrainingObjects(
