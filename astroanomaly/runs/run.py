@@ -192,13 +192,6 @@ def train(
     folder, chosen, begun = Path(out), _config.read_config(config), None
     if start is not None:
         begun = load_run(start)
-        if _config.over_features(begun.settings["model"]["name"]):
-            raise ValueError(
-                f"`start` (--from) must have networks to train further. Received: "
-                f"{begun.folder.name}, a method over features, which is fitted anew in "
-                "seconds; contrastive ones are taken over by `features` (--features "
-                f"contrastive:{begun.folder.name})."
-            )
         chosen = _config.merge(_begin_with(begun), chosen)
     if paint is not None:
         chosen = _config.merge(PAINTED, chosen)
@@ -234,6 +227,13 @@ def train(
 
 def _begin_with(run: "Run") -> dict:
     """Return the settings of a training that begins with a run's networks."""
+    if _config.over_features(run.settings["model"]["name"]):
+        raise ValueError(
+            f"`start` (--from) must have networks to train further. Received: "
+            f"{run.folder.name}, a method over features, which is fitted anew in "
+            "seconds; contrastive ones are taken over by `features` (--features "
+            f"contrastive:{run.folder.name})."
+        )
     settings = {table: dict(keys) for table, keys in run.settings.items()}
     # The objects are others, and what is known already needs fewer epochs.
     for key in ("hold_out", "group"):
