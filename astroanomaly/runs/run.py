@@ -199,6 +199,12 @@ def train(
     _config.check_labels(settings, labels)
     if _folder.finished(folder):
         return load_run(folder)
+    _train_with(settings, folder, begun, cutouts, labels, how)
+    return load_run(folder)
+
+
+def _train_with(settings: dict, folder: Path, begun, cutouts, labels, how) -> None:
+    """Train as settled, into a folder that is new or was broken off."""
     over_features = _config.over_features(settings["model"]["name"])
     if over_features:
         from astroanomaly.runs.featured import FeatureTraining, unfitted
@@ -210,19 +216,19 @@ def train(
         objects = TrainingObjects(folder, settings, cutouts, labels, **how)
         from astroanomaly.runs.training import FinderTraining, Training
 
+        parts, progress = (objects.cutouts,), how["progress"]
         if over_features:
-            training = FeatureTraining(folder, detector, objects.cutouts, progress)
+            training = FeatureTraining(folder, detector, *parts, progress)
         elif objects.labels is None:
-            training = Training(folder, settings, objects.cutouts, progress, begun)
+            training = Training(folder, settings, *parts, progress, begun)
         else:
-            parts = (objects.cutouts, objects.labels)
+            parts += (objects.labels,)
             training = FinderTraining(
                 folder, settings, *parts, progress, begun, objects.groups
             )
         _folder.sweep(folder)
         _folder.begin(folder, settings, objects.record)
     training.run()
-    return load_run(folder)
 
 
 def _begin_with(run: "Run") -> dict:

@@ -68,7 +68,9 @@ def test_pixels_alone_make_the_hash():
 def test_labels_are_looked_at_before_the_long_reading(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no table .*labels.csv"):
         TrainingObjects(tmp_path, FINDER, "nowhere", tmp_path / "labels.csv")
-    with pytest.raises(ValueError, match=r"learns from labels: give .*Received: none"):
+    with pytest.raises(
+        ValueError, match=r"learns from labels: give .*Received: neither"
+    ):
         TrainingObjects(tmp_path, FINDER, "nowhere", None)
 
 

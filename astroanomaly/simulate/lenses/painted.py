@@ -177,16 +177,7 @@ def paint_arcs(
         wavelength if mass == "light" else None,
         turn,
     )
-    redshifts = np.full(len(cutouts), np.nan)
-    if isinstance(redshift, str):
-        if redshift not in cutouts.table.colnames:
-            raise ValueError(
-                "`redshift` must be a column of the table, or a number. "
-                f"Received: {redshift!r}; the columns are {cutouts.table.colnames}."
-            )
-        redshifts = np.asarray(cutouts.table[redshift], float)
-    elif redshift is not None:
-        redshifts[:] = redshift
+    redshifts = _redshifts(cutouts.table, redshift)
     images, rows = [], []
     with progress_bar("Painting", len(cutouts), progress) as advance:
         for i, (name, image) in enumerate(
@@ -261,6 +252,18 @@ def _zero_points(cutouts, mass):
                     f"{cutouts.object_ids[int(gone.argmax())]!r}."
                 )
     return found
+
+
+def _redshifts(table, redshift):
+    """Return a redshift for each row, NaN where it is to be drawn."""
+    if not isinstance(redshift, str):
+        return np.full(len(table), np.nan if redshift is None else redshift)
+    if redshift not in table.colnames:
+        raise ValueError(
+            "`redshift` must be a column of the table, or a number. "
+            f"Received: {redshift!r}; the columns are {table.colnames}."
+        )
+    return np.asarray(table[redshift], float)
 
 
 def _turned(image, k):
