@@ -62,7 +62,7 @@ def compare(
     --------
     >>> table = compare(["run"], "held_out/")
     >>> table["kind"][:5].tolist()
-    ['companion', 'streak', 'missing_half', 'bump', 'all']
+    ['companion', 'streak', 'missing_half', 'bump', 'faint_companion']
     """
     folders = [Path(run) for run in runs]
     if not folders:

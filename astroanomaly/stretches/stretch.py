@@ -395,8 +395,8 @@ def load(path: str | Path) -> Stretch:
     Examples
     --------
     >>> Sqrt(vmin=0, vmax=2).save("stretch.json")
-    >>> load("stretch.json").name
-    'sqrt'
+    >>> load("stretch.json").get_config()["vmax"]
+    (2.0,)
     """
     found = load_object(path)
     if not isinstance(found, Stretch):

@@ -132,7 +132,8 @@ class Study(study.Study):
         (self.out / mark).touch()
         for kind, name in made.items():
             path = self.inputs / f"{kind}_{score_on}"
-            self.command(name, "score", run, path, "--out", self.out / name, *method)
+            words = ("--out", self.out / name, "--scores", "all", *method)
+            self.command(name, "score", run, path, *words)
 
     def pool(self) -> None:
         """Join the scores of all quarters."""
