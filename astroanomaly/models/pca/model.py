@@ -353,4 +353,6 @@ def _leading(rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     if wide:
         axes = axes @ rows / np.where(strengths > 0, strengths, np.inf)[:, None]
     # The sign of a vector is free: scikit-learn's choice, its largest number above 0.
-    return strengths, svd_flip(None, axes, u_based_decision=False)[1]
+    # Of the other side, which older versions must be given, nothing is used.
+    other = np.ones((1, len(axes)))
+    return strengths, svd_flip(other, axes, u_based_decision=False)[1]
