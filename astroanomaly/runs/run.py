@@ -193,7 +193,9 @@ def train(
     if start is not None:
         begun = load_run(start)
         chosen = _config.merge(_begin_with(begun), chosen)
-    if paint is not None:
+    # Another model refuses `paint`, and should name nothing else.
+    named = _config.merge(chosen, given).get("model", {}).get("name")
+    if paint is not None and named == "lens_finder":
         chosen = _config.merge(PAINTED, chosen)
     settings = _folder.settle(folder, chosen, given, resume)
     _config.check_labels(settings, labels)
