@@ -347,7 +347,8 @@ class ResidualNoise:
             Largest significance over pixels and bands; NaN where an image
             holds one.
         """
-        return self.scores(images, reconstructions, names="peak_score")["peak_score"]
+        name = "peak_score"
+        return self.scores(images, reconstructions, names=(name,))[name]
 
     def whitened(self, images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
         """Average the squared significance over pixels and bands.
@@ -367,7 +368,7 @@ class ResidualNoise:
             About 1 for ordinary images; NaN where an image holds one.
         """
         name = "whitened_score"
-        return self.scores(images, reconstructions, names=name)[name]
+        return self.scores(images, reconstructions, names=(name,))[name]
 
     def scores(
         self,

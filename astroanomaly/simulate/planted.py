@@ -4,6 +4,8 @@ import numpy as np
 from astropy.table import Table
 from scipy import ndimage
 
+from astroanomaly.simulate.border import border_sky
+
 __all__ = ["KINDS", "plant"]
 
 # A new kind comes last: the seed of each counts from its place.
@@ -44,10 +46,6 @@ BUMP_PEAK = (0.2, 1.0)
 LEAST_PEAK = 5.0
 # The object's own flux and peak are those within this radius; most have none beyond.
 APERTURE = 0.25
-# The sky is measured on a border of this width.
-BORDER = 0.125
-# From a median absolute deviation to the standard deviation of a normal distribution.
-_NORMAL = 1.4826
 
 
 def plant(images: np.ndarray, kinds=KINDS, seed: int = 0) -> tuple[np.ndarray, Table]:
@@ -137,12 +135,7 @@ _NO_TRUTH = {"strength": np.nan, "x": 0.0, "y": 0.0, "angle": np.nan, "band": -1
 
 def _sky(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return level and noise of each band, from the border of the frame."""
-    ny, nx = image.shape[:2]
-    width = max(1, round(BORDER * min(ny, nx)))
-    edge = np.ones((ny, nx), bool)
-    edge[width:-width, width:-width] = False
-    level = np.nanmedian(image[edge], axis=0)
-    noise = _NORMAL * np.nanmedian(np.abs(image[edge] - level), axis=0)
+    level, noise = border_sky(image)
     peak = np.nanmax(np.abs(image - level), axis=(0, 1))
     # Of an image of one value any number serves.
     return level, np.where(noise > 0, noise, np.where(peak > 0, 0.01 * peak, 1.0))

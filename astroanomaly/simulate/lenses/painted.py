@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 from astropy.convolution import Gaussian2DKernel, convolve_fft
-from astropy.stats import gaussian_fwhm_to_sigma, mad_std
-from astropy.table import vstack
+from astropy.stats import gaussian_fwhm_to_sigma
 from scipy import ndimage
 
 from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.simulate.border import border_sky
 from astroanomaly.simulate.checks import check_count
 from astroanomaly.simulate.lenses import cosmology
-from astroanomaly.simulate.lenses.ray_tracing import Deflector, count_images, trace
-from astroanomaly.simulate.survey import colors, objects
+from astroanomaly.simulate.lenses.ray_tracing import count_images, trace
+from astroanomaly.simulate.survey import colors, objects, scenes
 from astroanomaly.utils.optional import require
 from astroanomaly.utils.progress import progress_bar
 
@@ -27,8 +27,6 @@ MASSES = ("prior", "light")
 _THRESHOLD, _SMOOTHING, _LEAST_PIXELS, _LEAST_SNR = 2.0, 1.0, 12, 10.0
 # A host stands in the middle: this share of the side from it at most.
 _OFF_CENTER = 0.2
-# The sky is measured on a border of this share of the side.
-_BORDER = 0.125
 # The brightest image of a source lies up to 1.9 Einstein radii out, and half a side is
 # there.
 _REACH = 0.26
@@ -197,7 +195,7 @@ def paint_arcs(
             "`cutouts` must hold a galaxy that can be a lens. Received: "
             f"{len(cutouts)} frames, {'; '.join(reasons)}."
         )
-    table = vstack([cutouts.table[[row // n_per_host]] for row in range(len(rows))])
+    table = cutouts.table[np.repeat(np.arange(len(cutouts)), n_per_host)]
     for name in rows[0]:
         table[name] = [row[name] for row in rows]
         table[name].unit = _UNITS.get(name)
@@ -313,7 +311,7 @@ class _Painter:
         return (image + arcs).astype(np.float32), row | {"is_lens": True, **found}
 
     def _arcs(self, image, zero_points, z, rng, k):
-        level, noise = _sky(image)
+        level, noise = border_sky(image)
         if not (noise > 0).all():
             raise _NoHost("no noise, of which the arcs' brightness is a multiple")
         x, y, e, flux = _host(image - level, noise)
@@ -373,13 +371,12 @@ class _Painter:
         dispersion = None
         if self.wavelength is not None:
             distance = float(cosmology.COSMOLOGY.distmod(z).value)
-            rest = colors.rest_magnitude("old", self.wavelength / 1000 / (1 + z))
-            absolute = mag - distance - rest + 2.5 * np.log10(1 + z)
-            absolute += rng.normal(0, 0.3)
-            dispersion = 220 * 10 ** ((-22.2 - 0.8 * z - absolute) / 10)
+            camera = replace(scenes.VIS, wavelength=self.wavelength)
+            absolute = mag - distance - colors.k_correction("old", z, camera)
+            absolute += rng.normal(0, objects.FABER_JACKSON_SCATTER)
+            dispersion = objects.dispersion_of(absolute, z)
         for _ in range(_TRIES):
-            # As the sources of `lens_survey`.
-            z_source = max(z + 0.4, min(float(rng.gamma(5, 0.35)), 4.0))
+            z_source = objects.draw_source_redshift(rng, z)
             if dispersion is None:
                 radius = float(np.exp(rng.uniform(np.log(low), np.log(high))))
                 dispersion = cosmology.velocity_dispersion(radius, z, z_source)
@@ -392,14 +389,9 @@ class _Painter:
                 f'its light means an Einstein radius of {radius:.2g}", outside '
                 f'{low:.2g}" to {high:.2g}"'
             )
-        size = abs(e)
-        q = float(np.clip((1 - size) / (1 + size) + rng.normal(0, 0.05), 0.4, 0.99))
-        e = (1 - q) / (1 + q) * (e / size if size else 1.0)
-        shear = min(float(rng.rayleigh(0.04)), 0.12) * np.exp(
-            1j * rng.uniform(0, 2 * np.pi)
-        )
-        parts = (e.real, e.imag, shear.real, shear.imag, x * self.scale, y * self.scale)
-        lens = Deflector(z, radius, *(float(part) for part in parts))
+        light = (1 - abs(e)) / (1 + abs(e)), np.angle(e)
+        place = x * self.scale, y * self.scale
+        lens = objects.draw_deflector(rng, z, radius, *light, *place)
         return lens, z, z_source, float(dispersion)
 
     def _lensed(self, lens, z_source, rng):
@@ -433,14 +425,6 @@ class _Painter:
         return light, found
 
 
-def _sky(image):
-    """Return level and noise of each band, from the border of the frame."""
-    width = max(1, round(_BORDER * min(image.shape[:2])))
-    edge = np.ones(image.shape[:2], bool)
-    edge[width:-width, width:-width] = False
-    return np.median(image[edge], axis=0), mad_std(image[edge], axis=0)
-
-
 def _host(image, noise):
     """Return place (pixels from the middle), ellipticity and flux of the galaxy.
 
@@ -451,7 +435,7 @@ def _host(image, noise):
     light = (image / noise).mean(axis=-1)
     smooth = ndimage.gaussian_filter(light, _SMOOTHING)
     # Median and scatter of the border, since the galaxy may fill the frame.
-    bright = smooth > _THRESHOLD * _sky(smooth[..., None])[1]
+    bright = smooth > _THRESHOLD * border_sky(smooth[..., None])[1]
     labels, _ = ndimage.label(bright)
     central = np.where(np.hypot(x, y) < _OFF_CENTER * min(ny, nx), smooth, -np.inf)
     own = labels == labels.flat[central.argmax()]

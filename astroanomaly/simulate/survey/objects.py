@@ -25,6 +25,7 @@ FIELD_DENSITY = 40 / 3600
 _SMOOTH = 22.5
 # km/s: below lies no lens that VIS resolves, above no galaxy.
 _DISPERSIONS = (150.0, 400.0)
+FABER_JACKSON_SCATTER = 0.3  # mag
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,25 @@ def draw_elliptical(rng, redshifts=(0.2, 1.2), dispersions=(260.0, 45.0)):
     low, high = redshifts
     z = float(low + (high - low) * rng.beta(2.2, 2.2))
     dispersion = float(np.clip(rng.normal(*dispersions), *_DISPERSIONS))
-    absolute = -22.2 - 10 * np.log10(dispersion / 220) - 0.8 * z + rng.normal(0, 0.3)
+    absolute = faber_jackson(dispersion, z) + rng.normal(0, FABER_JACKSON_SCATTER)
     kpc = 4.5 * 10 ** (-0.24 * (absolute + 0.8 * z + 22.5) + rng.normal(0, 0.1))
     return Elliptical(z, dispersion, draw_old(rng, z, absolute, kpc))
+
+
+def faber_jackson(dispersion, z):
+    """Return the absolute magnitude of an elliptical at 620 nm, of its km/s."""
+    return -22.2 - 10 * np.log10(dispersion / 220) - 0.8 * z
+
+
+def dispersion_of(absolute, z):
+    """Return the dispersion, km/s; the reverse of `faber_jackson`."""
+    return 220 * 10 ** ((-22.2 - 0.8 * z - absolute) / 10)
+
+
+def draw_source_redshift(rng, z):
+    """Draw the redshift of a source behind a lens at `z`."""
+    # [O] A gamma distribution of mean 1.75 with a long tail.
+    return max(z + 0.4, min(float(rng.gamma(5, 0.35)), 4.0))
 
 
 def draw_old(rng, z, absolute, kpc):
@@ -95,8 +112,7 @@ def draw_system(rng, offsets=(0.0, 1.15), **limits):
     """
     while True:
         elliptical = draw_elliptical(rng, **limits)
-        # [O] A gamma distribution of mean 1.75 with a long tail.
-        z_source = max(elliptical.z + 0.4, min(float(rng.gamma(5, 0.35)), 4.0))
+        z_source = draw_source_redshift(rng, elliptical.z)
         theta_E = einstein_radius(elliptical.dispersion, elliptical.z, z_source)
         if THETA_E[0] <= theta_E <= THETA_E[1]:
             break
@@ -122,16 +138,22 @@ def draw_offset(rng, offsets, theta_E):
 
 def draw_mass(rng, elliptical, theta_E, x=0.0, y=0.0):
     """Draw a deflector along the light of an elliptical."""
-    q = float(np.clip(elliptical.galaxy.axis_ratio + rng.normal(0, 0.05), 0.4, 0.99))
-    size = (1 - q) / (1 + q)
+    galaxy = elliptical.galaxy
     # From north through east: the long axis lies 90 degrees further from x.
-    twice = 2 * np.radians(elliptical.galaxy.position_angle + 90)
+    twice = 2 * np.radians(galaxy.position_angle + 90)
+    return draw_deflector(rng, elliptical.z, theta_E, galaxy.axis_ratio, twice, x, y)
+
+
+def draw_deflector(rng, z, theta_E, axis_ratio, twice, x, y):
+    """Draw a deflector along light; `twice`: double the light's angle from x."""
+    q = float(np.clip(axis_ratio + rng.normal(0, 0.05), 0.4, 0.99))
+    size = (1 - q) / (1 + q)
     shear = min(float(rng.rayleigh(0.04)), 0.12)
     turn = rng.uniform(0, 2 * np.pi)
     e1, e2 = size * np.cos(twice), size * np.sin(twice)
     gamma1, gamma2 = shear * np.cos(turn), shear * np.sin(turn)
     numbers = (theta_E, e1, e2, gamma1, gamma2, x, y)
-    return Deflector(elliptical.z, *(float(value) for value in numbers))
+    return Deflector(z, *(float(value) for value in numbers))
 
 
 def draw_source(rng, mag, x, y):
