@@ -5,8 +5,8 @@ import socket
 
 import numpy as np
 import pytest
-from astropy.table import Table
 from reviewing import review
+from viewing import viewer
 
 from astroanomaly.review.server import Server, application, bound_socket, host_name
 
@@ -226,19 +226,8 @@ def test_the_page_sends_to_a_program_at_a_hub(client, session, hub):
     refused = ask(client, "send", {"shown": "gal_003"})
     assert refused.status_code == 400
     assert "Received: none" in refused.json()["error"]
-    loaded = []
-    viewer = hub.SAMPIntegratedClient(name="viewer", metadata={"samp.name": "viewer"})
-    viewer.connect()
-
-    def load(private_key, sender_id, message_id, mtype, params, extra):
-        loaded.append(Table.read(params["url"].removeprefix("file://")))
-        viewer.reply(message_id, {"samp.status": hub.SAMP_STATUS_OK, "samp.result": {}})
-
-    viewer.bind_receive_call("table.load.votable", load)
-    try:
+    with viewer(hub) as loaded:
         answer = ask(client, "send", {"shown": "gal_003"})
-    finally:
-        viewer.disconnect()
     assert answer.json() == {"n": 1, "reached": ["viewer"]}
     assert list(loaded[0]["object_id"]) == ["gal_003"]
     own = session.objects.table

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
+from viewing import viewer
 
 from astroanomaly import tables
 from astroanomaly.cli import main
@@ -105,19 +106,8 @@ def test_known_objects_refuse(known, radius, message):
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_samp_sends_the_table_to_each_program(hub, tmp_path):
-    loaded = []
-    viewer = hub.SAMPIntegratedClient(name="viewer", metadata={"samp.name": "viewer"})
-    viewer.connect()
-
-    def load(private_key, sender_id, message_id, mtype, params, extra):
-        loaded.append(Table.read(params["url"].removeprefix("file://")))
-        viewer.reply(message_id, {"samp.status": hub.SAMP_STATUS_OK, "samp.result": {}})
-
-    viewer.bind_receive_call("table.load.votable", load)
-    try:
+    with viewer(hub) as loaded:
         assert tables.send(scores(), tmp_path / "a.vot") == ["viewer"]
-    finally:
-        viewer.disconnect()
     assert list(loaded[0]["object_id"]) == list(scores()["object_id"])
 
 
