@@ -18,9 +18,4 @@ _NAMES = {
 __all__ = list(_NAMES)
 
 # Batches need TensorFlow, reading does not.
-__getattr__ = on_first_use(__name__, _NAMES)
-
-
-def __dir__():
-    """List the public names."""
-    return sorted(__all__)
+__getattr__, __dir__ = on_first_use(__name__, _NAMES)

@@ -13,9 +13,4 @@ _NAMES = {
 __all__ = list(_NAMES)
 
 # Scoring by ONNX does without TensorFlow.
-__getattr__ = on_first_use(__name__, _NAMES)
-
-
-def __dir__():
-    """List the public names."""
-    return sorted(__all__)
+__getattr__, __dir__ = on_first_use(__name__, _NAMES)

@@ -16,9 +16,4 @@ _NAMES = {
 __all__ = list(_NAMES)
 
 # Labels need no web server, a server no ranking.
-__getattr__ = on_first_use(__name__, _NAMES)
-
-
-def __dir__():
-    """List the public names."""
-    return sorted(__all__)
+__getattr__, __dir__ = on_first_use(__name__, _NAMES)

@@ -52,4 +52,5 @@ __all__ = [
 ]
 
 # Callbacks import Keras, which the command line does without until it trains.
-__getattr__ = on_first_use(__name__, dict.fromkeys(_CALLBACKS, "callbacks"))
+# The other names are there, and `dir` finds all.
+__getattr__, _ = on_first_use(__name__, dict.fromkeys(_CALLBACKS, "callbacks"))

@@ -5,7 +5,7 @@ from importlib import import_module
 
 
 def on_first_use(package: str, names: dict[str, str]):
-    """Return the ``__getattr__`` of a package whose names load one by one.
+    """Return ``__getattr__`` and ``__dir__`` of a package whose names load one by one.
 
     Parameters
     ----------
@@ -16,12 +16,12 @@ def on_first_use(package: str, names: dict[str, str]):
 
     Returns
     -------
-    callable
-        To be kept as ``__getattr__`` of the package.
+    tuple of callable
+        To be kept as ``__getattr__`` and ``__dir__`` of the package.
 
     Examples
     --------
-    >>> find = on_first_use("astroanomaly.utils", {"require": "optional"})
+    >>> find, _ = on_first_use("astroanomaly.utils", {"require": "optional"})
     >>> find("require").__name__
     'require'
     """
@@ -34,4 +34,7 @@ def on_first_use(package: str, names: dict[str, str]):
         setattr(sys.modules[package], name, found)
         return found
 
-    return __getattr__
+    def __dir__():
+        return sorted(names)
+
+    return __getattr__, __dir__
