@@ -74,12 +74,11 @@ def review(
     # Before the model is loaded, which takes seconds: is the port free?
     bound_socket(host, port).close()
     opened = runs.load_run(run)
-    if scores.meta.get("latent") in ("encoder", "refine", "mapping"):
-        opened.detector.use(scores.meta["latent"])
+    detector = opened.as_scored(scores.meta)
     stream = opened.read(cutouts, **reading)
     known = None if plant is None else opened.read(plant).read()
     session = Review(
-        opened.detector,
+        detector,
         scores,
         stream,
         labels,

@@ -508,8 +508,7 @@ def report(
     from astroanomaly import report as page
 
     opened = runs.load_run(run)
-    if scores.meta.get("latent") in ("encoder", "refine", "mapping"):
-        opened.detector.use(scores.meta["latent"])
+    detector = opened.as_scored(scores.meta)
     stream = opened.read(cutouts, **reading)
     found = None
     if truth is not None:
@@ -517,7 +516,7 @@ def report(
     history = opened.folder / "history.csv"
     written = page.write(
         out,
-        opened.detector,
+        detector,
         stream,
         scores,
         evaluation=found,

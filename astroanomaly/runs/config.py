@@ -307,6 +307,8 @@ def resolve(*layers: Mapping) -> dict:
     # `auto` is no model of a run, but `train` takes it.
     check_name("model", model, recipes(), also=("auto",))
     _refuse_alien(model, chosen)
+    if "paint" in chosen.get("training", {}):
+        chosen = merge(recipes()[model].painted, chosen)
     settings = {}
     for table, keys in schema(model).items():
         values = {key: default for key, (default, _) in keys.items()}

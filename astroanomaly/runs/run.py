@@ -21,19 +21,6 @@ from astroanomaly.utils.notebook import facts
 
 # A tenth of the usual: the networks know galaxies, and learn what is new in these.
 FURTHER_EPOCHS = 10
-# With painted lenses, where nothing else is asked for: with the published settings the
-# loss stays where it begins on a few hundred galaxies (AUC 0.55 on others after 25
-# epochs; with these 0.73 after 40), see docs/results/lens_finder.md.
-PAINTED = {
-    "stretch": {
-        "name": "asinh",
-        "softening": 10.0,
-        "per_image": True,
-        "sigmas": (-5, 1000),
-    },
-    "model": {"dropout": 0.0},
-    "training": {"batch_size": 32, "learning_rate": 1e-3},
-}
 
 __all__ = ["Run", "calibrate", "has_onnx", "load_run", "pixel_hashes", "train"]
 
@@ -193,10 +180,6 @@ def train(
     if start is not None:
         begun = load_run(start)
         chosen = _config.merge(_begin_with(begun), chosen)
-    # Another model refuses `paint`, and should name nothing else.
-    named = _config.merge(chosen, given).get("model", {}).get("name")
-    if paint is not None and named == "lens_finder":
-        chosen = _config.merge(PAINTED, chosen)
     settings = _folder.settle(folder, chosen, given, resume)
     _config.check_labels(settings, labels)
     if _folder.finished(folder):
@@ -348,6 +331,28 @@ class Run:
         if self.engine == "tf":
             _config.check_method(self.settings, method)
         return self.detector.use(method)
+
+    def as_scored(self, meta: Mapping):
+        """Return the detector, set to the latent method that made a table.
+
+        Parameters
+        ----------
+        meta : mapping
+            The table's `meta`; without a method of a GAN the detector stays as it is.
+
+        Returns
+        -------
+        AnomalyDetector, ClassifierDetector or FeatureDetector
+            The run's detector.
+
+        Raises
+        ------
+        ValueError
+            If the detector has no such method.
+        """
+        if meta.get("latent") in ("encoder", "refine", "mapping"):
+            self.detector.use(meta["latent"])
+        return self.detector
 
     def read(
         self,

@@ -163,9 +163,7 @@ def _check_table(path: Path, run, found: Verification) -> None:
     if run is None or not meta:
         return
     try:
-        detector = load_run(run.folder, meta.get("engine", "tf")).detector
-        if meta.get("latent") in ("encoder", "refine", "mapping"):
-            detector.use(meta["latent"])
+        detector = load_run(run.folder, meta.get("engine", "tf")).as_scored(meta)
     except (ImportError, OSError, ValueError) as error:
         words = " ".join(str(error).split())
         found.changed.append(f"{path} cannot be of {run.folder}: {words}")

@@ -14,7 +14,8 @@ class Recipe:
     returns the arguments of the model's ``compile``; `defaults`: defaults of [model]
     where they differ from those of the class; `training`: the model's own settings in
     [training]: the default and the types of each; `stretch`: defaults of [stretch]
-    where they differ from the usual ones; `epochs`: default of [training] `epochs`;
+    where they differ from the usual ones; `painted`: the tables of other defaults where
+    [training] `paint` is set; `epochs`: default of [training] `epochs`;
     `detector`: defaults of [detector] where they differ from those of the class;
     `augment`: default of [training] `augment`;
     `needs_encoder`: whether an Encoder, trained afterwards, finds the z of an image;
@@ -34,6 +35,7 @@ class Recipe:
     defaults: dict = field(default_factory=dict)
     training: dict = field(default_factory=dict)
     stretch: dict = field(default_factory=dict)
+    painted: dict = field(default_factory=dict)
     epochs: int = 100
     detector: dict = field(default_factory=dict)
     augment: bool = False
