@@ -8,6 +8,7 @@ import numpy as np
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.detector.anomaly import AnomalyDetector
 from astroanomaly.detector.base import ENGINE, Detector
+from astroanomaly.detector.image_input import ImageInput
 from astroanomaly.detector.state import check_keys, read_state
 from astroanomaly.features.frame import FILE as FRAME
 from astroanomaly.features.frame import FrameCheck
@@ -22,7 +23,7 @@ _RECORD = {"settings": dict, "image_shape": list, "views": int}
 _SETTINGS = {"latent": str, "bands": list, "stretch_config": dict}
 
 
-class EngineImages:
+class EngineImages(ImageInput):
     """Turn cutouts into stretched images and reconstructions by an ONNX network.
 
     Parameters
@@ -87,12 +88,6 @@ class EngineImages:
             )
         self._entry = entry.name
 
-    def select_bands(self, cutouts: Cutouts) -> Cutouts:
-        """Pick the bands of the training by name."""
-        if self.bands is None or cutouts.bands == self.bands:
-            return cutouts
-        return cutouts.select_bands(self.bands)
-
     def clipped(self, cutouts: Cutouts) -> np.ndarray:
         """Return which cutouts, of the bands of the training, the stretch clips."""
         config = self.settings["stretch_config"]
@@ -104,17 +99,10 @@ class EngineImages:
 
     def drawn(self, cutouts: Cutouts) -> tuple:
         """Return stretched images, reconstructions and z (or None)."""
-        cutouts = self.select_bands(cutouts)
-        if cutouts.image_shape != self.image_shape:
-            raise ValueError(
-                f"`cutouts` must have images of shape {self.image_shape}, as the "
-                f"model was trained on. Received: {cutouts.image_shape}; read them "
-                f"with size={self.image_shape[0]}."
-            )
         # Chunks of one size, as with TensorFlow: the neighbors change no score.
         parts = [
             [array[:n] for array in self._session.run(None, {self._entry: chunk})]
-            for chunk, n in padded_chunks(cutouts.images)
+            for chunk, n in padded_chunks(self.chosen(cutouts).images)
         ]
         images, drawn, *z = (
             np.concatenate(found) for found in zip(*parts, strict=True)

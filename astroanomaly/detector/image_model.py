@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from astroanomaly import latent
 from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.detector.image_input import ImageInput
 from astroanomaly.utils.chunks import in_chunks
 
 # The square's symmetries: quarter turns, and whether mirrored. Any first few of
@@ -22,7 +23,7 @@ SEARCHES = {
 }
 
 
-class ImageModel:
+class ImageModel(ImageInput):
     """Turn cutouts into stretched images, reconstructions, features and logits.
 
     Images pass in chunks of one fixed size, the last one padded, so that the result
@@ -108,27 +109,14 @@ class ImageModel:
             self.search = latent.Refine(self.encoder, w=self.w)
         self.method = "model" if self.search is None else self.search.name_in_tables
 
-    def select_bands(self, cutouts: Cutouts) -> Cutouts:
-        """Pick the bands of the training by name."""
-        bands = self.stretch.bands
-        if bands is None or cutouts.bands == tuple(bands):
-            return cutouts
-        return cutouts.select_bands(bands)
+    @property
+    def bands(self) -> tuple[str, ...] | None:
+        """Names of the bands, None when the stretch was adapted to an array."""
+        return None if self.stretch.bands is None else tuple(self.stretch.bands)
 
     def clipped(self, cutouts: Cutouts) -> np.ndarray:
         """Return which cutouts, of the bands of the training, the stretch clips."""
         return self.stretch.count_clipped(cutouts) > 0
-
-    def chosen(self, cutouts: Cutouts) -> Cutouts:
-        """Pick the bands by name, and check the shape."""
-        cutouts = self.select_bands(cutouts)
-        if cutouts.image_shape != self.image_shape:
-            raise ValueError(
-                f"`cutouts` must have images of shape {self.image_shape}, as the "
-                f"model was trained on. Received: {cutouts.image_shape}; read them "
-                f"with size={self.image_shape[0]}."
-            )
-        return cutouts
 
     def stretched(self, cutouts: Cutouts) -> np.ndarray:
         """Pick the bands by name, check the shape, stretch."""
