@@ -24,9 +24,11 @@ VIEWS = {
     "components": ("components",),
     "profiles": ("profiles",),
     "harmonics": ("harmonics",),
+    "contrastive": ("contrastive",),
+    "morphology": ("morphology",),
     "known": features.KINDS,
 }
-ALONE = ("components", "profiles", "harmonics")
+ALONE = ("components", "profiles", "harmonics", "contrastive", "morphology")
 KNOWN = 5  # examples that are labelled before the review, with the view "known"
 
 
@@ -38,6 +40,7 @@ class Scale:
     sizes: dict[str, tuple[int, int]]  # simulated per folder: ordinary, of each other
     cases: dict[str, Case]
     seeds: int
+    epochs: int  # of the contrastive features
 
 
 SCALES = {
@@ -49,9 +52,10 @@ SCALES = {
             "lens_frames": Case("lens_frames", 60, 4, 0, 20),
         },
         2,
+        1,
     ),
     "laptop": Scale(
-        dict(zip(STAGES, (10, 4, 12, 1), strict=True)),
+        dict(zip(STAGES, (10, 30, 25, 1), strict=True)),
         {"mocks": (20_000, 400), "lens_frames": (10_000, 400)},
         {
             "mocks": Case("mocks", 20_000, 100, 100),
@@ -59,6 +63,7 @@ SCALES = {
             "real": Case("real", 221, 20, 0, 100),
         },
         5,
+        30,
     ),
 }
 
@@ -106,7 +111,7 @@ class Study(study.Study):
     def measure(self) -> None:
         """Measure the features."""
         for name in sorted({case.folder for case in self.scale.cases.values()}):
-            features.measure(self.out / name, self.seed + 1)
+            features.measure(self.out / name, self.seed + 1, self.scale.epochs)
 
     def review(self) -> None:
         """Run the sessions that have no result yet."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from astroanomaly.review import ActiveRanker
-from studies.review.features import KINDS, SETS
+from studies.review.features import SETS
 
 BATCH = 10  # labels between two lists
 FOLLOWED = 200  # labels of a session
@@ -44,19 +44,19 @@ def draw(folder: Path, case: Case, seed: int, known: int = 0) -> Pool:
     rng = np.random.default_rng(seed)
     n_rare = case.n_interesting + case.n_artefacts
     wanted = (case.n - n_rare, case.n_interesting + known, case.n_artefacts)
-    parts, truth = {kind: [] for kind in KINDS}, []
+    parts, truth = {}, []
     for name, n in zip(SETS, wanted, strict=True):
         if not n:
             continue
         with np.load(folder / case.folder / f"{name}_features.npz") as measured:
-            rows = np.sort(rng.permutation(len(measured[KINDS[0]]))[:n])
+            rows = np.sort(rng.permutation(len(measured["scores"]))[:n])
             if len(rows) < n:
                 raise ValueError(
                     f"{case.folder} must hold {n} {name} objects. "
                     f"Received: {len(rows)}."
                 )
-            for kind in KINDS:
-                parts[kind].append(measured[kind][rows])
+            for kind in measured.files:
+                parts.setdefault(kind, []).append(measured[kind][rows])
         truth += [name] * n
     order = rng.permutation(len(truth))
     features = {kind: np.concatenate(x)[order] for kind, x in parts.items()}
@@ -79,14 +79,14 @@ def shown_to_reviewer(
         elif method == "static":
             order = np.argsort(-static, kind="stable")
         else:
-            features = {kind: pool.features[kind] for kind in kinds}
+            features = {k: x for k, x in pool.features.items() if k in kinds}
             table = ActiveRanker(features, pool.ids, seed=seed).rank()
             # The forest's own list, without the random share.
             table = table[np.argsort(-table["learned_score"], kind="stable")]
             order = np.asarray(table["object_id"]).astype(int)
         yield from order[:n]
         return
-    features = {kind: pool.features[kind] for kind in kinds if kind != "scores"}
+    features = {k: x for k, x in pool.features.items() if k in kinds and k != "scores"}
     scores = {"anomaly_score": static}
     if "scores" in kinds:
         more = pool.features["scores"][:, 1:].T

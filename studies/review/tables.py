@@ -29,6 +29,8 @@ VIEWS = {
     "components": "principal components",
     "profiles": "rings",
     "harmonics": "angular harmonics",
+    "contrastive": "learned without labels",
+    "morphology": "CAS, Gini and M20",
     "known": "all, and five known ones to begin with",
 }
 
