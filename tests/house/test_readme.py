@@ -189,7 +189,7 @@ def _tiny(code):
         "WGANGP(": "WGANGP(width=4, ",
         "(train, stretch)": "(train, stretch, batch_size=32)",
         "mergers(100": "mergers(3",
-        "galaxies(500": "galaxies(60",
+        "galaxies(500": "galaxies(32",
     }.items():
         code = code.replace(typed, small)
     return code
