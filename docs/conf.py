@@ -112,6 +112,7 @@ BELOW = {
         "results/deeplense",
         "results/lens_finder",
         "results/contamination",
+        "final_report",
         "results/review",
         "results/benchmarks",
     ],

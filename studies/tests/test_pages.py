@@ -9,7 +9,8 @@ from astropy.table import Table
 
 from studies import fill
 
-PAGES = sorted((Path(__file__).resolve().parents[2] / "docs" / "results").glob("*.md"))
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = [DOCS / "final_report.md", *sorted((DOCS / "results").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
