@@ -94,7 +94,7 @@ class Cutouts:
         bands: Sequence[str] | None = None,
         pixel_scale: float | None = None,
         skipped: Table | None = None,
-    ):
+    ) -> None:
         images = images if isinstance(images, np.ndarray) else np.asarray(images)
         if images.dtype.kind not in "fiub":
             raise TypeError(

@@ -1,10 +1,14 @@
 """Load a pre-trained model, calibrate it on one's own objects, train it further."""
 
+from __future__ import annotations
+
 import shutil
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from astroanomaly import __version__, runs
 from astroanomaly.calibration import check_levels
@@ -19,6 +23,11 @@ from astroanomaly.runs.run import calibrate_on
 from astroanomaly.tables.labels import read_labels
 from astroanomaly.utils.files import atomic_dir
 from astroanomaly.utils.installed import versions
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from astroanomaly.detector.base import Detector
 
 __all__ = ["calibrate", "fine_tune", "from_pretrained", "open_run"]
 
@@ -89,7 +98,7 @@ class Origin:
             warnings.warn(text, UserWarning, stacklevel=4)
 
 
-def from_pretrained(name: str, psf_fwhm: float | None = None):
+def from_pretrained(name: str, psf_fwhm: float | None = None) -> Detector:
     """Load a pre-trained detector, not yet calibrated.
 
     Parameters
@@ -202,11 +211,11 @@ def calibrate(
     name: str,
     cutouts: str | Path,
     out: str | Path,
-    levels=None,
-    labels=None,
+    levels: Sequence[float] | None = None,
+    labels: str | Path | Table | None = None,
     rule: str = "conformal",
     psf_fwhm: float | None = None,
-    **reading,
+    **reading: Any,
 ) -> runs.Run:
     """Calibrate a pre-trained model on one's own ordinary objects, as a run folder.
 
@@ -286,7 +295,9 @@ def calibrate(
     return runs.load_run(out)
 
 
-def fine_tune(name: str, cutouts: str | Path, out: str | Path, **options) -> runs.Run:
+def fine_tune(
+    name: str, cutouts: str | Path, out: str | Path, **options: Any
+) -> runs.Run:
     """Train a pre-trained model further, on one's own objects.
 
     Parameters

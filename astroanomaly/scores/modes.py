@@ -41,7 +41,12 @@ class ResidualModes:
     LEAST = 4
     """Images that it takes to measure one mode."""
 
-    def __init__(self, n_modes: int = 40, mean=None, modes=None):
+    def __init__(
+        self,
+        n_modes: int = 40,
+        mean: np.ndarray | None = None,
+        modes: np.ndarray | None = None,
+    ) -> None:
         if int(n_modes) != n_modes or n_modes < 1:
             raise ValueError(
                 f"`n_modes` must be a whole number of at least 1. Received: {n_modes}"

@@ -3,8 +3,16 @@
 Each score of an image depends on that image alone, and higher means stranger.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.ndimage import gaussian_filter
+
+if TYPE_CHECKING:
+    from astroanomaly.scores.modes import ResidualModes
 
 # Rings of the residual noise, in units of half the image's side.
 RING_EDGES = (0.125, 0.25, 0.375, 0.5, 0.625, 0.8125)
@@ -182,7 +190,9 @@ class ResidualNoise:
     True
     """
 
-    def __init__(self, smoothing: float = 2.0, n_bins: int = 12, curves=None):
+    def __init__(
+        self, smoothing: float = 2.0, n_bins: int = 12, curves: list | None = None
+    ) -> None:
         if not smoothing > 0:
             raise ValueError(f"`smoothing` must be above 0. Received: {smoothing}")
         if n_bins < 1:
@@ -202,7 +212,7 @@ class ResidualNoise:
         images = np.asarray(images, np.float32)
         return gaussian_filter(images, sigma, mode="constant", truncate=3.0)
 
-    def fit(self, images: np.ndarray, reconstructions: np.ndarray) -> "ResidualNoise":
+    def fit(self, images: np.ndarray, reconstructions: np.ndarray) -> ResidualNoise:
         """Measure the noise on ordinary objects.
 
         Parameters
@@ -256,7 +266,9 @@ class ResidualNoise:
             "noise": np.maximum(np.sqrt(power), floor).tolist(),
         }
 
-    def significance(self, images: np.ndarray, reconstructions: np.ndarray):
+    def significance(
+        self, images: np.ndarray, reconstructions: np.ndarray
+    ) -> np.ndarray:
         """Divide the smoothed residual by its noise.
 
         Parameters
@@ -374,8 +386,8 @@ class ResidualNoise:
         self,
         images: np.ndarray,
         reconstructions: np.ndarray,
-        modes=None,
-        names=("peak_score", "whitened_score", "orthogonal_score"),
+        modes: ResidualModes | None = None,
+        names: Sequence[str] = ("peak_score", "whitened_score", "orthogonal_score"),
     ) -> dict[str, np.ndarray]:
         """Compute the scores that the noise is needed for, from one significance.
 

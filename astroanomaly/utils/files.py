@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -223,7 +223,7 @@ def restore_dir(path: str | Path) -> None:
     shutil.rmtree(previous, ignore_errors=True)
 
 
-def read_json(path: str | Path, kind: type = dict):
+def read_json(path: str | Path, kind: type = dict) -> dict | list:
     """Read a JSON file, or say which one is broken.
 
     Parameters
@@ -262,7 +262,7 @@ def read_json(path: str | Path, kind: type = dict):
     return found
 
 
-def checksums(folder: str | Path, names) -> dict[str, str]:
+def checksums(folder: str | Path, names: Iterable[str]) -> dict[str, str]:
     """Return the SHA-256 of files.
 
     Parameters

@@ -1,6 +1,7 @@
 """An instrument's numbers: pixel scale, zero point, resolution and noise."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -195,6 +196,6 @@ class Instrument:
         reads = self.n_exposures * self.read_noise**2 * area
         return per_second * self.exposure_time + reads
 
-    def replace(self, **changes) -> "Instrument":
+    def replace(self, **changes: Any) -> "Instrument":
         """Return a copy with other numbers, such as ``exposure_time=6000``."""
         return replace(self, **changes)

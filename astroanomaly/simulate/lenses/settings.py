@@ -6,6 +6,7 @@ noise in every image, and the mass function that they state.
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -150,7 +151,7 @@ class LensSetting:
                 f"z_lens={self.z_lens}."
             )
 
-    def replace(self, **changes) -> "LensSetting":
+    def replace(self, **changes: Any) -> "LensSetting":
         """Return a copy with other limits, such as ``theta_E=1.0``."""
         known = [entry.name for entry in fields(self)]
         for name in changes:
