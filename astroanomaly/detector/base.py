@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from astroanomaly.data.stream import CutoutStream
     from astroanomaly.data.types import CutoutsLike
-    from astroanomaly.detector.image_input import ImageInput
+    from astroanomaly.detector.image_model import ImageModel
     from astroanomaly.latent.encoder import Encoder
     from astroanomaly.latent.mapping import Mapping
     from astroanomaly.latent.refine import Refine
@@ -102,7 +102,7 @@ class Detector(OutlierMixin, BaseEstimator):
     # Whether scores compare an image with a reconstruction.
     draws = False
 
-    def __init__(self, images: ImageInput, level: float) -> None:
+    def __init__(self, images: ImageModel, level: float) -> None:
         self.images, self.level = images, level
         self.calibrations: dict[str, Calibration] = {}
         self.reconstructions: dict[str, dict] = {}

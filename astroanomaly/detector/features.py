@@ -189,7 +189,7 @@ class FeatureDetector(Detector):
         return self._fitted().image_shape
 
     @property
-    def stretch(self) -> Stretch | None:
+    def stretch(self) -> Stretch:
         """The stretch of the pictures."""
         return self._fitted().stretch
 
@@ -205,7 +205,8 @@ class FeatureDetector(Detector):
             )
         return self.images
 
-    def fit(
+    # A path does not say which bands an extractor without names would take.
+    def fit(  # type: ignore[override]
         self, X: Cutouts | CutoutStream | np.ndarray, y: object = None
     ) -> FeatureDetector:
         """Learn the features of ordinary objects; :meth:`calibrate` comes after it.

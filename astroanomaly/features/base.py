@@ -11,6 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from astroanomaly.data.cutouts import Cutouts
+    from astroanomaly.stretches import Stretch
 
 # Of an extractor in a folder: its name and arguments; arrays and networks lie beside.
 FILE = "features.json"
@@ -47,7 +48,7 @@ class Features:
     name = ""
     fitted = True
     may_miss = False
-    stretch = None
+    stretch: Stretch | None = None
     # Arguments of the class, which are attributes too.
     arguments: tuple[str, ...] = ()
     # Those that a folder of an older version lacks; each has a default.
@@ -61,7 +62,7 @@ class Features:
         """Turn linear pixels (n, ny, nx, n_bands) into features (n, d)."""
         raise NotImplementedError
 
-    def check_objects(self, ids: Sequence[str]) -> None:
+    def check_objects(self, ids: Sequence[str]) -> object:
         """Raise if some objects have no features whatever their pixels are."""
 
     def of(self, cutouts: Cutouts) -> np.ndarray:

@@ -169,8 +169,9 @@ class Contrastive(Features):
         self.stretch, self.encoder, self.history = stretch, None, []
         self._traced = self._whitening = None
 
+    # Asked each time, where other extractors keep an attribute.
     @property
-    def fitted(self) -> bool:
+    def fitted(self) -> bool:  # type: ignore[override]
         """Whether the encoder is trained."""
         return self.encoder is not None
 

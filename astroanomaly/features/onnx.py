@@ -108,8 +108,9 @@ class Onnx(Features):
         if self.std is not None and not all(s > 0 for s in self.std):
             raise ValueError(f"`std` must be above 0. Received: {std}.")
 
+    # Asked each time, where other extractors keep an attribute.
     @property
-    def fitted(self) -> bool:
+    def fitted(self) -> bool:  # type: ignore[override]
         """Whether the stretch is adapted."""
         return self.stretch is not None and self.stretch.adapted
 

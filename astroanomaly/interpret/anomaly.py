@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,6 @@ from astroanomaly.utils.chunks import in_chunks
 
 if TYPE_CHECKING:
     from astroanomaly.detector.base import Detector
-    from astroanomaly.interpret.outputs import Output
 
 # Scores in units of the residual noise, which `calibrate` measures.
 _NEEDS_NOISE = ("peak", "whitened", "orthogonal")
@@ -19,7 +19,7 @@ _NEEDS_NOISE = ("peak", "whitened", "orthogonal")
 
 def anomaly_output(
     detector: Detector, score: str | None = None, *, stretched: bool = False
-) -> Output:
+) -> Callable[[np.ndarray], np.ndarray]:
     """Make one score of a detector a function of images.
 
     Parameters

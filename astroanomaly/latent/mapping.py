@@ -140,7 +140,7 @@ class Mapping:
             prints neither the rate nor the number: they are our choice.
         """
         # [O] Adam's usual numbers; the paper prints none.
-        settings = {
+        settings: dict[str, Any] = {
             "learning_rate": 1e-3,
             "betas": (0.9, 0.999),
             "decay": False,

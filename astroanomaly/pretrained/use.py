@@ -27,6 +27,7 @@ from astroanomaly.utils.installed import versions
 if TYPE_CHECKING:
     from astropy.table import Table
 
+    from astroanomaly.data.stream import CutoutStream
     from astroanomaly.detector.base import Detector
 
 __all__ = ["calibrate", "fine_tune", "from_pretrained", "open_run"]
@@ -158,14 +159,14 @@ class PretrainedRun(runs.Run):
         """The detector, which warns its user."""
         return from_pretrained(self.folder.name, self.psf_fwhm)
 
-    def read(self, path: str | Path, **options):
+    def read(self, path: str | Path, *args: Any, **options: Any) -> CutoutStream:
         """Open cutouts as those of the training were read.
 
         Parameters
         ----------
         path : str or Path
             As :meth:`astroanomaly.runs.Run.read`.
-        **options
+        *args, **options
             As there.
 
         Returns
@@ -173,7 +174,7 @@ class PretrainedRun(runs.Run):
         CutoutStream
             With the model's bands.
         """
-        found = super().read(path, **options)
+        found = super().read(path, *args, **options)
         self.detector.origin.check(found)
         return found
 

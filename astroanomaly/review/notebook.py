@@ -70,7 +70,8 @@ def widget(
     name = check_reviewer(reviewer or login_name())
     review = Review(detector, table, cutouts, labels, **options)
 
-    class ReviewWidget(anywidget.AnyWidget):
+    # The extra is loaded by name, so that a type checker does not know the class.
+    class ReviewWidget(anywidget.AnyWidget):  # type: ignore[name-defined]
         """The page; what it asks is answered here."""
 
         _esm = page_file("review.js")

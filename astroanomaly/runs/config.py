@@ -100,7 +100,7 @@ def _signature(made, passed=_PASSED, **defaults) -> dict:
         for name, parameter in inspect.signature(made.__init__).parameters.items()
         if name not in (*passed, "seed") and parameter.kind not in starred
     }
-    # Of these alone, as other hints name classes that are imported for type checks only.
+    # Of these alone: others name classes that are imported for type checks only.
     written = {name: parameter.annotation for name, parameter in settings.items()}
     hints = get_type_hints(
         SimpleNamespace(__annotations__=written), vars(sys.modules[made.__module__])

@@ -254,10 +254,12 @@ class ResidualNoise:
         index = np.digitize(level, edges[1:-1])
         n_bins = max(len(edges) - 1, 1)
         count = np.bincount(index, minlength=n_bins)
-        power = np.bincount(index, residual.astype(np.float64) ** 2, n_bins)
-        centre = np.bincount(index, level.astype(np.float64), n_bins)
         filled = count > 0
-        power, centre = power[filled] / count[filled], centre[filled] / count[filled]
+        power, centre = (
+            np.bincount(index, values.astype(np.float64), n_bins)[filled]
+            / count[filled]
+            for values in (residual.astype(np.float64) ** 2, level)
+        )
         # Pixels that never vary would make any residual infinite; the second bound is
         # for residuals that are zero everywhere.
         floor = max(np.sqrt(power.max()) * 1e-3, 1e-12)
@@ -406,7 +408,8 @@ class ResidualNoise:
             `peak_score`, `whitened_score` and, with modes, `orthogonal_score`;
             float64.
         """
-        known = ["peak_score", "whitened_score"] + ["orthogonal_score"] * bool(modes)
+        known = ["peak_score", "whitened_score"]
+        known += ["orthogonal_score"] * (modes is not None)
         names = [name for name in known if name in names]
         if len(images) == 0 or not names:
             return {name: np.zeros(len(images)) for name in names}
@@ -418,7 +421,7 @@ class ResidualNoise:
             # In float32, sums of thousands of squares would lose digits that rank.
             squared = np.square(significance, dtype=np.float64)
             found["whitened_score"] = squared.mean(axis=(1, 2, 3))
-        if "orthogonal_score" in names:
+        if modes is not None and "orthogonal_score" in names:
             found["orthogonal_score"] = modes.score(significance * weight)
         return found
 

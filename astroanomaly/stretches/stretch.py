@@ -177,7 +177,7 @@ class Stretch(keras.layers.Layer):
         self.percentiles = (float(low), float(high))
         self.per_image = bool(per_image)
         self.sigmas = per_band(sigmas)
-        if sigmas is not None and not (
+        if self.sigmas is not None and not (
             self.per_image and len(self.sigmas) == 2 and self.sigmas[0] < self.sigmas[1]
         ):
             raise ValueError(
@@ -351,7 +351,7 @@ class Stretch(keras.layers.Layer):
     def _repr_html_(self) -> str:
         """Return the kind and the range, for a notebook."""
         ends = None
-        if self.vmin is not None:
+        if self.vmin is not None and self.vmax is not None:
             names = self.bands or [f"band {k}" for k in range(len(self.vmin))]
             ends = ", ".join(
                 f"{name} {low:.4g} to {high:.4g}"

@@ -52,7 +52,7 @@ def check_labels(
     >>> check_labels([1, 0, 1]).tolist()
     [True, False, True]
     """
-    values = np.ma.asarray(labels)
+    values: np.ma.MaskedArray = np.ma.asarray(labels)
     if values.ndim != 1 or (n is not None and len(values) != n):
         raise ValueError(
             f"`{name}` must have shape ({'n' if n is None else n},), one per object. "
@@ -168,11 +168,12 @@ def read_labels(labels: str | Path | Table) -> Labels:
     >>> read_labels(table).is_lens.tolist()
     [True, False]
     """
-    table, name = labels, "labels"
     if isinstance(labels, str | Path):
         from astroanomaly.tables.files import read_table
 
         table, name = read_table(labels), str(labels)
+    else:
+        table, name = labels, "labels"
     ids = object_ids(table, name)
     column = next((known for known in _COLUMNS if known in table.colnames), None)
     if column is None:
