@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from astropy.units import Quantity
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import CenteredNorm, Normalize
 from matplotlib.ticker import MaxNLocator
@@ -25,6 +26,7 @@ from astroanomaly.plots.display import (
     scale_bar,
 )
 from astroanomaly.plots.style import INK, bare, new_figure, plain, styled
+from astroanomaly.utils.units import without_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -162,7 +164,7 @@ def dreams(
     output_label: str = "P(lens)",
     limits: tuple[float, float] | None = None,
     band_names: Sequence[str] | None = None,
-    pixel_scale: float | None = None,
+    pixel_scale: float | Quantity | None = None,
     title: str = "",
 ) -> Figure:
     """Show an image between its two dreams.
@@ -190,7 +192,7 @@ def dreams(
         Lowest and highest possible output, (0, 1) for a probability.
     band_names : sequence of str, optional
         Names of the image's bands, to tell which is which colour.
-    pixel_scale : float, optional
+    pixel_scale : float or Quantity, optional
         Arcsec per pixel, for a bar of some arcsec.
     title : str
         Heading, such as the name of the object.
@@ -229,7 +231,8 @@ def dreams(
         axes.set_title(plain(name))
         text = "" if value is None else f"{output_label} {number(value, limits)}"
         axes.set_xlabel(text)
-    scale_bar(panels[0, 1], images[1].shape, pixel_scale)
+    scale = without_unit(pixel_scale, "pixel_scale", "arcsec", "arcsec / pix")
+    scale_bar(panels[0, 1], images[1].shape, scale)
     labels = band_labels(images[1], band_names)
     # Below: what both dreams changed, and in the middle what the colours mean.
     planes = [(one - images[1]).mean(axis=2) for one in (images[0], images[2])]

@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from astropy.units import Quantity
+
 from astroanomaly import __version__, runs
 from astroanomaly.calibration import check_levels
 from astroanomaly.calibration.shift import compare
@@ -23,6 +25,7 @@ from astroanomaly.runs.run import calibrate_on
 from astroanomaly.tables.labels import read_labels
 from astroanomaly.utils.files import atomic_dir
 from astroanomaly.utils.installed import versions
+from astroanomaly.utils.units import without_unit
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -99,14 +102,14 @@ class Origin:
             warnings.warn(text, UserWarning, stacklevel=4)
 
 
-def from_pretrained(name: str, psf_fwhm: float | None = None) -> Detector:
+def from_pretrained(name: str, psf_fwhm: float | Quantity | None = None) -> Detector:
     """Load a pre-trained detector, not yet calibrated.
 
     Parameters
     ----------
     name : str
         One of :func:`names`.
-    psf_fwhm : float, optional
+    psf_fwhm : float or Quantity, optional
         Width of the PSF of your images, arcsec; another than the training's warns.
 
     Returns
@@ -134,6 +137,7 @@ def from_pretrained(name: str, psf_fwhm: float | None = None) -> Detector:
     ('F160W',)
     """
     path = folder(name)
+    psf_fwhm = without_unit(psf_fwhm, "psf_fwhm", "arcsec")
     origin = Origin(read_card(path), psf_fwhm)
     detector = load_detector(path / "detector")
     detector.origin = origin
@@ -179,7 +183,7 @@ class PretrainedRun(runs.Run):
         return found
 
 
-def open_run(name: str, psf_fwhm: float | None = None) -> PretrainedRun:
+def open_run(name: str, psf_fwhm: float | Quantity | None = None) -> PretrainedRun:
     """Open a pre-trained model as a run.
 
     Parameters
@@ -215,7 +219,7 @@ def calibrate(
     levels: Sequence[float] | None = None,
     labels: str | Path | Table | None = None,
     rule: str = "conformal",
-    psf_fwhm: float | None = None,
+    psf_fwhm: float | Quantity | None = None,
     **reading: Any,
 ) -> runs.Run:
     """Calibrate a pre-trained model on one's own ordinary objects, as a run folder.
@@ -230,7 +234,7 @@ def calibrate(
         The run folder to make; every command takes it as that of a training.
     levels, labels, rule
         As :func:`astroanomaly.runs.calibrate`.
-    psf_fwhm : float, optional
+    psf_fwhm : float or Quantity, optional
         As :func:`from_pretrained`.
     **reading
         As for :meth:`astroanomaly.runs.Run.read`; the run remembers all but `catalog`
