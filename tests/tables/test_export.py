@@ -113,7 +113,9 @@ def test_known_objects_in_galactic_frame_within_an_arcminute():
     assert not np.isfinite(near).any()
     for radius in (1 * u.arcmin, (1 / 60) * u.deg, 60.0):
         found = tables.match_known(scores(), known, radius)
-        assert found["known_separation"][1] == pytest.approx(np.hypot(40, 0.18), abs=1e-6)
+        assert found["known_separation"][1] == pytest.approx(
+            np.hypot(40, 0.18), abs=1e-6
+        )
     with pytest.raises(
         ValueError, match="`radius` must be .* arcsec.* Received: 2.0 m"
     ):

@@ -309,7 +309,9 @@ class FileSource:
             else [only_image(images)]
         )
         if layout.check_role and found[0].role:
-            raise BadCutout(f"is {found[0].role} according to its header, not an image of the sky")
+            raise BadCutout(
+                f"is {found[0].role} according to its header, not an image of the sky"
+            )
         for image, name in zip(found, names, strict=False):
             expected_band = layout.filters and layout.filters[layout.bands.index(name)]
             if expected_band and image.band not in (expected_band, NO_FILTER):
