@@ -141,7 +141,7 @@ SMALL = [
         | {"CONTAMINATIONS": (0, 0.2), "SEEDS": (0,)},
     ),
     (_labels, {"N_ORDINARY": 60, "N_ODD": 10, "LOOKS": 20, "EVERY": 10}),
-    (_painted, {"N_HOSTS": 12, "N_CALIBRATION": 20, "STRIDE": 16}),
+    (_painted, {"N_HOSTS": 12, "N_CALIBRATION": 20, "MASK": 16}),
 ]
 
 
