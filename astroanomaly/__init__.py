@@ -7,6 +7,40 @@ imported by what trains or scores.
 
 import warnings
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # for type checkers, which do not run `__getattr__`
+    from astroanomaly import calibration as calibration
+    from astroanomaly import data as data
+    from astroanomaly import detector as detector
+    from astroanomaly import evaluation as evaluation
+    from astroanomaly import features as features
+    from astroanomaly import interpret as interpret
+    from astroanomaly import latent as latent
+    from astroanomaly import models as models
+    from astroanomaly import morphology as morphology
+    from astroanomaly import plots as plots
+    from astroanomaly import pretrained as pretrained
+    from astroanomaly import report as report
+    from astroanomaly import review as review
+    from astroanomaly import runs as runs
+    from astroanomaly import scores as scores
+    from astroanomaly import simulate as simulate
+    from astroanomaly import stretches as stretches
+    from astroanomaly import tables as tables
+    from astroanomaly import utils as utils
+    from astroanomaly.data import Cutouts as Cutouts
+    from astroanomaly.data import CutoutStream as CutoutStream
+    from astroanomaly.data import concatenate as concatenate
+    from astroanomaly.data import dataset as dataset
+    from astroanomaly.data import read_cutouts as read_cutouts
+    from astroanomaly.data import split as split
+    from astroanomaly.data import write_cutouts as write_cutouts
+    from astroanomaly.detector import AnomalyDetector as AnomalyDetector
+    from astroanomaly.detector import ClassifierDetector as ClassifierDetector
+    from astroanomaly.detector import FeatureDetector as FeatureDetector
+    from astroanomaly.detector import load_detector as load_detector
+    from astroanomaly.pretrained import from_pretrained as from_pretrained
 
 __version__ = "0.1.0"
 

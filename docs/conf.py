@@ -88,6 +88,7 @@ ELSEWHERE = {
 # Pages below a page, in the order of the menu. The Markdown itself has no such lists.
 BELOW = {
     "guide": [
+        "commands",
         "cutouts",
         "guide/reading",
         "guide/models",

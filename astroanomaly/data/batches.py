@@ -1,9 +1,19 @@
 """From cutouts to batches: a tf.data pipeline whose order can be resumed."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.tables.labels import check_labels
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from numpy.typing import ArrayLike
+
+    from astroanomaly.stretches import Stretch
 
 # Images looked at at once for NaN: a memory map is never in memory as a whole.
 CHUNK = 256
@@ -82,13 +92,13 @@ def _pipeline(batches: _Batches, size: int | None, stretch):
 
 
 def dataset(
-    cutouts,
-    stretch=None,
+    cutouts: Cutouts | np.ndarray,
+    stretch: Stretch | None = None,
     batch_size: int = 64,
     shuffle: bool = True,
     seed: int = 0,
     augment: bool = False,
-):
+) -> tf.data.Dataset:
     """Make the batches that ``fit`` takes.
 
     Parameters
@@ -133,15 +143,15 @@ def dataset(
 
 
 def labelled_dataset(
-    cutouts,
-    labels,
-    stretch=None,
+    cutouts: Cutouts | np.ndarray,
+    labels: ArrayLike,
+    stretch: Stretch | None = None,
     batch_size: int = 64,
     shuffle: bool = True,
     seed: int = 0,
     augment: bool = True,
-    rows=None,
-):
+    rows: ArrayLike | None = None,
+) -> tf.data.Dataset:
     """Make the batches of images and labels that a classifier's ``fit`` takes.
 
     Parameters
@@ -214,7 +224,7 @@ def labelled_dataset(
     return _pipeline(batches, min(batch_size, len(rows)) if shuffle else None, stretch)
 
 
-def class_weights(labels) -> dict[int, float]:
+def class_weights(labels: ArrayLike) -> dict[int, float]:
     """Compute weights with which two classes have equal weight in a loss.
 
     Parameters

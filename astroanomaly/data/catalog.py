@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 from astropy.table import Column, Table
 
 from astroanomaly.data.options import MAX_BYTES
@@ -42,14 +43,15 @@ _UNSURE = ("number", "name", "iauname", "designation", "label")
 _OURS = ("object_id", "file", "ra", "dec", "flag")
 
 
-def read_catalog(catalog: str | Path | Table) -> Table:
+def read_catalog(catalog: str | Path | Table | SkyCoord) -> Table:
     """Read a catalog.
 
     Parameters
     ----------
-    catalog : str, Path, Table or DataFrame
+    catalog : str, Path, Table, SkyCoord or DataFrame
         A file as `read_table` reads it (ECSV, FITS, CSV, Parquet, VOTable, SExtractor's
-        and others), a URL of one, or a table of astropy or pandas, which is copied.
+        and others), a URL of one, a table of astropy or pandas, which is copied, or
+        positions on the sky alone.
 
     Returns
     -------
@@ -75,6 +77,8 @@ def read_catalog(catalog: str | Path | Table) -> Table:
     if type(catalog).__module__.partition(".")[0] == "pandas":
         # An index without a name counts the rows.
         catalog = Table.from_pandas(catalog, index=any(catalog.index.names))
+    if isinstance(catalog, SkyCoord):
+        catalog = Table({"coord": catalog.reshape(-1)})
     if isinstance(catalog, Table):
         name, table = "", plain_table(catalog.copy())
         # Before the filling, which would make floats of ids with a missing one.
@@ -89,8 +93,8 @@ def read_catalog(catalog: str | Path | Table) -> Table:
         name, table = f" {catalog}", read_table(catalog)
     else:
         raise TypeError(
-            "`catalog` must be a file, an astropy Table or a pandas DataFrame. "
-            f"Received: {type(catalog).__name__}."
+            "`catalog` must be a file, an astropy Table or SkyCoord, or a pandas "
+            f"DataFrame. Received: {type(catalog).__name__}."
         )
     if len(table) == 0:
         raise ValueError(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from astropy.table import Table
+from astropy.units import Quantity
 
 from astroanomaly.tables.columns import check_unique, lookup
 from astroanomaly.tables.flags import (
@@ -17,6 +18,7 @@ from astroanomaly.tables.flags import (
 )
 from astroanomaly.tables.objects import skipped_table, stack_tables, standard_table
 from astroanomaly.utils.notebook import thumbnails
+from astroanomaly.utils.units import without_unit
 
 # One row of pictures fits across a notebook's cell.
 _N_SHOWN = 10
@@ -54,7 +56,7 @@ class Cutouts:
         (mag, NaN = unknown).
     bands : sequence of str, optional
         One name per channel; "image", or "band_0", "band_1", ... by default.
-    pixel_scale : float, optional
+    pixel_scale : float or Quantity, optional
         Pixel size in arcsec.
     skipped : Table, optional
         What could not be read: columns `file` and `reason`.
@@ -92,9 +94,9 @@ class Cutouts:
         images: np.ndarray,
         table: Table | None = None,
         bands: Sequence[str] | None = None,
-        pixel_scale: float | None = None,
+        pixel_scale: float | Quantity | None = None,
         skipped: Table | None = None,
-    ):
+    ) -> None:
         images = images if isinstance(images, np.ndarray) else np.asarray(images)
         if images.dtype.kind not in "fiub":
             raise TypeError(
@@ -122,7 +124,8 @@ class Cutouts:
         self.bands = bands
         self.table = standard_table(table, len(self.images), self.bands)
         check_unique(self.table["object_id"].tolist())
-        self.pixel_scale = None if pixel_scale is None else float(pixel_scale)
+        scale = without_unit(pixel_scale, "pixel_scale", "arcsec", "arcsec / pix")
+        self.pixel_scale = None if scale is None else float(scale)
         self.skipped = skipped_table() if skipped is None else skipped
 
     @classmethod

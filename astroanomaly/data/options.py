@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from astropy import units as u
+
+from astroanomaly.utils.units import without_unit
 
 # A tile of a large camera as float32 is 0.4 GiB; no cutout comes near.
 MAX_BYTES = 2**30
@@ -76,9 +79,9 @@ class ReadOptions:
         The bands wanted, by name and in order.
     band_pattern : str, optional
         Pattern of extensions or of file names.
-    pixel_scale : float, optional
+    pixel_scale : float or Quantity, optional
         Pixel size wanted, arcsec.
-    input_pixel_scale : float, optional
+    input_pixel_scale : float or Quantity, optional
         Pixel size of files that state none, arcsec.
     edge : str, optional
         "pad" (the default) or "error".
@@ -117,8 +120,8 @@ class ReadOptions:
     size: int | tuple[int, int] | None = None
     bands: Sequence[str] | None = None
     band_pattern: str | None = None
-    pixel_scale: float | None = None
-    input_pixel_scale: float | None = None
+    pixel_scale: float | u.Quantity | None = None
+    input_pixel_scale: float | u.Quantity | None = None
     edge: str | None = None
     nan: str | None = None
     mask_extension: str | None = None
@@ -161,7 +164,8 @@ class ReadOptions:
                 )
             object.__setattr__(self, "size", (int(pair[0]), int(pair[1])))
         for name in ("pixel_scale", "input_pixel_scale"):
-            if (value := getattr(self, name)) is None:
+            value = without_unit(getattr(self, name), name, "arcsec", "arcsec / pix")
+            if value is None:
                 continue
             if not (
                 isinstance(value, int | float | np.number) and 0 < value < math.inf

@@ -9,7 +9,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 from astropy.table import Table
+from astropy.units import Quantity
 
 from astroanomaly.data import catalog as catalogs
 from astroanomaly.data.bytes import MemoryFile, exists
@@ -67,12 +69,12 @@ _SHOWN = 5
 def read_cutouts(
     path: str | Path | Sequence | dict | np.ndarray,
     *,
-    catalog: str | Path | Table | None = None,
+    catalog: str | Path | Table | SkyCoord | None = None,
     size: int | tuple[int, int] | None = None,
     bands: Sequence[str] | str | None = None,
     band_pattern: str | None = None,
-    pixel_scale: float | None = None,
-    input_pixel_scale: float | None = None,
+    pixel_scale: float | Quantity | None = None,
+    input_pixel_scale: float | Quantity | None = None,
     edge: str = "pad",
     nan: str = "fill",
     mask_extension: str | None = None,
@@ -106,12 +108,13 @@ def read_cutouts(
         - URLs (https://, s3://, gs://) of these, by fsspec;
         - with `catalog`, one FITS file with a large image: a mosaic, or a dict of
           them, ``{band: file}``, on the same pixel grid.
-    catalog : str, Path, Table or DataFrame, optional
+    catalog : str, Path, Table, SkyCoord or DataFrame, optional
         ECSV, FITS (also LDAC), CSV, Parquet, VOTable or text. Beside cutouts it is
         joined by the column that names them: `file`, object_id, objid, source_id,
         coadd_object_id, id, NUMBER, name or label. For a mosaic it gives the
         positions: ra and dec (or as archives name them, in degrees or their own unit,
-        or a SkyCoord) through the WCS, or x and y in pixels from 0. A
+        or a SkyCoord, as a column or alone) through the WCS, or x and y in pixels
+        from 0. A
         ``catalog.ecsv``, ``catalog.csv`` or ``catalog.fits`` in the folder that is
         read is joined by itself, and gives the order.
     size : int or tuple of int, optional
@@ -123,10 +126,10 @@ def read_cutouts(
         is one; by default all, named by the files.
     band_pattern : str, optional
         ``"{band}_FLUX"`` for extensions, ``"{object_id}_{band}.fits"`` for files.
-    pixel_scale : float, optional
+    pixel_scale : float or Quantity, optional
         Resample to pixels of so many arcsec before the size is made; the flux is
         conserved.
-    input_pixel_scale : float, optional
+    input_pixel_scale : float or Quantity, optional
         Pixel size, in arcsec, of files that state none.
     edge : str
         "pad", or "error": objects smaller than `size`, or reaching over the edge of

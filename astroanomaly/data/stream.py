@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
@@ -226,13 +227,13 @@ class CutoutStream:
 
     def __init__(
         self,
-        source,
+        source: Source,
         options: ReadOptions,
         columns: Table | None = None,
         pixel_scale: float | None = None,
         n_workers: int | None = None,
         progress: bool | None = None,
-    ):
+    ) -> None:
         self._source = source
         self._options = options
         self._columns = columns
@@ -435,7 +436,7 @@ class CutoutStream:
             return Cutouts(images, Table(table, meta=extra.meta), *parts)
         return Cutouts.of_parts(images, Table(table, copy=False), *parts)
 
-    def read(self, cache=None) -> Cutouts:
+    def read(self, cache: str | Path | None = None) -> Cutouts:
         """Read everything.
 
         Parameters

@@ -1,6 +1,15 @@
 """Detectors: a trained model, a stretch and a calibration that score cutouts."""
 
+from typing import TYPE_CHECKING
+
 from astroanomaly.utils.lazy import on_first_use
+
+if TYPE_CHECKING:  # for type checkers, which do not run `__getattr__`
+    from astroanomaly.detector.anomaly import AnomalyDetector as AnomalyDetector
+    from astroanomaly.detector.engine import load_engine as load_engine
+    from astroanomaly.detector.features import FeatureDetector as FeatureDetector
+    from astroanomaly.detector.files import load_detector as load_detector
+    from astroanomaly.detector.lens import ClassifierDetector as ClassifierDetector
 
 _NAMES = {
     "AnomalyDetector": "anomaly",

@@ -1,8 +1,12 @@
 """The detector: a model of ordinary images, a stretch, and a calibration."""
 
+from __future__ import annotations
+
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
@@ -26,6 +30,15 @@ from astroanomaly.scores.explained import (
 from astroanomaly.scores.modes import ResidualModes
 from astroanomaly.utils.files import read_json
 from astroanomaly.utils.keras_files import load_model
+
+if TYPE_CHECKING:
+    import keras
+
+    from astroanomaly.data.types import CutoutsLike
+    from astroanomaly.latent.encoder import Encoder
+    from astroanomaly.latent.mapping import Mapping
+    from astroanomaly.latent.refine import Refine
+    from astroanomaly.stretches import Stretch
 
 # Objects that the noise is measured on, at most: more of them move no curve.
 _NOISE_SAMPLE = 2000
@@ -101,9 +114,9 @@ class AnomalyDetector(Detector):
 
     def __init__(
         self,
-        model,
-        stretch,
-        latent=None,
+        model: keras.Model,
+        stretch: Stretch,
+        latent: Encoder | Refine | Mapping | str | None = None,
         score: str = "peak",
         w: float = 0.1,
         smoothing: float = 2.0,
@@ -111,7 +124,7 @@ class AnomalyDetector(Detector):
         views: int = 1,
         seed: int = 0,
         level: float = 95,
-    ):
+    ) -> None:
         # With TensorFlow, which a scoring by ONNX does without.
         from astroanomaly.detector.image_model import ImageModel
         from astroanomaly.latent.objective import check_weight
@@ -154,7 +167,7 @@ class AnomalyDetector(Detector):
         return {**found, "score": self.score_name}
 
     @property
-    def encoder(self):
+    def encoder(self) -> Encoder | None:
         """The trained encoder, if there is one."""
         return self.images.encoder
 
@@ -173,7 +186,7 @@ class AnomalyDetector(Detector):
         """The residual modes of the method in use, None before they are measured."""
         return self.mode_sets.get(self.method)
 
-    def use(self, method) -> "AnomalyDetector":
+    def use(self, method: Encoder | Refine | Mapping | str) -> AnomalyDetector:
         """Choose another latent method; each keeps its own calibration.
 
         Parameters
@@ -194,7 +207,7 @@ class AnomalyDetector(Detector):
         self.images.use(method)
         return self
 
-    def measure_noise(self, cutouts: Cutouts) -> "AnomalyDetector":
+    def measure_noise(self, cutouts: Cutouts) -> AnomalyDetector:
         """Measure the noise and the modes of the residuals of ordinary objects.
 
         The peak and the whitened score divide by the noise, the orthogonal score
@@ -310,8 +323,11 @@ class AnomalyDetector(Detector):
         return self._table(cutouts, columns, FLAG_NOT_CONVERGED * ~converged)
 
     def calibrate(
-        self, cutouts, levels=None, rule: str = "conformal"
-    ) -> "AnomalyDetector":
+        self,
+        cutouts: CutoutsLike,
+        levels: Sequence[float] | None = None,
+        rule: str = "conformal",
+    ) -> AnomalyDetector:
         """Set thresholds from the scores of ordinary objects.
 
         Parameters
@@ -473,7 +489,7 @@ class AnomalyDetector(Detector):
             (folder / f"modes_{method}.json").write_text(text)
 
     @classmethod
-    def from_folder(cls, path: Path, state: dict) -> "AnomalyDetector":
+    def from_folder(cls, path: Path, state: dict) -> AnomalyDetector:
         """Make the detector of a folder; see :func:`load_detector`.
 
         Parameters
@@ -524,7 +540,7 @@ class AnomalyDetector(Detector):
             if file.is_file():
                 self.mode_sets[name] = ResidualModes.from_dict(read_json(file))
 
-    def export(self, kind: str, path: str | Path, cutouts) -> float:
+    def export(self, kind: str, path: str | Path, cutouts: CutoutsLike) -> float:
         """Save the detector with its networks as one ONNX file beside them.
 
         Scores by it (``score --engine onnx``, :func:`load_engine`) need no TensorFlow.

@@ -1,9 +1,13 @@
 """The base of the detectors: score, rank, save, and scikit-learn's conventions."""
 
+from __future__ import annotations
+
 import json
 import os
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.table import Table, vstack
@@ -35,6 +39,17 @@ from astroanomaly.utils.installed import versions
 from astroanomaly.utils.keras_files import load_model
 from astroanomaly.utils.notebook import facts
 from astroanomaly.utils.progress import progress_bar
+
+if TYPE_CHECKING:
+    import keras
+
+    from astroanomaly.data.stream import CutoutStream
+    from astroanomaly.data.types import CutoutsLike
+    from astroanomaly.detector.image_model import ImageModel
+    from astroanomaly.latent.encoder import Encoder
+    from astroanomaly.latent.mapping import Mapping
+    from astroanomaly.latent.refine import Refine
+    from astroanomaly.stretches import Stretch
 
 # Objects in memory at a time: 512 images of 64 x 64 pixels are 8 MB a band.
 BLOCK = 512
@@ -87,7 +102,7 @@ class Detector(OutlierMixin, BaseEstimator):
     # Whether scores compare an image with a reconstruction.
     draws = False
 
-    def __init__(self, images, level: float):
+    def __init__(self, images: ImageModel, level: float) -> None:
         self.images, self.level = images, level
         self.calibrations: dict[str, Calibration] = {}
         self.reconstructions: dict[str, dict] = {}
@@ -97,12 +112,12 @@ class Detector(OutlierMixin, BaseEstimator):
         self.origin = None
 
     @property
-    def model(self):
+    def model(self) -> keras.Model:
         """The trained model."""
         return self.images.model
 
     @property
-    def stretch(self):
+    def stretch(self) -> Stretch:
         """The stretch that the model was trained with."""
         return self.images.stretch
 
@@ -122,7 +137,7 @@ class Detector(OutlierMixin, BaseEstimator):
         return self.images.method
 
     @property
-    def latent(self):
+    def latent(self) -> Encoder | Refine | Mapping | None:
         """The latent search in use; None when the model needs none."""
         return self.images.search
 
@@ -150,14 +165,14 @@ class Detector(OutlierMixin, BaseEstimator):
         """Return whether :meth:`calibrate` (or :meth:`fit`) was called."""
         return self.calibration is not None
 
-    def __sklearn_clone__(self) -> "Detector":
+    def __sklearn_clone__(self) -> Detector:
         """Return a detector of the same networks, not calibrated."""
         # scikit-learn would copy the networks, which `fit` does not change.
         clone = type(self)(**self.get_params(deep=False))
         clone.origin, clone.needs_calibration = self.origin, self.needs_calibration
         return clone
 
-    def set_params(self, **params) -> "Detector":
+    def set_params(self, **params: Any) -> Detector:
         """Change arguments; all but `level` undo what was measured with them.
 
         Parameters
@@ -188,7 +203,7 @@ class Detector(OutlierMixin, BaseEstimator):
         self.level = params.get("level", self.level)
         return self
 
-    def fit(self, X, y=None) -> "Detector":
+    def fit(self, X: CutoutsLike, y: object = None) -> Detector:
         """Calibrate on ordinary objects, as scikit-learn's ``fit`` is called.
 
         The networks are trained already and stay as they are.
@@ -207,7 +222,7 @@ class Detector(OutlierMixin, BaseEstimator):
         """
         return self.calibrate(X)
 
-    def opened(self, cutouts):
+    def opened(self, cutouts: CutoutsLike) -> Cutouts | CutoutStream:
         """Return cutouts that were given as an array or a path as cutouts.
 
         Parameters
@@ -255,7 +270,9 @@ class Detector(OutlierMixin, BaseEstimator):
             self.origin.check(cutouts)
         return cutouts
 
-    def set_thresholds(self, scores: np.ndarray, levels, rule: str) -> None:
+    def set_thresholds(
+        self, scores: np.ndarray, levels: Sequence[float] | None, rule: str
+    ) -> None:
         """Keep the scores of ordinary objects as the calibration of the method.
 
         Parameters
@@ -292,7 +309,7 @@ class Detector(OutlierMixin, BaseEstimator):
             )
         return self.calibration
 
-    def check_objects(self, ids) -> None:
+    def check_objects(self, ids: Sequence[str]) -> None:
         """Raise if some objects cannot be scored, before the first of them is read.
 
         Parameters
@@ -307,8 +324,12 @@ class Detector(OutlierMixin, BaseEstimator):
         return ()
 
     def score_blocks(
-        self, cutouts, block: int = BLOCK, start: int = 0, scores: str = "all"
-    ):
+        self,
+        cutouts: Cutouts | CutoutStream,
+        block: int = BLOCK,
+        start: int = 0,
+        scores: str = "all",
+    ) -> Iterator[tuple[Table | None, Table]]:
         """Score cutouts block by block, for surveys larger than memory.
 
         Parameters
@@ -337,7 +358,7 @@ class Detector(OutlierMixin, BaseEstimator):
             yield rows, part.skipped
 
     def score(
-        self, cutouts, fdr: float | None = None, scores: str = "all"
+        self, cutouts: CutoutsLike, fdr: float | None = None, scores: str = "all"
     ) -> ScoreTable:
         """Score cutouts and rank them.
 
@@ -416,7 +437,7 @@ class Detector(OutlierMixin, BaseEstimator):
         rows["flag"] = flags
         return rows
 
-    def check_frames(self, cutouts) -> "Detector":
+    def check_frames(self, cutouts: CutoutsLike) -> Detector:
         """Learn what ordinary frames are like: sky, noise, edges, repeated pixels.
 
         From then on tables have the columns `frame_score` and `frame_problem`, and flag
@@ -453,7 +474,12 @@ class Detector(OutlierMixin, BaseEstimator):
         found = {} if self.frame is None else self.frame.arrays()
         return {f"frame_{name}": array for name, array in found.items()}
 
-    def calibrate(self, cutouts, levels=None, rule: str = "conformal") -> "Detector":
+    def calibrate(
+        self,
+        cutouts: CutoutsLike,
+        levels: Sequence[float] | None = None,
+        rule: str = "conformal",
+    ) -> Detector:
         """Set thresholds from the scores of ordinary objects.
 
         Parameters
@@ -625,7 +651,7 @@ class Detector(OutlierMixin, BaseEstimator):
         """
         return self.images.features(self.images.stretched(cutouts))
 
-    def score_samples(self, cutouts) -> np.ndarray:
+    def score_samples(self, cutouts: Cutouts) -> np.ndarray:
         """Score in scikit-learn's sense: the lower, the stranger.
 
         Parameters
@@ -640,7 +666,7 @@ class Detector(OutlierMixin, BaseEstimator):
         """
         return -np.asarray(self._rows(cutouts, "ranking")[0]["anomaly_score"])
 
-    def decision_function(self, cutouts) -> np.ndarray:
+    def decision_function(self, cutouts: Cutouts) -> np.ndarray:
         """Compute how far inside the threshold each cutout lies.
 
         Parameters
@@ -662,7 +688,7 @@ class Detector(OutlierMixin, BaseEstimator):
             )
         return self.score_samples(cutouts) + thresholds[self.level]
 
-    def predict(self, cutouts) -> np.ndarray:
+    def predict(self, cutouts: Cutouts) -> np.ndarray:
         """Separate outliers from ordinary objects.
 
         Parameters
@@ -734,7 +760,7 @@ class Detector(OutlierMixin, BaseEstimator):
         """Write the model, and what a subclass keeps outside of detector.json."""
         self.model.save(folder / "model.keras")
 
-    def restore(self, state: dict) -> "Detector":
+    def restore(self, state: dict) -> Detector:
         """Take back what every kind of detector keeps in its ``detector.json``."""
         # A finder keeps its only calibration by itself.
         for name, kept in state.get("calibrations", {}).items():

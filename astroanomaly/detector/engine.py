@@ -145,7 +145,7 @@ class EngineDetector(AnomalyDetector):
         """Return what it learned, its networks among them, by name."""
         return {**super().arrays(), "engine": np.frombuffer(self._network, np.uint8)}
 
-    def use(self, method: str) -> "EngineDetector":
+    def use(self, method: object) -> "EngineDetector":
         """Return the detector itself; raise for another method than the file's."""
         if method != self.method:
             raise ValueError(

@@ -1,7 +1,11 @@
 """Detectors over features: a vector for each image, and how far it lies from others."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.table import Table
@@ -15,6 +19,11 @@ from astroanomaly.detector.methods import METHODS
 from astroanomaly.features.base import checked
 from astroanomaly.utils.arrays import load_arrays, save_arrays
 from astroanomaly.utils.notebook import facts
+
+if TYPE_CHECKING:
+    from astroanomaly.data.stream import CutoutStream
+    from astroanomaly.features.base import Features
+    from astroanomaly.stretches import Stretch
 
 # Columns of every score table that such a detector has no values for.
 _NONE = ("residual_score", "feature_score", "peak_score", "latent_norm")
@@ -106,13 +115,13 @@ class FeatureDetector(Detector):
 
     def __init__(
         self,
-        features="profiles",
+        features: Features | Callable | str = "profiles",
         method: str = "knn",
-        stretch=None,
+        stretch: Stretch | None = None,
         seed: int = 0,
         level: float = 95,
-        **options,
-    ):
+        **options: Any,
+    ) -> None:
         if method not in METHODS:
             near = get_close_matches(str(method), METHODS, n=1)
             raise ValueError(
@@ -170,7 +179,7 @@ class FeatureDetector(Detector):
         return self.scorer.name
 
     @property
-    def latent(self):
+    def latent(self) -> None:
         """None: nothing searches a latent space."""
         return None
 
@@ -180,12 +189,12 @@ class FeatureDetector(Detector):
         return self._fitted().image_shape
 
     @property
-    def stretch(self):
+    def stretch(self) -> Stretch:
         """The stretch of the pictures."""
         return self._fitted().stretch
 
     @property
-    def model(self):
+    def model(self) -> Features:
         """The extractor."""
         return self.extractor
 
@@ -196,7 +205,10 @@ class FeatureDetector(Detector):
             )
         return self.images
 
-    def fit(self, X, y=None) -> "FeatureDetector":
+    # A path does not say which bands an extractor without names would take.
+    def fit(  # type: ignore[override]
+        self, X: Cutouts | CutoutStream | np.ndarray, y: object = None
+    ) -> FeatureDetector:
         """Learn the features of ordinary objects; :meth:`calibrate` comes after it.
 
         Parameters
@@ -299,7 +311,7 @@ class FeatureDetector(Detector):
         found = self.extractor.of(chosen)
         return checked(found, len(chosen), self.extractor.name, missing=missing)
 
-    def check_objects(self, ids) -> None:
+    def check_objects(self, ids: Sequence[str]) -> None:
         """Raise if a table of features lacks some objects.
 
         Parameters
@@ -309,7 +321,7 @@ class FeatureDetector(Detector):
         """
         self.extractor.check_objects(ids)
 
-    def add_table(self, table) -> "FeatureDetector":
+    def add_table(self, table: str | Path | Table) -> FeatureDetector:
         """Take the embeddings of further objects, as those of a survey.
 
         Parameters
@@ -362,7 +374,7 @@ class FeatureDetector(Detector):
         columns = {"anomaly_score": scores, **dict.fromkeys(_NONE, np.nan)}
         return self._table(cutouts, columns)
 
-    def score_images(self, images) -> np.ndarray:
+    def score_images(self, images: np.ndarray) -> np.ndarray:
         """Score linear pixels, as for a map of what decides.
 
         Parameters
@@ -423,7 +435,7 @@ class FeatureDetector(Detector):
         save_arrays(folder / _TYPICAL, {"typical": self._typical})
 
     @classmethod
-    def from_folder(cls, path: Path, state: dict) -> "FeatureDetector":
+    def from_folder(cls, path: Path, state: dict) -> FeatureDetector:
         """Make the detector of a folder; see :func:`load_detector`.
 
         Parameters

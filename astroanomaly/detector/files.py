@@ -1,6 +1,9 @@
 """Read a detector from its folder, which may come from anywhere."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,10 +14,13 @@ from astroanomaly.detector.state import read_state
 from astroanomaly.features.frame import FILE as FRAME
 from astroanomaly.features.frame import FrameCheck
 
+if TYPE_CHECKING:
+    from astroanomaly.detector.base import Detector
+
 _KINDS = {k.kind: k for k in (AnomalyDetector, ClassifierDetector, FeatureDetector)}
 
 
-def load_detector(path: str | Path):
+def load_detector(path: str | Path) -> Detector:
     """Read a detector that its method ``save`` wrote.
 
     Parameters

@@ -1,6 +1,9 @@
 """The lens finder as a detector: a classifier, a stretch, and its calibrations."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
@@ -12,6 +15,13 @@ from astroanomaly.detector.base import Detector, ScoreTable, load_networks
 from astroanomaly.detector.image_model import ImageModel
 from astroanomaly.evaluation.classifier import ProbabilityCalibration
 from astroanomaly.tables.labels import check_labels
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from astroanomaly.data.stream import CutoutStream
+    from astroanomaly.models.lens_finder import LensFinder
+    from astroanomaly.stretches import Stretch
 
 # Columns of every score table that a classifier has no values for.
 _NONE = ("residual_score", "feature_score", "peak_score", "latent_norm")
@@ -60,7 +70,7 @@ class ClassifierDetector(Detector):
     kind = "classifier"
     score_name = "logit"
 
-    def __init__(self, model, stretch, level: float = 95):
+    def __init__(self, model: LensFinder, stretch: Stretch, level: float = 95) -> None:
         if not hasattr(model, "logit") or not hasattr(model, "threshold"):
             raise TypeError(
                 "`model` must be a classifier such as LensFinder, with `logit` and "
@@ -98,7 +108,9 @@ class ClassifierDetector(Detector):
     def threshold(self, value: float):
         self.model.threshold = value
 
-    def probability(self, cutouts, calibrated: bool = False) -> np.ndarray:
+    def probability(
+        self, cutouts: Cutouts | CutoutStream, calibrated: bool = False
+    ) -> np.ndarray:
         """Compute P(lens).
 
         Parameters
@@ -132,8 +144,8 @@ class ClassifierDetector(Detector):
         return expit(logits)
 
     def calibrate_probability(
-        self, cutouts, labels, method: str = "sigmoid"
-    ) -> "ClassifierDetector":
+        self, cutouts: Cutouts, labels: ArrayLike, method: str = "sigmoid"
+    ) -> ClassifierDetector:
         """Learn what the classifier's outputs mean, from objects with labels.
 
         Parameters
@@ -265,7 +277,7 @@ class ClassifierDetector(Detector):
         }
 
     @classmethod
-    def from_folder(cls, path: Path, state: dict) -> "ClassifierDetector":
+    def from_folder(cls, path: Path, state: dict) -> ClassifierDetector:
         """Make the detector of a folder; see :func:`load_detector`.
 
         Parameters

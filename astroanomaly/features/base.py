@@ -1,9 +1,17 @@
 """What every feature extractor has, and how one is kept in a folder."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from astroanomaly.data.cutouts import Cutouts
+    from astroanomaly.stretches import Stretch
 
 # Of an extractor in a folder: its name and arguments; arrays and networks lie beside.
 FILE = "features.json"
@@ -40,13 +48,13 @@ class Features:
     name = ""
     fitted = True
     may_miss = False
-    stretch = None
+    stretch: Stretch | None = None
     # Arguments of the class, which are attributes too.
     arguments: tuple[str, ...] = ()
     # Those that a folder of an older version lacks; each has a default.
     added: tuple[str, ...] = ()
 
-    def fit(self, cutouts) -> "Features":
+    def fit(self, cutouts: Cutouts) -> Features:
         """Learn from ordinary cutouts, where there is something to learn."""
         return self
 
@@ -54,10 +62,10 @@ class Features:
         """Turn linear pixels (n, ny, nx, n_bands) into features (n, d)."""
         raise NotImplementedError
 
-    def check_objects(self, ids) -> None:
+    def check_objects(self, ids: Sequence[str]) -> object:
         """Raise if some objects have no features whatever their pixels are."""
 
-    def of(self, cutouts) -> np.ndarray:
+    def of(self, cutouts: Cutouts) -> np.ndarray:
         """Return the features (n, d) of cutouts."""
         return self(cutouts.images)
 
@@ -68,7 +76,7 @@ class Features:
             f"contrastive or critic:RUN. Received: {self.name}."
         )
 
-    def maps_of(self, cutouts) -> np.ndarray:
+    def maps_of(self, cutouts: Cutouts) -> np.ndarray:
         """Return the features by position of cutouts."""
         return self.maps(cutouts.images)
 
@@ -77,7 +85,7 @@ class Features:
         return {name: getattr(self, name) for name in self.arguments}
 
     @classmethod
-    def from_config(cls, config: dict) -> "Features":
+    def from_config(cls, config: dict) -> Features:
         """Make an extractor from its arguments."""
         return cls(**config)
 
@@ -96,7 +104,7 @@ class Features:
         """Write what a subclass has learned."""
 
     @classmethod
-    def load_from(cls, folder: Path, config: dict) -> "Features":
+    def load_from(cls, folder: Path, config: dict) -> Features:
         """Make the extractor of a folder that `save` wrote."""
         return cls.from_config(config)
 

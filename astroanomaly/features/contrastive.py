@@ -1,10 +1,14 @@
 """A small encoder that learns from the user's own cutouts, without labels."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import astroanomaly.stretches.backend  # noqa: F401  # before Keras
 
 # isort: split
+
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -20,6 +24,10 @@ from astroanomaly.utils.arrays import load_arrays, save_arrays
 from astroanomaly.utils.chunks import in_chunks
 from astroanomaly.utils.keras_files import bounded_weights, load_model
 from astroanomaly.utils.progress import progress_bar
+
+if TYPE_CHECKING:
+    from astroanomaly.data.cutouts import Cutouts
+    from astroanomaly.stretches import Stretch
 
 _ENCODER, _STRETCH = "features_encoder.keras", "features_stretch.json"
 _WHITENING = "features_whitening.npz"
@@ -128,8 +136,8 @@ class Contrastive(Features):
         learning_rate: float = 2e-3,
         seed: int = 0,
         paste: bool = True,
-        stretch=None,
-    ):
+        stretch: Stretch | None = None,
+    ) -> None:
         for name, value, least in (
             ("epochs", epochs, 1),
             # One image has no others to be told from.
@@ -161,12 +169,13 @@ class Contrastive(Features):
         self.stretch, self.encoder, self.history = stretch, None, []
         self._traced = self._whitening = None
 
+    # Asked each time, where other extractors keep an attribute.
     @property
-    def fitted(self) -> bool:
+    def fitted(self) -> bool:  # type: ignore[override]
         """Whether the encoder is trained."""
         return self.encoder is not None
 
-    def fit(self, cutouts) -> "Contrastive":
+    def fit(self, cutouts: Cutouts) -> Contrastive:
         """Train the encoder on ordinary cutouts, or on an array of linear pixels."""
         images = check_images(getattr(cutouts, "images", cutouts))
         if len(images) < 2 or not np.isfinite(images).all():
@@ -244,15 +253,15 @@ class Contrastive(Features):
         maps = self.maps(images).astype(np.float64)
         return np.concatenate([maps.mean(axis=(1, 2)), maps.max(axis=(1, 2))], axis=1)
 
-    def maps(self, images):
+    def maps(self, images: np.ndarray) -> np.ndarray:
         """Return the last convolution by position (n, gy, gx, 8 width)."""
         return self._outputs(images, 0)
 
-    def get_weights(self):
+    def get_weights(self) -> list[np.ndarray]:
         """Return the weights of the encoder."""
         return [] if self.encoder is None else self.encoder.get_weights()
 
-    def save_more(self, folder):
+    def save_more(self, folder: Path) -> None:
         """Write encoder and stretch."""
         if self.encoder is None:
             raise ValueError("the features are not learned yet: call `fit` first.")
@@ -262,7 +271,7 @@ class Contrastive(Features):
             save_arrays(folder / _WHITENING, self._whitening)
 
     @classmethod
-    def load_from(cls, folder: Path, config: dict) -> "Contrastive":
+    def load_from(cls, folder: Path, config: dict) -> Contrastive:
         """Make the extractor of a folder that `save` wrote."""
         made = cls(**config, stretch=stretches.load(folder / _STRETCH))
         encoder = load_model(folder / _ENCODER)

@@ -1,10 +1,14 @@
 """What a trained model makes of images: a critic's features, or latent vectors."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import astroanomaly.stretches.backend  # noqa: F401  # before Keras
 
 # isort: split
+
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -13,6 +17,10 @@ from astroanomaly import stretches
 from astroanomaly.features.base import Features, check_images
 from astroanomaly.utils.chunks import in_chunks
 from astroanomaly.utils.keras_files import load_model
+
+if TYPE_CHECKING:
+    from astroanomaly.latent.encoder import Encoder
+    from astroanomaly.stretches import Stretch
 
 KINDS = ("critic", "latents")
 _MODEL, _ENCODER = "features_model.keras", "features_encoder.keras"
@@ -54,7 +62,13 @@ class ModelFeatures(Features):
     name = "model"
     arguments = ("kind",)
 
-    def __init__(self, model, stretch, kind: str = "critic", encoder=None):
+    def __init__(
+        self,
+        model: keras.Model,
+        stretch: Stretch,
+        kind: str = "critic",
+        encoder: Encoder | None = None,
+    ) -> None:
         if kind not in KINDS:
             raise ValueError(
                 f"`kind` must be one of {', '.join(KINDS)}. Received: {kind!r}"
@@ -90,7 +104,7 @@ class ModelFeatures(Features):
         found = in_chunks(lambda chunk: take(self.stretch(chunk)), images)
         return found.reshape(len(images), int(np.prod(found.shape[1:])))
 
-    def maps(self, images):
+    def maps(self, images: np.ndarray) -> np.ndarray:
         """Return a critic's last convolution by position (n, gy, gx, d)."""
         critic = getattr(self.model, "critic", None)
         # The last convolution is what its first layer without positions takes.
@@ -105,7 +119,7 @@ class ModelFeatures(Features):
         return found.reshape(len(images), *flat[0])
 
     @classmethod
-    def of_run(cls, run: str | Path, kind: str) -> "ModelFeatures":
+    def of_run(cls, run: str | Path, kind: str) -> ModelFeatures:
         """Take the networks and the stretch of a finished run's folder."""
         folder = Path(run) / "detector"
         if not (folder / "model.keras").is_file():
@@ -126,12 +140,12 @@ class ModelFeatures(Features):
             search.attach(network)
         return cls(network, stretches.load(folder / stretch), kind, search)
 
-    def get_weights(self):
+    def get_weights(self) -> list[np.ndarray]:
         """Return the weights of the networks."""
         networks = [self.model, *([] if self.encoder is None else [self.encoder])]
         return [weight for network in networks for weight in network.get_weights()]
 
-    def save_more(self, folder):
+    def save_more(self, folder: Path) -> None:
         """Write the networks and the stretch."""
         self.model.save(folder / _MODEL)
         if self.encoder is not None:
@@ -139,6 +153,6 @@ class ModelFeatures(Features):
         self.stretch.save(folder / _STRETCH)
 
     @classmethod
-    def load_from(cls, folder: Path, config: dict) -> "ModelFeatures":
+    def load_from(cls, folder: Path, config: dict) -> ModelFeatures:
         """Make the extractor of a folder that `save` wrote."""
         return cls._read(folder, _MODEL, _ENCODER, _STRETCH, **config)

@@ -36,7 +36,7 @@ class Morphology(Features):
     may_miss = True
     arguments = ("neighbors",)
 
-    def __init__(self, neighbors: str = "keep"):
+    def __init__(self, neighbors: str = "keep") -> None:
         if neighbors not in ("keep", "mask"):
             raise ValueError(
                 f"`neighbors` must be keep or mask. Received: {neighbors!r}"

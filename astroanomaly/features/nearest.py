@@ -1,5 +1,10 @@
 """The objects that are most like one object."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 from astropy.table import Table
 from scipy.spatial.distance import cdist
@@ -8,8 +13,18 @@ from astroanomaly.features.base import checked
 from astroanomaly.features.spec import as_features
 from astroanomaly.tables.columns import lookup
 
+if TYPE_CHECKING:
+    from astroanomaly.data.cutouts import Cutouts
+    from astroanomaly.features.base import Features
 
-def neighbors(features, cutouts, object_id, n: int = 10, among=None) -> Table:
+
+def neighbors(
+    features: Features | Callable | str | np.ndarray,
+    cutouts: Cutouts,
+    object_id: str,
+    n: int = 10,
+    among: Cutouts | None = None,
+) -> Table:
     """Find the objects whose features are nearest to those of one object.
 
     Parameters

@@ -1,6 +1,10 @@
 """An encoder that was trained and exported elsewhere, as ONNX."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +12,10 @@ from astroanomaly import stretches
 from astroanomaly.features.base import Features, check_images
 from astroanomaly.utils.chunks import CHUNK, padded_chunks
 from astroanomaly.utils.optional import require
+
+if TYPE_CHECKING:
+    from astroanomaly.data.cutouts import Cutouts
+    from astroanomaly.stretches import Stretch
 
 _NETWORK, _STRETCH = "features.onnx", "features_stretch.json"
 
@@ -52,7 +60,14 @@ class Onnx(Features):
     name = "onnx"
     arguments = ("output", "mean", "std")
 
-    def __init__(self, path, output=None, mean=None, std=None, stretch=None):
+    def __init__(
+        self,
+        path: str | Path,
+        output: str | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        stretch: Stretch | None = None,
+    ) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise ValueError(
@@ -93,12 +108,13 @@ class Onnx(Features):
         if self.std is not None and not all(s > 0 for s in self.std):
             raise ValueError(f"`std` must be above 0. Received: {std}.")
 
+    # Asked each time, where other extractors keep an attribute.
     @property
-    def fitted(self) -> bool:
+    def fitted(self) -> bool:  # type: ignore[override]
         """Whether the stretch is adapted."""
         return self.stretch is not None and self.stretch.adapted
 
-    def fit(self, cutouts) -> "Onnx":
+    def fit(self, cutouts: Cutouts) -> Onnx:
         """Adapt the stretch to ordinary cutouts, or to an array of linear pixels."""
         self._layout(check_images(getattr(cutouts, "images", cutouts)))
         if self.stretch is None:
@@ -155,18 +171,18 @@ class Onnx(Features):
             found.append(rows.reshape(size, -1)[:n])
         return np.concatenate(found) if found else np.empty((0, 0), np.float32)
 
-    def get_weights(self):
+    def get_weights(self) -> list[np.ndarray]:
         """Return the bytes of the file."""
         return [np.frombuffer(self.network, np.uint8)]
 
-    def save_more(self, folder):
+    def save_more(self, folder: Path) -> None:
         """Write the network, as it was, and the stretch."""
         (folder / _NETWORK).write_bytes(self.network)
         if self.stretch is not None:
             self.stretch.save(folder / _STRETCH)
 
     @classmethod
-    def load_from(cls, folder: Path, config: dict) -> "Onnx":
+    def load_from(cls, folder: Path, config: dict) -> Onnx:
         """Make the extractor of a folder that `save` wrote."""
         file = folder / _STRETCH
         stretch = stretches.load(file) if file.is_file() else None

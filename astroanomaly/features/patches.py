@@ -47,7 +47,7 @@ class Patches(Features):
     name = "patches"
     arguments = ("size", "stride", "order")
 
-    def __init__(self, size: int = 8, stride: int = 4, order: int = 3):
+    def __init__(self, size: int = 8, stride: int = 4, order: int = 3) -> None:
         for name, value in (("size", size), ("stride", stride), ("order", order)):
             if int(value) != value or value < 1:
                 raise ValueError(
@@ -55,7 +55,7 @@ class Patches(Features):
                 )
         self.size, self.stride, self.order = int(size), int(stride), int(order)
 
-    def maps(self, images):
+    def maps(self, images: np.ndarray) -> np.ndarray:
         """Turn linear pixels into features by position (n, gy, gx, d)."""
         images = check_images(images)
         n, ny, nx, n_bands = images.shape

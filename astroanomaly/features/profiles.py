@@ -51,7 +51,7 @@ class Profiles(Features):
     name = "profiles"
     arguments = ("n_rings",)
 
-    def __init__(self, n_rings: int = 8):
+    def __init__(self, n_rings: int = 8) -> None:
         if int(n_rings) != n_rings or n_rings < 1:
             raise ValueError(
                 f"`n_rings` must be a whole number >= 1. Received: {n_rings}"

@@ -1,7 +1,9 @@
 """Extractors by name, as settings and the command line give them."""
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from astroanomaly.features.base import FILE, Features
 from astroanomaly.features.contrastive import Contrastive
@@ -33,7 +35,7 @@ _OF_PATH = {**dict.fromkeys(KINDS, "RUN"), "onnx": "PATH", "table": "PATH"}
 _LEARNED = "contrastive:RUN"
 
 
-def make_features(text: str, seed: int | None = None, **options) -> Features:
+def make_features(text: str, seed: int | None = None, **options: Any) -> Features:
     """Make an extractor from its name, as ``--features`` takes it.
 
     Parameters
@@ -123,7 +125,7 @@ class Given(Features):
         )
 
 
-def as_features(features) -> Features:
+def as_features(features: Features | Callable | str) -> Features:
     """Return an extractor, whatever it was given as.
 
     Parameters

@@ -1,7 +1,11 @@
 """Embeddings that were made elsewhere, by object_id."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table as AstropyTable
@@ -10,6 +14,11 @@ from astroanomaly.features.base import Features
 from astroanomaly.tables.columns import object_ids, rows_of_ids
 from astroanomaly.tables.files import read_table
 from astroanomaly.utils.arrays import load_arrays, save_arrays
+
+if TYPE_CHECKING:
+    import astropy.table
+
+    from astroanomaly.data.cutouts import Cutouts
 
 _ARRAYS = "features_table.npz"
 _NUMBERED = re.compile(r"\d$")
@@ -43,7 +52,11 @@ class Table(Features):
 
     name = "table"
 
-    def __init__(self, table, columns=None):
+    def __init__(
+        self,
+        table: str | Path | astropy.table.Table,
+        columns: Sequence[str] | None = None,
+    ) -> None:
         self.source = "the table"
         if not hasattr(table, "colnames"):
             self.source = str(table)
@@ -75,7 +88,7 @@ class Table(Features):
             )
         self.values = values.astype(np.float64)
 
-    def joined(self, other: "Table") -> "Table":
+    def joined(self, other: Table) -> Table:
         """Return both tables in one; what both have must be the same."""
         rows = rows_of_ids(other.ids, self.ids)
         if other.values.shape[1] != self.values.shape[1]:
@@ -107,7 +120,7 @@ class Table(Features):
             "Received: images."
         )
 
-    def check_objects(self, ids) -> np.ndarray:
+    def check_objects(self, ids: Sequence[str]) -> np.ndarray:
         """Return the row of each object; raise if one has none."""
         ids = [str(name) for name in ids]
         rows = rows_of_ids(ids, self.ids)
@@ -119,21 +132,21 @@ class Table(Features):
             )
         return rows
 
-    def of(self, cutouts):
+    def of(self, cutouts: Cutouts) -> np.ndarray:
         """Return the rows of the cutouts' objects (n, d)."""
         return self.values[self.check_objects(cutouts.object_ids)]
 
-    def maps_of(self, cutouts):
+    def maps_of(self, cutouts: Cutouts) -> np.ndarray:
         """Raise: a table has no positions."""
         return self.maps(cutouts.images)
 
-    def save_more(self, folder):
+    def save_more(self, folder: Path) -> None:
         """Write the whole table, as other files are never opened again."""
         arrays = {"ids": np.asarray(self.ids, str), "values": self.values}
         save_arrays(folder / _ARRAYS, arrays)
 
     @classmethod
-    def load_from(cls, folder: Path, config: dict) -> "Table":
+    def load_from(cls, folder: Path, config: dict) -> Table:
         """Make the extractor of a folder that `save` wrote."""
         kept = load_arrays(folder / _ARRAYS, {"ids": 1, "values": 2})
         known = AstropyTable({"object_id": kept["ids"], "values": kept["values"]})

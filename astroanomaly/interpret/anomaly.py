@@ -1,15 +1,25 @@
 """The score of a detector as a function of images: which pixels make one strange."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from astroanomaly.scores import residual as scoring
 from astroanomaly.utils.chunks import in_chunks
 
+if TYPE_CHECKING:
+    from astroanomaly.detector.base import Detector
+
 # Scores in units of the residual noise, which `calibrate` measures.
 _NEEDS_NOISE = ("peak", "whitened", "orthogonal")
 
 
-def anomaly_output(detector, score: str | None = None, *, stretched: bool = False):
+def anomaly_output(
+    detector: Detector, score: str | None = None, *, stretched: bool = False
+) -> Callable[[np.ndarray], np.ndarray]:
     """Make one score of a detector a function of images.
 
     Parameters

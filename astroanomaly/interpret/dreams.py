@@ -1,5 +1,6 @@
 """Images made by gradient ascent: deep dreams, and what excites filters."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -51,16 +52,16 @@ class Dream:
 
 
 def deep_dream(
-    output,
-    image=None,
-    target="lens",
+    output: Callable,
+    image: np.ndarray | None = None,
+    target: str | int = "lens",
     steps: int = 100,
     learning_rate: float = 0.1,
     seed: int = 0,
-    shape=None,
+    shape: tuple[int, int, int] | None = None,
     *,
     normalize: str = "norm",
-    progress=None,
+    progress: Callable | None = None,
 ) -> Dream:
     """Follow the gradient of an output on the image itself.
 
@@ -215,15 +216,15 @@ class FilterImages:
 
 
 def filter_images(
-    network,
+    network: keras.Model,
     layer: str,
     n: int = 9,
     steps: int = 100,
     *,
-    filters=None,
+    filters: Sequence[int] | None = None,
     learning_rate: float = 1.0,
     seed: int = 0,
-    shape=None,
+    shape: tuple[int, int, int] | None = None,
 ) -> FilterImages:
     """Make the images that raise the mean of a filter's map, from noise.
 

@@ -13,8 +13,8 @@ MAP_LAYERS = (layers.Conv2D, layers.SeparableConv2D, layers.DepthwiseConv2D)
 
 
 def grad_cam(
-    network,
-    image,
+    network: keras.Model,
+    image: np.ndarray,
     layer: str | None = None,
     target: int = 1,
     *,
@@ -110,7 +110,7 @@ def grad_cam(
 
 
 def guided_backpropagation(
-    network, image, target: int = 1, *, contrast: bool = True
+    network: keras.Model, image: np.ndarray, target: int = 1, *, contrast: bool = True
 ) -> np.ndarray:
     """Follow an output back to the pixels through what excites it only.
 
@@ -156,8 +156,8 @@ def guided_backpropagation(
 
 
 def guided_grad_cam(
-    network,
-    image,
+    network: keras.Model,
+    image: np.ndarray,
     layer: str | None = None,
     target: int = 1,
     *,

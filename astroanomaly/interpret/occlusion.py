@@ -1,5 +1,6 @@
 """Occlusion maps: how the output changes when a small square is hidden."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -72,18 +73,18 @@ class OcclusionMap:
 
 
 def occlusion_map(
-    output,
-    image,
+    output: Callable,
+    image: np.ndarray | Cutouts,
     mask_size: int = 4,
     stride: int = 4,
-    bands=None,
-    fill="sky",
+    bands: str | int | Sequence[int | str] | None = None,
+    fill: str | float | Sequence[float] = "sky",
     batch_size: int | None = None,
     resample: bool = True,
     *,
-    band_names=None,
+    band_names: Sequence[str] | None = None,
     windows: bool = True,
-    progress=None,
+    progress: Callable | None = None,
 ) -> OcclusionMap:
     """Hide one small square of an image after another and record an output.
 

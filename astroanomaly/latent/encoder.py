@@ -1,5 +1,9 @@
 """The fast path: one network that gives the z of any image in one pass."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -12,6 +16,9 @@ from astroanomaly.models.common.training import (
     stateless_seed,
 )
 from astroanomaly.utils.chunks import in_chunks
+
+if TYPE_CHECKING:
+    from astroanomaly.models.wgan_gp import WGANGP
 
 
 class _Frozen:
@@ -69,16 +76,16 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
 
     def __init__(
         self,
-        gan=None,
+        gan: WGANGP | None = None,
         feature_weight: float = 1.0,
         latent_weight: float = 0.0,
         width: int | None = None,
         kernel_size: int | None = None,
         seed: int = 0,
-        image_shape=None,
+        image_shape: tuple[int, int, int] | None = None,
         latent_dim: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if gan is None and (image_shape is None or latent_dim is None):
             raise ValueError(
@@ -114,16 +121,18 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.built = True
 
     @property
-    def gan(self):
+    def gan(self) -> WGANGP | None:
         """The GAN whose latent space this is."""
         return self._frozen.gan
 
-    def attach(self, gan) -> "Encoder":
+    def attach(self, gan: WGANGP) -> Encoder:
         """Give a loaded encoder the GAN that it was trained on."""
         self._frozen = _Frozen(gan)
         return self
 
-    def compile(self, optimizer=None, **kwargs):
+    def compile(
+        self, optimizer: keras.optimizers.Optimizer | None = None, **kwargs: Any
+    ) -> None:
         """Set the optimizer.
 
         Parameters
@@ -139,11 +148,11 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         # Before the first step, so that even an untrained encoder saves its state.
         self.optimizer.build(self.trainable_variables)
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Encode stretched images of shape (n, ny, nx, n_bands) to (n, latent_dim)."""
         return self.network(images, training=training)
 
-    def train_step(self, images):
+    def train_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Update the encoder on a batch; the GAN's networks stay as they are."""
         with tf.GradientTape() as tape:
             loss = self._loss(images, stream=0)
@@ -152,7 +161,7 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.step.assign_add(1)
         return {name: tracker.result() for name, tracker in self.trackers.items()}
 
-    def test_step(self, images):
+    def test_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Compute the losses of a batch."""
         # Another stream than training's, so that a validation draws other z.
         self._loss(images, stream=1)
@@ -182,7 +191,7 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
             tracker.update_state(value)
         return loss
 
-    def search(self, images) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give the z of each image.
 
         Parameters
@@ -199,7 +208,7 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         """
         return in_chunks(self.predict_on_batch, images), np.ones(len(images), bool)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Return the arguments that make this encoder again, without its GAN."""
         return {
             **super().get_config(),

@@ -7,12 +7,20 @@ images are stacked and trained at once; each keeps its own weights, optimizer
 state and stopping time, and a finished image makes room for the next.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import tensorflow as tf
 
 from astroanomaly.latent.objective import check_weight, image_losses
 from astroanomaly.latent.refine import adam_step, check_betas
 from astroanomaly.utils.chunks import CHUNK
+
+if TYPE_CHECKING:
+    from astroanomaly.latent.encoder import Encoder
+    from astroanomaly.models.wgan_gp import WGANGP
 
 
 class Mapping:
@@ -73,7 +81,7 @@ class Mapping:
 
     def __init__(
         self,
-        gan,
+        gan: WGANGP,
         w: float = 0.1,
         n_layers: int = 3,
         learning_rate: float = 0.012,
@@ -84,8 +92,8 @@ class Mapping:
         tolerance: float = 5e-3,
         seed: int = 0,
         chunk: int = CHUNK,
-        encoder=None,
-    ):
+        encoder: Encoder | None = None,
+    ) -> None:
         # The encoder's z lies nearer than that of a random network: fewer will do.
         if max_iterations is None:
             # A start near the answer needs half as long.
@@ -114,7 +122,7 @@ class Mapping:
         self._block = tf.function(self._train_block, reduce_retracing=True)
 
     @classmethod
-    def plain(cls, gan, **kwargs) -> "Mapping":
+    def plain(cls, gan: WGANGP, **kwargs: Any) -> Mapping:
         """Make the search as the source paper has it.
 
         Parameters
@@ -132,7 +140,7 @@ class Mapping:
             prints neither the rate nor the number: they are our choice.
         """
         # [O] Adam's usual numbers; the paper prints none.
-        settings = {
+        settings: dict[str, Any] = {
             "learning_rate": 1e-3,
             "betas": (0.9, 0.999),
             "decay": False,
@@ -215,7 +223,7 @@ class Mapping:
             )
         return weights, means, squares, (step, best_loss, best_z)
 
-    def search(self, images) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Train a network for each image and give its z.
 
         Parameters

@@ -1,10 +1,17 @@
 """The encoder's z, then a few gradient steps for each image by itself."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import tensorflow as tf
 
 from astroanomaly.latent.objective import check_weight, image_losses
 from astroanomaly.utils.chunks import in_chunks
+
+if TYPE_CHECKING:
+    from astroanomaly.latent.encoder import Encoder
 
 
 class Refine:
@@ -54,13 +61,13 @@ class Refine:
 
     def __init__(
         self,
-        encoder,
+        encoder: Encoder,
         n_steps: int = 35,
         learning_rate: float = 0.2,
         betas: tuple[float, float] = (0.8, 0.95),
         w: float = 0.1,
         prior_weight: float = 0.0,
-    ):
+    ) -> None:
         if n_steps < 1:
             raise ValueError(f"`n_steps` must be at least 1. Received: {n_steps}")
         for name, value in {
@@ -103,7 +110,7 @@ class Refine:
             )
         return best_z
 
-    def search(self, images) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give the z of each image.
 
         Parameters

@@ -61,11 +61,17 @@ class KMeansOutliers(OutlierMixin, BaseEstimator):
     [-1, -1, -1, -1, -1, -1, -1, -1, -1, -1]
     """
 
-    def __init__(self, n_init: int = 10, seed: int = 0):
+    def __init__(self, n_init: int = 10, seed: int = 0) -> None:
         self.n_init = n_init
         self.seed = seed
 
-    def fit(self, train, y=None, *, others=None) -> "KMeansOutliers":
+    def fit(
+        self,
+        train: Table | np.ndarray,
+        y: None = None,
+        *,
+        others: Table | np.ndarray | None = None,
+    ) -> "KMeansOutliers":
         """Find the two clusters.
 
         Parameters
@@ -115,7 +121,7 @@ class KMeansOutliers(OutlierMixin, BaseEstimator):
         normal = self.normal_cluster_
         return distance[:, 1 - normal] - distance[:, normal]
 
-    def decision_function(self, measurements) -> np.ndarray:
+    def decision_function(self, measurements: Table | np.ndarray) -> np.ndarray:
         """Return how much nearer an object is to the normal center.
 
         Parameters
@@ -139,7 +145,7 @@ class KMeansOutliers(OutlierMixin, BaseEstimator):
         scores[known] = self._margin(rows)
         return scores
 
-    def predict(self, measurements) -> np.ndarray:
+    def predict(self, measurements: Table | np.ndarray) -> np.ndarray:
         """Return +1 for normal objects and -1 for outliers.
 
         Parameters

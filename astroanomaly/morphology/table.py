@@ -2,6 +2,7 @@
 
 import warnings
 from collections import Counter
+from numbers import Real
 
 import numpy as np
 from astropy.table import Table
@@ -154,7 +155,7 @@ def measure(
                 "`psf` must be a finite image of shape (ny, nx) with a positive sum. "
                 f"Received: shape {psf.shape}, sum {psf.sum():.4g}."
             )
-    if gain is not None and not (np.isscalar(gain) and 0 < gain < np.inf):
+    if gain is not None and not (isinstance(gain, Real) and 0 < gain < np.inf):
         raise ValueError(
             "`gain` must be a number of electrons per image unit above 0. "
             f"Received: gain={gain!r}."

@@ -1,6 +1,9 @@
 """What contamination of the training set does to detectors."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -19,6 +22,10 @@ from astroanomaly.plots.style import (
 )
 from astroanomaly.tables import columns
 
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from matplotlib.figure import Figure
+
 # What needs no training of a network: dashed, so that models stand out.
 BASELINES = ("pca", "pca_forest", "cvae_forest", "brightness")
 # The score of the papers, then the one that every model has.
@@ -31,13 +38,13 @@ _OTHER = "#9A9A9A"
 
 @styled
 def contamination_curves(
-    summary,
+    summary: Table,
     score: str | Mapping[str, str] | None = None,
     *,
     highlight: Sequence[str] | None = None,
     labels: Mapping[str, str] | None = None,
     baselines: Sequence[str] = BASELINES,
-):
+) -> Figure:
     """Show the AUC of each model against the contamination of its training set.
 
     Parameters
@@ -142,12 +149,12 @@ def contamination_curves(
 
 @styled
 def auc_loss(
-    losses,
+    losses: Table,
     *,
     highlight: Sequence[str] | None = None,
     labels: Mapping[str, str] | None = None,
     baselines: Sequence[str] = BASELINES,
-):
+) -> Figure:
     """Show the AUC that each model loses by contamination, least on top.
 
     Parameters

@@ -1,6 +1,9 @@
 """Lens finders: outputs, reliability, ROC, purity, most common false positives."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
@@ -29,6 +32,10 @@ from astroanomaly.plots.style import (
 )
 from astroanomaly.tables import columns
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
+
 # Grey and orange are kept for non-lenses.
 _LENSES = (BLUE, GREEN, PURPLE, AMBER, SKY, INK)
 # A third set of non-lenses takes grey again, its name tells it apart.
@@ -38,7 +45,13 @@ _FEW_FALSE = 10
 
 
 @styled
-def output_histogram(outputs, threshold: float = 0.5, *, bins: int = 20, few: int = 20):
+def output_histogram(
+    outputs: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    threshold: float = 0.5,
+    *,
+    bins: int = 20,
+    few: int = 20,
+) -> Figure:
     """Show how the outputs of a finder are distributed, set by set.
 
     After figure 8 of the reference's poster (Wilde et al. 2022, arXiv:2202.12776).
@@ -152,8 +165,12 @@ def output_histogram(outputs, threshold: float = 0.5, *, bins: int = 20, few: in
 
 @styled
 def roc_curves(
-    outputs, threshold: float = 0.5, *, log: bool = True, n_bootstrap: int = 1000
-):
+    outputs: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    threshold: float = 0.5,
+    *,
+    log: bool = True,
+    n_bootstrap: int = 1000,
+) -> Figure:
     """Show the lenses found against the non-lenses called lenses, set by set.
 
     `plots.roc` compares scores of the same objects; this one compares sets, marks
@@ -229,11 +246,11 @@ def roc_curves(
 
 @styled
 def purity_completeness(
-    outputs,
+    outputs: Mapping[str, tuple[ArrayLike, ArrayLike]],
     threshold: float = 0.5,
     *,
     lens_fraction: float | Sequence[float] | None = None,
-):
+) -> Figure:
     """Show the purity of the found against how many of the lenses are found.
 
     Parameters
@@ -299,7 +316,7 @@ def purity_completeness(
 
 
 @styled
-def reliability(tables):
+def reliability(tables: Table | Mapping[str, Table]) -> Figure:
     """Show whether probabilities mean what they say.
 
     Parameters
@@ -372,7 +389,7 @@ def reliability(tables):
 
 
 @styled
-def set_rates(table, negatives=None):
+def set_rates(table: Table, negatives: Table | None = None) -> Figure:
     """Show the lenses found of each set, and the most common false positives.
 
     Parameters

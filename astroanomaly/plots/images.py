@@ -1,6 +1,9 @@
 """Pictures of objects and samples: gallery, reconstructions, generated images."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.colors import Normalize
@@ -34,6 +37,14 @@ from astroanomaly.tables.columns import (
 )
 from astroanomaly.tables.columns import levels as table_levels
 
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from matplotlib.figure import Figure
+
+    from astroanomaly.data.cutouts import Cutouts
+    from astroanomaly.data.stream import CutoutStream
+    from astroanomaly.detector.base import Detector
+
 # Diverging: white is no residual, red light that the model could not make.
 RESIDUAL_MAP = "RdBu_r"
 # From top to bottom, as in figure 6 of the paper.
@@ -49,7 +60,14 @@ _NUMBERS = ("distance", "low", "high", "floor")
 
 
 @styled
-def gallery(cutouts, table, n: int = 24, columns: int = 8, *, by="anomaly_score"):
+def gallery(
+    cutouts: Cutouts | CutoutStream,
+    table: Table,
+    n: int = 24,
+    columns: int = 8,
+    *,
+    by: str = "anomaly_score",
+) -> Figure:
     """Show the strangest objects, ranked, reading order.
 
     Parameters
@@ -122,15 +140,15 @@ def gallery(cutouts, table, n: int = 24, columns: int = 8, *, by="anomaly_score"
 
 @styled
 def reconstructions(
-    cutouts,
-    table,
+    cutouts: Cutouts | CutoutStream,
+    table: Table,
     n: int = 12,
-    detector=None,
+    detector: Detector | None = None,
     *,
     choose: str = "strangest",
     columns: int = 6,
     by: str = "anomaly_score",
-):
+) -> Figure:
     """Show original, reconstruction and residual of chosen objects.
 
     Shows why an object is strange: what the model cannot paint stays in the
@@ -243,7 +261,7 @@ def reconstructions(
 
 
 @styled
-def sample_grid(images, columns: int = 8):
+def sample_grid(images: np.ndarray, columns: int = 8) -> Figure:
     """Show generated images in a grid, to judge a generator by eye.
 
     Parameters
@@ -292,7 +310,9 @@ def sample_grid(images, columns: int = 8):
 
 
 @styled
-def samples_by_level(levels: Mapping, real=None, n: int = 8):
+def samples_by_level(
+    levels: Mapping, real: np.ndarray | None = None, n: int = 8
+) -> Figure:
     """Show what a growing generator made at each level, coarsest on top.
 
     Parameters
@@ -359,14 +379,14 @@ def samples_by_level(levels: Mapping, real=None, n: int = 8):
 
 @styled
 def sample_statistics(
-    real,
-    generated,
-    distances=None,
+    real: np.ndarray,
+    generated: np.ndarray,
+    distances: Table | None = None,
     *,
     bands: Sequence[str] | None = None,
     names: Sequence[str] = ("real", "generated"),
     bins: int | None = None,
-):
+) -> Figure:
     """Compare generated with real images by statistics an astronomer knows.
 
     Parameters

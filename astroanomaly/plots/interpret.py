@@ -1,6 +1,12 @@
 """What a network sees: occlusion maps, dreams, Grad-CAM, what filters look for."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
+from astropy.units import Quantity
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import CenteredNorm, Normalize
 from matplotlib.ticker import MaxNLocator
@@ -20,6 +26,14 @@ from astroanomaly.plots.display import (
     scale_bar,
 )
 from astroanomaly.plots.style import INK, bare, new_figure, plain, styled
+from astroanomaly.utils.units import without_unit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from astroanomaly.data.cutouts import Cutouts
+    from astroanomaly.interpret.dreams import Dream, FilterImages
+    from astroanomaly.interpret.occlusion import OcclusionMap
 
 # Blue below the centre, red above it.
 CHANGE_MAP, HEAT_MAP = "RdBu_r", "inferno"
@@ -31,17 +45,17 @@ ANOMALY_LABELS = ("makes it strange", "makes it ordinary")
 
 @styled
 def occlusion(
-    image,
-    result,
+    image: np.ndarray | Cutouts,
+    result: OcclusionMap,
     band: int = 0,
     *,
     stretch: str = "log",
     output_label: str = "P(lens)",
     labels: tuple[str, str] = LENS_LABELS,
     limits: tuple[float, float] | None = None,
-    band_names=None,
+    band_names: Sequence[str] | None = None,
     title: str = "",
-):
+) -> Figure:
     """Show an image and what hiding each part of it does to an output.
 
     After figure 3 of Wilde et al. (2022, arXiv:2202.12776).
@@ -140,19 +154,19 @@ def occlusion(
 
 @styled
 def dreams(
-    non_lens,
-    image,
-    lens,
+    non_lens: Dream | np.ndarray,
+    image: np.ndarray,
+    lens: Dream | np.ndarray,
     *,
-    bands=None,
-    names=("non-lens", "original", "lens"),
+    bands: Sequence[int] | None = None,
+    names: tuple[str, str, str] = ("non-lens", "original", "lens"),
     whole: bool = False,
     output_label: str = "P(lens)",
     limits: tuple[float, float] | None = None,
-    band_names=None,
-    pixel_scale: float | None = None,
+    band_names: Sequence[str] | None = None,
+    pixel_scale: float | Quantity | None = None,
     title: str = "",
-):
+) -> Figure:
     """Show an image between its two dreams.
 
     After figure 4 of Wilde et al. (2022, arXiv:2202.12776).
@@ -178,7 +192,7 @@ def dreams(
         Lowest and highest possible output, (0, 1) for a probability.
     band_names : sequence of str, optional
         Names of the image's bands, to tell which is which colour.
-    pixel_scale : float, optional
+    pixel_scale : float or Quantity, optional
         Arcsec per pixel, for a bar of some arcsec.
     title : str
         Heading, such as the name of the object.
@@ -217,7 +231,8 @@ def dreams(
         axes.set_title(plain(name))
         text = "" if value is None else f"{output_label} {number(value, limits)}"
         axes.set_xlabel(text)
-    scale_bar(panels[0, 1], images[1].shape, pixel_scale)
+    scale = without_unit(pixel_scale, "pixel_scale", "arcsec", "arcsec / pix")
+    scale_bar(panels[0, 1], images[1].shape, scale)
     labels = band_labels(images[1], band_names)
     # Below: what both dreams changed, and in the middle what the colours mean.
     planes = [(one - images[1]).mean(axis=2) for one in (images[0], images[2])]
@@ -241,15 +256,15 @@ def dreams(
 
 @styled
 def grad_cam(
-    image,
-    heat,
-    guided=None,
+    image: np.ndarray | Cutouts,
+    heat: np.ndarray,
+    guided: np.ndarray | None = None,
     *,
     band: int = 0,
     stretch: str = "log",
-    band_names=None,
+    band_names: Sequence[str] | None = None,
     title: str = "",
-):
+) -> Figure:
     """Show where the maps of a layer speak for a class.
 
     Parameters
@@ -329,7 +344,9 @@ def grad_cam(
 
 
 @styled
-def filter_images(found, columns: int = 3, *, bands=None):
+def filter_images(
+    found: FilterImages, columns: int = 3, *, bands: Sequence[int] | None = None
+) -> Figure:
     """Show the images that most excite the filters of a layer.
 
     Parameters

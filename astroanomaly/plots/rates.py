@@ -4,8 +4,11 @@ The figures of samples follow figures 8 to 11, 15 and 16 of Margalef-Bentabol et
 (2020, MNRAS 496, 2346), drawn from the tables of `rates`, `trends` and `surveys`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from textwrap import fill
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -30,6 +33,12 @@ from astroanomaly.plots.style import (
 from astroanomaly.tables import columns
 from astroanomaly.tables.columns import numbers
 
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from matplotlib.figure import Figure
+
+    from astroanomaly.evaluation.summary import Evaluation
+
 # Shapes as well as colours, for print and for colour-blind readers.
 _MARKERS = "osD^vPX*"
 # As in `scores`: ours are blue.
@@ -37,7 +46,7 @@ _COLORS = {"detector": BLUE, "baseline": ORANGE}
 
 
 @styled
-def areas(evaluation):
+def areas(evaluation: Evaluation) -> Figure:
     """Show the AUC of every score and of the baselines, best on top.
 
     Parameters
@@ -100,7 +109,7 @@ def areas(evaluation):
 
 
 @styled
-def detection_by(evaluation, quantity: str = "rate"):
+def detection_by(evaluation: Evaluation, quantity: str = "rate") -> Figure:
     """Show how detection depends on a property, such as flux_ratio.
 
     Parameters
@@ -193,8 +202,12 @@ def detection_by(evaluation, quantity: str = "rate"):
 
 @styled
 def score_distributions(
-    samples: Mapping, thresholds=None, *, xlabel: str = "anomaly score", bins: int = 30
-):
+    samples: Mapping,
+    thresholds: Mapping[float, float] | None = None,
+    *,
+    xlabel: str = "anomaly score",
+    bins: int = 30,
+) -> Figure:
     """Show how the scores of several samples are distributed.
 
     After figures 8, 9 and 15 of Margalef-Bentabol et al. (2020).
@@ -274,7 +287,7 @@ def rates_along(
     promised: float | None = None,
     mark: float | None = None,
     mark_label: str = "",
-):
+) -> Figure:
     """Show the fraction flagged along a property, such as merger time.
 
     After figure 10 of Margalef-Bentabol et al. (2020).
@@ -328,7 +341,7 @@ def trend_panels(
     *,
     promised: float | None = None,
     columns: int = 2,
-):
+) -> Figure:
     """Show the fraction flagged against several properties, a panel each.
 
     After figure 11 of Margalef-Bentabol et al. (2020).
@@ -385,7 +398,7 @@ def score_by_property(
     ylabel: str = "anomaly score",
     columns: int = 2,
     names: tuple[str, str] = ("objects", "reference"),
-):
+) -> Figure:
     """Show how scores depend on properties, compared with a reference.
 
     After figure 16 of Margalef-Bentabol et al. (2020).
@@ -453,14 +466,14 @@ def score_by_property(
 
 @styled
 def rate_bars(
-    table,
+    table: Table,
     level: float,
     samples: Sequence[str] | None = None,
     scores: Sequence[str] | None = None,
     *,
     published: Mapping | None = None,
     published_label: str = "published",
-):
+) -> Figure:
     """Compare how much of each sample several scores flag.
 
     Parameters

@@ -1,8 +1,11 @@
 """How scores, features and losses look: histogram, ROC, t-SNE map, training."""
 
+from __future__ import annotations
+
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -28,6 +31,14 @@ from astroanomaly.plots.style import (
 from astroanomaly.tables import columns
 from astroanomaly.utils.optional import require
 
+if TYPE_CHECKING:
+    import keras
+    from astropy.table import Table
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
+
+    from astroanomaly.data.cutouts import Cutouts
+
 # Normal objects blue and anomalous ones orange wherever both are shown.
 _COLORS = (BLUE, ORANGE, *CYCLE[2:])
 # Thinner lines: they are what a detector has to beat.
@@ -47,14 +58,14 @@ _PANELS = {
 
 @styled
 def score_histogram(
-    table,
-    calibration=None,
+    table: Table | Mapping[str, ArrayLike],
+    calibration: Calibration | None = None,
     *,
-    labels=None,
+    labels: Table | str | None = None,
     score: str = "anomaly_score",
-    levels=None,
+    levels: Sequence[float] | None = None,
     bins: int = 40,
-):
+) -> Figure:
     """Show how scores are distributed, with the thresholds that flag.
 
     After figure 8 of Margalef-Bentabol et al. (2020, MNRAS 496, 2346).
@@ -187,16 +198,16 @@ def _pictures_at(axes, x, y, cutouts, n_pictures: int) -> None:
 
 @styled
 def feature_map(
-    features,
-    labels=None,
-    scores=None,
+    features: np.ndarray,
+    labels: ArrayLike | None = None,
+    scores: ArrayLike | None = None,
     *,
     seed: int = 0,
     perplexity: float = 30.0,
     method: str = "tsne",
-    cutouts=None,
+    cutouts: Cutouts | None = None,
     n_pictures: int = 40,
-):
+) -> Figure:
     """Show features in two dimensions by t-SNE or UMAP, with pictures of objects.
 
     After figure 7 of Margalef-Bentabol et al. (2020, MNRAS 496, 2346). t-SNE
@@ -303,7 +314,7 @@ def feature_map(
 
 
 @styled
-def roc(labels, scores):
+def roc(labels: ArrayLike, scores: Mapping[str, ArrayLike]) -> Figure:
     """Show the share of anomalies found against the share of false alarms.
 
     Parameters
@@ -364,7 +375,9 @@ def roc(labels, scores):
 
 
 @styled
-def training_curves(history):
+def training_curves(
+    history: str | Path | Mapping[str, Sequence[float]] | keras.callbacks.History,
+) -> Figure:
     """Show how losses and penalty moved from epoch to epoch.
 
     Parameters

@@ -1,10 +1,16 @@
 """Load a pre-trained model, calibrate it on one's own objects, train it further."""
 
+from __future__ import annotations
+
 import shutil
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from astropy.units import Quantity
 
 from astroanomaly import __version__, runs
 from astroanomaly.calibration import check_levels
@@ -19,6 +25,13 @@ from astroanomaly.runs.run import calibrate_on
 from astroanomaly.tables.labels import read_labels
 from astroanomaly.utils.files import atomic_dir
 from astroanomaly.utils.installed import versions
+from astroanomaly.utils.units import without_unit
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from astroanomaly.data.stream import CutoutStream
+    from astroanomaly.detector.base import Detector
 
 __all__ = ["calibrate", "fine_tune", "from_pretrained", "open_run"]
 
@@ -89,14 +102,14 @@ class Origin:
             warnings.warn(text, UserWarning, stacklevel=4)
 
 
-def from_pretrained(name: str, psf_fwhm: float | None = None):
+def from_pretrained(name: str, psf_fwhm: float | Quantity | None = None) -> Detector:
     """Load a pre-trained detector, not yet calibrated.
 
     Parameters
     ----------
     name : str
         One of :func:`names`.
-    psf_fwhm : float, optional
+    psf_fwhm : float or Quantity, optional
         Width of the PSF of your images, arcsec; another than the training's warns.
 
     Returns
@@ -124,6 +137,7 @@ def from_pretrained(name: str, psf_fwhm: float | None = None):
     ('F160W',)
     """
     path = folder(name)
+    psf_fwhm = without_unit(psf_fwhm, "psf_fwhm", "arcsec")
     origin = Origin(read_card(path), psf_fwhm)
     detector = load_detector(path / "detector")
     detector.origin = origin
@@ -149,14 +163,14 @@ class PretrainedRun(runs.Run):
         """The detector, which warns its user."""
         return from_pretrained(self.folder.name, self.psf_fwhm)
 
-    def read(self, path: str | Path, **options):
+    def read(self, path: str | Path, *args: Any, **options: Any) -> CutoutStream:
         """Open cutouts as those of the training were read.
 
         Parameters
         ----------
         path : str or Path
             As :meth:`astroanomaly.runs.Run.read`.
-        **options
+        *args, **options
             As there.
 
         Returns
@@ -164,12 +178,12 @@ class PretrainedRun(runs.Run):
         CutoutStream
             With the model's bands.
         """
-        found = super().read(path, **options)
+        found = super().read(path, *args, **options)
         self.detector.origin.check(found)
         return found
 
 
-def open_run(name: str, psf_fwhm: float | None = None) -> PretrainedRun:
+def open_run(name: str, psf_fwhm: float | Quantity | None = None) -> PretrainedRun:
     """Open a pre-trained model as a run.
 
     Parameters
@@ -202,11 +216,11 @@ def calibrate(
     name: str,
     cutouts: str | Path,
     out: str | Path,
-    levels=None,
-    labels=None,
+    levels: Sequence[float] | None = None,
+    labels: str | Path | Table | None = None,
     rule: str = "conformal",
-    psf_fwhm: float | None = None,
-    **reading,
+    psf_fwhm: float | Quantity | None = None,
+    **reading: Any,
 ) -> runs.Run:
     """Calibrate a pre-trained model on one's own ordinary objects, as a run folder.
 
@@ -220,7 +234,7 @@ def calibrate(
         The run folder to make; every command takes it as that of a training.
     levels, labels, rule
         As :func:`astroanomaly.runs.calibrate`.
-    psf_fwhm : float, optional
+    psf_fwhm : float or Quantity, optional
         As :func:`from_pretrained`.
     **reading
         As for :meth:`astroanomaly.runs.Run.read`; the run remembers all but `catalog`
@@ -286,7 +300,9 @@ def calibrate(
     return runs.load_run(out)
 
 
-def fine_tune(name: str, cutouts: str | Path, out: str | Path, **options) -> runs.Run:
+def fine_tune(
+    name: str, cutouts: str | Path, out: str | Path, **options: Any
+) -> runs.Run:
     """Train a pre-trained model further, on one's own objects.
 
     Parameters

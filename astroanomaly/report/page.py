@@ -1,8 +1,11 @@
 """A survey's strangest objects as one self-contained page for the browser."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -18,6 +21,15 @@ from astroanomaly.tables import columns
 from astroanomaly.tables.flags import flag_words, not_trained
 from astroanomaly.utils.files import atomic_path
 from astroanomaly.utils.notebook import data_uri
+
+if TYPE_CHECKING:
+    import keras
+    from astropy.table import Table
+
+    from astroanomaly.data.cutouts import Cutouts
+    from astroanomaly.data.stream import CutoutStream
+    from astroanomaly.detector.base import Detector
+    from astroanomaly.evaluation.summary import Evaluation
 
 # Longer tables make browsers slow to sort; the score table has the rest.
 N_TABLE_ROWS = 300
@@ -42,12 +54,16 @@ _VIEWERS = (
 
 def write(
     path: str | Path,
-    detector,
-    cutouts,
-    table,
+    detector: Detector,
+    cutouts: Cutouts | CutoutStream,
+    table: Table,
     *,
-    evaluation=None,
-    history=None,
+    evaluation: Evaluation | None = None,
+    history: str
+    | Path
+    | Mapping[str, Sequence[float]]
+    | keras.callbacks.History
+    | None = None,
     n: int = 60,
     title: str | None = None,
 ) -> Path:

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,7 +115,7 @@ class LabelStore:
     {'galaxy 7': 5}
     """
 
-    def __init__(self, path: str | Path, read_only: bool = False):
+    def __init__(self, path: str | Path, read_only: bool = False) -> None:
         self.path, self.read_only = Path(path), read_only
         self._lock = threading.RLock()
         if read_only and not self.path.is_file():
@@ -605,7 +605,12 @@ class LabelStore:
         write_table(self.table(reviewer), path)
         return Path(path)
 
-    def read(self, labels: Table | str | Path, reviewer: str, ids=None) -> int:
+    def read(
+        self,
+        labels: Table | str | Path,
+        reviewer: str,
+        ids: Iterable[str] | None = None,
+    ) -> int:
         """Take in a table of labels, all of it or, on an error, nothing.
 
         Parameters

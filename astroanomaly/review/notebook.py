@@ -1,22 +1,32 @@
 """The review page as a widget of a Jupyter notebook."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from astroanomaly.review.labels import check_reviewer
 from astroanomaly.review.server import login_name, page_file
 from astroanomaly.review.session import REFUSED, Review, refusal
 from astroanomaly.utils.optional import require
 
+if TYPE_CHECKING:
+    from anywidget import AnyWidget
+    from astropy.table import Table
+
+    from astroanomaly.data.types import CutoutsLike
+    from astroanomaly.detector.base import Detector
+
 
 def widget(
-    detector,
-    table,
-    cutouts,
+    detector: Detector,
+    table: Table,
+    cutouts: CutoutsLike,
     labels: str | Path = "labels.db",
     *,
     reviewer: str | None = None,
-    **options,
-):
+    **options: Any,
+) -> AnyWidget:
     """Return the review as a widget: the page of :func:`serve` in a notebook's cell.
 
     No server runs: questions travel through the notebook's kernel. The keys work once
@@ -60,7 +70,8 @@ def widget(
     name = check_reviewer(reviewer or login_name())
     review = Review(detector, table, cutouts, labels, **options)
 
-    class ReviewWidget(anywidget.AnyWidget):
+    # The extra is loaded by name, so that a type checker does not know the class.
+    class ReviewWidget(anywidget.AnyWidget):  # type: ignore[name-defined]
         """The page; what it asks is answered here."""
 
         _esm = page_file("review.js")

@@ -1,9 +1,12 @@
 """A list that learns from labels what is interesting, and what is no object."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
@@ -25,6 +28,9 @@ from astroanomaly.tables.columns import (
 )
 from astroanomaly.tables.files import read_table
 from astroanomaly.utils.optional import require
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 METHODS = ("auto", "aad", "pineforest", "regression", "astronomaly")
 # What each word teaches: how interesting, from 0 to 1. Of "unsure" nothing is learned.
@@ -160,7 +166,14 @@ class ActiveRanker:
     (200, ['g0', 'g1'])
     """
 
-    def __init__(self, features, ids, scores=None, method="auto", seed=0):
+    def __init__(
+        self,
+        features: ArrayLike | Mapping[str, ArrayLike],
+        ids: Sequence[str],
+        scores: Table | Mapping[str, ArrayLike] | None = None,
+        method: str = "auto",
+        seed: int = 0,
+    ) -> None:
         if method not in METHODS:
             raise ValueError(
                 f"`method` must be one of {', '.join(METHODS)}. Received: {method!r}."
@@ -261,7 +274,7 @@ class ActiveRanker:
             # What has no score stands last.
             self.static = np.where(np.isnan(static), -np.inf, static)
 
-    def fit(self, labels: Mapping, drawn=None) -> "ActiveRanker":
+    def fit(self, labels: Mapping, drawn: Iterable[str] | None = None) -> ActiveRanker:
         """Learn from all labels given so far.
 
         Parameters
@@ -662,8 +675,8 @@ def _mixed(learned, draws) -> tuple[np.ndarray, np.ndarray]:
 
 def rerank(
     table: Table,
-    labels,
-    features=(),
+    labels: str | Path | Table,
+    features: Sequence[str | Path] | Mapping[str, ArrayLike] = (),
     *,
     method: str = "auto",
     seed: int = 0,

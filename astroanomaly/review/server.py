@@ -1,5 +1,7 @@
 """The review page on the loopback address: who may ask, and what is answered."""
 
+from __future__ import annotations
+
 import errno
 import getpass
 import ipaddress
@@ -9,9 +11,11 @@ import secrets
 import socket
 import threading
 import webbrowser
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -20,6 +24,12 @@ import astroanomaly
 from astroanomaly.review.labels import check_reviewer
 from astroanomaly.review.session import REFUSED, Review, refusal
 from astroanomaly.utils.optional import require
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from astroanomaly.data.types import CutoutsLike
+    from astroanomaly.detector.base import Detector
 
 # Free for users by IANA's list; the next ones are tried where it is taken.
 PORT, _TRIED = 8642, 20
@@ -335,7 +345,7 @@ class Server:
             self.review.space.stop()
             self.review.store.close()
 
-    def start(self) -> "Server":
+    def start(self) -> Server:
         """Answer in the background, as in a notebook, until :meth:`stop`."""
         self._thread = threading.Thread(target=self.run, daemon=True)
         self._thread.start()
@@ -365,16 +375,16 @@ def login_name() -> str:
 
 
 def serve(
-    detector,
-    table,
-    cutouts,
+    detector: Detector,
+    table: Table,
+    cutouts: CutoutsLike,
     labels: str | Path = "labels.db",
     *,
-    reviewers=None,
+    reviewers: Sequence[str] | None = None,
     host: str = LOOPBACK,
     port: int | None = None,
     browser: bool = True,
-    **options,
+    **options: Any,
 ) -> Server:
     """Show a scored survey in the browser, to be looked at and labelled.
 

@@ -1,5 +1,7 @@
 """What a review shows and keeps: lists, pictures, neighbours, labels, progress."""
 
+from __future__ import annotations
+
 import hashlib
 import inspect
 import json
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
@@ -25,6 +28,11 @@ from astroanomaly.review.planting import Tests
 from astroanomaly.review.reviewers import check_of, proportion
 from astroanomaly.tables import columns
 from astroanomaly.tables.flags import flag_words
+
+if TYPE_CHECKING:
+    from astroanomaly.data.cutouts import Cutouts
+    from astroanomaly.data.stream import CutoutStream
+    from astroanomaly.detector.base import Detector
 
 # A page asks for the objects of a screen, a search shows what can be read at a glance.
 _MOST_ASKED, _MOST_FOUND = 200, 20
@@ -130,17 +138,17 @@ class Review:
 
     def __init__(
         self,
-        detector,
+        detector: Detector,
         table: Table,
-        cutouts,
+        cutouts: Cutouts | CutoutStream,
         labels: LabelStore | str | Path,
         *,
         read_only: bool = False,
-        plant=None,
+        plant: Cutouts | None = None,
         features: Callable | None = None,
         ranker: Callable | None = None,
         seed: int = 0,
-    ):
+    ) -> None:
         if not len(table):
             raise ValueError("`table` must have rows. Received: none to review.")
         columns.require(table, "object_id", "anomaly_score")

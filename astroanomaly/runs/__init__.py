@@ -1,5 +1,7 @@
 """Whole runs: train, calibrate, score, explain, and the folder that keeps them."""
 
+from typing import TYPE_CHECKING
+
 from astroanomaly.runs.comparison import compare
 from astroanomaly.runs.demo import quickstart
 from astroanomaly.runs.explanations import explain
@@ -15,6 +17,16 @@ from astroanomaly.runs.shards import merge_scores
 from astroanomaly.runs.survey import score_survey
 from astroanomaly.runs.verification import Verification, verify
 from astroanomaly.utils.lazy import on_first_use
+
+if TYPE_CHECKING:  # for type checkers, which do not run `__getattr__`
+    from astroanomaly.runs.callbacks import Checkpoint as Checkpoint
+    from astroanomaly.runs.callbacks import KeepBest as KeepBest
+    from astroanomaly.runs.callbacks import ReconstructionGrid as ReconstructionGrid
+    from astroanomaly.runs.callbacks import SampleGrid as SampleGrid
+    from astroanomaly.runs.callbacks import TrainingProgress as TrainingProgress
+    from astroanomaly.runs.callbacks import load_checkpoint as load_checkpoint
+    from astroanomaly.runs.callbacks import save_checkpoint as save_checkpoint
+    from astroanomaly.runs.callbacks import write_history as write_history
 
 _CALLBACKS = (
     "Checkpoint",

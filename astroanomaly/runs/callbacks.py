@@ -1,5 +1,7 @@
 """What happens at the end of a training epoch: checkpoint, pictures, progress."""
 
+from __future__ import annotations
+
 import csv
 import json
 import math
@@ -10,12 +12,18 @@ from pathlib import Path
 import astroanomaly.stretches.backend  # noqa: F401  # before Keras
 
 # isort: split
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 
 from astroanomaly.utils.files import atomic_path
 from astroanomaly.utils.keras_files import load_model, read_member
 from astroanomaly.utils.progress import bar_or_lines
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # In the archive itself, so that model and epoch cannot part.
 _MEMBER = "training.json"
@@ -127,12 +135,17 @@ class Checkpoint(keras.callbacks.Callback):
     2
     """
 
-    def __init__(self, path: str | Path, rows: Sequence[Mapping] = (), on_saved=None):
+    def __init__(
+        self,
+        path: str | Path,
+        rows: Sequence[Mapping] = (),
+        on_saved: Callable | None = None,
+    ) -> None:
         super().__init__()
         self.path, self.on_saved = Path(path), on_saved
         self.rows = [dict(row) for row in rows]
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write the file."""
         losses = {name: float(value) for name, value in (logs or {}).items()}
         self.rows.append({"epoch": epoch + 1, **losses})
@@ -172,23 +185,23 @@ class KeepBest(keras.callbacks.Callback):
     (inf, None)
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path) -> None:
         super().__init__()
         self.path = Path(path)
         self.on_train_begin()
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Wait for the first epoch, whose number shows whether a training goes on."""
         self.best, self.best_epoch, self._begun = math.inf, None, False
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Take up what the file says, once, where a training goes on."""
         if not self._begun and epoch > 0 and self.path.exists():
             _, self.best_epoch, rows = load_checkpoint(self.path)
             self.best = rows[-1]["val_loss"]
         self._begun = True
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write the file if the epoch is the best so far.
 
         Parameters
@@ -253,13 +266,13 @@ class SampleGrid(keras.callbacks.Callback):
     >>> history = gan.fit(data, epochs=1, callbacks=[grid])
     """
 
-    def __init__(self, folder: str | Path, n: int = 16, seed: int = 0):
+    def __init__(self, folder: str | Path, n: int = 16, seed: int = 0) -> None:
         super().__init__()
         if n < 1:
             raise ValueError(f"`n` must be at least 1. Received: {n}")
         self.folder, self.n, self.seed = Path(folder), int(n), int(seed)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write the picture."""
         from astroanomaly import plots
 
@@ -291,13 +304,13 @@ class ReconstructionGrid(keras.callbacks.Callback):
     >>> grid = ReconstructionGrid("run/figures", images)
     """
 
-    def __init__(self, folder: str | Path, images):
+    def __init__(self, folder: str | Path, images: np.ndarray) -> None:
         super().__init__()
         self.folder, self.images = Path(folder), np.asarray(images, np.float32)
         if not len(self.images):
             raise ValueError("`images` must hold at least one image. Received: none")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write the picture."""
         from astroanomaly import plots
 
@@ -327,12 +340,12 @@ class TrainingProgress(keras.callbacks.Callback):
     >>> history = gan.fit(data, epochs=5, callbacks=[TrainingProgress("GAN")])
     """
 
-    def __init__(self, title: str, console=None):
+    def __init__(self, title: str, console: Console | None = None) -> None:
         super().__init__()
         self.title, self.console = title, console
         self._bar = self._task = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Open the bar."""
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
@@ -345,7 +358,7 @@ class TrainingProgress(keras.callbacks.Callback):
         )
         self._bar.start()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Count in batches, so that the time left is known within an epoch."""
         if self._task is None:
             steps = self.params.get("steps") or 1
@@ -355,11 +368,11 @@ class TrainingProgress(keras.callbacks.Callback):
         text = f"{self.title} {epoch + 1}/{self.params['epochs']}"
         self._bar.update(self._task, description=text)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Move the bar."""
         self._bar.advance(self._task)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Show the losses of the epoch."""
         done = (epoch - self._first + 1) * self._steps
         # The total loss before its terms, losses before other metrics.
@@ -374,7 +387,7 @@ class TrainingProgress(keras.callbacks.Callback):
         if hasattr(self._bar, "line"):
             self._bar.line()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         """Close the bar."""
         self.close()
 

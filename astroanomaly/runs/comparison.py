@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.table import Table, vstack
@@ -23,7 +24,7 @@ def compare(
     cutouts: str | Path,
     labels: str | Path | Table | None = None,
     seed: int = 0,
-    **reading,
+    **reading: Any,
 ) -> Table:
     """Measure which score of which run finds anomalies.
 

@@ -5,12 +5,14 @@ are here or in the recipe of the model. Keras is imported only to look them up.
 """
 
 import inspect
+import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args, get_type_hints
 
 import tomli_w
@@ -92,16 +94,25 @@ def recipes() -> dict:
 
 def _signature(made, passed=_PASSED, **defaults) -> dict:
     """Return the settings that a class takes: of each its default and its types."""
-    hints = get_type_hints(made.__init__)
+    starred = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    settings = {
+        name: parameter
+        for name, parameter in inspect.signature(made.__init__).parameters.items()
+        if name not in (*passed, "seed") and parameter.kind not in starred
+    }
+    # Of these alone: others name classes that are imported for type checks only.
+    written = {name: parameter.annotation for name, parameter in settings.items()}
+    hints = get_type_hints(
+        SimpleNamespace(__annotations__=written), vars(sys.modules[made.__module__])
+    )
     found = {}
-    for name, parameter in inspect.signature(made.__init__).parameters.items():
-        starred = parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
-        if name in (*passed, "seed") or starred:
-            continue
-        # Of `float | None` the first; what has no hint is a number or one per level.
-        hint = hints.get(name)
-        kind = next(iter(get_args(hint)), hint)
-        types = {None: (int, *_NAMES), float: _NUMBER}.get(kind, kind)
+    for name, parameter in settings.items():
+        # Of `float | None` the first.
+        kind = next(iter(get_args(hints[name])), hints[name])
+        if hints[name] == int | Sequence[int]:  # a number, or one per level
+            types = (int, *_NAMES)
+        else:
+            types = _NUMBER if kind is float else kind
         found[name] = (defaults.get(name, parameter.default), types)
     return found
 

@@ -5,8 +5,11 @@ The looks themselves are in :mod:`astroanomaly.interpret`, the figures in
 read, and keeps the figure.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +18,11 @@ from astroanomaly.data.stream import none_readable
 from astroanomaly.runs.run import load_run
 from astroanomaly.utils.files import atomic_path, new_folder
 from astroanomaly.utils.progress import count_bar
+
+if TYPE_CHECKING:
+    from astroanomaly.data.stream import CutoutStream
+    from astroanomaly.detector.base import Detector
+    from astroanomaly.runs.run import Run
 
 # Each is a method of `Look`.
 METHODS = ("occlusion", "dream", "gradcam")
@@ -57,8 +65,8 @@ class Explanation:
 
 
 def explain(
-    run,
-    cutouts,
+    run: str | Path | Run | Detector,
+    cutouts: str | Path | Cutouts | CutoutStream | None,
     out: str | Path,
     method: str = "occlusion",
     *,
@@ -71,7 +79,7 @@ def explain(
     from_noise: bool = False,
     seed: int = 0,
     progress: bool = False,
-    **reading,
+    **reading: Any,
 ) -> Explanation:
     """Draw what a lens finder or an anomaly detector sees in one object.
 

@@ -1,11 +1,14 @@
 """The run folder: train, go on after a break, calibrate, load again."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.table import Table
@@ -18,6 +21,11 @@ from astroanomaly.tables.labels import read_labels
 from astroanomaly.utils.files import new_folder
 from astroanomaly.utils.fingerprints import pixel_hashes
 from astroanomaly.utils.notebook import facts
+
+if TYPE_CHECKING:
+    from astroanomaly.data.cutouts import Cutouts
+    from astroanomaly.data.stream import CutoutStream
+    from astroanomaly.detector.base import Detector
 
 # A tenth of the usual: the networks know galaxies, and learn what is new in these.
 FURTHER_EPOCHS = 10
@@ -48,8 +56,8 @@ def train(
     network: str | None = None,
     start: str | Path | None = None,
     paint: float | None = None,
-    **reading,
-) -> "Run":
+    **reading: Any,
+) -> Run:
     """Train a detector on cutouts and keep it in a folder.
 
     A GAN is trained first, then its encoder; the other models of ordinary objects
@@ -216,7 +224,7 @@ def _train_with(settings: dict, folder: Path, begun, cutouts, labels, how) -> No
     training.run()
 
 
-def _begin_with(run: "Run") -> dict:
+def _begin_with(run: Run) -> dict:
     """Return the settings of a training that begins with a run's networks."""
     if _config.over_features(run.settings["model"]["name"]):
         raise ValueError(
@@ -293,7 +301,7 @@ class Run:
         )
         return about + self.detector._repr_html_()
 
-    def use(self, method: str | None = None, features: str | None = None):
+    def use(self, method: str | None = None, features: str | None = None) -> Detector:
         """Give the detector, set to a latent method.
 
         Parameters
@@ -332,7 +340,7 @@ class Run:
             _config.check_method(self.settings, method)
         return self.detector.use(method)
 
-    def as_scored(self, meta: Mapping):
+    def as_scored(self, meta: Mapping) -> Detector:
         """Return the detector, set to the latent method that made a table.
 
         Parameters
@@ -359,11 +367,11 @@ class Run:
         path: str | Path,
         options: ReadOptions | None = None,
         *,
-        catalog=None,
+        catalog: str | Path | None = None,
         n_workers: int | None = None,
         progress: bool | None = None,
-        **reading,
-    ):
+        **reading: Any,
+    ) -> CutoutStream:
         """Open cutouts as those of the training were read.
 
         Parameters
@@ -421,7 +429,7 @@ class Run:
         """Whether the training held objects out, to calibrate with."""
         return (_folder.read_objects(self.folder) or {}).get("held_out") is not None
 
-    def held_out(self, **options):
+    def held_out(self, **options: Any) -> Cutouts:
         """Read the objects again that the training held out.
 
         Parameters
@@ -553,7 +561,7 @@ def calibrate(
     rule: str = "conformal",
     features: str | None = None,
     onnx: bool = False,
-    **reading,
+    **reading: Any,
 ) -> Run:
     """Calibrate a run's detector on ordinary objects and keep the thresholds.
 

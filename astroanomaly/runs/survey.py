@@ -1,5 +1,7 @@
 """Score a survey block by block, so that a break costs one block."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import shutil
@@ -9,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table, vstack
@@ -17,6 +20,11 @@ from astroanomaly.scores.residual import check_which
 from astroanomaly.tables.files import check_ending, read_table, write_table
 from astroanomaly.utils.files import atomic_path, file_digest, read_json, sweep
 from astroanomaly.utils.progress import progress_bar
+
+if TYPE_CHECKING:
+    from astroanomaly.data.cutouts import Cutouts
+    from astroanomaly.data.stream import CutoutStream
+    from astroanomaly.detector.base import Detector
 
 __all__ = ["check_ending", "read_table", "score_survey", "write_table"]
 
@@ -29,8 +37,8 @@ _ROWS, _SKIPPED, _ABOUT = "rows_", "skipped_", "about_"
 
 
 def score_survey(
-    detector,
-    cutouts,
+    detector: Detector,
+    cutouts: Cutouts | CutoutStream,
     out: str | Path,
     block: int = BLOCK,
     resume: bool = False,

@@ -41,7 +41,12 @@ class ResidualModes:
     LEAST = 4
     """Images that it takes to measure one mode."""
 
-    def __init__(self, n_modes: int = 40, mean=None, modes=None):
+    def __init__(
+        self,
+        n_modes: int = 40,
+        mean: np.ndarray | None = None,
+        modes: np.ndarray | None = None,
+    ) -> None:
         if int(n_modes) != n_modes or n_modes < 1:
             raise ValueError(
                 f"`n_modes` must be a whole number of at least 1. Received: {n_modes}"
@@ -52,6 +57,15 @@ class ResidualModes:
     def fitted(self) -> bool:
         """Whether the components are measured."""
         return self.modes is not None
+
+    def _measured(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and modes; raise before :meth:`fit`."""
+        if self.mean is None or self.modes is None:
+            raise ValueError(
+                "the residual modes are not measured yet: call `fit` with the "
+                "residuals of ordinary images."
+            )
+        return self.mean, self.modes
 
     def fit(self, residuals: np.ndarray) -> "ResidualModes":
         """Measure the components on ordinary objects.
@@ -107,22 +121,18 @@ class ResidualModes:
         ValueError
             If the components are not measured yet, or on images of another shape.
         """
-        if self.modes is None:
-            raise ValueError(
-                "the residual modes are not measured yet: call `fit` with the "
-                "residuals of ordinary images."
-            )
-        if residuals.shape[1:] != self.mean.shape:
+        mean, modes = self._measured()
+        if residuals.shape[1:] != mean.shape:
             raise ValueError(
                 "`residuals` must have shape "
-                f"(n, {', '.join(map(str, self.mean.shape))}) as those that the modes "
+                f"(n, {', '.join(map(str, mean.shape))}) as those that the modes "
                 f"were measured on. Received: {residuals.shape}"
             )
-        flat = self.modes.reshape(len(self.modes), -1)
+        flat = modes.reshape(len(modes), -1)
         found = np.empty(len(residuals))
         # Image by image: a product of whole batches would let them touch each other.
         for i, image in enumerate(residuals):
-            residual = (image - self.mean).ravel()
+            residual = (image - mean).ravel()
             along = (flat @ residual).astype(np.float64)
             squared = np.square(residual, dtype=np.float64).sum()
             found[i] = (squared - np.square(along).sum()) / residual.size
@@ -136,10 +146,11 @@ class ResidualModes:
         dict
             Arrays as base64 text of little-endian float32.
         """
-        arrays = {"mean": self.mean, "modes": self.modes}
+        mean, modes = self._measured()
+        arrays = {"mean": mean, "modes": modes}
         return {
             "n_modes": self.n_modes,
-            "shape": list(self.modes.shape),
+            "shape": list(modes.shape),
             # Text of a third more bytes, where JSON numbers would take thrice as many.
             **{
                 name: base64.b64encode(array.astype("<f4").tobytes()).decode("ascii")

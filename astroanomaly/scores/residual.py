@@ -3,8 +3,16 @@
 Each score of an image depends on that image alone, and higher means stranger.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.ndimage import gaussian_filter
+
+if TYPE_CHECKING:
+    from astroanomaly.scores.modes import ResidualModes
 
 # Rings of the residual noise, in units of half the image's side.
 RING_EDGES = (0.125, 0.25, 0.375, 0.5, 0.625, 0.8125)
@@ -182,7 +190,9 @@ class ResidualNoise:
     True
     """
 
-    def __init__(self, smoothing: float = 2.0, n_bins: int = 12, curves=None):
+    def __init__(
+        self, smoothing: float = 2.0, n_bins: int = 12, curves: list | None = None
+    ) -> None:
         if not smoothing > 0:
             raise ValueError(f"`smoothing` must be above 0. Received: {smoothing}")
         if n_bins < 1:
@@ -202,7 +212,7 @@ class ResidualNoise:
         images = np.asarray(images, np.float32)
         return gaussian_filter(images, sigma, mode="constant", truncate=3.0)
 
-    def fit(self, images: np.ndarray, reconstructions: np.ndarray) -> "ResidualNoise":
+    def fit(self, images: np.ndarray, reconstructions: np.ndarray) -> ResidualNoise:
         """Measure the noise on ordinary objects.
 
         Parameters
@@ -244,10 +254,12 @@ class ResidualNoise:
         index = np.digitize(level, edges[1:-1])
         n_bins = max(len(edges) - 1, 1)
         count = np.bincount(index, minlength=n_bins)
-        power = np.bincount(index, residual.astype(np.float64) ** 2, n_bins)
-        centre = np.bincount(index, level.astype(np.float64), n_bins)
         filled = count > 0
-        power, centre = power[filled] / count[filled], centre[filled] / count[filled]
+        power, centre = (
+            np.bincount(index, values.astype(np.float64), n_bins)[filled]
+            / count[filled]
+            for values in (residual.astype(np.float64) ** 2, level)
+        )
         # Pixels that never vary would make any residual infinite; the second bound is
         # for residuals that are zero everywhere.
         floor = max(np.sqrt(power.max()) * 1e-3, 1e-12)
@@ -256,7 +268,9 @@ class ResidualNoise:
             "noise": np.maximum(np.sqrt(power), floor).tolist(),
         }
 
-    def significance(self, images: np.ndarray, reconstructions: np.ndarray):
+    def significance(
+        self, images: np.ndarray, reconstructions: np.ndarray
+    ) -> np.ndarray:
         """Divide the smoothed residual by its noise.
 
         Parameters
@@ -374,8 +388,8 @@ class ResidualNoise:
         self,
         images: np.ndarray,
         reconstructions: np.ndarray,
-        modes=None,
-        names=("peak_score", "whitened_score", "orthogonal_score"),
+        modes: ResidualModes | None = None,
+        names: Sequence[str] = ("peak_score", "whitened_score", "orthogonal_score"),
     ) -> dict[str, np.ndarray]:
         """Compute the scores that the noise is needed for, from one significance.
 
@@ -394,7 +408,8 @@ class ResidualNoise:
             `peak_score`, `whitened_score` and, with modes, `orthogonal_score`;
             float64.
         """
-        known = ["peak_score", "whitened_score"] + ["orthogonal_score"] * bool(modes)
+        known = ["peak_score", "whitened_score"]
+        known += ["orthogonal_score"] * (modes is not None)
         names = [name for name in known if name in names]
         if len(images) == 0 or not names:
             return {name: np.zeros(len(images)) for name in names}
@@ -406,7 +421,7 @@ class ResidualNoise:
             # In float32, sums of thousands of squares would lose digits that rank.
             squared = np.square(significance, dtype=np.float64)
             found["whitened_score"] = squared.mean(axis=(1, 2, 3))
-        if "orthogonal_score" in names:
+        if modes is not None and "orthogonal_score" in names:
             found["orthogonal_score"] = modes.score(significance * weight)
         return found
 

@@ -1,5 +1,7 @@
 """Anomalies planted in images of ordinary objects, in linear pixels of any bands."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from astropy.table import Table
 from scipy import ndimage
@@ -48,7 +50,9 @@ LEAST_PEAK = 5.0
 APERTURE = 0.25
 
 
-def plant(images: np.ndarray, kinds=KINDS, seed: int = 0) -> tuple[np.ndarray, Table]:
+def plant(
+    images: np.ndarray, kinds: Sequence[str] = KINDS, seed: int = 0
+) -> tuple[np.ndarray, Table]:
     """Plant one anomaly of each kind in a copy of every image.
 
     - ``companion``: a second, round source (a Gaussian of 2.5 to 5 per cent of the

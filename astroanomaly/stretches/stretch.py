@@ -5,9 +5,13 @@ The curves are those of :mod:`astropy.visualization` (Lupton et al. 1999, AJ 118
 kept per band and by name, an inverse, and the count of clipped pixels.
 """
 
+from __future__ import annotations
+
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -18,6 +22,10 @@ from astroanomaly.stretches.sky import image_sky, sky_noise
 from astroanomaly.utils.files import atomic_path
 from astroanomaly.utils.keras_files import load_object
 from astroanomaly.utils.notebook import facts
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from numpy.typing import ArrayLike
 
 # Part of registered names: a saved stretch is found again by it.
 _PACKAGE = "astroanomaly"
@@ -149,14 +157,14 @@ class Stretch(keras.layers.Layer):
 
     def __init__(
         self,
-        vmin=None,
-        vmax=None,
+        vmin: float | Sequence[float] | None = None,
+        vmax: float | Sequence[float] | None = None,
         percentiles: tuple[float, float] = (0.0, 100.0),
         per_image: bool = False,
         sigmas: tuple[float, float] | None = None,
-        bands=None,
-        **kwargs,
-    ):
+        bands: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         # Of all training pixels of a band; 0 and 100 are its extremes.
         low, high = percentiles
@@ -169,7 +177,7 @@ class Stretch(keras.layers.Layer):
         self.percentiles = (float(low), float(high))
         self.per_image = bool(per_image)
         self.sigmas = per_band(sigmas)
-        if sigmas is not None and not (
+        if self.sigmas is not None and not (
             self.per_image and len(self.sigmas) == 2 and self.sigmas[0] < self.sigmas[1]
         ):
             raise ValueError(
@@ -195,7 +203,7 @@ class Stretch(keras.layers.Layer):
         """Whether the stretch knows its range."""
         return self.per_image or self.vmin is not None
 
-    def adapt(self, images) -> "Stretch":
+    def adapt(self, images: Cutouts | np.ndarray) -> Stretch:
         """Learn the range (and the bands' names) from training images.
 
         Parameters
@@ -283,14 +291,14 @@ class Stretch(keras.layers.Layer):
             return low, ops.maximum(high - low, 1e-30)
         return low.astype("float32"), (high - low).astype("float32")
 
-    def call(self, images):
+    def call(self, images: tf.Tensor | np.ndarray) -> tf.Tensor:
         """Stretch images of shape (n, ny, nx, n_bands) to [0, 1]."""
         self._require_range()
         images = ops.convert_to_tensor(images, "float32")
         low, span = self._range(images)
         return self._curve(ops.clip((images - low) / span, 0.0, 1.0))
 
-    def invert(self, stretched):
+    def invert(self, stretched: ArrayLike) -> tf.Tensor:
         """Bring stretched images back to pixel values.
 
         Parameters
@@ -319,7 +327,7 @@ class Stretch(keras.layers.Layer):
         stretched = ops.convert_to_tensor(stretched, "float32")
         return self._inverse(stretched) * span + low
 
-    def count_clipped(self, images) -> np.ndarray:
+    def count_clipped(self, images: Cutouts | np.ndarray) -> np.ndarray:
         """Count the pixels of each image that the stretch clips.
 
         Parameters
@@ -343,7 +351,7 @@ class Stretch(keras.layers.Layer):
     def _repr_html_(self) -> str:
         """Return the kind and the range, for a notebook."""
         ends = None
-        if self.vmin is not None:
+        if self.vmin is not None and self.vmax is not None:
             names = self.bands or [f"band {k}" for k in range(len(self.vmin))]
             ends = ", ".join(
                 f"{name} {low:.4g} to {high:.4g}"
@@ -355,7 +363,7 @@ class Stretch(keras.layers.Layer):
             [("range", ends or each), ("a", getattr(self, "a", None))],
         )
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Return the settings, the learned range among them."""
         return {
             **super().get_config(),
@@ -475,7 +483,7 @@ class Log(Stretch):
     0.5
     """
 
-    def __init__(self, a: float = 1000.0, **kwargs):
+    def __init__(self, a: float = 1000.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not a > 0:
             raise ValueError(f"`a` must be above 0. Received: {a}")
@@ -488,7 +496,7 @@ class Log(Stretch):
     def _inverse(self, y):
         return ops.expm1(y * np.float32(np.log1p(self.a))) / self.a
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Return the settings."""
         return {**super().get_config(), "a": self.a}
 
@@ -525,7 +533,12 @@ class Asinh(Stretch):
     0.294
     """
 
-    def __init__(self, a=None, softening: float = 2.0, **kwargs):
+    def __init__(
+        self,
+        a: float | Sequence[float] | None = None,
+        softening: float = 2.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.a = per_band(a)
         self.softening = float(softening)
@@ -556,6 +569,6 @@ class Asinh(Stretch):
         scale = np.arcsinh(1 / a).astype("float32")
         return ops.sinh(y * scale) * a.astype("float32")
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Return the settings, the learned softening among them."""
         return {**super().get_config(), "a": self.a, "softening": self.softening}

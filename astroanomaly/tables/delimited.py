@@ -57,7 +57,8 @@ def read_csv(path: Path) -> Table:
     most columns. Lines that begin with # are comments; the header may be the last one
     before the rows.
     """
-    lines, comment, quoted = [], "", False
+    lines: list[str] = []
+    comment, quoted = "", False
     # Not str.splitlines, which also breaks at letters that a cell may hold.
     for line in io.StringIO(read_text(path), newline=""):
         if line.startswith("#") and not quoted:
@@ -136,7 +137,7 @@ def column_of_cells(name: str, cells: list[str], comma: bool = False) -> MaskedC
 
 def write_csv(table: Table, path: Path) -> None:
     """Write a table as CSV; an apostrophe goes before what would be a formula."""
-    columns = []
+    columns: list[list] = []
     for name in table.colnames:
         column = table[name]
         if column.ndim > 1:

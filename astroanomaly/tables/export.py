@@ -13,6 +13,7 @@ from astroanomaly.tables.files import write_table
 from astroanomaly.tables.positions import sky_columns
 from astroanomaly.utils.files import atomic_path
 from astroanomaly.utils.optional import require
+from astroanomaly.utils.units import without_unit
 
 FORMS = ("csv", "ds9", "moc", "votable")
 # IVOA words for what a column holds: TOPCAT and Aladin find the position by them.
@@ -76,7 +77,7 @@ def select(
     return found[:top]
 
 
-def match_known(table: Table, known: Table, radius: float = 2.0) -> Table:
+def match_known(table: Table, known: Table, radius: float | u.Quantity = 2.0) -> Table:
     """Add the nearest object of a catalog of known objects to each row.
 
     Parameters
@@ -84,8 +85,9 @@ def match_known(table: Table, known: Table, radius: float = 2.0) -> Table:
     table : Table
         A score table with ra and dec in degrees (ICRS).
     known : Table
-        Catalog with ra and dec in degrees, and a column name or object_id.
-    radius : float, optional
+        Catalog with a column name or object_id, and ra and dec in degrees or a
+        SkyCoord of any frame.
+    radius : float or Quantity, optional
         Largest separation, arcsec.
 
     Returns
@@ -106,6 +108,7 @@ def match_known(table: Table, known: Table, radius: float = 2.0) -> Table:
     >>> match_known(table, known)["known_separation"].round(2)[0]
     np.float64(0.36)
     """
+    radius = without_unit(radius, "radius", "arcsec")
     if not 0 < radius < np.inf:
         raise ValueError(f"`radius` must be above 0 arcsec. Received: {radius}.")
     name = next((n for n in ("name", "object_id") if n in known.colnames), None)

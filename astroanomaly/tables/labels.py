@@ -1,18 +1,26 @@
 """Which objects are lenses, from a table of labels."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astroanomaly.tables.columns import as_bool, is_missing, object_ids, rows_of_ids
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from numpy.typing import ArrayLike
 
 # A table of lenses may also hold `is_anomaly`, so `is_lens` is tried first.
 _COLUMNS = ("is_lens", "is_anomaly")
 
 
 def check_labels(
-    labels, name: str = "labels", n: int | None = None, both: bool = False
+    labels: ArrayLike, name: str = "labels", n: int | None = None, both: bool = False
 ) -> np.ndarray:
     """Check a vector of labels or flags, true or false for each object.
 
@@ -44,7 +52,7 @@ def check_labels(
     >>> check_labels([1, 0, 1]).tolist()
     [True, False, True]
     """
-    values = np.ma.asarray(labels)
+    values: np.ma.MaskedArray = np.ma.asarray(labels)
     if values.ndim != 1 or (n is not None and len(values) != n):
         raise ValueError(
             f"`{name}` must have shape ({'n' if n is None else n},), one per object. "
@@ -89,7 +97,7 @@ class Labels:
     object_ids: np.ndarray
     is_lens: np.ndarray
 
-    def of(self, object_ids, path) -> np.ndarray:
+    def of(self, object_ids: Sequence[str], path: str | Path) -> np.ndarray:
         """Return the label of each object, 1 for a lens and 0 for anything else.
 
         Parameters
@@ -129,7 +137,7 @@ class Labels:
         return found.astype(np.int32)
 
 
-def read_labels(labels) -> Labels:
+def read_labels(labels: str | Path | Table) -> Labels:
     """Read which objects are lenses and which are not.
 
     Parameters
@@ -160,11 +168,12 @@ def read_labels(labels) -> Labels:
     >>> read_labels(table).is_lens.tolist()
     [True, False]
     """
-    table, name = labels, "labels"
     if isinstance(labels, str | Path):
         from astroanomaly.tables.files import read_table
 
         table, name = read_table(labels), str(labels)
+    else:
+        table, name = labels, "labels"
     ids = object_ids(table, name)
     column = next((known for known in _COLUMNS if known in table.colnames), None)
     if column is None:

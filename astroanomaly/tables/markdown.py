@@ -6,7 +6,9 @@ from astropy.table import Table
 __all__ = ["interval", "markdown"]
 
 
-def interval(value, low=None, high=None, form: str = ".3f") -> str:
+def interval(
+    value: float, low: float | None = None, high: float | None = None, form: str = ".3f"
+) -> str:
     """Format a number with its interval.
 
     Parameters

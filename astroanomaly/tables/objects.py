@@ -82,7 +82,9 @@ def plain_table(table: Table) -> Table:
     plain = Table(table, copy=False)
     kept = {n: plain[n] for n in plain.colnames if isinstance(plain[n], _MIXINS)}
     names = plain.colnames
-    plain = represent_mixins_as_columns(plain[[n for n in names if n not in kept]])
+    # An empty list would choose no rows, not no columns.
+    rest = [name for name in names if name not in kept]
+    plain = represent_mixins_as_columns(plain[rest]) if rest else Table()
     plain.meta.pop("__serialized_columns__", None)
     plain.convert_bytestring_to_unicode()
     for name, column in kept.items():

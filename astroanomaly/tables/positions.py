@@ -202,7 +202,8 @@ def sky_columns(catalog: Table) -> tuple[np.ndarray, np.ndarray] | None:
         ) from error
     angles = (getattr(angle, "unmasked", angle).deg for angle in (place.ra, place.dec))
     missing = np.asarray(getattr(place, "mask", False))
-    return tuple(np.where(missing, np.nan, angle) for angle in angles)
+    ra, dec = (np.where(missing, np.nan, angle) for angle in angles)
+    return ra, dec
 
 
 def pixel_columns(catalog: Table) -> tuple[np.ndarray, np.ndarray] | None:
@@ -229,5 +230,6 @@ def pixel_columns(catalog: Table) -> tuple[np.ndarray, np.ndarray] | None:
         found = [find_columns(catalog, [name]) for name in pair]
         if all(found) and all(catalog[n[0]].dtype.kind in "fiu" for n in found):
             values = (np.ma.asarray(catalog[n[0]]).astype(float) for n in found)
-            return tuple(np.ma.filled(v, np.nan) - first for v in values)
+            x, y = (np.ma.filled(v, np.nan) - first for v in values)
+            return x, y
     return None

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -223,19 +223,17 @@ def restore_dir(path: str | Path) -> None:
     shutil.rmtree(previous, ignore_errors=True)
 
 
-def read_json(path: str | Path, kind: type = dict):
-    """Read a JSON file, or say which one is broken.
+def read_json(path: str | Path) -> dict:
+    """Read an object {...} from a JSON file, or say which file is broken.
 
     Parameters
     ----------
     path : str or Path
         The file.
-    kind : type, optional
-        What it must hold: dict or list.
 
     Returns
     -------
-    dict or list
+    dict
         Its content.
 
     Raises
@@ -256,13 +254,13 @@ def read_json(path: str | Path, kind: type = dict):
     # Brackets a thousand deep end in a RecursionError.
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must be a JSON file. Received: {error}.") from None
-    if not isinstance(found, kind):
-        word = {dict: "an object {...}", list: "a list [...]"}[kind]
-        raise ValueError(f"{path} must hold {word}. Received: {type(found).__name__}.")
+    if not isinstance(found, dict):
+        kind = type(found).__name__
+        raise ValueError(f"{path} must hold an object {{...}}. Received: {kind}.")
     return found
 
 
-def checksums(folder: str | Path, names) -> dict[str, str]:
+def checksums(folder: str | Path, names: Iterable[str]) -> dict[str, str]:
     """Return the SHA-256 of files.
 
     Parameters

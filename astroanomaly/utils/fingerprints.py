@@ -1,11 +1,17 @@
 """Short texts by which the same pixels are known again."""
 
+from __future__ import annotations
+
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from astroanomaly.data.cutouts import Cutouts
 
-def pixel_hashes(cutouts) -> list[str]:
+
+def pixel_hashes(cutouts: Cutouts) -> list[str]:
     """Return one short text per image that only the same pixels give again.
 
     Parameters

@@ -1,6 +1,7 @@
 """Optional packages, imported where they are used."""
 
 from importlib import import_module
+from types import ModuleType
 
 _NEEDED_BY = {
     "sim": "The simulators need",
@@ -15,7 +16,7 @@ _NEEDED_BY = {
 }
 
 
-def require(name: str, extra: str = "sim"):
+def require(name: str, extra: str = "sim") -> ModuleType:
     """Import an optional package, or say how to install it.
 
     Parameters

@@ -1,9 +1,16 @@
 """Bars and stages on the terminal."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
 
 # Where no terminal redraws a bar: a log grows by a line a minute at most.
 _LINE_SECONDS = 60
@@ -11,7 +18,9 @@ _LINE_SECONDS = 60
 _PATIENCE = 3
 
 
-def bar_or_lines(*columns, console=None):
+def bar_or_lines(
+    *columns: ProgressColumn | str, console: Console | None = None
+) -> Progress:
     """Return a bar for a terminal or a notebook, and plain lines for a log file.
 
     Parameters
@@ -85,7 +94,9 @@ def bar_or_lines(*columns, console=None):
     return Lines(console=console, disable=True)
 
 
-def count_bar(show: bool, console=None):
+def count_bar(
+    show: bool, console: Console | None = None
+) -> AbstractContextManager[Progress | None]:
     """Return a bar with count, rate, times and skipped objects, or nothing.
 
     Parameters
@@ -136,7 +147,11 @@ def count_bar(show: bool, console=None):
 
 @contextmanager
 def progress_bar(
-    title: str, total: int, show: bool | None = None, start: int = 0, console=None
+    title: str,
+    total: int,
+    show: bool | None = None,
+    start: int = 0,
+    console: Console | None = None,
 ) -> Iterator[Callable[..., None]]:
     """Show a bar for one run through some objects.
 
@@ -220,7 +235,7 @@ class Stages:
     ['reading']
     """
 
-    def __init__(self, n: int, show: bool, console=None):
+    def __init__(self, n: int, show: bool, console: Console | None = None) -> None:
         self.n, self.show, self.console = n, show, console
         self.seconds: dict[str, float] = {}
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.io.fits import Header
 from astropy.nddata import Cutout2D
@@ -38,6 +39,12 @@ def test_sky_positions_go_through_the_wcs(mosaic):
     np.testing.assert_allclose(found.table["ra"], ra)
     assert found.table["mag"].tolist() == [20, 21]
     assert found.bands == ("i",)
+    # Positions alone, in another frame.
+    alone = SkyCoord(ra, dec, unit="deg").galactic
+    again = read_cutouts(path, catalog=alone, size=16)
+    np.testing.assert_array_equal(again.images, found.images)
+    np.testing.assert_allclose(again.table["ra"], ra)
+    assert len(read_cutouts(path, catalog=alone[0], size=16)) == 1
     assert found.pixel_scale == pytest.approx(0.1)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from viewing import viewer
@@ -102,6 +103,23 @@ def test_known_objects_are_matched_across_zero_hours():
 def test_known_objects_refuse(known, radius, message):
     with pytest.raises(ValueError, match=message):
         tables.match_known(scores(), Table(known), radius)
+
+
+def test_known_objects_in_galactic_frame_within_an_arcminute():
+    # 40 arcsec north and 0.18 east of row 1.
+    place = SkyCoord(0.0, 40 / 3600, unit="deg").galactic
+    known = Table({"name": ["far"], "place": place.reshape(-1)})
+    near = tables.match_known(scores(), known)["known_separation"]
+    assert not np.isfinite(near).any()
+    for radius in (1 * u.arcmin, (1 / 60) * u.deg, 60.0):
+        found = tables.match_known(scores(), known, radius)
+        assert found["known_separation"][1] == pytest.approx(
+            np.hypot(40, 0.18), abs=1e-6
+        )
+    with pytest.raises(
+        ValueError, match="`radius` must be .* arcsec.* Received: 2.0 m"
+    ):
+        tables.match_known(scores(), known, 2 * u.m)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

@@ -288,7 +288,7 @@ class FileSource:
         """Yield each file of an object and its bands; name both in a BadCutout."""
         paths, bands = self.paths[row], self.bands
         if self.layout.check_role and (role := role_of_file(paths[0])):
-            raise BadCutout(f"is {role} by its name, no image of the sky")
+            raise BadCutout(f"is {role} by its name, not an image of the sky")
         if self.layout.kind != FILES:
             yield paths[0], bands
             return
@@ -309,7 +309,9 @@ class FileSource:
             else [only_image(images)]
         )
         if layout.check_role and found[0].role:
-            raise BadCutout(f"is {found[0].role} by its header, no image of the sky")
+            raise BadCutout(
+                f"is {found[0].role} by its header, not an image of the sky"
+            )
         for image, name in zip(found, names, strict=False):
             expected_band = layout.filters and layout.filters[layout.bands.index(name)]
             if expected_band and image.band not in (expected_band, NO_FILTER):

@@ -1,5 +1,9 @@
 """Adversarial autoencoder as a Keras model."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -13,6 +17,9 @@ from astroanomaly.models.autoencoders.base import (
 from astroanomaly.models.common.networks import initializers
 from astroanomaly.models.common.training import stateless_seed
 from astroanomaly.utils.distributions import distributions
+
+if TYPE_CHECKING:
+    import tensorflow_probability as tfp
 
 # The public code: 1000-256-256-1.
 CRITIC_UNITS = 256
@@ -126,12 +133,12 @@ class AAE(PriorMixin, Autoencoder):
 
     def __init__(
         self,
-        image_shape=(150, 150, 1),
+        image_shape: tuple[int, int, int] = (150, 150, 1),
         latent_dim: int = 1000,
         prior_scale: float = 5.0,
         seed: int = 0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         if not 0 < prior_scale < np.inf:
             raise ValueError(
                 f"`prior_scale` must be finite and > 0. Received: {prior_scale}"
@@ -145,12 +152,12 @@ class AAE(PriorMixin, Autoencoder):
         seed = np.random.SeedSequence(self.seed).generate_state(4)[3]
         self.latent_critic = build_latent_critic(self.latent_dim, int(seed))
 
-    def finish_encoder(self, outputs):
+    def finish_encoder(self, outputs: list[tf.Tensor]) -> tf.Tensor | list[tf.Tensor]:
         """Take z as it is."""
         return outputs[0]
 
     @property
-    def prior(self):
+    def prior(self) -> tfp.distributions.Distribution:
         """The prior of z, a tensorflow-probability distribution."""
         return distributions().MultivariateNormalDiag(
             loc=tf.zeros(self.latent_dim),
@@ -159,11 +166,11 @@ class AAE(PriorMixin, Autoencoder):
 
     def compile(
         self,
-        optimizer=None,
-        critic_optimizer=None,
-        adversarial_optimizer=None,
-        **kwargs,
-    ):
+        optimizer: keras.optimizers.Optimizer | None = None,
+        critic_optimizer: keras.optimizers.Optimizer | None = None,
+        adversarial_optimizer: keras.optimizers.Optimizer | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Set the three optimizers.
 
         Parameters
@@ -194,7 +201,7 @@ class AAE(PriorMixin, Autoencoder):
     def _reconstruction_weights(self):
         return self.encoder.trainable_variables + self.decoder.trainable_variables
 
-    def train_step(self, images):
+    def train_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Take the three steps on a batch: reconstruct, criticize, deceive."""
         # Makhzani et al. 2015, section 2: reconstruction first, then the two of the
         # prior.
@@ -233,7 +240,7 @@ class AAE(PriorMixin, Autoencoder):
         seed = stateless_seed(self.seed, tf.convert_to_tensor(self.step), 0)
         return self.prior.sample(n, seed=tf.cast(seed, tf.int32))
 
-    def compute_losses(self, images, training: bool = False) -> dict:
+    def compute_losses(self, images: tf.Tensor, training: bool = False) -> dict:
         """Compute the three losses of a batch, with no step in between.
 
         Parameters
@@ -257,7 +264,7 @@ class AAE(PriorMixin, Autoencoder):
             "adversarial_loss": adversarial_loss(encoded),
         }
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Return the arguments that make this model again."""
         config = {**super().get_config(), "prior_scale": self.prior_scale}
         del config["weight_decay"]  # the published training has none

@@ -38,7 +38,9 @@ class KLAnnealing(keras.callbacks.Callback):
     [0.0, 0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
     """
 
-    def __init__(self, start: int = 100, ramp: int = 100, beta_max: float = 1.0):
+    def __init__(
+        self, start: int = 100, ramp: int = 100, beta_max: float = 1.0
+    ) -> None:
         super().__init__()
         for name, value, least in (("start", start, 0), ("ramp", ramp, 1)):
             if int(value) != value or value < least:
@@ -68,7 +70,7 @@ class KLAnnealing(keras.callbacks.Callback):
         risen = (epoch + 1 - self.start) / self.ramp
         return self.beta_max * min(max(risen, 0.0), 1.0)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Refuse a model without a KL weight before the first epoch."""
         if not hasattr(self.model, "beta"):
             raise ValueError(
@@ -76,6 +78,6 @@ class KLAnnealing(keras.callbacks.Callback):
                 f"Received: {type(self.model).__name__}"
             )
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Set the model's weight."""
         self.model.beta.assign(self.beta(epoch))

@@ -1,5 +1,7 @@
 """What the convolutional autoencoders share: checks, optimizer, steps, saving."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -34,7 +36,14 @@ class Autoencoder(OptimizersMixin, EpochOrderMixin, keras.Model):
     heads: tuple[str, ...] = ("z",)
     loss_names: tuple[str, ...] = ("loss",)
 
-    def __init__(self, image_shape, latent_dim, weight_decay, seed, **kwargs):
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        latent_dim: int,
+        weight_decay: float,
+        seed: int,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.image_shape = networks.check_image_shape(image_shape)
         if int(latent_dim) != latent_dim or latent_dim < 1:
@@ -75,11 +84,13 @@ class Autoencoder(OptimizersMixin, EpochOrderMixin, keras.Model):
             self.image_shape, self.latent_dim, int(seeds[1])
         )
 
-    def finish_encoder(self, outputs):
+    def finish_encoder(self, outputs: list[tf.Tensor]) -> tf.Tensor | list[tf.Tensor]:
         """Make the encoder's outputs from those of its heads."""
         return outputs
 
-    def compile(self, optimizer=None, **kwargs):
+    def compile(
+        self, optimizer: keras.optimizers.Optimizer | None = None, **kwargs: Any
+    ) -> None:
         """Set the optimizer.
 
         Parameters
@@ -94,7 +105,7 @@ class Autoencoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         super().compile(optimizer=optimizer or keras.optimizers.Adam(2e-3), **kwargs)
         self.optimizer.build(self.trainable_variables)
 
-    def train_step(self, images):
+    def train_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Update all weights on a batch."""
         with tf.GradientTape() as tape:
             losses = self.compute_losses(images, training=True)
@@ -106,7 +117,7 @@ class Autoencoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.step.assign_add(1)
         return self._record(losses)
 
-    def test_step(self, images):
+    def test_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Compute the losses of a batch as at scoring time."""
         return self._record(self.compute_losses(images, training=False))
 
@@ -115,7 +126,7 @@ class Autoencoder(OptimizersMixin, EpochOrderMixin, keras.Model):
             tracker.update_state(losses[name])
         return {name: tracker.result() for name, tracker in self.trackers.items()}
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Encode and decode images, without any random draw.
 
         Parameters
@@ -132,7 +143,7 @@ class Autoencoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         """
         return self.decode(self.encode(images, training=training), training=training)
 
-    def encode(self, images, training: bool = False):
+    def encode(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Compute the latent vectors of images.
 
         Parameters
@@ -149,7 +160,7 @@ class Autoencoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         """
         return self.encoder(images, training=training)
 
-    def decode(self, z, training=False):
+    def decode(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Compute the images of latent vectors.
 
         Parameters
@@ -166,7 +177,7 @@ class Autoencoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         """
         return self.decoder(z, training=training)
 
-    def reconstruct(self, images):
+    def reconstruct(self, images: tf.Tensor) -> tf.Tensor:
         """Encode and decode images as at scoring time.
 
         Parameters
@@ -182,7 +193,7 @@ class Autoencoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         """
         return self(images, training=False)
 
-    def features(self, images):
+    def features(self, images: tf.Tensor) -> tf.Tensor:
         """Compute the latent vectors, the features that a score compares.
 
         Parameters
@@ -197,7 +208,7 @@ class Autoencoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         """
         return self.encode(images)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Return the arguments that make this model again."""
         return {
             **super().get_config(),

@@ -1,5 +1,9 @@
 """Convolutional variational autoencoder as a Keras model."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -11,6 +15,9 @@ from astroanomaly.models.autoencoders.base import (
 )
 from astroanomaly.models.common.training import stateless_seed
 from astroanomaly.utils.distributions import distributions
+
+if TYPE_CHECKING:
+    import tensorflow_probability as tfp
 
 
 def _normal(mean, standard_deviation):
@@ -94,23 +101,25 @@ class CVAE(PriorMixin, Autoencoder):
 
     def __init__(
         self,
-        image_shape=(150, 150, 1),
+        image_shape: tuple[int, int, int] = (150, 150, 1),
         latent_dim: int = 1000,
         weight_decay: float = 1e-5,
         seed: int = 0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(image_shape, latent_dim, weight_decay, seed, **kwargs)
         self.beta = self.add_weight(
             name="beta", shape=(), initializer="zeros", trainable=False
         )
 
     @property
-    def prior(self):
+    def prior(self) -> tfp.distributions.Distribution:
         """The prior of z, a tensorflow-probability distribution."""
         return _normal(tf.zeros(self.latent_dim), tf.ones(self.latent_dim))
 
-    def posterior(self, images, training: bool = False):
+    def posterior(
+        self, images: tf.Tensor, training: bool = False
+    ) -> tfp.distributions.Independent:
         """Compute the posterior of z for each image.
 
         Parameters
@@ -129,7 +138,7 @@ class CVAE(PriorMixin, Autoencoder):
         # The head gives log(sigma^2), which may be any number; sigma stays positive.
         return _normal(mean, ops.exp(0.5 * log_variance))
 
-    def compute_losses(self, images, training: bool = False) -> dict:
+    def compute_losses(self, images: tf.Tensor, training: bool = False) -> dict:
         """Compute what a batch adds to the history.
 
         Parameters
@@ -163,7 +172,7 @@ class CVAE(PriorMixin, Autoencoder):
         seed = stateless_seed(self.seed, tf.convert_to_tensor(self.step), 0)
         return posterior.sample(seed=tf.cast(seed, tf.int32))
 
-    def encode(self, images, training: bool = False):
+    def encode(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Compute the posterior's mean of z.
 
         Parameters

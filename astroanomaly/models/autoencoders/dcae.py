@@ -1,9 +1,16 @@
 """Deep convolutional autoencoder as a Keras model."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import layers
 
 from astroanomaly.models.autoencoders.base import Autoencoder, mean_squared_error
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable("astroanomaly")
@@ -60,20 +67,20 @@ class DCAE(Autoencoder):
 
     def __init__(
         self,
-        image_shape=(150, 150, 1),
+        image_shape: tuple[int, int, int] = (150, 150, 1),
         latent_dim: int = 1000,
         weight_decay: float = 1e-5,
         seed: int = 0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(image_shape, latent_dim, weight_decay, seed, **kwargs)
 
-    def finish_encoder(self, outputs):
+    def finish_encoder(self, outputs: list[tf.Tensor]) -> tf.Tensor | list[tf.Tensor]:
         """Normalize z by its batch's statistics."""
         # PyTorch's defaults: its momentum 0.1 is Keras's 0.9.
         return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(outputs[0])
 
-    def compute_losses(self, images, training: bool = False) -> dict:
+    def compute_losses(self, images: tf.Tensor, training: bool = False) -> dict:
         """Compute what a batch adds to the history.
 
         Parameters

@@ -5,6 +5,7 @@ share for anomalies, and learn to reconstruct the others and not these.
 """
 
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -107,12 +108,12 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
 
     def __init__(
         self,
-        model,
+        model: Autoencoder,
         training_contamination: float = 0.1,
         mode: str = "soft",
         seed: int = 0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not isinstance(model, Autoencoder):
             raise TypeError(
@@ -141,7 +142,7 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.built = True
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         """Running means of the history's numbers, reset at every epoch.
 
         They are "loss", the mean L_n of the images taken for ordinary
@@ -157,7 +158,9 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
         model = self.model
         return model.encoder.trainable_variables + model.decoder.trainable_variables
 
-    def compile(self, optimizer=None, **kwargs):
+    def compile(
+        self, optimizer: keras.optimizers.Optimizer | None = None, **kwargs: Any
+    ) -> None:
         """Set the optimizer.
 
         Parameters
@@ -172,7 +175,9 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
         super().compile(optimizer=optimizer or keras.optimizers.Adam(1e-4), **kwargs)
         self.optimizer.build(self._refined_weights)
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(
+        self, x: tf.data.Dataset | None = None, *args: Any, **kwargs: Any
+    ) -> keras.callbacks.History:
         """Refine the model; the first time, measure `scale` before.
 
         Parameters
@@ -216,7 +221,7 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
                 stacklevel=3,
             )
 
-    def measure_scale(self, images) -> float:
+    def measure_scale(self, images: tf.data.Dataset | np.ndarray) -> float:
         """Measure the unit of L_n on the training images, and keep it.
 
         Parameters
@@ -261,7 +266,7 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
             errors.append(np.asarray(image_errors(batch, drawn), np.float64))
         return np.concatenate(errors)
 
-    def suspects(self, images) -> np.ndarray:
+    def suspects(self, images: np.ndarray) -> np.ndarray:
         """Tell which training images the model takes for anomalies.
 
         To look at them, or to train a model afresh without them.
@@ -287,7 +292,7 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
         mask[np.argsort(errors, kind="stable")[len(errors) - n_suspects :]] = True
         return mask
 
-    def train_step(self, images):
+    def train_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Label a batch and update encoder and decoder."""
         with tf.GradientTape() as tape:
             normal_loss, exposed_loss, labels = self._labeled(images, training=True)
@@ -303,7 +308,7 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.step.assign_add(1)
         return self._record(normal_loss, exposed_loss, labels, loss)
 
-    def test_step(self, images):
+    def test_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Compute the losses of a batch as at scoring time."""
         losses = self._labeled(images, training=False)
         return self._record(*losses, exposure_loss(*losses))
@@ -331,23 +336,23 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
         trackers["exposed"].update_state(ratio, sample_weight=both)
         return {name: tracker.result() for name, tracker in trackers.items()}
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Reconstruct images (n, ny, nx, n_bands) as the wrapped model does."""
         return self.model(images, training=training)
 
-    def reconstruct(self, images):
+    def reconstruct(self, images: tf.Tensor) -> tf.Tensor:
         """Reconstruct images (n, ny, nx, n_bands) as at scoring time."""
         return self.model.reconstruct(images)
 
-    def encode(self, images, training: bool = False):
+    def encode(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Compute the latent vectors (n, latent_dim) of images."""
         return self.model.encode(images, training=training)
 
-    def features(self, images):
+    def features(self, images: tf.Tensor) -> tf.Tensor:
         """Compute the features (n, latent_dim) that a score compares."""
         return self.model.features(images)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Return the arguments that make this model again, the wrapped one too."""
         model = self.model
         return {
@@ -366,7 +371,7 @@ class OutlierExposure(OptimizersMixin, EpochOrderMixin, keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> "OutlierExposure":
         """Make the model of a configuration, the wrapped one first."""
         model = keras.saving.deserialize_keras_object(config["model"])
         return cls(**{**config, "model": model})

@@ -57,7 +57,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         pct_start: float = 0.3,
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
-    ):
+    ) -> None:
         super().__init__()
         if int(n_steps) != n_steps or n_steps < 2:
             raise ValueError(f"`n_steps` must be an integer >= 2. Received: {n_steps}")
@@ -100,7 +100,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
             _half_cosine(highest, first / self.final_div_factor, fall),
         )
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Return the arguments that make this schedule again."""
         return {
             "max_learning_rate": self.max_learning_rate,

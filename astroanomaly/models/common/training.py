@@ -1,10 +1,16 @@
 """What every model's training shares: data order, random numbers, saved optimizers."""
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 # The shortest of our trainings that drew what it saw had 160, of a tiny network at 32
 # pixels; Storey-Fisher et al. (2021) took 10,000.
@@ -148,8 +154,14 @@ class EpochOrderMixin:
             )
 
     def fit(
-        self, x=None, y=None, *args, validation_data=None, callbacks=None, **kwargs
-    ):
+        self,
+        x: tf.data.Dataset | None = None,
+        y: ArrayLike | None = None,
+        *args: Any,
+        validation_data: tf.data.Dataset | np.ndarray | None = None,
+        callbacks: list[keras.callbacks.Callback] | None = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Train as :meth:`keras.Model.fit` does.
 
         Parameters
@@ -203,7 +215,14 @@ class EpochOrderMixin:
             x, y, *args, validation_data=validation_data, callbacks=callbacks, **kwargs
         )
 
-    def evaluate(self, x=None, y=None, *args, callbacks=None, **kwargs):
+    def evaluate(
+        self,
+        x: tf.data.Dataset | np.ndarray | None = None,
+        y: ArrayLike | None = None,
+        *args: Any,
+        callbacks: list[keras.callbacks.Callback] | None = None,
+        **kwargs: Any,
+    ) -> float | list[float] | dict[str, float]:
         """Compute the losses as :meth:`keras.Model.evaluate` does.
 
         Parameters
@@ -247,12 +266,12 @@ class OptimizersMixin:
     optimizer_names = {"optimizer": "optimizer"}
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         """Running means of the losses, reset at every epoch."""
         return list(self.trackers.values())
 
     # Overriding `compile` alone would lose the optimizers' state on loading.
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict | None:
         """Return what rebuilds the optimizers when the model is loaded."""
         if not self.compiled:
             return None
@@ -261,6 +280,6 @@ class OptimizersMixin:
             for argument, attribute in self.optimizer_names.items()
         }
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict) -> None:
         """Rebuild the optimizers."""
         self.compile(**keras.saving.deserialize_keras_object(config))

@@ -1,5 +1,7 @@
 """A convolutional classifier of strong lenses (Wilde et al. 2022, arXiv:2202.12776)."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -102,8 +104,8 @@ class LensFinder(EpochOrderMixin, keras.Model):
         seed: int = 0,
         dropout: float = 0.2,
         threshold: float = 0.5,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not 0 <= dropout < 1:
             raise ValueError(f"`dropout` must be within [0, 1). Received: {dropout}")
@@ -129,7 +131,12 @@ class LensFinder(EpochOrderMixin, keras.Model):
             raise ValueError(f"`threshold` must be within [0, 1]. Received: {value}")
         self._threshold = float(value)
 
-    def compile(self, optimizer=None, class_weight=None, **kwargs):
+    def compile(
+        self,
+        optimizer: keras.optimizers.Optimizer | None = None,
+        class_weight: dict | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Set the optimizer and the weights of the two classes.
 
         Parameters
@@ -169,7 +176,7 @@ class LensFinder(EpochOrderMixin, keras.Model):
         )
         self.optimizer.build(self.trainable_variables)
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict | None:
         """Return what rebuilds optimizer and loss when the model is loaded."""
         if not self.compiled:
             return None
@@ -180,22 +187,27 @@ class LensFinder(EpochOrderMixin, keras.Model):
             "class_weight": None if weights is None else list(weights),
         }
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict) -> None:
         """Rebuild optimizer and loss."""
         config = keras.saving.deserialize_keras_object(config)
         weights = config.pop("class_weight")
         weights = None if weights is None else dict(enumerate(weights))
         self.compile(**config, class_weight=weights)
 
-    def train_step(self, data):
+    def train_step(self, data: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
         """Update the weights by one batch, and count it."""
         logs = super().train_step(data)
         self.step.assign_add(1)
         return logs
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: tf.Tensor | None = None,
+        y: tf.Tensor | None = None,
+        y_pred: tf.Tensor | None = None,
+        sample_weight: tf.Tensor | None = None,
+        training: bool = True,
+    ) -> tf.Tensor:
         """Compute the cross-entropy of a batch, weighted by class.
 
         Parameters
@@ -226,7 +238,7 @@ class LensFinder(EpochOrderMixin, keras.Model):
             x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
         )
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Compute the logits (n, 2) of images (n, ny, nx, n_bands)."""
         return self._through(images, self.network.layers[1:], training)
 
@@ -255,7 +267,7 @@ class LensFinder(EpochOrderMixin, keras.Model):
             )
         return images
 
-    def logit(self, images):
+    def logit(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
         """Compute by how much the logit of "lens" is above that of "non-lens".
 
         Parameters
@@ -278,7 +290,7 @@ class LensFinder(EpochOrderMixin, keras.Model):
         logits = self.call(images)
         return logits[:, 1] - logits[:, 0]
 
-    def probability(self, images):
+    def probability(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
         """Compute P(lens) as the network states it, uncalibrated.
 
         Parameters
@@ -299,7 +311,7 @@ class LensFinder(EpochOrderMixin, keras.Model):
         """
         return ops.sigmoid(self.logit(images))
 
-    def features(self, images):
+    def features(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
         """Compute what the last layer before the outputs says.
 
         Parameters
@@ -319,7 +331,7 @@ class LensFinder(EpochOrderMixin, keras.Model):
         """
         return self._through(images, self.network.layers[1:-1])
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Return the arguments that make this model again."""
         return {
             **super().get_config(),

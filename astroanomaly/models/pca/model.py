@@ -1,5 +1,9 @@
 """Principal components as a Keras model, fitted in one pass over the images."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -8,6 +12,9 @@ from sklearn.utils.extmath import svd_flip
 from threadpoolctl import threadpool_limits
 
 from astroanomaly.models.common.networks import check_image_shape
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # With a share of the variance for `n_components`, the components looked at.
 _MOST = 256
@@ -61,8 +68,12 @@ class PCA(keras.Model):
     """
 
     def __init__(
-        self, image_shape=(64, 64, 1), n_components: float = 60, seed: int = 0, **kwargs
-    ):
+        self,
+        image_shape: tuple[int, int, int] = (64, 64, 1),
+        n_components: float = 60,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.image_shape, self.seed = check_image_shape(image_shape), int(seed)
         self.n_pixels = int(np.prod(self.image_shape))
@@ -116,13 +127,13 @@ class PCA(keras.Model):
 
     def fit(
         self,
-        x,
+        x: tf.data.Dataset | np.ndarray,
         epochs: int = 1,
         initial_epoch: int = 0,
-        callbacks=None,
-        verbose=0,
-        validation_data=None,
-    ):
+        callbacks: list[keras.callbacks.Callback] | None = None,
+        verbose: int | str = 0,
+        validation_data: tf.data.Dataset | np.ndarray | None = None,
+    ) -> keras.callbacks.History:
         """Fit mean and components in one pass an epoch.
 
         Parameters
@@ -240,7 +251,7 @@ class PCA(keras.Model):
         if count:
             yield np.concatenate(held)
 
-    def evaluate(self, x, **kwargs) -> float:
+    def evaluate(self, x: tf.data.Dataset | np.ndarray, **kwargs: Any) -> float:
         """Compute the mean squared error of reconstructions.
 
         Parameters
@@ -265,7 +276,7 @@ class PCA(keras.Model):
             )
         return total / count
 
-    def features(self, images):
+    def features(self, images: tf.Tensor) -> tf.Tensor:
         """Compute the components of images.
 
         Parameters
@@ -289,7 +300,7 @@ class PCA(keras.Model):
         used = ops.arange(self.n_kept, dtype="int64") < self.counts[1]
         return ops.cast(self.components, "float32") * ops.cast(used, "float32")[:, None]
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Reconstruct images.
 
         Parameters
@@ -309,7 +320,7 @@ class PCA(keras.Model):
         rows = rows + ops.cast(self.mean, "float32")
         return ops.reshape(rows, (-1, *self.image_shape))
 
-    def reconstruct(self, images):
+    def reconstruct(self, images: tf.Tensor) -> tf.Tensor:
         """Reconstruct images; as :meth:`call`.
 
         Parameters
@@ -324,7 +335,7 @@ class PCA(keras.Model):
         """
         return self(images)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Return the arguments that make this model again."""
         return {
             **super().get_config(),

@@ -1,5 +1,8 @@
 """A GAN that grows level by level, with an encoder trained at the same time."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -107,22 +110,22 @@ class ProgressiveGAN(GrownScoring, OptimizersMixin, EpochOrderMixin, keras.Model
 
     def __init__(
         self,
-        image_shape=(64, 64, 1),
+        image_shape: tuple[int, int, int] = (64, 64, 1),
         latent_dim: int = 64,
         latent: str = "gaussian",
         coupling: str = "encoder_only",
         n_clusters: int = 10,
         fmap_base: int = 512,
         fmap_max: int = 64,
-        fade_images=30_000,
-        stable_images=30_000,
+        fade_images: int | Sequence[int] = 30_000,
+        stable_images: int | Sequence[int] = 30_000,
         encoder_weight: float = 1.0,
         gradient_penalty_weight: float = 10.0,
         drift: float = 1e-3,
         ema: float = 0.999,
         seed: int = 0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.image_shape = networks.check_image_shape(image_shape)
         for name, value in {
@@ -161,7 +164,9 @@ class ProgressiveGAN(GrownScoring, OptimizersMixin, EpochOrderMixin, keras.Model
         self.built = True
 
     @classmethod
-    def published(cls, image_shape=(64, 64, 1), **kwargs) -> "ProgressiveGAN":
+    def published(
+        cls, image_shape: tuple[int, int, int] = (64, 64, 1), **kwargs: Any
+    ) -> "ProgressiveGAN":
         """Make the networks at their published size, with the published schedule.
 
         Parameters
@@ -211,11 +216,11 @@ class ProgressiveGAN(GrownScoring, OptimizersMixin, EpochOrderMixin, keras.Model
 
     def compile(
         self,
-        generator_optimizer=None,
-        critic_optimizer=None,
-        encoder_optimizer=None,
-        **kwargs,
-    ):
+        generator_optimizer: keras.optimizers.Optimizer | None = None,
+        critic_optimizer: keras.optimizers.Optimizer | None = None,
+        encoder_optimizer: keras.optimizers.Optimizer | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Set the three optimizers; each forgets its moments at a new level.
 
         Parameters
@@ -240,7 +245,14 @@ keras.optimizers.Optimizer, optional
             (self.encoder, self.encoder_optimizer),
         )
 
-    def fit(self, x=None, *args, epochs: int | None = None, callbacks=None, **kwargs):
+    def fit(
+        self,
+        x: tf.data.Dataset | None = None,
+        *args: Any,
+        epochs: int | None = None,
+        callbacks: list[keras.callbacks.Callback] | None = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Train level by level, as :meth:`keras.Model.fit` does.
 
         Parameters
@@ -275,7 +287,13 @@ keras.optimizers.Optimizer, optional
         callbacks = [Grow(), *(callbacks or [])]
         return super().fit(x, *args, epochs=epochs, callbacks=callbacks, **kwargs)
 
-    def fit_encoder(self, x, epochs: int, optimizer=None, **kwargs):
+    def fit_encoder(
+        self,
+        x: tf.data.Dataset,
+        epochs: int,
+        optimizer: keras.optimizers.Optimizer | None = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Replace the encoder by one trained on the finished generator.
 
         This is what training the encoder beside the generator is compared with: the
@@ -316,7 +334,7 @@ keras.optimizers.Optimizer, optional
         # What was made for the old level must not be used for the new one.
         self.predict_function = self.test_function = None
 
-    def train_step(self, images):
+    def train_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Update the critic, the generator and the encoder on a batch."""
         at = self.at()
         step = tf.convert_to_tensor(self.step)
@@ -374,7 +392,7 @@ keras.optimizers.Optimizer, optional
         self.trackers["wasserstein"].update_state(distance)
         return loss
 
-    def test_step(self, images):
+    def test_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Compute the losses of a batch at the level that trains."""
         at, step = self.at(), tf.convert_to_tensor(self.step)
         # Streams 4 and 5, so that a validation draws nothing that training draws.
@@ -420,7 +438,7 @@ keras.optimizers.Optimizer, optional
         self.trackers["generator_loss"].update_state(drawn)
         self.trackers["encoder_loss"].update_state(coded)
 
-    def encoder_loss(self, z, fake, at):
+    def encoder_loss(self, z: tf.Tensor, fake: tf.Tensor, at: dict) -> tf.Tensor:
         """Compute the encoder's term of the loss.
 
         Parameters
@@ -448,7 +466,7 @@ keras.optimizers.Optimizer, optional
         for average, weight in pairs:
             average.assign(self.ema * average + (1.0 - self.ema) * weight)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Return the arguments that make this model again."""
         return {
             **super().get_config(),

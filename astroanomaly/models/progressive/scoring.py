@@ -27,7 +27,7 @@ class GrownScoring:
         """Width, in pixels, of the images of the level that trains."""
         return growing.FIRST * 2**self.level
 
-    def fade(self):
+    def fade(self) -> tf.Tensor:
         """Compute the share of the newest level, from 0 to 1, as a float32 scalar."""
         start, length = self.schedule.fade_of(self.level)
         since = ops.cast(ops.convert_to_tensor(self.seen) - start, "float32")
@@ -37,7 +37,9 @@ class GrownScoring:
         """Return the level that trains and its fade, as the networks take them."""
         return {"level": self.level, "fade": self.fade()}
 
-    def at_level(self, images, level: int, fade):
+    def at_level(
+        self, images: tf.Tensor, level: int, fade: float | tf.Tensor
+    ) -> tf.Tensor:
         """Shrink images to a level, blended with the level below as it fades in.
 
         Parameters
@@ -66,11 +68,11 @@ class GrownScoring:
         shrink = self.image_shape[0] // images.shape[1]
         return equalized.upsampled(images, shrink) if shrink > 1 else images
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Reconstruct images by the averaged generator, as :meth:`reconstruct`."""
         return self.decode(self.encode(images))
 
-    def encode(self, images):
+    def encode(self, images: tf.Tensor) -> tf.Tensor:
         """Compute the latent vectors E(x) of images.
 
         Parameters
@@ -88,7 +90,7 @@ class GrownScoring:
         images = self.at_level(ops.convert_to_tensor(images, "float32"), **at)
         return self.prior.vectors(self.encoder(images, **at))
 
-    def decode(self, z):
+    def decode(self, z: tf.Tensor) -> tf.Tensor:
         """Draw the images of latent vectors by the averaged generator.
 
         Parameters
@@ -105,7 +107,7 @@ class GrownScoring:
         images = self.generator_ema(z, **self.at())
         return self._full_size(images)
 
-    def reconstruct(self, images):
+    def reconstruct(self, images: tf.Tensor) -> tf.Tensor:
         """Compute G(E(x)).
 
         Parameters
@@ -121,7 +123,7 @@ class GrownScoring:
         """
         return self.decode(self.encode(images))
 
-    def features(self, images):
+    def features(self, images: tf.Tensor) -> tf.Tensor:
         """Compute the critic's maps at 4x4 pixels, before images are compared.
 
         Parameters

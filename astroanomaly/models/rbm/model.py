@@ -1,5 +1,7 @@
 """Restricted Boltzmann machine as a Keras model."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -79,12 +81,12 @@ class RBM(OptimizersMixin, EpochOrderMixin, keras.Model):
 
     def __init__(
         self,
-        image_shape=(150, 150, 1),
+        image_shape: tuple[int, int, int] = (150, 150, 1),
         n_hidden: int = 1000,
         weight_scale: float = 0.01,
         seed: int = 0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.image_shape = check_image_shape(image_shape)
         if int(n_hidden) != n_hidden or n_hidden < 1:
@@ -123,7 +125,9 @@ class RBM(OptimizersMixin, EpochOrderMixin, keras.Model):
             name="step", shape=(), initializer="zeros", dtype="int64", trainable=False
         )
 
-    def compile(self, optimizer=None, **kwargs):
+    def compile(
+        self, optimizer: keras.optimizers.Optimizer | None = None, **kwargs: Any
+    ) -> None:
         """Set the optimizer.
 
         Parameters
@@ -144,7 +148,7 @@ class RBM(OptimizersMixin, EpochOrderMixin, keras.Model):
         super().compile(optimizer=optimizer or default, **kwargs)
         self.optimizer.build(self.trainable_variables)
 
-    def train_step(self, images):
+    def train_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Update weights and biases by CD-1 on a batch."""
         visible = self._visible(images)
         step = tf.convert_to_tensor(self.step)
@@ -168,7 +172,7 @@ class RBM(OptimizersMixin, EpochOrderMixin, keras.Model):
         first = ops.log(p) - ops.log(1.0 - p)
         self.visible_bias.assign(ops.where(step == 0, first, self.visible_bias))
 
-    def test_step(self, images):
+    def test_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Compute the history's numbers for a batch from mean-field passes."""
         visible = self._visible(images)
         reconstruction = self._visible(self(images))
@@ -189,7 +193,7 @@ class RBM(OptimizersMixin, EpochOrderMixin, keras.Model):
         images = ops.cast(images, "float32")
         return ops.reshape(images, (-1, self.n_visible))
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Pass images up and down once, as probabilities.
 
         Parameters
@@ -209,7 +213,7 @@ class RBM(OptimizersMixin, EpochOrderMixin, keras.Model):
         )
         return ops.reshape(visible, (-1, *self.image_shape))
 
-    def reconstruct(self, images):
+    def reconstruct(self, images: tf.Tensor) -> tf.Tensor:
         """Compute mean-field reconstructions, without any random draw.
 
         Parameters
@@ -226,7 +230,7 @@ class RBM(OptimizersMixin, EpochOrderMixin, keras.Model):
         """
         return self(images)
 
-    def features(self, images):
+    def features(self, images: tf.Tensor) -> tf.Tensor:
         """Compute the hidden probabilities.
 
         Parameters
@@ -243,7 +247,7 @@ class RBM(OptimizersMixin, EpochOrderMixin, keras.Model):
             self._visible(images), self.kernel, self.hidden_bias
         )
 
-    def free_energy(self, images):
+    def free_energy(self, images: tf.Tensor) -> tf.Tensor:
         """Compute the free energy of images: higher for less probable ones.
 
         Parameters
@@ -293,7 +297,7 @@ class RBM(OptimizersMixin, EpochOrderMixin, keras.Model):
             hidden = layers.hidden_probability(on, self.kernel, self.hidden_bias)
         return np.reshape(drawn, (n, *self.image_shape))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Return the arguments that make this model again."""
         return {
             **super().get_config(),

@@ -1,5 +1,7 @@
 """Wasserstein GAN with gradient penalty as a Keras model."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -83,7 +85,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
 
     def __init__(
         self,
-        image_shape=(64, 64, 1),
+        image_shape: tuple[int, int, int] = (64, 64, 1),
         latent_dim: int = 128,
         width: int = 32,
         kernel_size: int = 5,
@@ -91,8 +93,8 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         gradient_penalty_weight: float = 10.0,
         ema: float | None = None,
         seed: int = 0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.image_shape = networks.check_image_shape(image_shape)
         for name, value in {
@@ -120,7 +122,9 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.built = True
 
     @classmethod
-    def hsc(cls, image_shape=(96, 96, 3), **kwargs) -> "WGANGP":
+    def hsc(
+        cls, image_shape: tuple[int, int, int] = (96, 96, 3), **kwargs: Any
+    ) -> "WGANGP":
         """Make the network of the HSC outlier search, with its settings.
 
         Parameters
@@ -174,7 +178,12 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         """The generator that draws and scores."""
         return self.generator if self.generator_ema is None else self.generator_ema
 
-    def compile(self, generator_optimizer=None, critic_optimizer=None, **kwargs):
+    def compile(
+        self,
+        generator_optimizer: keras.optimizers.Optimizer | None = None,
+        critic_optimizer: keras.optimizers.Optimizer | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Set the two optimizers.
 
         Parameters
@@ -191,7 +200,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.optimizer.build(self.generator.trainable_variables)
         self.critic_optimizer.build(self.critic.trainable_variables)
 
-    def call(self, z, training=False):
+    def call(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Draw images from latent vectors.
 
         Parameters
@@ -209,7 +218,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         generator = self.generator if training else self.scoring_generator
         return generator(z, training=training)
 
-    def train_step(self, images):
+    def train_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Update the critic on a batch and, each `n_critic`-th time, the generator."""
         step = tf.convert_to_tensor(self.step)
         self._train_critic(images, step)
@@ -269,7 +278,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.trackers["wasserstein"].update_state(distance)
         return loss
 
-    def test_step(self, images):
+    def test_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Compute the losses of a batch with the networks as training left them."""
         step = tf.convert_to_tensor(self.step)
         # Streams 3 and 4, so that a validation draws nothing that training draws.
@@ -323,7 +332,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         draw = self.scoring_generator.predict_on_batch
         return networks.draw_images(n, vectors, draw)
 
-    def features(self, images):
+    def features(self, images: tf.Tensor) -> tf.Tensor:
         """Compute the critic's last convolution's output.
 
         Parameters
@@ -339,7 +348,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         # Of its last convolution: Margalef-Bentabol et al. 2020, section 3.5.
         return self.critic(images, training=False)[1]
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Return the arguments that make this model again."""
         return {
             **super().get_config(),

@@ -1,8 +1,11 @@
 """An instrument's numbers: pixel scale, zero point, resolution and noise."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+
+from astroanomaly.utils.units import without_unit
 
 # Arcsec in one radian.
 ARCSEC = 180.0 * 3600.0 / np.pi
@@ -20,6 +23,9 @@ POSITIVE = (
     "diameter",
 )
 # Zero is an ideal detector or, for `seeing`, no atmosphere.
+_ANGLE, _PIXEL = ("arcsec",), ("arcsec", "arcsec / pix")
+UNITS = {"pixel_scale": _PIXEL, "native_pixel_scale": _PIXEL, "exposure_time": ("s",)}
+UNITS |= {"wavelength": ("nm",), "diameter": ("m",), "blur": _ANGLE, "seeing": _ANGLE}
 NOT_NEGATIVE = ("dark_current", "read_noise", "blur", "seeing")
 
 
@@ -114,7 +120,11 @@ class Instrument:
     seeing: float = 0.0
 
     def __post_init__(self):
-        """Refuse numbers that no camera has."""
+        """Take quantities in the units above, and refuse numbers that no camera has."""
+        for field, units in UNITS.items():
+            value = without_unit(getattr(self, field), field, *units)
+            # The class is frozen; this is dataclasses' own way around it.
+            object.__setattr__(self, field, value)
         for field in POSITIVE:
             value = getattr(self, field)
             _check(field, value, 0 < value < np.inf, "greater than 0")
@@ -195,6 +205,6 @@ class Instrument:
         reads = self.n_exposures * self.read_noise**2 * area
         return per_second * self.exposure_time + reads
 
-    def replace(self, **changes) -> "Instrument":
+    def replace(self, **changes: Any) -> "Instrument":
         """Return a copy with other numbers, such as ``exposure_time=6000``."""
         return replace(self, **changes)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from astropy import units as u
 from astropy.convolution import Gaussian2DKernel, convolve_fft
 from astropy.stats import gaussian_fwhm_to_sigma
 from scipy import ndimage
@@ -19,6 +20,7 @@ from astroanomaly.simulate.lenses.ray_tracing import count_images, trace
 from astroanomaly.simulate.survey import colors, objects, scenes
 from astroanomaly.utils.optional import require
 from astroanomaly.utils.progress import progress_bar
+from astroanomaly.utils.units import without_unit
 
 MASSES = ("prior", "light")
 # A host's pixels are those this many standard deviations of the sky above it, after
@@ -51,13 +53,13 @@ _UNITS |= {"velocity_dispersion": "km/s"}
 
 def paint_arcs(
     cutouts: Cutouts,
-    psf: float | np.ndarray | Mapping,
+    psf: float | u.Quantity | np.ndarray | Mapping,
     *,
     n_per_host: int = 1,
     mass: str = "prior",
     redshift: str | float | None = None,
-    wavelength: float = 800.0,
-    theta_E: tuple[float, float] = (0.5, 2.5),
+    wavelength: float | u.Quantity = 800.0,
+    theta_E: tuple[float, float] | u.Quantity = (0.5, 2.5),
     snr: tuple[float, float] = (15.0, 150.0),
     second_source: float = 0.1,
     gain: float | Mapping | None = None,
@@ -79,7 +81,7 @@ def paint_arcs(
     cutouts : Cutouts
         Linear frames of ordinary galaxies with a pixel scale, sky subtracted or not;
         they are not changed.
-    psf : float, ndarray or mapping
+    psf : float, Quantity, ndarray or mapping
         FWHM of a Gaussian PSF in arcsec, or an image (ny, nx) of the PSF with the
         frames' pixels, or either for each band by name.
     n_per_host : int, optional
@@ -95,9 +97,9 @@ def paint_arcs(
         Of the galaxies: a column of the table, or one for all. By default it is drawn:
         log10 z has a mean of -0.3 + 0.08 (mag - 22), or of -0.3 where the magnitude is
         unknown, and a scatter of 0.2, within 0.05 and 1.2.
-    wavelength : float, optional
+    wavelength : float or Quantity, optional
         Of the last band, nm, for the K correction of an old galaxy with "light".
-    theta_E : tuple of float, optional
+    theta_E : tuple of float or Quantity, optional
         Smallest and largest Einstein radius, arcsec.
     snr : tuple of float, optional
         Limits of the signal-to-noise ratio of the arcs over all pixels and bands,
@@ -148,6 +150,8 @@ def paint_arcs(
     seed = check_count("seed", seed, 0)
     if mass not in MASSES:
         raise ValueError(f"`mass` must be prior or light. Received: {mass!r}.")
+    theta_E = without_unit(theta_E, "theta_E", "arcsec")
+    wavelength = without_unit(wavelength, "wavelength", "nm")
     for name, limits in (("theta_E", theta_E), ("snr", snr)):
         if len(limits) != 2 or not 0 < limits[0] <= limits[1] < np.inf:
             raise ValueError(
@@ -214,6 +218,8 @@ def _by_band(value, bands, name):
         values = [value[band] for band in bands]
     else:
         values = [value] * len(bands)
+    if name == "psf":
+        values = [without_unit(one, name, "arcsec") for one in values]
     for one in values:
         if one is None and name == "gain":
             continue

@@ -6,11 +6,13 @@ noise in every image, and the mass function that they state.
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
 from astroanomaly.simulate.cameras.camera import Instrument
 from astroanomaly.simulate.lenses.substructure import Subhalos, Vortex
+from astroanomaly.utils.units import without_unit
 
 # Redshifts for which `theta_E` is given; others change the ring.
 REFERENCE_REDSHIFTS = (0.5, 1.0)
@@ -19,6 +21,10 @@ REDSHIFTS = ("fixed", "varying")
 
 # Degrees: an ellipse is the same after half a turn.
 _TURN = (0.0, 180.0)
+_UNITS = dict.fromkeys(
+    ("theta_E", "source_offset", "source_radius", "lens_radius"), "arcsec"
+)
+_UNITS |= {"ellipticity_angle": "deg", "shear_angle": "deg"}
 # For each range: the least it may hold, the most, and whether these are allowed.
 # Radii below 0.01" and Sersic indices outside 0.3 to 6.2 make lenstronomy's
 # profiles overflow or lose light between rays.
@@ -124,6 +130,8 @@ class LensSetting:
         """Make pairs of limits, and refuse what no lens has."""
         for name, (least, most, allowed) in _BOUNDS.items():
             value = getattr(self, name)
+            if name in _UNITS:
+                value = without_unit(value, name, _UNITS[name])
             if name == "lens_brightness" and value is None:
                 continue
             pair = np.atleast_1d(np.asarray(value, dtype=float))
@@ -150,7 +158,7 @@ class LensSetting:
                 f"z_lens={self.z_lens}."
             )
 
-    def replace(self, **changes) -> "LensSetting":
+    def replace(self, **changes: Any) -> "LensSetting":
         """Return a copy with other limits, such as ``theta_E=1.0``."""
         known = [entry.name for entry in fields(self)]
         for name in changes:

@@ -5,6 +5,7 @@ they make up counts against the mass inside its Einstein radius.
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -192,7 +193,7 @@ class Subhalos:
                 "mass function. Received: number=None."
             )
 
-    def replace(self, **changes) -> "Subhalos":
+    def replace(self, **changes: Any) -> "Subhalos":
         """Return a copy with other numbers, such as ``mass_fraction=0.02``."""
         return replace(self, **changes)
 
@@ -201,7 +202,13 @@ class Subhalos:
         """Mean of the mass function, solar masses."""
         return _moment(self.slope + 1, self.masses) / _moment(self.slope, self.masses)
 
-    def draw(self, rng, lens_mass: float, z_lens: float, dispersion: float) -> Clumps:
+    def draw(
+        self,
+        rng: np.random.Generator,
+        lens_mass: float,
+        z_lens: float,
+        dispersion: float,
+    ) -> Clumps:
         """Draw the subhaloes of one lens.
 
         Parameters
@@ -313,7 +320,7 @@ class Vortex:
         if self.angle is not None and not np.isfinite(self.angle):
             _refuse("angle", self.angle, "finite")
 
-    def replace(self, **changes) -> "Vortex":
+    def replace(self, **changes: Any) -> "Vortex":
         """Return a copy with other numbers, such as ``length=0.5``.
 
         Parameters
@@ -333,7 +340,13 @@ class Vortex:
             changes = {"axion_mass": None} | changes
         return replace(self, **changes)
 
-    def draw(self, rng, lens_mass: float, z_lens: float, dispersion: float) -> Clumps:
+    def draw(
+        self,
+        rng: np.random.Generator,
+        lens_mass: float,
+        z_lens: float,
+        dispersion: float,
+    ) -> Clumps:
         """Draw the vortex of one lens.
 
         Parameters
