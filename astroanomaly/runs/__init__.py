@@ -1,5 +1,6 @@
 """Whole runs: train, calibrate, score, explain, and the folder that keeps them."""
 
+from astroanomaly.runs.committees import committee
 from astroanomaly.runs.comparison import compare
 from astroanomaly.runs.demo import quickstart
 from astroanomaly.runs.explanations import explain
@@ -36,6 +37,7 @@ __all__ = [
     "TrainingProgress",
     "Verification",
     "calibrate",
+    "committee",
     "compare",
     "explain",
     "has_onnx",

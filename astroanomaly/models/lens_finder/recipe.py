@@ -20,6 +20,9 @@ def _complete(settings: dict) -> None:
             "`paint` (--paint) must be the FWHM of the PSF in arcsec, above 0. "
             f"Received: {paint}."
         )
+    share = settings["training"].get("mine", 0.1)
+    if not 0 < share <= 1:
+        raise ValueError(f"`mine` must lie above 0, at most 1. Received: {share:g}.")
     large = settings["data"]["size"] >= smallest_size("ou200")
     settings["model"].setdefault("network", "ou200" if large else "ou66")
 
@@ -35,6 +38,9 @@ FINDER = Recipe(
         "validation_fraction": (0.1, (int, float)),
         "class_weight": (True, bool),
         "paint": (None, (int, float)),
+        "paints": (3, int),
+        "shift": (0, int),
+        "mine": (None, (int, float)),
     },
     # Every image and band by itself, as published.
     stretch={"name": "linear", "per_image": True},
