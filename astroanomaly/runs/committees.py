@@ -1,6 +1,7 @@
 """Several finders' runs as one."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,13 +63,16 @@ def committee(
         raise ValueError("`runs` must name at least one run. Received: none.")
     first = opened[0]
     for run in opened[1:]:
+        pair = first, run
+        stretches = (r.detector.stretch for r in pair)
         for what, one, other in (
-            ("bands", first.bands, run.bands),
+            ("bands", *(r.bands for r in pair)),
+            # A curve is known by its class alone.
             (
                 "stretch",
-                *(plain(r.detector.stretch.get_config()) for r in (first, run)),
+                *(f"{type(s).__name__} {plain(s.get_config())}" for s in stretches),
             ),
-            ("reading", first.settings["data"], run.settings["data"]),
+            ("reading", *(r.settings["data"] for r in pair)),
         ):
             if one != other:
                 raise ValueError(
@@ -99,6 +103,7 @@ def committee(
             _config.dumps({**first.settings, **made}), encoding="utf-8"
         )
         (partial / _folder.OBJECTS).write_text(json.dumps(record), encoding="utf-8")
+        shutil.copy(first.folder / "history.csv", partial / "history.csv")
         _folder.write_checksums(partial)
         detector.save(partial / "detector")
     return load_run(out)

@@ -1,6 +1,7 @@
 """The objects that a run is trained on, and their record."""
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,14 @@ class TrainingObjects:
             progress=progress,
         )
         lenses = painted[np.flatnonzero(painted.table["is_lens"])]
+        reasons = np.asarray(painted.table["not_painted"])[:: training["paints"]]
+        if (bare := reasons[reasons != ""]).size:
+            warnings.warn(
+                f"{bare.size} of {len(reasons)} objects carry no painted lens and are "
+                f"shown as non-lenses alone; the first has {bare[0]}.",
+                UserWarning,
+                stacklevel=2,
+            )
         self.groups = np.array([*self.cutouts.object_ids, *lenses.table["host"]], str)
         labels = np.repeat([0, 1], [len(self.cutouts), len(lenses)])
         self.labels = labels.astype(np.int32)

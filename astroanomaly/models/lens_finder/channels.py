@@ -48,7 +48,9 @@ def see(images, channels):
     """
     if tuple(channels) == CHANNELS[:1]:
         return images
-    level, noise = image_sky(images)
+    # Quantiles inside a pipeline forget how many bands there are.
+    one = (-1, 1, 1, images.shape[3])
+    level, noise = (ops.reshape(value, one) for value in image_sky(images))
     # An image of one value has no noise.
     sky = (images - level) / ops.maximum(noise, 1e-6)
     makers = {

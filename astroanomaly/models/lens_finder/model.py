@@ -269,6 +269,9 @@ class LensFinder(EpochOrderMixin, keras.Model):
                 f"`images` must have shape (n, {wanted}). "
                 f"Received: shape {tuple(images.shape)}"
             )
+        # A stretch inside a pipeline may forget how many bands there are.
+        if None in images.shape[1:]:
+            images = ops.reshape(images, (-1, *self.image_shape))
         return images
 
     def logit(self, images):
