@@ -116,26 +116,32 @@ def seen(images: np.ndarray) -> np.ndarray:
     return images[:, low : low + SEEN, low : low + SEEN]
 
 
-def logits(model, images: np.ndarray) -> np.ndarray:
-    """Return the logit of frames, the mean of their eight orientations."""
-    if not hasattr(model, "turns"):
-        model = Committee([model], turns=8)
+def scorer(model, turns: int = 8):
+    """Return a function from frames to their logits, the mean of their orientations."""
+    if not isinstance(model, Committee):
+        model = Committee([model], turns=turns)
     own = stretch()
-    score = tf.function(lambda batch: model.logit(own(batch)))
-    found = [
-        np.asarray(score(tf.constant(images[k : k + 64], tf.float32)))
-        for k in range(0, len(images), 64)
-    ]
-    return np.concatenate(found) if found else np.zeros(0, "f4")
+    # Traced once: eight orientations make a large graph.
+    one = tf.function(
+        lambda batch: model.logit(own(batch)),
+        input_signature=[tf.TensorSpec((None, SEEN, SEEN, 1))],
+    )
+
+    def score(images):
+        parts = range(0, len(images), 64)
+        found = [np.asarray(one(seen(images[k : k + 64]))) for k in parts]
+        return np.concatenate(found) if found else np.zeros(0, "f4")
+
+    return score
 
 
 def hardest(model, sets: dict, n: int) -> np.ndarray:
     """Return the training non-lenses, real and simulated, of the highest logits."""
     simulated = sets["simulated"]
     pools = [sets["train"]["images"], simulated["images"][~simulated["label"]]]
-    found = []
+    score, found = scorer(model, turns=1), []
     for pool in pools:
-        order = np.argsort(-logits(model, seen(pool)), kind="stable")
+        order = np.argsort(-score(pool), kind="stable")
         found.append(pool[order[:n]])
     return np.concatenate(found)
 
@@ -160,13 +166,11 @@ def train(folder: Path, name: str, own: Try, sets: dict, seed: int) -> LensFinde
     data = tf.data.Dataset.from_generator(batches, output_signature=signature)
     layer, history = stretch(), []
     data = iter(data.map(lambda image, label: (layer(image), label)).prefetch(2))
-    known = sets["validation"]
+    known, score = sets["validation"], scorer(model, turns=1)
     for done in range(0, own.steps, EVERY):
         n = min(EVERY, own.steps - done)
         losses = [model.train_on_batch(*next(data))[0] for _ in range(n)]
-        arcs, others = (
-            logits(Committee([model]), seen(known[k])) for k in ("arcs", "images")
-        )
+        arcs, others = (score(known[k]) for k in ("arcs", "images"))
         found = auc(np.repeat([1, 0], [len(arcs), len(others)]), [*arcs, *others])
         history.append(
             {"step": done + n, "loss": float(losses[-1]), "auc": found.value}
@@ -183,9 +187,9 @@ def train(folder: Path, name: str, own: Try, sets: dict, seed: int) -> LensFinde
 def joined(members: list, known: dict) -> Committee:
     """Return a committee whose members' logits are calibrated on the validation set."""
     labels = np.repeat([1, 0], [len(known["arcs"]), len(known["images"])])
-    images = seen(np.concatenate([known["arcs"], known["images"]]))
+    images = np.concatenate([known["arcs"], known["images"]])
     curves = [
-        ProbabilityCalibration().fit(labels, logits(member, images))
+        ProbabilityCalibration().fit(labels, scorer(member)(images))
         for member in members
     ]
     return Committee(members, [(c.slope_, c.intercept_) for c in curves], turns=8)
@@ -193,11 +197,11 @@ def joined(members: list, known: dict) -> Committee:
 
 def scores(model, sets: dict) -> dict[str, np.ndarray]:
     """Return the logits of all frames that are not trained on, by set."""
-    found = {}
+    found, score = {}, scorer(model)
     for name, one in sets.items():
         if name in ("train", "simulated"):
             continue
         for key in ("images", "arcs"):
             if key in one:
-                found[f"{name}_{key}"] = logits(model, seen(one[key]))
+                found[f"{name}_{key}"] = score(one[key])
     return found
