@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from astroanomaly.evaluation import roc
 from astroanomaly.stretches.sky import sky_noise
 from studies.real_lenses import tables
+from studies.real_lenses.frames import SEEN, SIDE
 
 
 def every(study, sets: dict) -> dict:
@@ -19,8 +20,9 @@ def every(study, sets: dict) -> dict:
 
 
 def _show(axis, image, title) -> None:
-    """Draw one frame by asinh, linear to three times its noise."""
-    image = image[..., 0]
+    """Draw what a network sees of a frame, linear to three times its noise."""
+    low = (SIDE - SEEN) // 2
+    image = image[low : low + SEEN, low : low + SEEN, 0]
     light = (image - np.percentile(image, 30)) / sky_noise(image)
     axis.imshow(np.arcsinh(light / 3), vmin=-0.7, vmax=4, cmap="gray", origin="lower")
     axis.set_title(title, fontsize=7)
@@ -45,7 +47,7 @@ def frames(own: dict, sets: dict) -> Figure:
     images = np.concatenate([test["images"], sets["ordinary"]["images"]])
     worst = np.argsort(-tables.negatives(own))[: len(axes[2])]
     for axis, k in zip(axes[2], worst, strict=False):
-        _show(axis, images[k], "no lens, ranked high")
+        _show(axis, images[k], "no lens")
     for axis in axes.flat:
         axis.set_axis_off()
     return figure

@@ -217,6 +217,8 @@ def lenses(data: Path) -> dict:
             warnings.simplefilter("ignore")
             whole = aa.read_cutouts(data / path).images[0, ..., 0].astype(float)
         small = resample(np.nan_to_num(whole), len(whole) / SEEN, whole=True)
-        images.append(crop_or_pad(small, (SIDE, SIDE)))
+        # What is added around it no network sees.
+        whole = crop_or_pad(small, (SIDE, SIDE))
+        images.append(np.where(np.isfinite(whole), whole, np.median(small)))
         names.append(name)
     return {"images": np.array(images, "f4")[..., None], "name": np.array(names, str)}
