@@ -77,3 +77,11 @@ def test_what_makes_no_committee_is_named(members, options, name):
     found = [LensFinder((side, side, 1), "small") for side in members]
     with pytest.raises(ValueError, match=f"{name} must"):
         Committee(found, **options)
+
+
+def test_one_band_where_four_are_wanted_is_named():
+    finder = LensFinder((32, 32, 4), "small", channels=("image", "subtracted"))
+    stretch = Linear(per_image=True, bands=("VIS", "Y", "J", "H"))
+    cutouts = Cutouts(IMAGES, bands=("VIS",), pixel_scale=0.1)
+    with pytest.raises(ValueError, match=r"Y.*VIS|VIS.*Y"):
+        ClassifierDetector(finder, stretch).score(cutouts)
