@@ -74,7 +74,7 @@ def test_runs_that_do_not_fit_are_named(work, tmp_path):
         ValueError, match="`runs` must have one stretch. Received: .*one"
     ):
         runs.committee([work / "one", work / "other"], tmp_path / "odd")
-    few = {"model": {"latent_dim": 8}}
+    few = {"model": {"n_components": 8}}
     runs.train(work / "train", work / "pca", size=SIZE, model="pca", config=few)
     with pytest.raises(
         ValueError, match="`runs` must be runs of the model lens_finder"
