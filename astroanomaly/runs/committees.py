@@ -44,8 +44,12 @@ def committee(
 
     Examples
     --------
-    >>> run = committee(["one", "two"], "both")
-    >>> table = run.detector.score(run.read("survey/"))
+    ``committee(["one", "two"], "both")`` joins two finders.
+
+    >>> committee([], "both")
+    Traceback (most recent call last):
+    ...
+    ValueError: `runs` must name at least one run. Received: none.
     """
     from astroanomaly.detector import ClassifierDetector
     from astroanomaly.detector.base import plain
