@@ -633,6 +633,23 @@ def models(
         typer.echo(str(pretrained.card(name)))
 
 
+@app.command(epilog=opt.examples("committee one two three --out finder"))
+def committee(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Runs of lens finders.")
+    ],
+    out: Annotated[Path, typer.Option(help="The run folder to make.")],
+    turns: Annotated[
+        int, typer.Option(help="Orientations of each image to average, 1 to 8.")
+    ] = 8,
+) -> None:
+    """Join lens finders into one that scores by their mean."""
+    load_tensorflow()
+    from astroanomaly.runs import committee as join
+
+    terminal.show_run(join(runs, out, turns))
+
+
 @app.command(epilog=opt.examples("verify run scores.fits"))
 def verify(
     run: opt.Run,

@@ -23,11 +23,21 @@ class _Batches:
     """Batches in an order that depends on the seed and the epoch alone."""
 
     def __init__(
-        self, images, labels, rows, batch_size, shuffle, seed, augment, keep_last
+        self,
+        images,
+        labels,
+        rows,
+        batch_size,
+        shuffle,
+        seed,
+        augment,
+        keep_last,
+        shift=0,
     ):
         self.images, self.labels, self.rows = images, labels, rows
         self.batch_size, self.keep_last = batch_size, keep_last
         self.shuffle, self.seed, self.augment = shuffle, seed, augment
+        self.shift = shift
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -45,6 +55,8 @@ class _Batches:
             batch = np.asarray(self.images[self.rows[chosen]], np.float32)
             if self.augment:
                 batch = _turn(batch, rng)
+            if self.shift:
+                batch = _shift(batch, self.shift, rng)
             yield batch if self.labels is None else (batch, self.labels[chosen])
 
 
@@ -55,6 +67,15 @@ def _turn(batch: np.ndarray, rng) -> np.ndarray:
         image = np.rot90(batch[i], k % 4)
         turned[i] = image[::-1] if k >= 4 else image
     return turned
+
+
+def _shift(batch: np.ndarray, most: int, rng) -> np.ndarray:
+    """Move each image by up to `most` pixels, its edges mirrored."""
+    (ny, nx), pad = batch.shape[1:3], (most, most)
+    wide = np.pad(batch, ((0, 0), pad, pad, (0, 0)), "symmetric")
+    shifts = rng.integers(0, 2 * most + 1, (len(batch), 2))
+    pairs = zip(wide, shifts, strict=True)
+    return np.stack([image[y : y + ny, x : x + nx] for image, (y, x) in pairs])
 
 
 def _images(cutouts, stretch, batch_size: int) -> np.ndarray:
@@ -151,6 +172,7 @@ def labelled_dataset(
     seed: int = 0,
     augment: bool = True,
     rows: ArrayLike | None = None,
+    shift: int = 0,
 ) -> tf.data.Dataset:
     """Make the batches of images and labels that a classifier's ``fit`` takes.
 
@@ -175,7 +197,11 @@ def labelled_dataset(
         Turn and mirror every image by one of the square's eight symmetries, drawn
         anew each epoch; set False for a validation set.
     rows : array-like of int, optional
-        Numbers of the images to take, which are not copied for it; all by default.
+        Numbers of the images to take, which are not copied for it; all by default. A
+        number that comes twice is shown twice an epoch.
+    shift : int, optional
+        Move every image by up to so many pixels in both directions, drawn anew each
+        epoch, its edges mirrored: a survey's galaxies are seldom in the very middle.
 
     Returns
     -------
@@ -190,8 +216,8 @@ def labelled_dataset(
         If there is no image, an image has a NaN or infinite pixel (all pixels are
         read once to see), labels fail :func:`check_labels
         <astroanomaly.tables.check_labels>` or are all the same,
-        `batch_size` is below 1, bands are missing, or images that are not square
-        are to be turned.
+        `batch_size` is below 1, bands are missing, images that are not square are to
+        be turned, or `shift` is negative or as large as an image.
 
     Examples
     --------
@@ -209,6 +235,11 @@ def labelled_dataset(
             "`augment` must be False for images that are not square. "
             f"Received: shape {(len(rows), *images.shape[1:])}"
         )
+    if not 0 <= shift < min(images.shape[1:3]):
+        raise ValueError(
+            "`shift` must be from 0 to less than the side of the images, "
+            f"{min(images.shape[1:3])}. Received: {shift}"
+        )
     for start in range(0, len(rows), CHUNK):
         chunk = images[rows[start : start + CHUNK]]
         finite = np.isfinite(chunk).all(axis=(1, 2, 3))
@@ -218,7 +249,7 @@ def labelled_dataset(
                 f"Received: NaN or infinity in image {start + np.argmin(finite)}"
             )
     batches = _Batches(
-        images, labels, rows, batch_size, shuffle, seed, augment, not shuffle
+        images, labels, rows, batch_size, shuffle, seed, augment, not shuffle, shift
     )
     # Without shuffling the last batch may be smaller, so that no size is fixed.
     return _pipeline(batches, min(batch_size, len(rows)) if shuffle else None, stretch)

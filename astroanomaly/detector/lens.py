@@ -37,7 +37,7 @@ class ClassifierDetector(Detector):
 
     Parameters
     ----------
-    model : LensFinder
+    model : LensFinder or Committee
         Trained classifier, with `logit`, `probability`, `features` and `threshold`.
     stretch : Stretch
         The adapted stretch that it was trained with.
@@ -191,7 +191,8 @@ class ClassifierDetector(Detector):
         -------
         Table
             `object_id`, `file`, `ra`, `dec`, the logit as `anomaly_score`, the scores
-            that a classifier does not have as NaN, and `flag`.
+            that a classifier does not have as NaN, a committee's `disagreement`, and
+            `flag`.
 
         Raises
         ------
@@ -208,6 +209,8 @@ class ClassifierDetector(Detector):
                 f"first of them {cutouts.object_ids[int(np.argmin(finite))]!r}."
             )
         columns = {"anomaly_score": logits, **dict.fromkeys(_NONE, np.nan)}
+        if hasattr(self.model, "disagreement"):
+            columns["disagreement"] = self.images.of_images("disagreement", images)
         return self._table(cutouts, columns)
 
     def rank(

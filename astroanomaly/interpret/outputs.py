@@ -51,6 +51,10 @@ class Output:
             self.steep = getattr(owner, "logit", output)
         traced = hasattr(output, "get_concrete_function")
         self.traceable = self.network is not None or traced
+        channels = getattr(owner, "channels", None)
+        if channels is not None and tuple(channels) != ("image",):
+            # It sees what the model makes of the image, and not the image.
+            self.network = self.head = None
 
     def __call__(self, images):
         """Return one number per image, shape (n,), as a tensor or an array."""

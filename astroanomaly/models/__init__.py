@@ -7,6 +7,7 @@ from astroanomaly.models.autoencoders.cvae import CVAE
 from astroanomaly.models.autoencoders.dcae import DCAE
 from astroanomaly.models.autoencoders.outlier_exposure import OutlierExposure
 from astroanomaly.models.common.schedules import OneCycle
+from astroanomaly.models.lens_finder.committee import Committee
 from astroanomaly.models.lens_finder.model import LensFinder
 from astroanomaly.models.pca.model import PCA
 from astroanomaly.models.progressive.model import ProgressiveGAN
@@ -18,6 +19,7 @@ __all__ = [
     "CVAE",
     "DCAE",
     "PCA",
+    "Committee",
     "RBM",
     "KLAnnealing",
     "LensFinder",

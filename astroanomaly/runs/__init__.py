@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from astroanomaly.runs.committees import committee
 from astroanomaly.runs.comparison import compare
 from astroanomaly.runs.demo import quickstart
 from astroanomaly.runs.explanations import explain
@@ -48,6 +49,7 @@ __all__ = [
     "TrainingProgress",
     "Verification",
     "calibrate",
+    "committee",
     "compare",
     "explain",
     "has_onnx",

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import get_args, get_type_hints
+from typing import get_args, get_origin, get_type_hints
 
 import tomli_w
 
@@ -33,13 +33,14 @@ _NAMES = (list, tuple)
 # Tables of the record that are no settings.
 _RECORD = ("run", "versions")
 # Zero of them would train, read or draw nothing without a word.
-_AT_LEAST_ONE = ("epochs", "batch_size", "size", "sample_grid")
+_AT_LEAST_ONE = ("epochs", "batch_size", "size", "sample_grid", "paints")
 # More is a slip of the pen, or a file meant to fill the memory. What several settings
 # make together is bounded where the network is built.
 _AT_MOST = {
     "size": 1024,
     "batch_size": 65_536,
     "sample_grid": 1024,
+    "paints": 1000,
     "smoothing": 1024,
     "epochs": 1_000_000,
     "latent_dim": 1_000_000,
@@ -107,10 +108,13 @@ def _signature(made, passed=_PASSED, **defaults) -> dict:
     )
     found = {}
     for name, parameter in settings.items():
+        hint = hints[name]
         # Of `float | None` the first.
-        kind = next(iter(get_args(hints[name])), hints[name])
-        if hints[name] == int | Sequence[int]:  # a number, or one per level
+        kind = next(iter(get_args(hint)), hint)
+        if hint == int | Sequence[int]:  # a number, or one per level
             types = (int, *_NAMES)
+        elif get_origin(hint) is Sequence:
+            types = _NAMES
         else:
             types = _NUMBER if kind is float else kind
         found[name] = (defaults.get(name, parameter.default), types)
@@ -281,10 +285,11 @@ def _check_value(name: str, key: str, value, types) -> None:
     if word in _AT_LEAST_ONE and value < 1:
         raise ValueError(f"{name} must give {key} of at least 1. Received: {value}")
     if isinstance(value, _NAMES):
-        # Of bands the names; of all other lists numbers.
-        kind = str if word == "bands" else _NUMBER
+        # Of bands and channels the names; of all other lists numbers.
+        named = word in ("bands", "channels")
+        kind = str if named else _NUMBER
         if any(isinstance(v, bool) or not isinstance(v, kind) for v in value):
-            what = "names" if word == "bands" else "numbers"
+            what = "names" if named else "numbers"
             raise ValueError(f"{name} must give {key} as {what}. Received: {value!r}")
     most = _AT_MOST.get(word, _LARGEST)
     for number in value if isinstance(value, _NAMES) else [value]:

@@ -28,6 +28,9 @@ _WORDS = {
     "adversarial_learning_rate": "Of the encoder against that critic.",
     "validation_fraction": "Share of the objects held out for the validation loss.",
     "class_weight": "Give both classes the same total weight.",
+    "paints": "How many lenses are painted on each object.",
+    "shift": "Move images at random by up to so many pixels.",
+    "mine": "With --from, the share of non-lenses, those it finds hardest, shown more.",
     "paint": "Lenses are painted on the objects, through a PSF of this FWHM in arcsec.",
 }
 _PARAMETER = re.compile(r"^(\w[\w, ]*) : ")

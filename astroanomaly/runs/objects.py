@@ -1,6 +1,7 @@
 """The objects that a run is trained on, and their record."""
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,9 @@ from astroanomaly.tables import columns
 from astroanomaly.tables.labels import check_same, read_labels
 from astroanomaly.utils.fingerprints import pixel_hashes
 
-# Lenses painted on each object. More of them are more arcs to learn from, and as many
-# images to read; the galaxies stay the same. [O]
-_PAINTED = 3
+# A hard non-lens is shown so many times more than the others: of a tenth of them,
+# about a third of what an epoch shows. [O]
+_REPEATS = 4
 
 
 class TrainingObjects:
@@ -42,6 +43,8 @@ class TrainingObjects:
         1 for a lens, 0 for anything else, in the cutouts' order.
     groups : ndarray of str or None
         With painted lenses: the object on which each is painted, to be kept together.
+    repeated : ndarray of int
+        Rows that a training shows once more: hard non-lenses.
     record : dict
         What ``training_objects.json`` holds.
 
@@ -116,8 +119,9 @@ class TrainingObjects:
                 f"{self.record['cutouts']}, which are not the same images."
             )
         self.labels = self.groups = None
+        self.repeated, self._old = np.zeros(0, int), old
         if psf is not None:
-            self._paint(psf, settings["training"]["seed"], progress)
+            self._paint(psf, settings["training"], progress)
         elif finder:
             if given is None:
                 self.labels = np.array(old["labels"], np.int32)
@@ -128,19 +132,64 @@ class TrainingObjects:
                     check_same(old["labels"], self.labels, ids, folder, given.name)
             self.record["labels"] = self.labels.tolist()
 
-    def _paint(self, psf: float, seed: int, progress) -> None:
+    def _paint(self, psf: float, training: dict, progress) -> None:
         """Add lenses painted on the cutouts, and label both."""
         # The command line starts without it.
         from astroanomaly.simulate import paint_arcs
 
         painted = paint_arcs(
-            self.cutouts, psf, n_per_host=_PAINTED, seed=seed, progress=progress
+            self.cutouts,
+            psf,
+            n_per_host=training["paints"],
+            seed=training["seed"],
+            progress=progress,
         )
         lenses = painted[np.flatnonzero(painted.table["is_lens"])]
+        reasons = np.asarray(painted.table["not_painted"])[:: training["paints"]]
+        if (bare := reasons[reasons != ""]).size:
+            warnings.warn(
+                f"{bare.size} of {len(reasons)} objects carry no painted lens and are "
+                f"shown as non-lenses alone; the first has {bare[0]}.",
+                UserWarning,
+                stacklevel=2,
+            )
         self.groups = np.array([*self.cutouts.object_ids, *lenses.table["host"]], str)
         labels = np.repeat([0, 1], [len(self.cutouts), len(lenses)])
         self.labels = labels.astype(np.int32)
         self.cutouts = concatenate([self.cutouts, lenses])
+
+    def mine(self, share: float | None, begun) -> None:
+        """Choose the non-lenses that a finder takes for lenses, to be shown again.
+
+        Parameters
+        ----------
+        share : float or None
+            Of the non-lenses, how many; None for none.
+        begun : Run or None
+            The finder that the training begins with.
+
+        Raises
+        ------
+        ValueError
+            If there is no finder to tell which they are.
+        """
+        if share is None:
+            return
+        hard = self._old.get("mined")
+        if hard is None:
+            if begun is None:
+                raise ValueError(
+                    "`mine` must come with a finder to begin with, `start` (--from), "
+                    f"which tells the hard non-lenses. Received: {share:g} alone."
+                )
+            rows = np.flatnonzero(self.labels == 0)
+            logits = begun.detector.images.of_images(
+                "logit", begun.detector.images.stretched(self.cutouts[rows])
+            )
+            n = max(1, round(share * len(rows)))
+            hard = np.sort(rows[np.argsort(-logits, kind="stable")[:n]]).tolist()
+        self.record["mined"] = hard
+        self.repeated = np.repeat(np.array(hard, int), _REPEATS)
 
 
 def held_out_rows(cutouts, training: dict) -> tuple:

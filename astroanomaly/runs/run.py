@@ -216,8 +216,15 @@ def _train_with(settings: dict, folder: Path, begun, cutouts, labels, how) -> No
             training = Training(folder, settings, *parts, progress, begun)
         else:
             parts += (objects.labels,)
+            objects.mine(settings["training"].get("mine"), begun)
             training = FinderTraining(
-                folder, settings, *parts, progress, begun, objects.groups
+                folder,
+                settings,
+                *parts,
+                progress,
+                begun,
+                objects.groups,
+                objects.repeated,
             )
         _folder.sweep(folder)
         _folder.begin(folder, settings, objects.record)

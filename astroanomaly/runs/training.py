@@ -420,6 +420,8 @@ class FinderTraining(Fitting):
         The run whose network and stretch it begins with.
     groups : ndarray of shape (n,), optional
         Cutouts of one group are all trained on, or all kept for the validation.
+    repeated : array-like of int, optional
+        Rows to show again, where they are trained on; a row may come several times.
 
     Attributes
     ----------
@@ -444,6 +446,7 @@ class FinderTraining(Fitting):
         progress: bool,
         begun=None,
         groups=None,
+        repeated=(),
     ):
         super().__init__(folder, settings, progress, begun)
         self.cutouts, self.labels = cutouts, labels
@@ -452,6 +455,9 @@ class FinderTraining(Fitting):
         self.train, self.validation = parts(
             labels, training["validation_fraction"], self.seed, groups
         )
+        repeated = np.asarray(repeated, int)
+        again = repeated[np.isin(repeated, self.train)]
+        self.train = np.concatenate([self.train, again])
         # Its range comes from the training images alone; per image there is none.
         seen = self.train[:1] if settings["stretch"]["per_image"] else self.train
         self.stretch = self.settle_stretch(cutouts, cutouts[seen])
@@ -497,6 +503,7 @@ class FinderTraining(Fitting):
             rows=self.train if rows is None else rows,
             # The validation sees each image as it is, and in one order.
             augment=training["augment"] and shuffle,
+            shift=training["shift"] if shuffle else 0,
             shuffle=shuffle,
         )
 

@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 STUDIES = ("contamination", "cosmos", "deeplense", "lens_finder", "mergers")
-STUDIES += ("quick_detectors", "review")
+STUDIES += ("quick_detectors", "real_lenses", "review")
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -188,3 +188,18 @@ def test_class_weights_by_hand_and_by_scikit_learn():
     assert np.mean([weights[label] for label in labels]) == 1
     with pytest.raises(ValueError, match="both classes"):
         class_weights([0, 0])
+
+
+def test_shifts_move_an_image_with_mirrored_edges():
+    one = np.arange(25, dtype=np.float32).reshape(1, 5, 5, 1)
+    many = np.repeat(one, 300, axis=0)
+    options = {"batch_size": 300, "augment": False, "shift": 2}
+    data = labelled_dataset(many, np.arange(300) % 2, None, **options)
+    seen = {image.tobytes() for batch, _ in data for image in batch.numpy()}
+    wide = np.pad(one[0, ..., 0], 2, "symmetric")
+    places = [(y, x) for y in range(5) for x in range(5)]
+    want = {wide[y : y + 5, x : x + 5].tobytes() for y, x in places}
+    assert seen == want
+    for shift in (-1, 5):
+        with pytest.raises(ValueError, match="`shift` must be from 0"):
+            labelled_dataset(many, np.arange(300) % 2, shift=shift)

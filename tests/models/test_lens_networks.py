@@ -61,7 +61,9 @@ def test_sizes_and_names_agree_with_the_network(name):
     assert network.output_shape == (None, 2)
 
 
-@pytest.mark.parametrize(("name", "least"), [("ou200", 116), ("ou66", 58)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("ou200", 116), ("ou66", 58), ("small", 30)]
+)
 def test_the_smallest_size_leaves_one_pixel(name, least):
     assert smallest_size(name) == least
     assert lens_map_sizes(least, name)[-1] == 1

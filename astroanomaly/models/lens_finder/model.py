@@ -1,5 +1,6 @@
 """A convolutional classifier of strong lenses (Wilde et al. 2022, arXiv:2202.12776)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -8,7 +9,12 @@ import tensorflow as tf
 from keras import ops
 
 from astroanomaly.models.common.training import EpochOrderMixin, stateless_seed
-from astroanomaly.models.lens_finder.networks import build_lens_network, last_layers
+from astroanomaly.models.lens_finder.channels import check_channels, see
+from astroanomaly.models.lens_finder.networks import (
+    build_lens_network,
+    check_lens_shape,
+    last_layers,
+)
 
 # Of Adam: Wilde et al. 2022 (arXiv:2202.12776).
 LEARNING_RATE = 3e-4
@@ -26,11 +32,11 @@ class LensFinder(EpochOrderMixin, keras.Model):
     ----------
     image_shape : tuple of int, optional
         (ny, nx, n_bands), any number of bands; at least 116 pixels a side for
-        "ou200" and 58 for "ou66".
-    network : {"ou200", "ou66"}, optional
+        "ou200", 58 for "ou66" and 30 for "small".
+    network : {"ou200", "ou66", "small"}, optional
         "ou200": six convolutions for VIS's 200x200 pixels of 0.1 arcsec, NISP's
         bands scaled up to them. "ou66": nine convolutions for NISP's 66x66 pixels
-        of 0.3 arcsec.
+        of 0.3 arcsec. "small": ours, five convolutions for small images.
     seed : int, optional
         Seed of the first weights and of the dropout.
     dropout : float, optional
@@ -40,6 +46,10 @@ class LensFinder(EpochOrderMixin, keras.Model):
         P(lens) from which on an image counts as a lens, within [0, 1]. It is kept
         with the model, may be set later, and changes neither the training nor
         what :meth:`predict` gives.
+    channels : sequence of str, optional
+        What the network sees of each image, made from it: "image" as it is; "faint",
+        linear within 10 standard deviations of its sky; "subtracted", the same
+        without the main galaxy's light, which is modelled by medians on ellipses.
     **kwargs
         Passed to :class:`keras.Model`.
 
@@ -104,14 +114,18 @@ class LensFinder(EpochOrderMixin, keras.Model):
         seed: int = 0,
         dropout: float = 0.2,
         threshold: float = 0.5,
+        channels: Sequence[str] = ("image",),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if not 0 <= dropout < 1:
             raise ValueError(f"`dropout` must be within [0, 1). Received: {dropout}")
-        self.network = build_lens_network(image_shape, network, seed)
+        self.channels = check_channels(channels)
+        self.image_shape = check_lens_shape(image_shape, network)
+        ny, nx, n_bands = self.image_shape
+        seen = ny, nx, n_bands * len(self.channels)
+        self.network = build_lens_network(seen, network, seed)
         self.network_name, self.seed = network, int(seed)
-        self.image_shape = tuple(self.network.input_shape[1:])
         self.dropout, self.threshold = float(dropout), threshold
         self.last_convolution = f"conv_{len(last_layers(network))}"
         self._class_weight = None
@@ -244,7 +258,8 @@ class LensFinder(EpochOrderMixin, keras.Model):
 
     def _through(self, images, layers, training=False):
         """Apply the first layers of the network, with dropout in training."""
-        x = images = self._check_images(images)
+        images = self._check_images(images)
+        x = see(images, self.channels)
         dropped = last_layers(self.network_name) if training and self.dropout else ()
         for layer in layers:
             x = layer(x)
@@ -265,6 +280,9 @@ class LensFinder(EpochOrderMixin, keras.Model):
                 f"`images` must have shape (n, {wanted}). "
                 f"Received: shape {tuple(images.shape)}"
             )
+        # A stretch inside a pipeline may forget how many bands there are.
+        if None in images.shape[1:]:
+            images = ops.reshape(images, (-1, *self.image_shape))
         return images
 
     def logit(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
@@ -340,4 +358,5 @@ class LensFinder(EpochOrderMixin, keras.Model):
             "seed": self.seed,
             "dropout": self.dropout,
             "threshold": self.threshold,
+            "channels": self.channels,
         }

@@ -69,6 +69,17 @@ LAYOUTS = {
         ),
         500,
     ),
+    # Ours, for images from 30 pixels on: a sixth of OU-66's work for 58 pixels.
+    "small": Layout(
+        (
+            Convolution(16, 3, pooled=True),
+            Convolution(32, 3),
+            Convolution(32, 3, pooled=True),
+            Convolution(48, 3),
+            Convolution(48, 3),
+        ),
+        96,
+    ),
 }
 
 
