@@ -1,0 +1,1 @@
+"""Smooth lenses drawn by physics: a ray tracer, fitted to each image."""
