@@ -11,6 +11,7 @@ from astroanomaly.models.lens_finder.model import LensFinder
 from astroanomaly.models.pca.model import PCA
 from astroanomaly.models.progressive.model import ProgressiveGAN
 from astroanomaly.models.rbm.model import RBM
+from astroanomaly.models.smooth_lens.model import SmoothLens
 from astroanomaly.models.wgan_gp.model import WGANGP
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "OneCycle",
     "OutlierExposure",
     "ProgressiveGAN",
+    "SmoothLens",
     "WGANGP",
 ]

@@ -212,7 +212,7 @@ def write(out: Path, seed: int, n: int, n_grid: int, size: int) -> Table:
     """Fit all sets of a study and return the page's table, also in `out`/bound.ecsv.
 
     `n`: lenses of each main test set, the first ones of the study's; `n_grid`: of each
-    set of another mass fraction or of exchanged mass.
+    set of another mass fraction or of exchanged mass, or 0.
     """
     cases = []
     for redshifts in sets.REDSHIFTS:
@@ -224,6 +224,8 @@ def write(out: Path, seed: int, n: int, n_grid: int, size: int) -> Table:
         for name, parts in sets.planned(scale).items():
             count, own, sector, more = parts[0]
             if name == "labelled" or sector not in sets.SECTORS or "exposure" in more:
+                continue
+            if more and not n_grid:
                 continue
             plan = (min(count, n_grid) if more else count, first + own, sector, more)
             table = measured(out, redshifts, name, plan, size)
@@ -248,7 +250,7 @@ def main(arguments=None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--n", type=int, default=1000, help="lenses of each test set")
-    parser.add_argument("--n-grid", type=int, default=200, help="of each other set")
+    parser.add_argument("--n-grid", type=int, default=200, help="of each other set, or 0")
     parser.add_argument("--size", type=int, default=112, help="side, pixels")
     parser.add_argument("--page", type=Path, help="copy the table here: docs/results")
     options = parser.parse_args(arguments)

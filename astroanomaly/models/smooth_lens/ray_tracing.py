@@ -90,6 +90,9 @@ class RayTracer:
         Pixels around the frame whose light the PSF brings in.
     tolerance : float, optional
         Singular values of the PSF that are left out, over the largest.
+    compiled : bool, optional
+        Compile the rays' arithmetic, which takes seconds once for each number of
+        lenses: worth it for many rays.
 
     Examples
     --------
@@ -108,6 +111,7 @@ class RayTracer:
         margin: int = 4,
         # 1e-3 of the noise is a ten-thousandth of a bright pixel.
         tolerance: float = 1e-6,
+        compiled: bool = True,
     ):
         self.size, self.margin = int(size), int(margin)
         psf = np.ones((1, 1)) if psf is None else np.asarray(psf, float)
@@ -132,7 +136,9 @@ class RayTracer:
         ]
         # XLA fuses the arithmetic of a ray, but its small products of matrices take
         # seven times as long as TensorFlow's own.
-        self.trace = tf.function(self._trace, jit_compile=True)
+        self.trace = (
+            tf.function(self._trace, jit_compile=True) if compiled else self._trace
+        )
 
     def _trace(self, parameters, derivatives: bool = False):
         """Return the light (n, rays, rays) per pixel; and (n, 13, rays, rays) for it.
