@@ -14,7 +14,7 @@ SIZE, NOISE = 32, 0.02
 
 
 def rows(n, seed):
-    """Return parameters of lenses near one another, so that few epochs teach them."""
+    """Return parameters of lenses near one another."""
     rng = np.random.default_rng(seed)
     values = dict.fromkeys(PARAMETERS, np.zeros(n))
     values |= {"theta_E": rng.normal(8, 0.3, n), "e1": np.full(n, 0.1)}
@@ -25,7 +25,7 @@ def rows(n, seed):
 
 
 def small(**changes):
-    options = {"psf_fwhm": 1.5, "supersampling": 2, "n_steps": 12, "width": 4}
+    options = {"psf_fwhm": 1.5, "supersampling": 2, "n_steps": 10, "width": 4}
     model = SmoothLens((SIZE, SIZE, 1), theta_E=(0.2, 0.3), **{**options, **changes})
     model.compile(keras.optimizers.Adam(2e-3))
     return model
@@ -40,8 +40,9 @@ def drawn(model, n, seed):
 @pytest.fixture(scope="module")
 def trained():
     model = small()
-    images = drawn(model, 64, 1)
-    model.fit(aa.dataset(images, batch_size=16, seed=1), epochs=6, verbose=0)
+    # The middle of what is proposed is a lens like these: little is left to learn.
+    images = drawn(model, 48, 1)
+    model.fit(aa.dataset(images, batch_size=16, seed=1), epochs=1, verbose=0)
     return model
 
 
@@ -101,7 +102,7 @@ def test_a_saved_model_gives_the_same_bits(trained, tmp_path):
 
 def test_a_training_that_resumes_is_one_that_never_stopped(tmp_path):
     def train(model, start, epochs, callbacks=()):
-        data = aa.dataset(drawn(model, 16, 6), batch_size=8, seed=2)
+        data = aa.dataset(drawn(model, 8, 6), batch_size=4, seed=2)
         model.fit(
             data, initial_epoch=start, epochs=epochs, verbose=0, callbacks=[*callbacks]
         )

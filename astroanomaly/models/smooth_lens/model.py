@@ -253,7 +253,7 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
         """Measure noise and prior on images, fitted without either."""
         self.noise.assign([1.0, 0.0])
         self.prior_precision.assign(np.zeros(self.prior_precision.shape))
-        drawn, *_ = self.refine(images)
+        drawn = np.asarray(self.refine(images)[0])
         # Squared residuals on brightness: a straight line in a few bins of equal size,
         # by the median, which a substructure or a bad fit here and there leaves alone.
         level = np.median(images, axis=(1, 2, 3), keepdims=True)
