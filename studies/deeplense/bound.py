@@ -250,7 +250,9 @@ def main(arguments=None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--n", type=int, default=1000, help="lenses of each test set")
-    parser.add_argument("--n-grid", type=int, default=200, help="of each other set, or 0")
+    parser.add_argument(
+        "--n-grid", type=int, default=200, help="of each other set, or 0"
+    )
     parser.add_argument("--size", type=int, default=112, help="side, pixels")
     parser.add_argument("--page", type=Path, help="copy the table here: docs/results")
     options = parser.parse_args(arguments)
@@ -258,7 +260,9 @@ def main(arguments=None) -> None:
         options.out / "bound", options.seed, options.n, options.n_grid, options.size
     )
     if options.page:
-        save(table, options.page / "deeplense" / "bound.ecsv")
+        place = options.page / "deeplense_bound" / "bound.ecsv"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        save(table, place)
 
 
 if __name__ == "__main__":
