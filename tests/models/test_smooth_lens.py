@@ -108,9 +108,10 @@ def test_a_training_that_resumes_is_one_that_never_stopped(tmp_path):
         )
         return model
 
-    whole = train(small(n_steps=2), 0, 2)
+    options = {"n_steps": 2, "supersampling": 1}
+    whole = train(small(**options), 0, 2)
     path = tmp_path / "lens.keras"
-    train(small(n_steps=2), 0, 1, [Checkpoint(path)])
+    train(small(**options), 0, 1, [Checkpoint(path)])
     model, _ = load_checkpoint(path)
     for one, other in zip(
         whole.get_weights(), train(model, 1, 2).get_weights(), strict=True

@@ -141,10 +141,11 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.tracer, self.coarse = (
             RayTracer(
                 *(size, 1.0, rays, gaussian_psf(self.psf_fwhm * rays), margin),
-                compiled=compiled,
+                # So few rays are drawn in less time than a compilation takes.
+                compiled=rays > 1,
             )
             # Training takes one ray a pixel: a proposal need not be exact.
-            for rays, compiled in ((self.supersampling, True), (1, False))
+            for rays in (self.supersampling, 1)
         )
         self.refine = tf.function(self._refine, reduce_retracing=True)
         ring = size * np.array(ends)
@@ -295,7 +296,9 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
                 *(self.tracer, image, weights, rough, precision, mean),
                 self.n_steps - n_first,
             )
-            return tuple(part[0] for part in (self.tracer.draw(found), found, *rest))
+            # A layer may turn NaN into 0: a broken image must not look like a lens.
+            drawn = self.tracer.draw(found) + 0 * ops.sum(image)
+            return tuple(part[0] for part in (drawn, found, *rest))
 
         kinds = [tf.TensorSpec(shape, "float32") for shape in _shapes(images.shape[1])]
         drawn, *rest = tf.map_fn(one, images, fn_output_signature=tuple(kinds))
