@@ -286,7 +286,9 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
 
         def one(image):
             """Fit one image alone: what is beside it changes no bit."""
-            image = image[None]
+            whole, image = image[None], image[None]
+            # No step can be solved for with NaN: they come back at the end.
+            image = ops.where(ops.isfinite(image), image, 0.0)
             start = self._proposed(self.encoder(image[..., None]), image, self.tracer)
             flat = ops.ones_like(image)
             rough, *_ = fit(self.tracer, image, flat, start, nothing, mean, n_first)
@@ -296,8 +298,7 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
                 *(self.tracer, image, weights, rough, precision, mean),
                 self.n_steps - n_first,
             )
-            # A layer may turn NaN into 0: a broken image must not look like a lens.
-            drawn = self.tracer.draw(found) + 0 * ops.sum(image)
+            drawn = self.tracer.draw(found) + 0 * ops.sum(whole)
             return tuple(part[0] for part in (drawn, found, *rest))
 
         kinds = [tf.TensorSpec(shape, "float32") for shape in _shapes(images.shape[1])]

@@ -330,13 +330,13 @@ def fit(tracer, images, weights, start, precision, mean, steps: int):
         return misfit + ops.sum(held * apart, axis=1), matrix, pull[..., 0] - held
 
     def step(_, parameters, damping, best, matrix, pull):
-        diagonal = ops.diagonal(matrix, axis1=1, axis2=2)
-        damped = matrix + (damping[:, None] * diagonal)[..., None] * ops.eye(
-            n_parameters
-        )
+        # A parameter that changes no pixel, of a lens without light, stays.
+        diagonal = ops.maximum(ops.diagonal(matrix, axis1=1, axis2=2), 1e-12)
         # Scaled to a unit diagonal: in float32 the units of parameters would matter.
-        size = ops.rsqrt(ops.diagonal(damped, axis1=1, axis2=2))
-        scaled = damped * size[:, :, None] * size[:, None, :]
+        size = ops.rsqrt(diagonal)
+        scaled = matrix * size[:, :, None] * size[:, None, :]
+        # 1e-6 keeps what float32 makes singular invertible.
+        scaled += ops.eye(n_parameters) * (damping[:, None, None] + 1e-6)
         move = tf.linalg.solve(scaled, (pull * size)[..., None])[..., 0] * size
         trial = _bounded(parameters + move)
         found, *others = normal(trial)
