@@ -17,6 +17,7 @@ NAMES = (
     "mapping",
     "scoring",
     "occlusion",
+    "ray_tracing",
     "reading",
     "memory",
     "simulate",

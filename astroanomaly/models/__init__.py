@@ -12,6 +12,7 @@ from astroanomaly.models.lens_finder.model import LensFinder
 from astroanomaly.models.pca.model import PCA
 from astroanomaly.models.progressive.model import ProgressiveGAN
 from astroanomaly.models.rbm.model import RBM
+from astroanomaly.models.smooth_lens.model import SmoothLens
 from astroanomaly.models.wgan_gp.model import WGANGP
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "OneCycle",
     "OutlierExposure",
     "ProgressiveGAN",
+    "SmoothLens",
     "WGANGP",
 ]

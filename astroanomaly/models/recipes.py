@@ -8,6 +8,7 @@ from astroanomaly.models.lens_finder.recipe import FINDER
 from astroanomaly.models.pca.recipe import COMPONENTS
 from astroanomaly.models.progressive.recipe import PROGRESSIVE
 from astroanomaly.models.rbm.recipe import MACHINE
+from astroanomaly.models.smooth_lens.recipe import SMOOTH
 from astroanomaly.models.wgan_gp.recipe import HSC, WGAN_GP
 
 RECIPES = {
@@ -20,4 +21,5 @@ RECIPES = {
     "cvae": autoencoders.VARIATIONAL,
     "aae": autoencoders.ADVERSARIAL,
     "lens_finder": FINDER,
+    "smooth_lens": SMOOTH,
 }

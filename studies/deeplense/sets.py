@@ -58,7 +58,15 @@ def planned(scale) -> dict[str, list[tuple]]:
 
 
 def lenses(
-    n, seed, sector, redshifts, size, exposure=1.0, fraction=FRACTION, added=True
+    n,
+    seed,
+    sector,
+    redshifts,
+    size,
+    exposure=1.0,
+    fraction=FRACTION,
+    added=True,
+    noise=True,
 ):
     """Simulate smooth lenses, or those whose `fraction` of mass is substructure.
 
@@ -81,6 +89,7 @@ def lenses(
         size=size,
         seed=seed,
         instrument=camera,
+        noise=noise,
         progress=True,
     )
 

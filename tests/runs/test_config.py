@@ -279,7 +279,7 @@ def test_the_settings_page_names_the_keys_of_every_other_model():
 
 def test_unknown_names_are_refused():
     known = "wgan_gp, hsc, progressive, pca, rbm, dcae, cvae, aae, lens_finder, "
-    known += "knn, bagged_knn, isolation_forest, mahalanobis, patch_gaussian, auto"
+    known += "smooth_lens, knn, bagged_knn, isolation_forest, mahalanobis, patch_gaussian, auto"
     with pytest.raises(ValueError, match=f"`model` must be one of {known}. Rec.*x"):
         config.resolve({"model": {"name": "x"}})
     with pytest.raises(ValueError, match="Received: mahalanobi; .* mahalanobis"):

@@ -171,7 +171,7 @@ def test_an_unlensed_source_is_galsims(camera):
 
 @pytest.mark.parametrize("camera", [CAMERA, *instruments.PRESETS.values()])
 def test_the_psf_conserves_flux(camera, monkeypatch):
-    kernel = lens_light._kernel(camera, camera.pixel_scale / 3)
+    kernel = lens_light.psf_kernel(camera, camera.pixel_scale / 3)
     assert kernel.sum() == pytest.approx(1.0, abs=1e-12)
     assert kernel.shape[0] % 2 == 1
     np.testing.assert_allclose(kernel, kernel[::-1, ::-1], atol=1e-6 * kernel.max())
@@ -189,7 +189,7 @@ def test_the_psf_conserves_flux(camera, monkeypatch):
 @pytest.mark.parametrize("camera", [CAMERA, *instruments.PRESETS.values()])
 def test_the_psf_is_drawn_out_to_its_wings(camera):
     step = camera.pixel_scale / lens_light.oversampling(camera)
-    side = len(lens_light._kernel(camera, step))
+    side = len(lens_light.psf_kernel(camera, step))
     psf = instruments.point_spread_function(camera)
     image = psf.drawImage(nx=side, ny=side, scale=step, method="no_pixel")
     # The rest, less than two per cent, goes where the wings are.

@@ -97,7 +97,7 @@ def draw(lens: Lens, camera, size: int) -> tuple[np.ndarray, np.ndarray, bool]:
     reached = arcs >= peak
     cut = slice(margin * factor, side - margin * factor)
     in_frame = bool(reached[cut, cut].any())
-    kernel = _kernel(camera, step)
+    kernel = psf_kernel(camera, step)
     seen = [_expose(arcs, kernel, cut, factor, camera)]
     seen.append(seen[0])
     if light is not None:
@@ -124,7 +124,7 @@ def _expose(light, kernel, cut, factor, camera):
 
 
 @lru_cache(maxsize=16)
-def _kernel(camera, step):
+def psf_kernel(camera, step):
     """Return the PSF at the rays' spacing, of unit sum, the pixel left out."""
     reach = _PSF_WIDTHS * instruments.resolution(camera)
     if camera.seeing == 0:
