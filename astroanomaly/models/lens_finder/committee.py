@@ -1,9 +1,11 @@
 """Several lens finders that score as one."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from astroanomaly.models.lens_finder.model import LensFinder
@@ -54,8 +56,8 @@ class Committee(keras.Model):
         calibrations: Sequence[tuple[float, float]] | None = None,
         turns: int = 1,
         threshold: float = 0.5,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.members = list(members)
         shapes = {tuple(member.image_shape) for member in self.members}
@@ -88,7 +90,7 @@ class Committee(keras.Model):
         self.threshold, self.seed = float(threshold), self.members[0].seed
         self.built = True
 
-    def call(self, images, training=False):
+    def call(self, images: np.ndarray | tf.Tensor, training: bool = False) -> tf.Tensor:
         """Compute the members' calibrated logits, (n, n_members)."""
         images = ops.convert_to_tensor(images, "float32")
         views = [
@@ -104,7 +106,7 @@ class Committee(keras.Model):
             found.append(total * (slope / self.turns) + offset)
         return ops.stack(found, axis=1)
 
-    def logit(self, images):
+    def logit(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
         """Compute the mean of the members' calibrated logits.
 
         Parameters
@@ -119,7 +121,7 @@ class Committee(keras.Model):
         """
         return ops.mean(self.call(images), axis=1)
 
-    def probability(self, images):
+    def probability(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
         """Compute P(lens) from the mean logit.
 
         Parameters
@@ -134,7 +136,7 @@ class Committee(keras.Model):
         """
         return ops.sigmoid(self.logit(images))
 
-    def disagreement(self, images):
+    def disagreement(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
         """Compute the standard deviation of the members' calibrated logits.
 
         Parameters
@@ -149,7 +151,7 @@ class Committee(keras.Model):
         """
         return ops.std(self.call(images), axis=1)
 
-    def features(self, images):
+    def features(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
         """Compute what the members' last layers say, side by side.
 
         Parameters
@@ -164,7 +166,7 @@ class Committee(keras.Model):
         """
         return ops.concatenate([m.features(images) for m in self.members], axis=1)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Return the arguments that make this model again."""
         serialize = keras.saving.serialize_keras_object
         return {
@@ -176,7 +178,9 @@ class Committee(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict, custom_objects: dict | None = None
+    ) -> "Committee":
         """Make the committee and its members again."""
         members = map(keras.saving.deserialize_keras_object, config.pop("members"))
         return cls(list(members), **config)

@@ -1,5 +1,8 @@
 """A smooth lens as a model of an image: an encoder proposes, a fit refines."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -96,15 +99,15 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
 
     def __init__(
         self,
-        image_shape=(112, 112, 1),
+        image_shape: tuple[int, int, int] = (112, 112, 1),
         psf_fwhm: float = 1.74,
-        theta_E=(0.1, 0.4),
+        theta_E: Sequence[float] = (0.1, 0.4),
         supersampling: int = 3,
         n_steps: int = 8,
         width: int = 16,
         seed: int = 0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.image_shape, self.seed = check_image_shape(image_shape), int(seed)
         if self.image_shape[2] != 1:
@@ -207,7 +210,9 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
         x = layers.Dense(len(_PROPOSED), "tanh", kernel_initializer=next(weights))(x)
         self.encoder = keras.Model(images, x, name="encoder")
 
-    def compile(self, optimizer=None, **kwargs):
+    def compile(
+        self, optimizer: keras.optimizers.Optimizer | None = None, **kwargs: Any
+    ) -> None:
         """Set the optimizer.
 
         Parameters
@@ -221,7 +226,9 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
         super().compile(optimizer=optimizer or keras.optimizers.Adam(1e-3), **kwargs)
         self.optimizer.build(self.trainable_variables)
 
-    def fit(self, x, *args, **kwargs):
+    def fit(
+        self, x: tf.data.Dataset | np.ndarray, *args: Any, **kwargs: Any
+    ) -> keras.callbacks.History:
         """Train the encoder, then measure the survey's noise and prior.
 
         Parameters
@@ -321,7 +328,7 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
             [values, ops.log(slope)[:, None], level[:, None]], axis=1
         )
 
-    def train_step(self, images):
+    def train_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Update the encoder on drawn lenses and on a batch of images."""
         with tf.GradientTape() as tape:
             losses = self.compute_losses(images, tf.convert_to_tensor(self.step))
@@ -330,11 +337,13 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.step.assign_add(1)
         return self._record(losses)
 
-    def test_step(self, images):
+    def test_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Compute the losses of a batch, with the lenses drawn at the first step."""
         return self._record(self.compute_losses(images, 0))
 
-    def compute_losses(self, images, step):
+    def compute_losses(
+        self, images: tf.Tensor, step: tf.Tensor | int
+    ) -> dict[str, tf.Tensor]:
         """Return the losses of images, and of as many lenses drawn at a step."""
         n = ops.shape(images)[0]
         places, noise, level = (
@@ -360,7 +369,7 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
             tracker.update_state(losses[name])
         return {name: tracker.result() for name, tracker in self.trackers.items()}
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Fit a smooth lens to each image; as :meth:`reconstruct`.
 
         Parameters
@@ -377,7 +386,7 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
         """
         return self.refine(images)[0]
 
-    def reconstruct(self, images):
+    def reconstruct(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
         """Fit a smooth lens to each image.
 
         Parameters
@@ -393,7 +402,7 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
         """
         return self.refine(images)[0]
 
-    def parameters(self, images):
+    def parameters(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
         """Fit a smooth lens to each image and return its parameters.
 
         Parameters
@@ -408,7 +417,7 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
         """
         return self.refine(images)[1]
 
-    def features(self, images):
+    def features(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
         """Compute what the encoder proposes, the features that a score compares.
 
         Parameters
@@ -423,7 +432,7 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
         """
         return self.encoder(images)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Return the arguments that make this model again."""
         names = "image_shape psf_fwhm theta_E supersampling n_steps width seed"
         return {
