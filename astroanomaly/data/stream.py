@@ -537,7 +537,7 @@ class CutoutStream:
             Reads only those objects, in the order of `rows`.
         """
         rows = np.asarray(rows, int)
-        return CutoutStream(
+        taken = CutoutStream(
             self._source.take(rows),
             self._options,
             None if self._columns is None else self._columns[rows],
@@ -545,6 +545,9 @@ class CutoutStream:
             self.n_workers,
             self.progress,
         )
+        # The row in a file of many objects, not the one among the chosen.
+        taken._places = [self._places[row] for row in rows]
+        return taken
 
     def select_bands(self, bands: Sequence[str]) -> "CutoutStream":
         """Return the stream that reads only the named bands, in the order named.

@@ -1,8 +1,10 @@
 """Whole runs: train, calibrate, score, explain, and the folder that keeps them."""
 
+from astroanomaly.runs.cluster import score_parts
 from astroanomaly.runs.comparison import compare
 from astroanomaly.runs.demo import quickstart
 from astroanomaly.runs.explanations import explain
+from astroanomaly.runs.parts import ScoredParts
 from astroanomaly.runs.run import (
     Run,
     calibrate,
@@ -33,6 +35,7 @@ __all__ = [
     "ReconstructionGrid",
     "Run",
     "SampleGrid",
+    "ScoredParts",
     "TrainingProgress",
     "Verification",
     "calibrate",
@@ -45,6 +48,7 @@ __all__ = [
     "pixel_hashes",
     "quickstart",
     "save_checkpoint",
+    "score_parts",
     "score_survey",
     "train",
     "verify",
