@@ -255,6 +255,12 @@ class CutoutStream:
         """What could not be read so far: columns `file` and `reason`."""
         return self._skipped(sorted(self._reasons.items()))
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether the pixels are here, so that no other process can open them."""
+        images = getattr(self._source, "images", None)
+        return isinstance(images, np.ndarray | list) or not self.inputs(0, len(self))
+
     def __len__(self) -> int:
         """Return the number of objects to be tried."""
         return len(self._source.object_ids)

@@ -118,10 +118,10 @@ def score_parts(
     detector = run.use(method, features)
     check_scoring(detector, None, scores)
     stream = cutouts if hasattr(cutouts, "chunks") else run.read(cutouts)
-    if not hasattr(stream, "inputs") or not stream.inputs(0, len(stream)):
+    if getattr(stream, "in_memory", True):
         raise ValueError(
-            "`cutouts` must lie in files, which each worker opens. "
-            f"Received: {type(cutouts).__name__} in memory."
+            "`cutouts` must lie in files, which each worker opens by itself. "
+            "Received: images in memory, or a form that is read as a whole."
         )
     detector.check_objects(stream.object_ids)
     # A worker reads with its one process, and shows no bar.

@@ -257,7 +257,9 @@ class ScoredParts:
                 )
             manifest = read_json(folder / MANIFEST)
             self.n_missing += manifest["n_objects"]
-            for file in sorted(folder.glob("*-[0-9]*.parquet")):
+            found = folder.glob("*-[0-9]*.parquet")
+            # By number: names of large ones are longer.
+            for file in sorted(found, key=lambda file: int(file.stem.split("-")[-1])):
                 meta = _record(file)
                 if "key" not in meta:
                     raise ValueError(

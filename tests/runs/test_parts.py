@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow.dataset
 import pytest
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
 from scipy.stats import false_discovery_control
 from surveyed import BROKEN, PART, N, content, make, write_part
 
@@ -60,7 +61,9 @@ def test_others_read_the_folder(scored, one, folder):
     frame = pd.read_parquet(place)
     assert sorted(frame["object_id"]) == sorted(one["object_id"])
     assert pyarrow.dataset.dataset(place).count_rows() == len(one)
-    assert len(Table.read(place / "part-00000.parquet")) == PART - 1
+    # astropy writes the lengths of texts beside them, and misses ours.
+    with pytest.warns(AstropyUserWarning, match="No table::len"):
+        assert len(Table.read(place / "part-00000.parquet")) == PART - 1
     # Nothing of the third part could be read.
     assert (place / "_empty-00002.parquet").is_file()
     with pytest.raises(ValueError, match="must be one table.*merge .*scores"):
