@@ -65,7 +65,8 @@ def score_parts(
         The folder. With workers on other machines it lies, as run and cutouts, on a
         disk that all share.
     n_workers : int, optional
-        Start so many processes here, by Dask. By default this process scores.
+        Start so many processes here, by Dask; a script that does so needs the line
+        ``if __name__ == "__main__":``. By default this process scores.
     scheduler : str, optional
         Address of a Dask scheduler, such as "tcp://10.0.0.1:8786", whose workers score.
     part : int, optional
@@ -262,7 +263,7 @@ def _by_workers(
         # A worker that comes later gets it too.
         stack.callback(_forget, client, name)
         client.register_plugin(Load(scorer), name)
-        yield from _completed(distributed, client, name, objects, numbers)
+        yield from completed(distributed, client, name, objects, numbers)
 
 
 def _check_versions(client) -> None:
@@ -283,10 +284,13 @@ def _forget(client, name: str) -> None:
         client.unregister_worker_plugin(name)
 
 
-def _completed(distributed, client, name: str, objects: Callable, numbers):
-    """Yield the number and the record, or the error, of parts as they are done."""
+def completed(distributed, client, name: str, objects: Callable, numbers):
+    """Yield the number and the record, or the error, of parts as they are done.
+
+    `objects` gives the objects of a part, of `numbers`, for :func:`score_on_worker`.
+    """
     waiting, running = list(numbers)[::-1], {}
-    suspects, alone, done = [], set(), distributed.as_completed(loop=client.loop)
+    suspects, alone, done = [], set(), distributed.ascompleted(loop=client.loop)
 
     def submit(k: int) -> None:
         future = client.submit(

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from surveyed import BROKEN, PART, N, content, make
+from surveyed import score as score_here
 
 from astroanomaly import runs
 from astroanomaly.runs import cluster
@@ -50,7 +51,7 @@ class Reading(distributed.WorkerPlugin):
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cluster")
     make(folder)
-    runs.score_parts(folder / "run", folder / "survey.npy", folder / "here", part=PART)
+    score_here(folder, folder / "here")
     return folder
 
 
@@ -72,8 +73,7 @@ def client():
 
 
 def score(folder, client, out, **options):
-    options = {"part": PART, "scheduler": client.scheduler.address} | options
-    return runs.score_parts(folder / "run", folder / "survey.npy", out, **options)
+    return score_here(folder, out, scheduler=client.scheduler.address, **options)
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_a_file_that_ends_its_worker_is_listed(folder, client, tmp_path, reading
 
 def test_workers_that_lack_something_are_refused(folder, client, tmp_path, monkeypatch):
     gone = shutil.copytree(folder / "run", tmp_path / "run")
-    run = runs.load_run(gone)
+    run = runs.load_run(gone, "onnx")
     arguments = (run, folder / "survey.npy", tmp_path / "scores")
     options = {"scheduler": client.scheduler.address, "part": PART}
     # Loaded here before it goes.
@@ -145,7 +145,7 @@ def test_workers_that_lack_something_are_refused(folder, client, tmp_path, monke
         runs.score_parts(*arguments, **options)
     hidden.rename(gone)
     np.save(tmp_path / "few.npy", np.load(folder / "survey.npy")[24:])
-    runs.calibrate(gone, tmp_path / "few.npy", levels=(90,))
+    runs.calibrate(gone, tmp_path / "few.npy", levels=(90,), onnx=True)
     with pytest.raises(ValueError, match=f"same detector in {gone}"):
         runs.score_parts(*arguments, **options, resume=True)
     monkeypatch.setattr(cluster, "__version__", "9.9")
@@ -157,13 +157,7 @@ def test_a_scheduler_that_is_not_there(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 1)
     for address in ("tcp://127.0.0.1:9", "nonsense"):
         with pytest.raises(ConnectionError, match=f"`scheduler`.*Received: {address}"):
-            runs.score_parts(
-                folder / "run",
-                folder / "survey.npy",
-                tmp_path / "scores",
-                scheduler=address,
-                resume=True,
-            )
+            score_here(folder, tmp_path / "scores", scheduler=address, resume=True)
 
 
 @pytest.mark.slow

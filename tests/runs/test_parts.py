@@ -9,7 +9,7 @@ import pytest
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 from scipy.stats import false_discovery_control
-from surveyed import BROKEN, PART, N, content, make, write_part
+from surveyed import BROKEN, PART, N, content, make, score, write_part
 
 import astroanomaly as aa
 from astroanomaly import cli, runs
@@ -31,9 +31,7 @@ def one(folder):
 @pytest.fixture(scope="module")
 def scored(folder, one):
     with pytest.warns(UserWarning, match="of 8 parts warn; part 0: 1 of the"):
-        return runs.score_parts(
-            folder / "run", folder / "survey.npy", folder / "scores", part=PART
-        )
+        return score(folder, folder / "scores")
 
 
 def check_equal(found, table):
@@ -81,9 +79,7 @@ def test_merged_by_command(scored, one, folder, capsys):
 
 @pytest.mark.parametrize("size", [5, 17, 1000])
 def test_the_size_of_a_part_does_not_matter(one, folder, tmp_path, size):
-    found = runs.score_parts(
-        folder / "run", folder / "survey.npy", tmp_path / "scores", part=size
-    )
+    found = score(folder, tmp_path / "scores", part=size)
     check_equal(found.table(fdr=0.5), one)
 
 
@@ -125,29 +121,31 @@ def test_what_is_there_is_kept_unless_its_files_changed(folder, one, tmp_path):
     pixels = np.load(folder / "survey.npy")
     np.save(survey, pixels)
 
-    def score(**options):
-        return runs.score_parts(folder / "run", survey, out, part=PART, **options)
+    def again(**options):
+        run = runs.load_run(folder / "run", "onnx")
+        return runs.score_parts(run, survey, out, part=PART, **options)
 
-    score()
+    again()
     before = {file: file.stat().st_mtime_ns for file in out.glob("*.parquet")}
     (out / "part-00001.parquet").write_bytes(b"as a power cut leaves it")
     (out / "part-00003.parquet").unlink()
     first = content(out)
-    score(resume=True)
+    again(resume=True)
     for file, changed in before.items():
-        again = file.name[5:10] in ("00001", "00003")
-        assert (file.stat().st_mtime_ns != changed) == again
+        anew = file.name in ("part-00001.parquet", "part-00003.parquet")
+        assert (file.stat().st_mtime_ns != changed) == anew
     # The rows that could not be read now can, and the file is another.
     pixels[BROKEN] = pixels[1]
     np.save(survey, pixels)
-    found = score(resume=True)
+    found = again(resume=True)
     assert found.n_rows == N
     assert not set(first.values()) & set(content(out).values())
     assert not list(out.glob("_[es]*"))
 
 
 def test_refused(folder, one, scored, tmp_path):
-    arguments = (folder / "run", folder / "survey.npy", folder / "scores")
+    run = runs.load_run(folder / "run", "onnx")
+    arguments = (run, folder / "survey.npy", folder / "scores")
     with pytest.raises(ValueError, match="scores holds parts.*--resume"):
         runs.score_parts(*arguments, part=PART)
     with pytest.raises(ValueError, match="parts of another scoring.*another part;"):
@@ -157,6 +155,7 @@ def test_refused(folder, one, scored, tmp_path):
     for wrong in ({"part": 0}, {"n_workers": 0}, {"n_workers": 2, "scheduler": "tcp"}):
         with pytest.raises(ValueError, match=f"`{next(iter(wrong))}`"):
             runs.score_parts(*arguments, **wrong)
+    arguments = (folder / "run", *arguments[1:])
     stream = aa.read_cutouts(np.zeros((4, 16, 16)), stream=True)
     with pytest.raises(ValueError, match="`cutouts` must lie in files"):
         runs.score_parts(arguments[0], stream, tmp_path / "scores")
