@@ -1,12 +1,12 @@
 """Score a large survey in parts, killed three times, in bounded memory.
 
-Run ``python -m benchmarks.killed_survey [NUMBER]`` in the repository's root. An array of
-NUMBER images of 32 x 32 pixels is made, every 997th of them NaN, and a tenth of it once
-more; the smallest DCAE learns in seconds and scores by the engine onnx. First both are
-scored by two workers without a break, with the peak memory of all processes together.
-Then a worker is killed, then the client with its workers, and then, with a scheduler and
-workers of their own, the scheduler. What is there in the end is compared with the parts
-of the undisturbed scoring, byte by byte.
+Run ``python -m benchmarks.killed_survey [NUMBER]`` in the repository's root. An array
+of NUMBER images of 32 x 32 pixels is made, every 997th of them NaN, and a tenth of it
+once more; the smallest DCAE learns in seconds and scores by the engine onnx. First both
+are scored by two workers without a break, with the peak memory of all processes
+together. Then a worker is killed, then the client with its workers, and then, with a
+scheduler and workers of their own, the scheduler. What is there in the end is compared
+with the parts of the undisturbed scoring, byte by byte.
 """
 
 import hashlib

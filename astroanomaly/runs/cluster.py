@@ -290,7 +290,7 @@ def completed(distributed, client, name: str, objects: Callable, numbers):
     `objects` gives the objects of a part, of `numbers`, for :func:`score_on_worker`.
     """
     waiting, running = list(numbers)[::-1], {}
-    suspects, alone, done = [], set(), distributed.ascompleted(loop=client.loop)
+    suspects, alone, done = [], set(), distributed.as_completed(loop=client.loop)
 
     def submit(k: int) -> None:
         future = client.submit(
