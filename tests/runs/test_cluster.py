@@ -91,6 +91,7 @@ def test_parts_are_the_same_to_the_byte(folder, client, tmp_path):
     found = score(folder, client, tmp_path / "scores")
     assert content(tmp_path / "scores") == content(folder / "here")
     assert found.n_rows == N - len(BROKEN)
+    assert not any(client.run(lambda: "tensorflow" in sys.modules).values())
     # The cluster is not ours: nothing of us stays with it.
     names = client.run(lambda dask_worker: list(dask_worker.plugins))
     assert not [n for of in names.values() for n in of if n.startswith("astro")]
