@@ -118,6 +118,7 @@ def test_a_worker_that_is_killed_costs_nothing(folder, client, tmp_path, reading
     assert processes[0] not in client.run(os.getpid).values()
 
 
+@pytest.mark.slow
 def test_a_file_that_ends_its_worker_is_listed(folder, client, tmp_path, reading):
     reading(0.0, ("survey_000045",))
     out = tmp_path / "scores"
