@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -40,11 +41,10 @@ def family(pid: int) -> list[int]:
     """Return a process and all below it."""
     found = [pid]
     for one in found:
-        try:
-            text = Path(f"/proc/{one}/task/{one}/children").read_text()
-        except OSError:
-            continue
-        found += [int(child) for child in text.split()]
+        # Any thread may have started a child.
+        for file in Path(f"/proc/{one}/task").glob("*/children"):
+            with suppress(OSError):
+                found += [int(child) for child in file.read_text().split()]
     return found
 
 
