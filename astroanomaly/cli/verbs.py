@@ -335,13 +335,7 @@ def calibrate(
 )
 @opt.reads()
 def score(
-    out: Annotated[
-        Path,
-        typer.Option(
-            help="The table: .ecsv, .fits, .csv, .parquet or .vot; or a folder of "
-            "Parquet parts, which --workers or --scheduler fill."
-        ),
-    ],
+    out: opt.ScoresOut,
     run: opt.PretrainedRun = None,
     cutouts: opt.ScoredCutouts = None,
     pretrained: opt.Pretrained = None,
@@ -351,31 +345,12 @@ def score(
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the blocks of a broken scoring.")
     ] = False,
-    block: Annotated[
-        int | None,
-        typer.Option(
-            help="Objects per block.", show_default="512; 10000 per part of a folder"
-        ),
-    ] = None,
-    fdr: Annotated[
-        float | None,
-        typer.Option(help="False-discovery rate, such as 0.05: adds is_selected."),
-    ] = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            metavar="K/N", help="Score the K-th of N parts of CUTOUTS alone; see merge."
-        ),
-    ] = None,
+    block: opt.Block = None,
+    fdr: opt.Fdr = None,
+    shard: opt.Shard = None,
     scores: opt.Scores = "ranking",
     engine: opt.Engine = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Of a Dask cluster whose workers score into a folder.",
-        ),
-    ] = None,
+    scheduler: opt.Scheduler = None,
     *,
     reading: dict,
 ) -> None:
@@ -421,31 +396,27 @@ def score(
         stream = stream.part(*opt.fraction(shard))
     options = {"resume": resume, "scores": scores}
     if in_parts:
-        found = runs.score_parts(
-            opened,
-            stream,
-            out,
-            n_workers=workers,
-            scheduler=scheduler,
-            **({} if block is None else {"part": block}),
-            method=method,
-            features=features,
-            progress=True,
-            **options,
-        )
+        options |= {"method": method, "features": features, "scheduler": scheduler}
+        options |= {"n_workers": workers} | ({} if block is None else {"part": block})
+        found = runs.score_parts(opened, stream, out, progress=True, **options)
         if found.n_rows or not len(found.failed):
             terminal.show_parts(found, out, fdr)
-        if len(found.failed):
-            first = found.failed[0]
-            raise ValueError(
-                f"{len(found.failed)} parts could not be scored, listed in {out}/"
-                "_failed.ecsv; the others are kept: repeat the command with --resume. "
-                f"Received: part {first['part']}, {first['file']}: {first['reason']}"
-            )
+        _refuse_failed(found, out)
         return
     options |= {"fdr": fdr} | ({} if block is None else {"block": block})
     table = survey.score_survey(detector, stream, out, progress=True, **options)
     terminal.show_scores(table, out)
+
+
+def _refuse_failed(found, out: Path) -> None:
+    """Raise if some parts could not be scored, with the first of them."""
+    if len(found.failed):
+        first = found.failed[0]
+        raise ValueError(
+            f"{len(found.failed)} parts could not be scored, listed in {out}/"
+            "_failed.ecsv; the others are kept: repeat the command with --resume. "
+            f"Received: part {first['part']}, {first['file']}: {first['reason']}"
+        )
 
 
 @app.command(
@@ -466,10 +437,7 @@ def merge(
     out: Annotated[
         Path, typer.Option(help="The table: .ecsv, .fits, .csv, .parquet or .vot.")
     ],
-    fdr: Annotated[
-        float | None,
-        typer.Option(help="False-discovery rate, such as 0.05: adds is_selected."),
-    ] = None,
+    fdr: opt.Fdr = None,
     top: Annotated[
         int | None, typer.Option(help="Of folders, the strangest N only.")
     ] = None,

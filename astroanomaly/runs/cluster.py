@@ -102,19 +102,7 @@ def score_parts(
     >>> strangest = scored.table(top=1000)
     """
     require("pyarrow.parquet", "survey")
-    if int(part) != part or part < 1:
-        raise ValueError(
-            f"`part` (--block) must be a whole number >= 1. Received: {part}"
-        )
-    if n_workers is not None and scheduler is not None:
-        raise ValueError(
-            "`n_workers` (--workers) does not go with `scheduler` (--scheduler), which "
-            f"has workers of its own. Received: {n_workers} and {scheduler}."
-        )
-    if n_workers is not None and n_workers < 1:
-        raise ValueError(
-            f"`n_workers` (--workers) must be at least 1. Received: {n_workers}."
-        )
+    _check_numbers(part, n_workers, scheduler)
     run = run if isinstance(run, Run) else load_run(run)
     detector = run.use(method, features)
     check_scoring(detector, None, scores)
@@ -172,6 +160,23 @@ def score_parts(
                 warned += [(k, warning) for warning in found["warnings"][:1]]
             advance(rows, rows if isinstance(found, Exception) else found["n_skipped"])
     return _finish(out, failed, warned, len(numbers))
+
+
+def _check_numbers(part, n_workers, scheduler) -> None:
+    """Raise if a number is below 1, or there are workers from two sides."""
+    if int(part) != part or part < 1:
+        raise ValueError(
+            f"`part` (--block) must be a whole number >= 1. Received: {part}"
+        )
+    if n_workers is not None and scheduler is not None:
+        raise ValueError(
+            "`n_workers` (--workers) does not go with `scheduler` (--scheduler), which "
+            f"has workers of its own. Received: {n_workers} and {scheduler}."
+        )
+    if n_workers is not None and n_workers < 1:
+        raise ValueError(
+            f"`n_workers` (--workers) must be at least 1. Received: {n_workers}."
+        )
 
 
 def _finish(out: Path, failed: list, warned: list, n_parts: int) -> ScoredParts:
