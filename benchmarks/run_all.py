@@ -22,6 +22,8 @@ NAMES = (
     "memory",
     "simulate",
     "levels",
+    "merging",
+    "cluster",
     "reranking",
     "quick_start",
     "next_picture",

@@ -95,6 +95,7 @@ BELOW = {
         "guide/pretrained",
         "guide/calibrate",
         "guide/cluster",
+        "scale",
         "review",
         "guide/evaluate",
         "guide/explain",

@@ -198,3 +198,11 @@ def test_quick_start(load, monkeypatch, tmp_path):
 
     known = {command.callback.__name__ for command in app.registered_commands}
     assert {verb[0] for verb in asked} <= known
+
+
+def test_merging(run):
+    (rows,) = run("merging", "--rows", "3000", "--part", "1000")
+    counted, top, selected, written = (row["rows"] for row in rows)
+    # The strangest stand far beyond the calibration, at 1 in 1,000.
+    assert 0 < counted == selected < 20
+    assert top == written == 3000

@@ -93,6 +93,36 @@ Workers = Annotated[
         help="Worker processes.", show_default="one per core, none below 256 files"
     ),
 ]
+ScoresOut = Annotated[
+    Path,
+    typer.Option(
+        help="The table: .ecsv, .fits, .csv, .parquet or .vot; or a folder of "
+        "Parquet parts, which --workers or --scheduler fill."
+    ),
+]
+Block = Annotated[
+    int | None,
+    typer.Option(
+        help="Objects per block.", show_default="512; 10000 per part of a folder"
+    ),
+]
+Fdr = Annotated[
+    float | None,
+    typer.Option(help="False-discovery rate, such as 0.05: adds is_selected."),
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="K/N", help="Score the K-th of N parts of CUTOUTS alone; see merge."
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Of a Dask cluster whose workers score into a folder.",
+    ),
+]
 Scores = Annotated[
     str,
     typer.Option(

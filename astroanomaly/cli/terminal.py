@@ -7,6 +7,9 @@ import sys
 from astroanomaly.tables.columns import p_value_texts, shown
 from astroanomaly.tables.flags import not_trained
 
+# Rows on the terminal; the table has all.
+_STRANGEST = 10
+
 
 def sentence(error: Exception) -> str:
     """Return an error as one line that says what is wrong and where."""
@@ -124,17 +127,34 @@ def show_calibration(detector) -> None:
         )
 
 
-def show_scores(table, out, n: int = 10) -> None:
+def show_scores(table, out) -> None:
     """Show the strangest objects and how many are above each threshold."""
+    counts = {n: int(table[n].sum()) for n in table.colnames if n.startswith("is_")}
+    _show_ranking(table[:_STRANGEST], counts, len(table), f"{out}.skipped.ecsv")
+    _console().print(f"Scores written to {out}.", markup=False)
+
+
+def show_parts(found, out, fdr: float | None) -> None:
+    """Show the same of a survey that lies in folders of parts."""
+    counts = dict(found.counts)
+    if fdr is not None:
+        counts["is_selected"] = found.n_selected(fdr)
+    top = found.table(_STRANGEST, fdr)
+    _show_ranking(top, counts, found.n_rows, f"{found.folders[0]}/_skipped.ecsv")
+    _console().print(f"Scores written to {out}.", markup=False)
+
+
+def _show_ranking(top, counts: dict, n_rows: int, listed: str) -> None:
+    """Show the first rows of a ranking and how many of all are above thresholds."""
     from astroanomaly.scores.explained import in_words
 
     console = _console()
-    flags = [name for name in table.colnames if name.startswith("is_anomaly_")]
-    likely = "p_lens" in table.colnames
-    calibrated = "p_lens_calibrated" in table.colnames
+    flags = [name for name in top.colnames if name.startswith("is_anomaly_")]
+    likely = "p_lens" in top.colnames
+    calibrated = "p_lens_calibrated" in top.colnames
     rows = []
-    texts = p_value_texts(table[:n], ".3g")
-    for row, p_value in zip(table[:n], texts, strict=True):
+    texts = p_value_texts(top, ".3g")
+    for row, p_value in zip(top, texts, strict=True):
         lens = ()
         if likely:
             learned = f"{row['p_lens_calibrated']:.4f}" if calibrated else "-"
@@ -153,23 +173,22 @@ def show_scores(table, out, n: int = 10) -> None:
     console.print(_table(f"The {len(rows)} {what}", names, rows))
     if likely:
         console.print(
-            f"called lenses, p_lens of {table.meta['threshold']:g} or above: "
-            f"{int(table['is_lens'].sum())} of {len(table)}"
+            f"called lenses, p_lens of {top.meta['threshold']:g} or above: "
+            f"{counts['is_lens']} of {n_rows}"
         )
     for name in flags:
-        level, count = name.rpartition("_")[2], int(table[name].sum())
-        console.print(f"above the {level} per cent level: {count} of {len(table)}")
-    if "is_selected" in table.colnames:
+        level = name.rpartition("_")[2]
+        console.print(f"above the {level} per cent level: {counts[name]} of {n_rows}")
+    if "is_selected" in counts:
         console.print(
-            f"selected at a false-discovery rate of {table.meta['fdr']:g}: "
-            f"{int(table['is_selected'].sum())} of {len(table)}"
+            f"selected at a false-discovery rate of {top.meta['fdr']:g}: "
+            f"{counts['is_selected']} of {n_rows}"
         )
-    if not_trained(table):
-        console.print(in_words(table.meta.get("reconstruction")), markup=False)
-    skipped = table.meta.get("n_skipped", 0)
-    listed = f", listed in {out}.skipped.ecsv" if skipped else ""
-    console.print(f"skipped: {skipped}{listed}", markup=False)
-    console.print(f"Scores written to {out}.", markup=False)
+    if not_trained(top):
+        console.print(in_words(top.meta.get("reconstruction")), markup=False)
+    skipped = top.meta.get("n_skipped", 0)
+    where = f", listed in {listed}" if skipped else ""
+    console.print(f"skipped: {skipped}{where}", markup=False)
 
 
 def show_evaluation(found) -> None:

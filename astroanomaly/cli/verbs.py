@@ -328,15 +328,14 @@ def calibrate(
 @app.command(
     epilog=opt.examples(
         "score run survey/ --out scores.fits --fdr 0.05",
+        "score run survey/ --out scores --workers 8",
         "score run survey/ --out part_03.parquet --shard 3/16",
         "score --pretrained hst-f160w-galaxies survey/ --out scores.fits",
     )
 )
 @opt.reads()
 def score(
-    out: Annotated[
-        Path, typer.Option(help="The table: .ecsv, .fits, .csv, .parquet or .vot.")
-    ],
+    out: opt.ScoresOut,
     run: opt.PretrainedRun = None,
     cutouts: opt.ScoredCutouts = None,
     pretrained: opt.Pretrained = None,
@@ -346,31 +345,32 @@ def score(
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the blocks of a broken scoring.")
     ] = False,
-    block: Annotated[int, typer.Option(help="Objects per block.")] = 512,
-    fdr: Annotated[
-        float | None,
-        typer.Option(help="False-discovery rate, such as 0.05: adds is_selected."),
-    ] = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            metavar="K/N", help="Score the K-th of N parts of CUTOUTS alone; see merge."
-        ),
-    ] = None,
+    block: opt.Block = None,
+    fdr: opt.Fdr = None,
+    shard: opt.Shard = None,
     scores: opt.Scores = "ranking",
     engine: opt.Engine = None,
+    scheduler: opt.Scheduler = None,
     *,
     reading: dict,
 ) -> None:
     """Score cutouts into a table, strangest first."""
     from astroanomaly.runs import survey
 
-    survey.check_ending(out)
+    # No file of a table is without an ending.
+    in_parts = out.is_dir() or not out.suffix
+    if in_parts:
+        opt.refuse("A folder as --out", {"--pretrained": pretrained})
+    else:
+        survey.check_ending(out)
+        opt.refuse("A table as --out", {"--scheduler": scheduler})
     run, cutouts = opt.run_and_cutouts(run, cutouts, pretrained)
     if cutouts is None:
         raise ValueError("Give CUTOUTS, the objects to score. Received: none.")
     if psf_fwhm is not None and pretrained is None:
         raise ValueError(f"--psf-fwhm needs `--pretrained`. Received: {psf_fwhm}.")
+    from astroanomaly import runs
+
     if pretrained is not None:
         opt.refuse("--pretrained", {"--engine": engine})
         load_tensorflow()
@@ -378,8 +378,6 @@ def score(
 
         opened = open_run(pretrained, psf_fwhm)
     else:
-        from astroanomaly import runs
-
         if engine is None:
             # What another method or all scores take is TensorFlow's alone.
             plain = method is None and features is None and scores == "ranking"
@@ -387,32 +385,81 @@ def score(
         if engine == "tf":
             load_tensorflow()
         opened = runs.load_run(run, engine)
+    if in_parts:
+        workers, reading["n_workers"] = reading["n_workers"], 1
+        if "://" not in cutouts:
+            # Workers may be in another folder.
+            cutouts = os.path.abspath(cutouts)
     detector = opened.use(method, features)
     stream = opened.read(cutouts, **reading)
     if shard is not None:
         stream = stream.part(*opt.fraction(shard))
-    options = {"block": block, "resume": resume, "fdr": fdr, "scores": scores}
+    options = {"resume": resume, "scores": scores}
+    if in_parts:
+        options |= {"method": method, "features": features, "scheduler": scheduler}
+        options |= {"n_workers": workers} | ({} if block is None else {"part": block})
+        found = runs.score_parts(opened, stream, out, progress=True, **options)
+        if found.n_rows or not len(found.failed):
+            terminal.show_parts(found, out, fdr)
+        _refuse_failed(found, out)
+        return
+    options |= {"fdr": fdr} | ({} if block is None else {"block": block})
     table = survey.score_survey(detector, stream, out, progress=True, **options)
     terminal.show_scores(table, out)
 
 
-@app.command(epilog=opt.examples("merge part_*.parquet --out scores.fits"))
+def _refuse_failed(found, out: Path) -> None:
+    """Raise if some parts could not be scored, with the first of them."""
+    if len(found.failed):
+        first = found.failed[0]
+        raise ValueError(
+            f"{len(found.failed)} parts could not be scored, listed in {out}/"
+            "_failed.ecsv; the others are kept: repeat the command with --resume. "
+            f"Received: part {first['part']}, {first['file']}: {first['reason']}"
+        )
+
+
+@app.command(
+    epilog=opt.examples(
+        "merge part_*.parquet --out scores.fits",
+        "merge scores --out strangest.fits --top 10000",
+        "merge scores --out selected.fits --fdr 0.05 --selected",
+    )
+)
 def merge(
     parts: Annotated[
-        list[Path], typer.Argument(metavar="TABLE...", help="Tables of score --shard.")
+        list[Path],
+        typer.Argument(
+            metavar="TABLE...",
+            help="Tables of score --shard, or folders of parts of score.",
+        ),
     ],
     out: Annotated[
         Path, typer.Option(help="The table: .ecsv, .fits, .csv, .parquet or .vot.")
     ],
-    fdr: Annotated[
-        float | None,
-        typer.Option(help="False-discovery rate, such as 0.05: adds is_selected."),
+    fdr: opt.Fdr = None,
+    top: Annotated[
+        int | None, typer.Option(help="Of folders, the strangest N only.")
     ] = None,
+    selected: Annotated[
+        bool, typer.Option("--selected", help="Of folders, what --fdr selects only.")
+    ] = False,
 ) -> None:
     """Join the tables of a survey that was scored in parts."""
     from astroanomaly import runs, tables
 
     tables.check_ending(out)
+    if all(part.is_dir() for part in parts):
+        found = runs.ScoredParts(*parts)
+        if found.n_missing:
+            warnings.warn(
+                f"{found.n_missing} objects are not scored; `score --resume` does so.",
+                stacklevel=2,
+            )
+        found.write(out, top, fdr, selected)
+        terminal.show_parts(found, out, fdr)
+        return
+    opt.refuse("A table", {"--top": top, "--selected": selected})
     table = runs.merge_scores([tables.read_table(part) for part in parts], fdr)
     tables.write_table(table, out)
     terminal.show_scores(table, out)

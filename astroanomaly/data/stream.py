@@ -256,6 +256,12 @@ class CutoutStream:
         """What could not be read so far: columns `file` and `reason`."""
         return self._skipped(sorted(self._reasons.items()))
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether the pixels are here, so that no other process can open them."""
+        images = getattr(self._source, "images", None)
+        return isinstance(images, np.ndarray | list) or not self.inputs(0, len(self))
+
     def __len__(self) -> int:
         """Return the number of objects to be tried."""
         return len(self._source.object_ids)
@@ -538,7 +544,7 @@ class CutoutStream:
             Reads only those objects, in the order of `rows`.
         """
         rows = np.asarray(rows, int)
-        return CutoutStream(
+        taken = CutoutStream(
             self._source.take(rows),
             self._options,
             None if self._columns is None else self._columns[rows],
@@ -546,6 +552,9 @@ class CutoutStream:
             self.n_workers,
             self.progress,
         )
+        # The row in a file of many objects, not the one among the chosen.
+        taken._places = [self._places[row] for row in rows]
+        return taken
 
     def select_bands(self, bands: Sequence[str]) -> "CutoutStream":
         """Return the stream that reads only the named bands, in the order named.

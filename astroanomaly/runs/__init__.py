@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from astroanomaly.runs.cluster import score_parts
 from astroanomaly.runs.committees import committee
 from astroanomaly.runs.comparison import compare
 from astroanomaly.runs.demo import quickstart
 from astroanomaly.runs.explanations import explain
+from astroanomaly.runs.parts import ScoredParts
 from astroanomaly.runs.run import (
     Run,
     calibrate,
@@ -46,6 +48,7 @@ __all__ = [
     "ReconstructionGrid",
     "Run",
     "SampleGrid",
+    "ScoredParts",
     "TrainingProgress",
     "Verification",
     "calibrate",
@@ -59,6 +62,7 @@ __all__ = [
     "pixel_hashes",
     "quickstart",
     "save_checkpoint",
+    "score_parts",
     "score_survey",
     "train",
     "verify",

@@ -284,9 +284,11 @@ class Run:
     @cached_property
     def detector(self):
         """The detector, read from the folder when it is first used."""
-        from astroanomaly import detector as room
-
-        load = room.load_engine if self.engine == "onnx" else room.load_detector
+        # Not `from astroanomaly import detector`, which would load TensorFlow.
+        if self.engine == "onnx":
+            from astroanomaly.detector import load_engine as load
+        else:
+            from astroanomaly.detector import load_detector as load
         found = load(self.folder / "detector")
         # Detectors of older versions kept no fingerprints, but their runs did.
         trained = _folder.read_objects(self.folder) or {}

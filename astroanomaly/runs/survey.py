@@ -103,15 +103,7 @@ def score_survey(
     check_ending(out)
     if int(block) != block or block < 1:
         raise ValueError(f"`block` must be a whole number >= 1. Received: {block}")
-    if detector.needs_calibration and detector.calibration is None:
-        method = "" if detector.latent is None else f" --method {detector.method}"
-        raise ValueError(
-            f"the detector is not calibrated for the method {detector.method!r}: call "
-            f"`astroanomaly calibrate RUN CUTOUTS{method}` with ordinary objects first."
-        )
-    if fdr is not None and not 0 < fdr < 1:
-        raise ValueError(f"`fdr` must lie between 0 and 1. Received: {fdr}.")
-    check_which(scores)
+    check_scoring(detector, fdr, scores)
     detector.check_objects(cutouts.object_ids)
     manifest = {
         "format": 1,
@@ -168,6 +160,32 @@ def score_survey(
     write_table(table, out)
     parts.remove()
     return table
+
+
+def check_scoring(detector, fdr: float | None, scores: str) -> None:
+    """Raise if a detector cannot score a survey so.
+
+    Parameters
+    ----------
+    detector : AnomalyDetector, FeatureDetector or ClassifierDetector
+        Set to the method that scores.
+    fdr, scores
+        As for :func:`score_survey`.
+
+    Raises
+    ------
+    ValueError
+        If it is not calibrated, or another argument is wrong.
+    """
+    if detector.needs_calibration and detector.calibration is None:
+        method = "" if detector.latent is None else f" --method {detector.method}"
+        raise ValueError(
+            f"the detector is not calibrated for the method {detector.method!r}: call "
+            f"`astroanomaly calibrate RUN CUTOUTS{method}` with ordinary objects first."
+        )
+    if fdr is not None and not 0 < fdr < 1:
+        raise ValueError(f"`fdr` must lie between 0 and 1. Received: {fdr}.")
+    check_which(scores)
 
 
 def read_blocks(cutouts, block: int, wanted) -> Iterator[tuple]:
@@ -228,16 +246,7 @@ class Parts:
                     f"{self.folder} holds the blocks of a scoring that was broken off; "
                     "finish it by `resume` (--resume), or remove that folder."
                 )
-            try:
-                old = read_json(file)
-            except ValueError as error:
-                raise ValueError(f"{error} Remove {self.folder}.") from None
-            if changed := [key for key in manifest if old.get(key) != manifest[key]]:
-                raise ValueError(
-                    f"{self.folder} holds blocks of another scoring, which cannot be "
-                    f"resumed. Received: another {' and another '.join(changed)}; "
-                    "repeat the first command, or remove that folder."
-                )
+            check_manifest(file, manifest, "blocks")
             # What is there is known by its digests; what is broken counts for nothing.
             broken = []
             sweep(self.folder)
@@ -300,6 +309,35 @@ class Parts:
             if file.name != _MANIFEST:
                 file.unlink()
         shutil.rmtree(self.folder)
+
+
+def check_manifest(file: Path, manifest: dict, what: str) -> None:
+    """Raise if a folder is of another scoring.
+
+    Parameters
+    ----------
+    file : Path
+        The record in it.
+    manifest : dict
+        What the record must say; more may stand in it.
+    what : str
+        What the folder holds, for the message.
+
+    Raises
+    ------
+    ValueError
+        With what differs.
+    """
+    try:
+        old = read_json(file)
+    except ValueError as error:
+        raise ValueError(f"{error} Remove {file.parent}.") from None
+    if changed := [key for key in manifest if old.get(key) != manifest[key]]:
+        raise ValueError(
+            f"{file.parent} holds {what} of another scoring, which cannot be "
+            f"resumed. Received: another {' and another '.join(changed)}; "
+            "repeat the first command, or remove that folder."
+        )
 
 
 def _table(columns: dict, prefix: str) -> Table:

@@ -178,6 +178,11 @@ def read_table(path: str | Path) -> Table:
     >>> table = read_table("scores.fits")
     """
     path = Path(path)
+    if path.is_dir():
+        raise ValueError(
+            f"{path} must be one table. Received: a folder; of a folder of parts "
+            f"`astroanomaly merge {path} --out TABLE --top 10000` writes the strangest."
+        )
     form = _FORMS[_form(path, _FORMS)]
     if not path.is_file():
         raise FileNotFoundError(f"There is no table {str(path)!r}.")

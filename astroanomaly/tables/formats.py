@@ -13,6 +13,8 @@ from astroanomaly.utils.optional import require
 
 # The key of a table's whole `meta` in formats that hold only short texts.
 META = "AA_META"
+# Parts of a survey are merged by such runs of rows, one of each part in memory.
+_ROW_GROUP = 4096
 
 
 def read_fits(path: Path) -> Table:
@@ -74,10 +76,9 @@ def write_votable(table: Table, path: Path) -> None:
     votable.writeto(file, str(path), tabledata_format="binary2")
 
 
-def read_parquet(path: Path) -> Table:
-    """Return a Parquet table; whole numbers with nulls stay whole and are masked."""
+def from_arrow(found) -> Table:
+    """Return an Arrow table; whole numbers with nulls stay whole and are masked."""
     types = require("pyarrow.types", "survey")
-    found = require("pyarrow.parquet", "survey").read_table(path)
     columns = {}
     for name in found.column_names:
         column, kind = found[name], found[name].type
@@ -123,7 +124,8 @@ def write_parquet(table: Table, path: Path) -> None:
             data = np.ascontiguousarray(np.ma.getdata(values))
             columns[name] = pyarrow.array(data, mask=np.ma.getmaskarray(values))
     made = pyarrow.table(columns, metadata={META: table.meta[META]})
-    require("pyarrow.parquet", "survey").write_table(made, path)
+    writer = require("pyarrow.parquet", "survey")
+    writer.write_table(made, path, row_group_size=_ROW_GROUP)
 
 
 def read_guessed(path: Path) -> Table:
@@ -149,7 +151,9 @@ READERS = {
     ".csv": read_csv,
     ".fits": read_fits,
     ".vot": read_votable,
-    ".parquet": read_parquet,
+    ".parquet": lambda path: from_arrow(
+        require("pyarrow.parquet", "survey").read_table(path)
+    ),
     ".txt": read_guessed,
 }
 WRITERS = {

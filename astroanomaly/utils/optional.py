@@ -6,7 +6,7 @@ from types import ModuleType
 _NEEDED_BY = {
     "sim": "The simulators need",
     "morphology": "Morphology needs",
-    "survey": "Parquet tables need",
+    "survey": "Parquet tables and clusters need",
     "io": "Reading this form needs",
     "export": "Coverage maps and SAMP need",
     "features": "Features of this kind need",

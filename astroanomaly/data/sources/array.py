@@ -116,12 +116,16 @@ class NpyFile:
     """
 
     def __init__(self, path: str):
-        self._bytes = FileBytes(path, 1)
+        self.path, self._bytes = path, FileBytes(path, 1)
         # Mapped for a moment and not looked into, since that checks the header.
         found = np.load(path, mmap_mode="r", allow_pickle=False)
         self.shape, self.dtype, self._offset = found.shape, found.dtype, found.offset
         self.c_order = found.flags.c_contiguous
         self.ndim = found.ndim
+
+    def __reduce__(self):
+        """Let another process open the file anew."""
+        return NpyFile, (self.path,)
 
     def __len__(self) -> int:
         """Return the number of images."""

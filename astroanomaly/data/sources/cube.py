@@ -105,6 +105,10 @@ class CubeSource:
             self._file.close()
             self._file = None
 
+    def __getstate__(self) -> dict:
+        """Leave the open file out when a worker process gets a copy."""
+        return {**self.__dict__, "_file": None}
+
 
 def from_cube(path: str, image: ImageHDU, bands) -> CubeSource:
     """Return the source for a FITS cube.
