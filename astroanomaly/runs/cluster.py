@@ -1,9 +1,12 @@
 """Score a survey part by part, in this process or by the workers of a cluster."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from astropy.table import Table
 
@@ -16,6 +19,9 @@ from astroanomaly.utils.optional import require
 from astroanomaly.utils.parallel import shared_threads, usable_cores
 from astroanomaly.utils.progress import Stages, progress_bar
 from astroanomaly.utils.quiet import load_tensorflow
+
+if TYPE_CHECKING:
+    from astroanomaly.data.stream import CutoutStream
 
 # Objects per part: 20 seconds of a core, beside which a task's ten milliseconds and a
 # file's opening are nothing; a table of 10^8 objects is 10,000 files.
@@ -37,7 +43,7 @@ _DASK = {
 
 def score_parts(
     run: Run | str | Path,
-    cutouts,
+    cutouts: CutoutStream | str | Path,
     out: str | Path,
     *,
     n_workers: int | None = None,
@@ -217,7 +223,8 @@ def _by_workers(
     config = require("dask", "survey").config
     name = f"astroanomaly-{scorer.digest[:12]}"
 
-    class Load(distributed.WorkerPlugin):
+    # The optional package is known at run time alone.
+    class Load(distributed.WorkerPlugin):  # type: ignore[name-defined]
         """Loads the detector once in each worker, as soon as there is one."""
 
         def __init__(self, scorer: PartScorer):

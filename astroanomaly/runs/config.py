@@ -117,7 +117,10 @@ def _signature(made, passed=_PASSED, **defaults) -> dict:
             types = _NAMES
         else:
             types = _NUMBER if kind is float else kind
-        found[name] = (defaults.get(name, parameter.default), types)
+        default = defaults.get(name, parameter.default)
+        # As a settings file has it.
+        default = list(default) if isinstance(default, tuple) else default
+        found[name] = (default, types)
     return found
 
 

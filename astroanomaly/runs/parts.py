@@ -242,7 +242,7 @@ class ScoredParts:
     >>> strangest = scored.table(top=1000)
     """
 
-    def __init__(self, *folders: str | Path):
+    def __init__(self, *folders: str | Path) -> None:
         self.folders = [Path(folder) for folder in folders]
         self.parquet = require("pyarrow.parquet", "survey")
         self.failed = Table(names=("part", "file", "reason"), dtype=(int, str, str))

@@ -143,6 +143,7 @@ def test_a_lens_finder_has_the_published_settings():
         "dropout": 0.2,
         "threshold": 0.5,
         "network": "ou66",
+        "channels": ["image"],
     }
     assert settings["training"] == {
         "epochs": 100,
@@ -151,6 +152,8 @@ def test_a_lens_finder_has_the_published_settings():
         "validation_fraction": 0.1,
         "class_weight": True,
         "augment": True,
+        "paints": 3,
+        "shift": 0,
         "seed": 0,
     }
     # Every image and band by itself, as published.
@@ -279,7 +282,8 @@ def test_the_settings_page_names_the_keys_of_every_other_model():
 
 def test_unknown_names_are_refused():
     known = "wgan_gp, hsc, progressive, pca, rbm, dcae, cvae, aae, lens_finder, "
-    known += "smooth_lens, knn, bagged_knn, isolation_forest, mahalanobis, patch_gaussian, auto"
+    known += "smooth_lens, knn, bagged_knn, isolation_forest, mahalanobis, "
+    known += "patch_gaussian, auto"
     with pytest.raises(ValueError, match=f"`model` must be one of {known}. Rec.*x"):
         config.resolve({"model": {"name": "x"}})
     with pytest.raises(ValueError, match="Received: mahalanobi; .* mahalanobis"):

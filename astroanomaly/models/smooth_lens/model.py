@@ -166,7 +166,8 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
             "log_n": (np.log(1.4), 1.05),
             **dict.fromkeys(("source_e1", "source_e2"), (0, 0.4)),
         }
-        self.middle, self.half = np.float32([ranges[name] for name in _PROPOSED]).T
+        proposed = np.array([ranges[name] for name in _PROPOSED], np.float32)
+        self.middle, self.half = proposed[:, 0], proposed[:, 1]
         self._build_encoder()
         n = len(PARAMETERS)
         for name, shape in (
@@ -227,7 +228,7 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     def fit(
-        self, x: tf.data.Dataset | np.ndarray, *args: Any, **kwargs: Any
+        self, x: tf.data.Dataset | np.ndarray | None = None, *args: Any, **kwargs: Any
     ) -> keras.callbacks.History:
         """Train the encoder, then measure the survey's noise and prior.
 
