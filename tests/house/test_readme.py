@@ -157,7 +157,7 @@ def test_numbers_in_the_pages_are_those_of_the_code():
             "A level takes {} objects for 90, {} for 95, {} for 99, {} for 99.9",
         ),
         ("guide", f"warns under {FEWEST_UPDATES}: more epochs"),
-        ("guide", f"mean image and {N_COMPONENTS} principal components"),
+        ("guide", f"mean image and with {N_COMPONENTS} principal components"),
     ):
         text = " ".join((ROOT / "docs" / f"{page}.md").read_text("utf-8").split())
         assert sentence.format(*sizes) in text, page
@@ -249,7 +249,9 @@ def test_readme_and_guide_run_on_201_real_cutouts(shared_data, tmp_path, monkeyp
 # Every page whose code runs on the same sky, in an order in which names are known.
 CODE = ["guide", "guide/reading", "review"]
 CODE += [f"guide/{page}" for page in ("cluster", "models", "pretrained")]
-CODE += [f"guide/{page}" for page in ("simulate", "lens_finder", "explain")]
+CODE += [
+    f"guide/{page}" for page in ("simulate", "lens_finder", "painted_lenses", "explain")
+]
 CODE += ["scores", "calibration", "guide/calibrate", "guide/evaluate"]
 CODE += ["guide/contamination"]
 # Run below and in tests/examples.
