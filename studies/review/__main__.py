@@ -25,10 +25,9 @@ VIEWS = {
     "profiles": ("profiles",),
     "harmonics": ("harmonics",),
     "contrastive": ("contrastive",),
-    "morphology": ("morphology",),
     "known": features.KINDS,
 }
-ALONE = ("components", "profiles", "harmonics", "contrastive", "morphology")
+ALONE = ("components", "profiles", "harmonics", "contrastive")
 KNOWN = 5  # examples that are labelled before the review, with the view "known"
 
 
@@ -55,7 +54,7 @@ SCALES = {
         1,
     ),
     "laptop": Scale(
-        dict(zip(STAGES, (10, 30, 25, 1), strict=True)),
+        dict(zip(STAGES, (10, 10, 20, 1), strict=True)),
         {"mocks": (20_000, 400), "lens_frames": (10_000, 400)},
         {
             "mocks": Case("mocks", 20_000, 100, 100),

@@ -30,7 +30,6 @@ VIEWS = {
     "profiles": "rings",
     "harmonics": "angular harmonics",
     "contrastive": "learned without labels",
-    "morphology": "CAS, Gini and M20",
     "known": "all, and five known ones to begin with",
 }
 
