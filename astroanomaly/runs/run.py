@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy import units as u
 from astropy.table import Table
 
 from astroanomaly.data.options import ReadOptions
@@ -21,6 +22,7 @@ from astroanomaly.tables.labels import read_labels
 from astroanomaly.utils.files import new_folder
 from astroanomaly.utils.fingerprints import pixel_hashes
 from astroanomaly.utils.notebook import facts
+from astroanomaly.utils.units import without_unit
 
 if TYPE_CHECKING:
     from astroanomaly.data.cutouts import Cutouts
@@ -55,7 +57,7 @@ def train(
     options: ReadOptions | None = None,
     network: str | None = None,
     start: str | Path | None = None,
-    paint: float | None = None,
+    paint: float | u.Quantity | None = None,
     **reading: Any,
 ) -> Run:
     """Train a detector on cutouts and keep it in a folder.
@@ -129,12 +131,11 @@ def train(
         A finished run whose networks and stretch the training begins with, and whose
         settings hold where no others are given; 10 epochs by default. A pre-trained
         model: see :func:`astroanomaly.pretrained.fine_tune`.
-    paint : float, optional
-        For a lens finder without labels: the FWHM of the cutouts' PSF, arcsec. Three
+    paint : float or Quantity, optional
+        For a lens finder without labels: the FWHM of the cutouts' PSF, arcsec. Eight
         lenses are painted on each galaxy by :func:`astroanomaly.simulate.paint_arcs`,
-        and the cutouts as they are, few of which are lenses, are the others. Batches
-        of 32, a rate of 1e-3, no dropout and an asinh stretch by the sky of each image
-        are then the defaults.
+        and the cutouts as they are, few of which are lenses, are the others. The
+        defaults of the settings are then others: see ``docs/guide/painted_lenses.md``.
     **reading
         Single options of :class:`astroanomaly.data.ReadOptions`, which go before those
         of `options`.
@@ -160,6 +161,9 @@ def train(
     >>> run = train("cutouts/", "run", epochs=100, seed=1)
     >>> run = train("cutouts/", "run", resume=True)
     """
+    paint = without_unit(paint, "paint", "arcsec")
+    for name in {"pixel_scale", "input_pixel_scale"} & set(reading):
+        reading[name] = without_unit(reading[name], name, "arcsec", "arcsec / pix")
     # What becomes of a bad object is no setting: a run may go on with the other.
     asked = {} if options is None else options.asked()
     on_error = reading.pop("on_error", None) or asked.pop("on_error", None)

@@ -67,3 +67,21 @@ def test_lens_settings_and_painted_arcs_take_angles():
         hosts, 0.15 * u.arcsec, theta_E=limits, wavelength=0.8 * u.um, seed=1
     )
     np.testing.assert_array_equal(quantities.images, plain.images)
+
+
+def test_a_training_takes_units(tmp_path, monkeypatch):
+    settled = []
+    monkeypatch.setattr(
+        "astroanomaly.runs.run._train_with", lambda *a: settled.append(a)
+    )
+    monkeypatch.setattr("astroanomaly.runs.run.load_run", lambda folder: folder)
+    scale = 0.1 * u.arcsec / u.pix
+    options = {"model": "lens_finder", "size": 50}
+    aa.runs.train(
+        "x", tmp_path / "run", paint=160 * u.mas, pixel_scale=scale, **options
+    )
+    (settings, *_), *_ = settled
+    assert settings["training"]["paint"] == pytest.approx(0.16)
+    assert settings["data"]["pixel_scale"] == pytest.approx(0.1)
+    with pytest.raises(ValueError, match="`paint` must be a number of arcsec.* 1.0 m"):
+        aa.runs.train("x", tmp_path / "other", paint=1 * u.m, **options)
