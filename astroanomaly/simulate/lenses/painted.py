@@ -194,10 +194,9 @@ def paint_arcs(
                 images.append(painted)
             advance(1)
     if not any(row["is_lens"] for row in rows):
-        reasons = sorted({row["not_painted"] for row in rows})
         raise ValueError(
             "`cutouts` must hold a galaxy that can be a lens. Received: "
-            f"{len(cutouts)} frames, {'; '.join(reasons)}."
+            f"{len(cutouts)} frames, of which the first has {rows[0]['not_painted']}."
         )
     table = cutouts.table[np.repeat(np.arange(len(cutouts)), n_per_host)]
     for name in rows[0]:
