@@ -22,7 +22,7 @@ NAMES = (
     "memory",
     "simulate",
     "levels",
-    "merging",
+    "merge_parts",
     "cluster",
     "reranking",
     "quick_start",

@@ -200,8 +200,8 @@ def test_quick_start(load, monkeypatch, tmp_path):
     assert {verb[0] for verb in asked} <= known
 
 
-def test_merging(run):
-    (rows,) = run("merging", "--rows", "3000", "--part", "1000")
+def test_merge_parts(run):
+    (rows,) = run("merge_parts", "--rows", "3000", "--part", "1000")
     counted, top, selected, written = (row["rows"] for row in rows)
     # The strangest stand far beyond the calibration, at 1 in 1,000.
     assert 0 < counted == selected < 20

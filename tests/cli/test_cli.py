@@ -357,7 +357,7 @@ def test_unknown_names(capsys, work, tmp_path):
     words = ["train", work / "train", "--out", tmp_path / "run", "--model", "vae"]
     error = _fails(capsys, *words)
     assert "`model` must be one of wgan_gp, " in error
-    assert ", lens_finder, knn, " in error
+    assert ", lens_finder, smooth_lens, knn, " in error
     assert "Received: vae" in error
     words = ["evaluate", work / "scores.doc", work / "test" / "catalog.ecsv"]
     assert "must end in .ecsv" in _fails(capsys, *words)

@@ -91,6 +91,7 @@ def test_the_run_folder(whole, work):
         "network": "ou66",
         "dropout": 0.2,
         "threshold": 0.4,
+        "channels": ["image"],
     }
     assert "encoder" not in config
     record = json.loads((out / "training_objects.json").read_text())

@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pyarrow.dataset
 import pytest
 from astropy.table import Table
@@ -56,7 +55,7 @@ def test_ranks_and_q_values_are_those_of_one_table(scored, one, folder):
 
 def test_others_read_the_folder(scored, one, folder):
     place = folder / "scores"
-    frame = pd.read_parquet(place)
+    frame = pytest.importorskip("pandas").read_parquet(place)
     assert sorted(frame["object_id"]) == sorted(one["object_id"])
     assert pyarrow.dataset.dataset(place).count_rows() == len(one)
     # astropy writes the lengths of texts beside them, and misses ours.

@@ -180,7 +180,7 @@ def test_the_psf_conserves_flux(camera, monkeypatch):
     size = int(side / camera.pixel_scale)
     what = lens(theta_E=1.0, x=0.3, radius=0.15)
     blurred = arcs_of(what, camera, size)
-    monkeypatch.setattr(lens_light, "_kernel", lambda *_: np.ones((1, 1)))
+    monkeypatch.setattr(lens_light, "psf_kernel", lambda *_: np.ones((1, 1)))
     sharp = arcs_of(what, camera, size)
     assert blurred.sum() == pytest.approx(sharp.sum(), rel=1e-3)
     assert sharp.max() > 1.02 * blurred.max()

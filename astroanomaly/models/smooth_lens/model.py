@@ -152,22 +152,7 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
         )
         self.refine = tf.function(self._refine, reduce_retracing=True)
         ring = size * np.array(ends)
-        middle = ring.mean()
-        # [O] Middle and half width of what is proposed. Sources from a fifteenth to
-        # two thirds of a ring's radius, of Sersic index 0.5 to 4, ellipticities and
-        # shears as large as surveys find.
-        ranges = {
-            "theta_E": (middle, (ring[1] - ring[0]) / 2),
-            **dict.fromkeys(("e1", "e2"), (0, 0.3)),
-            **dict.fromkeys(("gamma1", "gamma2"), (0, 0.15)),
-            **dict.fromkeys(("center_x", "center_y"), (0, 1.0)),
-            **dict.fromkeys(("source_x", "source_y"), (0, 0.4 * middle)),
-            "log_radius": (np.log(0.2 * middle), 1.2),
-            "log_n": (np.log(1.4), 1.05),
-            **dict.fromkeys(("source_e1", "source_e2"), (0, 0.4)),
-        }
-        proposed = np.array([ranges[name] for name in _PROPOSED], np.float32)
-        self.middle, self.half = proposed[:, 0], proposed[:, 1]
+        self.middle, self.half = _ranges(ring)
         self._build_encoder()
         n = len(PARAMETERS)
         for name, shape in (
@@ -460,6 +445,25 @@ def deconvolved(found: np.ndarray, matrices: np.ndarray) -> tuple:
         apart = likely - mean
         covariance = apart.T @ apart / len(found) + errors.mean(axis=0) + floor
     return mean, covariance
+
+
+def _ranges(ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return middle and half width of what is proposed for rings of some radii."""
+    middle = ring.mean()
+    # [O] Sources from a fifteenth to two thirds of a ring's radius, of Sersic index 0.5
+    # to 4, ellipticities and shears as large as surveys find.
+    ranges = {
+        "theta_E": (middle, (ring[1] - ring[0]) / 2),
+        **dict.fromkeys(("e1", "e2"), (0, 0.3)),
+        **dict.fromkeys(("gamma1", "gamma2"), (0, 0.15)),
+        **dict.fromkeys(("center_x", "center_y"), (0, 1.0)),
+        **dict.fromkeys(("source_x", "source_y"), (0, 0.4 * middle)),
+        "log_radius": (np.log(0.2 * middle), 1.2),
+        "log_n": (np.log(1.4), 1.05),
+        **dict.fromkeys(("source_e1", "source_e2"), (0, 0.4)),
+    }
+    proposed = np.array([ranges[name] for name in _PROPOSED], np.float32)
+    return proposed[:, 0], proposed[:, 1]
 
 
 def _shapes(size):

@@ -96,7 +96,7 @@ def main(argv=None) -> dict:
             found.append(json.loads(done.stdout))
     if {found[0]["rows"], found[2]["rows"]} != {expected}:
         raise SystemExit(f"scipy selects {expected} rows, the histogram {found}")
-    report = Report("merging", "Merging the parts of a survey", args)
+    report = Report("merge_parts", "Merging the parts of a survey", args)
     n_parts = -(-args.rows // args.part)
     report.table(f"{args.rows:,} rows in {n_parts} parts, FDR {RATE:.0%}", found)
     report.note(f"scipy's false_discovery_control selects {expected:,} rows too.")
