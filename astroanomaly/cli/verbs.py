@@ -355,6 +355,7 @@ def score(
     reading: dict,
 ) -> None:
     """Score cutouts into a table, strangest first."""
+    from astroanomaly import runs
     from astroanomaly.runs import survey
 
     # No file of a table is without an ending.
@@ -369,8 +370,6 @@ def score(
         raise ValueError("Give CUTOUTS, the objects to score. Received: none.")
     if psf_fwhm is not None and pretrained is None:
         raise ValueError(f"--psf-fwhm needs `--pretrained`. Received: {psf_fwhm}.")
-    from astroanomaly import runs
-
     if pretrained is not None:
         opt.refuse("--pretrained", {"--engine": engine})
         load_tensorflow()

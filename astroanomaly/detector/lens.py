@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from astroanomaly.data.stream import CutoutStream
-    from astroanomaly.models.lens_finder import LensFinder
+    from astroanomaly.models.lens_finder import Committee, LensFinder
     from astroanomaly.stretches import Stretch
 
 # Columns of every score table that a classifier has no values for.
@@ -70,7 +70,9 @@ class ClassifierDetector(Detector):
     kind = "classifier"
     score_name = "logit"
 
-    def __init__(self, model: LensFinder, stretch: Stretch, level: float = 95) -> None:
+    def __init__(
+        self, model: LensFinder | Committee, stretch: Stretch, level: float = 95
+    ) -> None:
         if not hasattr(model, "logit") or not hasattr(model, "threshold"):
             raise TypeError(
                 "`model` must be a classifier such as LensFinder, with `logit` and "

@@ -22,8 +22,8 @@ def committee(
     ----------
     runs : sequence of str or Path
         Run folders of lens finders, of images of one size, bands and stretch. A run
-        whose probabilities were calibrated (``calibrate`` with labels) votes with
-        calibrated logits.
+        whose probabilities were calibrated (``calibrate`` with labels, the method
+        sigmoid) votes with calibrated logits; others vote with their own.
     out : str or Path
         The run folder to make.
     turns : int, optional

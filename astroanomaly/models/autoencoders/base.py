@@ -121,11 +121,6 @@ class Autoencoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         """Compute the losses of a batch as at scoring time."""
         return self._record(self.compute_losses(images, training=False))
 
-    def _record(self, losses):
-        for name, tracker in self.trackers.items():
-            tracker.update_state(losses[name])
-        return {name: tracker.result() for name, tracker in self.trackers.items()}
-
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Encode and decode images, without any random draw.
 

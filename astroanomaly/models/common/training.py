@@ -270,6 +270,12 @@ class OptimizersMixin:
         """Running means of the losses, reset at every epoch."""
         return list(self.trackers.values())
 
+    def _record(self, losses):
+        """Add a batch's losses to the means, and return the means."""
+        for name, tracker in self.trackers.items():
+            tracker.update_state(losses[name])
+        return {name: tracker.result() for name, tracker in self.trackers.items()}
+
     # Overriding `compile` alone would lose the optimizers' state on loading.
     def get_compile_config(self) -> dict | None:
         """Return what rebuilds the optimizers when the model is loaded."""

@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from astroanomaly.models.lens_finder.model import LensFinder
+from astroanomaly.models.lens_finder.model import LensFinder, LensProbabilityMixin
 
 
 @keras.saving.register_keras_serializable("astroanomaly")
-class Committee(keras.Model):
+class Committee(LensProbabilityMixin, keras.Model):
     """Score images by the mean of several lens finders' calibrated logits.
 
     Members trained on other sets, by other seeds or with other channels make other
@@ -82,12 +82,8 @@ class Committee(keras.Model):
                 "`turns` must be from 1 to 8, and 1 for images that are not square. "
                 f"Received: {turns} for {ny}x{nx} pixels"
             )
-        if not 0 <= threshold <= 1:
-            raise ValueError(
-                f"`threshold` must be within [0, 1]. Received: {threshold}"
-            )
         self.calibrations, self.turns = numbers.tolist(), int(turns)
-        self.threshold, self.seed = float(threshold), self.members[0].seed
+        self.threshold, self.seed = threshold, self.members[0].seed
         self.built = True
 
     def call(self, images: np.ndarray | tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -120,21 +116,6 @@ class Committee(keras.Model):
             Row i depends on image i alone.
         """
         return ops.mean(self.call(images), axis=1)
-
-    def probability(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
-        """Compute P(lens) from the mean logit.
-
-        Parameters
-        ----------
-        images : ndarray or tensor of shape (n, ny, nx, n_bands)
-            Stretched images in [0, 1].
-
-        Returns
-        -------
-        tensor of shape (n,)
-            Within [0, 1].
-        """
-        return ops.sigmoid(self.logit(images))
 
     def disagreement(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
         """Compute the standard deviation of the members' calibrated logits.

@@ -20,8 +20,44 @@ from astroanomaly.models.lens_finder.networks import (
 LEARNING_RATE = 3e-4
 
 
+class LensProbabilityMixin:
+    """Adds P(lens) and its threshold to a model with a `logit`."""
+
+    @property
+    def threshold(self) -> float:
+        """P(lens) from which on an image counts as a lens."""
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, value: float):
+        if not 0 <= value <= 1:
+            raise ValueError(f"`threshold` must be within [0, 1]. Received: {value}")
+        self._threshold = float(value)
+
+    def probability(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
+        """Compute P(lens) from the logit.
+
+        Parameters
+        ----------
+        images : ndarray or tensor of shape (n, ny, nx, n_bands)
+            Stretched images in [0, 1].
+
+        Returns
+        -------
+        tensor of shape (n,)
+            Within [0, 1]; row i depends on image i alone, differentiably. NaN for
+            an image with a NaN pixel.
+
+        Raises
+        ------
+        ValueError
+            If the images have another shape than the model's.
+        """
+        return ops.sigmoid(self.logit(images))
+
+
 @keras.saving.register_keras_serializable("astroanomaly")
-class LensFinder(EpochOrderMixin, keras.Model):
+class LensFinder(LensProbabilityMixin, EpochOrderMixin, keras.Model):
     """Tell lenses from other galaxies.
 
     Images go through one of the two published networks to two logits, and
@@ -133,17 +169,6 @@ class LensFinder(EpochOrderMixin, keras.Model):
             name="step", shape=(), initializer="zeros", dtype="int64", trainable=False
         )
         self.built = True
-
-    @property
-    def threshold(self) -> float:
-        """P(lens) from which on an image counts as a lens."""
-        return self._threshold
-
-    @threshold.setter
-    def threshold(self, value: float):
-        if not 0 <= value <= 1:
-            raise ValueError(f"`threshold` must be within [0, 1]. Received: {value}")
-        self._threshold = float(value)
 
     def compile(
         self,
@@ -307,27 +332,6 @@ class LensFinder(EpochOrderMixin, keras.Model):
         # A difference of logits keeps digits where P rounds to 0 or 1.
         logits = self.call(images)
         return logits[:, 1] - logits[:, 0]
-
-    def probability(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
-        """Compute P(lens) as the network states it, uncalibrated.
-
-        Parameters
-        ----------
-        images : ndarray or tensor of shape (n, ny, nx, n_bands)
-            Stretched images in [0, 1].
-
-        Returns
-        -------
-        tensor of shape (n,)
-            Within [0, 1]; row i depends on image i alone, differentiably. NaN for
-            an image with a NaN pixel.
-
-        Raises
-        ------
-        ValueError
-            If the images have another shape than the model's.
-        """
-        return ops.sigmoid(self.logit(images))
 
     def features(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
         """Compute what the last layer before the outputs says.

@@ -350,11 +350,6 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
         names = self.loss_names
         return dict(zip(names, (miss + share, miss, share), strict=True))
 
-    def _record(self, losses):
-        for name, tracker in self.trackers.items():
-            tracker.update_state(losses[name])
-        return {name: tracker.result() for name, tracker in self.trackers.items()}
-
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Fit a smooth lens to each image; as :meth:`reconstruct`.
 

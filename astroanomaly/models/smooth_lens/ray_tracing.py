@@ -15,6 +15,8 @@ conj(s)|^2 / (1 - |eps_s|^2). Names and conventions are lenstronomy's (Birrer & 
 
 import numpy as np
 import tensorflow as tf
+from astropy.convolution import Gaussian2DKernel
+from astropy.stats import gaussian_fwhm_to_sigma
 from keras import ops
 
 PARAMETERS = (
@@ -61,10 +63,9 @@ def gaussian_psf(fwhm: float) -> np.ndarray:
     (17, 17)
     """
     half = int(np.ceil(4 * fwhm))
-    # 2 sqrt(2 ln 2) standard deviations are a full width at half maximum.
-    profile = np.exp(-4 * np.log(2) * (np.arange(-half, half + 1) / fwhm) ** 2)
-    profile /= profile.sum()
-    return np.outer(profile, profile)
+    kernel = Gaussian2DKernel(fwhm * gaussian_fwhm_to_sigma, x_size=2 * half + 1)
+    kernel.normalize()
+    return kernel.array
 
 
 class RayTracer:
