@@ -15,13 +15,15 @@ from pathlib import Path
 import keras
 import numpy as np
 from astropy.table import Table
+from matplotlib.figure import Figure
 
 from astroanomaly.data.batches import dataset
 from astroanomaly.evaluation.roc_auc import aucs
 from astroanomaly.models import SmoothLens
+from astroanomaly.plots import style
 from astroanomaly.scores import ResidualModes, residual
 from studies.deeplense import names, sets
-from studies.study import save
+from studies.study import save, save_figures
 from studies.tables import column, span
 
 LOG = logging.getLogger("deeplense")
@@ -178,6 +180,33 @@ def page_table(out: Path) -> Table:
     return Table(made)
 
 
+@style.styled
+def evidences(out: Path) -> Figure:
+    """Show the evidence of uneven mass of each kind of lens, by redshifts."""
+    figure = style.new_figure(12.0, 4.2)
+    panels = figure.subplots(1, len(names.REDSHIFTS), sharey=True)
+    # Beyond these ends, in nats, a lens counts in the outermost bin.
+    bins = np.linspace(-30, 120, 51)
+    looks = {
+        "smooth": (style.BLUE, "smooth"),
+        "subhalos": (style.ORANGE, "subhaloes"),
+        "vortex": (style.GREEN, "vortex"),
+    }
+    for axes, (redshifts, words) in zip(panels, names.REDSHIFTS.items(), strict=True):
+        for name, (color, label) in looks.items():
+            path = out / redshifts / "scores" / "smooth_lens" / f"{name}.ecsv"
+            if path.is_file():
+                values = np.clip(Table.read(path)["evidence"], bins[0], bins[-1])
+                share = np.full(len(values), 1 / len(values))
+                look = {"histtype": "step", "color": color, "lw": 2.0, "label": label}
+                axes.hist(values, bins, weights=share, **look)
+        axes.set(title=words, xlabel="evidence of uneven mass, nats")
+        axes.axvline(0, color=style.GREY, lw=1.0)
+    panels[0].set_ylabel("share of lenses")
+    panels[0].legend()
+    return figure
+
+
 def main(arguments=None) -> None:
     """Read the command line, score, and write the table."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -200,6 +229,7 @@ def main(arguments=None) -> None:
         place = options.page / "deeplense_smooth" / "areas.ecsv"
         place.parent.mkdir(parents=True, exist_ok=True)
         save(table, place)
+        save_figures(place.parent, {"evidence": lambda: evidences(options.out)})
 
 
 if __name__ == "__main__":
