@@ -23,7 +23,7 @@ from astroanomaly.models import SmoothLens
 from astroanomaly.plots import style
 from astroanomaly.scores import ResidualModes, residual
 from studies.deeplense import names, sets
-from studies.study import save, save_figures
+from studies.study import save, save_figure
 from studies.tables import column, span
 
 LOG = logging.getLogger("deeplense")
@@ -64,12 +64,13 @@ GROUPS = {
 
 
 def planned(n: int, n_exchanged: int) -> dict[str, tuple]:
-    """Return (number, seed, sector, options) of each set that is scored."""
+    """Return (number, seed, sector, options) of each set that is scored, if any."""
     found = {"smooth": (n, sets.SEEDS["smooth"], "smooth", {})}
     for k, sector in enumerate(sets.SECTORS):
         found[sector] = (n, sets.SEEDS[sector], sector, {})
         more = n_exchanged, sets.SEEDS["exchanged"] + k, sector, {"added": False}
-        found[f"{sector}_exchanged"] = more
+        if n_exchanged:
+            found[f"{sector}_exchanged"] = more
     return found
 
 
@@ -215,12 +216,15 @@ def main(arguments=None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--n", type=int, default=1000, help="lenses of each test set")
     parser.add_argument(
-        "--n-exchanged", type=int, default=400, help="of each set of exchanged mass"
+        "--n-exchanged", type=int, default=400, help="of exchanged mass, or 0"
+    )
+    parser.add_argument(
+        "--redshifts", choices=sets.REDSHIFTS, nargs="*", default=sets.REDSHIFTS
     )
     parser.add_argument("--size", type=int, default=112, help="side, pixels")
     parser.add_argument("--page", type=Path, help="copy the table here: docs/results")
     options = parser.parse_args(arguments)
-    for redshifts in sets.REDSHIFTS:
+    for redshifts in options.redshifts:
         counts = options.n, options.n_exchanged, options.size
         score_sets(options.out, redshifts, options.seed, *counts)
     table = page_table(options.out)
@@ -229,7 +233,7 @@ def main(arguments=None) -> None:
         place = options.page / "deeplense_smooth" / "areas.ecsv"
         place.parent.mkdir(parents=True, exist_ok=True)
         save(table, place)
-        save_figures(place.parent, {"evidence": lambda: evidences(options.out)})
+        save_figure(evidences(options.out), place.parent / "evidence.png")
 
 
 if __name__ == "__main__":
