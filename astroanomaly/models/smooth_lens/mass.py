@@ -80,20 +80,24 @@ def evidence(tracer, image, drawn, weights, parameters, precision, mean, spread)
     n = smooth.shape[0]
     # In float64: lenses whose parameters hardly differ make the matrix nearly singular.
     joined = tf.cast(ops.concatenate([smooth, masses], axis=0) * size, tf.float64)
+    # What is no lens may be fitted by one whose derivatives overflow.
+    joined = tf.where(tf.math.is_finite(joined), joined, 0.0)
     left = tf.cast((image - drawn)[lit] * size, tf.float64)[:, None]
     gram, pull = joined @ tf.transpose(joined), joined @ left
     more = joined.shape[0] - n
-    # The masses' own prior is a unit matrix, since `spread` is in `joined`. Without a
-    # prior a parameter may change no lit pixel: it then stays.
+    # The masses' own prior is a unit matrix, since `spread` is in `joined`.
     gram += np.diag(np.repeat([0.0, 1.0], [n, more]))
-    gram += 1e-9 * tf.linalg.diag(tf.linalg.diag_part(gram) + 1e-9)
     held = tf.cast(precision, tf.float64)
     apart = tf.cast(parameters[0] - mean, tf.float64)[:, None]
 
     def one(matrix, vector):
+        # Scaled to a unit diagonal, 1e-9 more keeps any matrix invertible: without a
+        # prior a parameter may change no lit pixel.
+        scale = tf.math.rsqrt(tf.maximum(tf.linalg.diag_part(matrix), 1e-12))
+        matrix = matrix * scale * scale[:, None] + 1e-9 * np.eye(matrix.shape[0])
         root = tf.linalg.cholesky(matrix)
-        solved = tf.linalg.triangular_solve(root, vector)
-        spans = tf.reduce_sum(tf.math.log(tf.linalg.diag_part(root)))
+        solved = tf.linalg.triangular_solve(root, vector * scale[:, None])
+        spans = tf.reduce_sum(tf.math.log(tf.linalg.diag_part(root) / scale))
         return 0.5 * tf.reduce_sum(solved * solved) - spans
 
     both = []
