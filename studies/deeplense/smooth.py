@@ -121,7 +121,7 @@ def scored(model, images, noise, modes) -> dict[str, np.ndarray]:
     # As in `bound`: the arcs are where the best smooth lens exceeds the noise.
     arcs = light**2 * weights > 1
     apart = found - model.prior_mean.numpy()
-    n_arcs = arcs.sum(axis=(1, 2, 3))
+    n_arcs = np.maximum(arcs.sum(axis=(1, 2, 3)), 1)
     return {
         "evidence": evidence[:, 0],
         "evidence_free": evidence[:, 1],
