@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from scipy.stats import norm
 
 import astroanomaly as aa
-from astroanomaly.detector.methods import METHODS, PatchGaussian
+from astroanomaly.detector.methods import METHODS
 from astroanomaly.evaluation.contamination import auc_loss, read_study, summarize
 from studies import tables
 from studies.contamination.names import CLEAN, DIRTY, percent
@@ -22,7 +23,11 @@ from studies.scoring import every_score, finite, stretched
 TRIMMED = 0.15
 # Standard deviations, in pixels, of the Gaussian of the scores that smooth.
 SMOOTHINGS = {"": 1.0, "_2": 2.0}
-VECTORS = ("knn", "bagged_knn", "isolation_forest", "mahalanobis")
+VECTORS = ("bagged_knn", "isolation_forest")
+# Of the consensus, beside few components trimmed of many and smoothed widely.
+MEMBERS = {("profiles", "bagged_knn"), ("components", "isolation_forest")}
+FEW, TRIMMED_OF_FEW, WIDE = 10, 0.3, 3.0
+N_RANKED = 1500  # training images among which a score has its rank
 LEVELS = (0.0, 0.02, 0.05, 0.1, 0.2)
 NAMES = {
     "pca": "PCA",
@@ -30,8 +35,8 @@ NAMES = {
     "mean_image": "the mean image",
     "profiles": "profiles",
     "components": "PCA components",
-    "components_trimmed": "PCA components, trimmed",
-    "patches": "patches",
+    "few_trimmed": "PCA, 10 components, trimmed of 30%",
+    "consensus": "consensus of three",
     "brightness": "brightness",
 }
 SCORES = {
@@ -42,11 +47,11 @@ SCORES = {
     "whitened_2": "whitened, 2 pixels",
     "orthogonal_2": "orthogonal, 2 pixels",
     "mse": "squared error",
-    "knn": "nearest neighbors",
+    "peak_3": "peak, 3 pixels",
+    "whitened_3": "whitened, 3 pixels",
     "bagged_knn": "bagged neighbors",
     "isolation_forest": "isolation forest",
-    "mahalanobis": "Mahalanobis",
-    "patch_gaussian": "patch Gaussians",
+    "consensus": "mean deviate",
     "brightness": "brightness",
 }
 
@@ -102,25 +107,40 @@ def fits(train, test, seed, folder, *, stretch) -> dict:
 
 
 def features(train, test, seed, folder, *, stretch) -> dict:
-    """Score by distances among profiles, components and patches."""
+    """Score by distances among profiles and components, and by a consensus.
+
+    The consensus is the mean of three scores, each as the normal deviate of its rank
+    among training images: few components trimmed of many, a forest on components, and
+    bagged neighbors of profiles. They err on different objects.
+    """
     fitted = fit_stretch(stretch, train)
-    learned = stretched(fitted, train)
-    takes = {"profiles": aa.features.Profiles()}
-    for ending, trimmed in (("", 0.0), ("_trimmed", TRIMMED)):
-        model = principal(learned, COMPONENTS, trimmed)
-        takes[f"components{ending}"] = lambda images, model=model: model.features(
-            fitted(images)
-        )
-    found = {}
-    for name, take in takes.items():
-        rows, own = (np.asarray(take(c.images), float) for c in (train, test))
-        found[name] = {
-            kind: METHODS[kind]().fit(rows, seed).score(own) for kind in VECTORS
-        }
-    take = aa.features.Patches().maps
-    method = PatchGaussian().fit(take(train.images), seed)
-    found["patches"] = {"patch_gaussian": method.score(take(test.images))}
-    return found
+    learned, images = stretched(fitted, train), stretched(fitted, test)
+    model = principal(learned, COMPONENTS)
+    take, some = aa.features.Profiles(), slice(N_RANKED)
+    rows = {
+        "profiles": [np.asarray(take(c.images), float) for c in (train, test)],
+        "components": [np.asarray(model.features(x), float) for x in (learned, images)],
+    }
+    found, ranks = {}, {}
+    for name, (usual, own) in rows.items():
+        found[name] = {}
+        for kind in VECTORS:
+            method = METHODS[kind]().fit(usual, seed)
+            found[name][kind] = method.score(own)
+            if (name, kind) in MEMBERS:
+                ranks[name] = deviates(method.score(usual[some]), found[name][kind])
+    few = principal(learned, FEW, TRIMMED_OF_FEW)
+    detector = aa.AnomalyDetector(few, fitted, smoothing=WIDE).measure_noise(train)
+    usual, own = (every_score(detector, c, False) for c in (train[some], test))
+    found["few_trimmed"] = {f"{k}_3": np.asarray(own[k]) for k in ("peak", "whitened")}
+    ranks["few_trimmed"] = deviates(usual["peak"], own["peak"])
+    return found | {"consensus": {"consensus": np.mean([*ranks.values()], axis=0)}}
+
+
+def deviates(usual, own) -> np.ndarray:
+    """Return scores as normal deviates of their ranks among those of usual objects."""
+    below = np.searchsorted(np.sort(usual), own)
+    return norm.ppf((below + 0.5) / (len(usual) + 1))
 
 
 def methods(stretch: str) -> dict:
@@ -130,7 +150,7 @@ def methods(stretch: str) -> dict:
 
 def table(folder: Path) -> Table:
     """Return the AUC of every detector and contamination, and what it loses."""
-    every = read_study(folder)
+    every = read_study(folder) if folder.is_dir() else ()
     if not len(every):
         return Table()
     found = summarize(every)
