@@ -86,7 +86,7 @@ def diagnose(
     learned, images = stretched(fitted, train), stretched(fitted, test)
     if not (folder / "samples.ecsv").is_file():
         found = evaluation.sample_distance(learned[:N_SAMPLES], drawn, seed=SEED)
-        save(found, folder / "samples.ecsv")
+        save(shown(found), folder / "samples.ecsv")
 
     def retrained(data, epochs):
         optimizer = trainings.growing_optimizers(rate)["encoder_optimizer"]
@@ -136,6 +136,17 @@ def diagnose(
         ]
     )
     save(found, folder / "encoders.ecsv")
+
+
+def shown(found: Table) -> Table:
+    """Return distances of samples as the page shows them."""
+    names = [str(name).replace("_", " ") for name in found["statistic"]]
+    table = Table([tables.column("statistic", names)])
+    ends = found["distance", "low", "high"].iterrows()
+    table.add_columns(tables.span("distance", list(ends), form=".2f"))
+    table["unit"] = [str(unit) for unit in found["unit"]]
+    table.add_column(tables.column("floor", list(found["floor"]), form=".2f"))
+    return table
 
 
 def evaluate(function):
