@@ -24,7 +24,7 @@ LOG = logging.getLogger("contamination")
 # One training: the parts of a GAN, not the spread between GANs, are looked at.
 SEED = 1
 SHOWN = {
-    "total": "total",
+    "total": "total, w 0.1",
     "feature": "features",
     "mse": "squared error",
     "whitened": "whitened",
