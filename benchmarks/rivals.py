@@ -40,7 +40,7 @@ def torch_networks(detector, width: int):
         layer.filters for layer in gan.critic.layers if hasattr(layer, "filters")
     ]
     shape = (size, n_bands, filters, gan.kernel_size)
-    encode = Critic(*shape, n_out=gan.latent_dim, slope=0.0)
+    encode = Critic(*shape, outputs=gan.latent_dim, slope=0.0)
     draw = Generator(*shape, gan.latent_dim)
     copy_critic(encoder.network.get_weights(), encode, filters[-1])
     copy_generator(gan.generator.get_weights(), draw)

@@ -18,7 +18,7 @@ class Critic(nn.Module):
     With other arguments it is the encoder, as ``networks.build_encoder``.
     """
 
-    def __init__(self, size, n_bands, filters, kernel_size, n_out=1, slope=0.2):
+    def __init__(self, size, n_bands, filters, kernel_size, outputs=1, slope=0.2):
         super().__init__()
         # The slope of the package's critic; its encoder's is 0.
         self.slope = slope
@@ -28,10 +28,10 @@ class Critic(nn.Module):
             self.padding.append((before, after, before, after))
             self.layers.append(nn.Conv2d(n_in, n_out, kernel_size, stride=2))
             size = -(-size // 2)
-        self.head = nn.Linear(size * size * filters[-1], n_out)
+        self.head = nn.Linear(size * size * filters[-1], outputs)
 
     def forward(self, images):
-        """Return the output, of shape (n, n_out)."""
+        """Return the output, of shape (n, outputs)."""
         x = images
         for layer, padding in zip(self.layers, self.padding, strict=True):
             x = functional.leaky_relu(layer(functional.pad(x, padding)), self.slope)

@@ -245,7 +245,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
                 "`steps_per_execution` must be 1 on several devices. "
                 f"Received: {self.steps_per_execution}."
             )
-        elif self.train_function is None or force:
+        elif force or getattr(self, "train_function", None) is None:
             # Devices cannot meet within a condition of a graph: a graph for each case.
             steps = [
                 self._make_function(partial(self._step, due=due))
