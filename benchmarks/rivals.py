@@ -5,8 +5,8 @@ as the weights do not change the time): by the package, from files to the table,
 a plain loop of astropy and PyTorch that reads, stretches, encodes and draws in batches,
 smooths residuals with scipy and writes the table. Then PyOD's autoencoder and two of
 the package's models learn the same stretched arrays; times, and the AUC of companions
-and bumps planted in half of the test galaxies. Needs torch and pyod: without one, its
-part is left out and a note says so.
+and bumps planted in half of the test galaxies. Needs torch, and pyod with tqdm:
+without them a part is left out and a note says so.
 """
 
 import tempfile
