@@ -134,11 +134,9 @@ def score_survey(
             return None, None
         return pixels, detector.score_block(part, scores) if len(part) else None
 
-    # Networks take turns, see `AnomalyDetector`; other detectors score one by one.
-    n_threads = 2 if detector.draws else 1
     with progress_bar("Scoring", len(cutouts), progress, start) as advance:
-        # The residuals of one block are measured beside the networks of the next.
-        found = ahead(scored, read_blocks(cutouts, block, wanted), n_threads)
+        # One block is scored while the last is written and the next one read.
+        found = ahead(scored, read_blocks(cutouts, block, wanted), n_threads=1)
         for (k, part), (pixels, rows) in found:
             if pixels is not None:
                 changed += [k] if k in doubtful else []
