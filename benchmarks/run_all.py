@@ -24,6 +24,7 @@ NAMES = (
     "levels",
     "merge_parts",
     "cluster",
+    "rivals",
     "reranking",
     "quick_start",
     "next_picture",

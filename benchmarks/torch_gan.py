@@ -13,24 +13,28 @@ def _same_padding(size: int, kernel_size: int) -> tuple[int, int]:
 
 
 class Critic(nn.Module):
-    """Convolutions of stride 2, then one number, as ``networks.build_critic``."""
+    """Convolutions of stride 2, then one number, as ``networks.build_critic``.
 
-    def __init__(self, size: int, n_bands: int, filters: list[int], kernel_size: int):
+    With other arguments it is the encoder, as ``networks.build_encoder``.
+    """
+
+    def __init__(self, size, n_bands, filters, kernel_size, outputs=1, slope=0.2):
         super().__init__()
+        # The slope of the package's critic; its encoder's is 0.
+        self.slope = slope
         self.layers, self.padding = nn.ModuleList(), []
         for n_in, n_out in zip([n_bands, *filters], filters, strict=False):
             before, after = _same_padding(size, kernel_size)
             self.padding.append((before, after, before, after))
             self.layers.append(nn.Conv2d(n_in, n_out, kernel_size, stride=2))
             size = -(-size // 2)
-        self.head = nn.Linear(size * size * filters[-1], 1)
+        self.head = nn.Linear(size * size * filters[-1], outputs)
 
     def forward(self, images):
-        """Return the critic's output, of shape (n, 1)."""
+        """Return the output, of shape (n, outputs)."""
         x = images
         for layer, padding in zip(self.layers, self.padding, strict=True):
-            # The slope of the package's critic.
-            x = functional.leaky_relu(layer(functional.pad(x, padding)), 0.2)
+            x = functional.leaky_relu(layer(functional.pad(x, padding)), self.slope)
         return self.head(x.flatten(1))
 
 
@@ -82,8 +86,8 @@ class TorchGAN:
         self.generator = Generator(
             size, n_bands, filters, gan.kernel_size, gan.latent_dim
         )
-        _copy_critic(gan.critic.get_weights(), self.critic, filters[-1])
-        _copy_generator(gan.generator.get_weights(), self.generator)
+        copy_critic(gan.critic.get_weights(), self.critic, filters[-1])
+        copy_generator(gan.generator.get_weights(), self.generator)
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         for network in (self.critic, self.generator):
             network.to(memory_format=self.format)
@@ -148,16 +152,18 @@ def _set(layer, kernel: np.ndarray, bias: np.ndarray) -> None:
         layer.bias.copy_(torch.from_numpy(bias))
 
 
-def _copy_critic(weights, critic: Critic, channels: int) -> None:
+def copy_critic(weights, critic: Critic, channels: int) -> None:
+    """Take over the weights of Keras's critic, or encoder."""
     for k, layer in enumerate(critic.layers):
         _set(layer, weights[2 * k].transpose(3, 2, 0, 1), weights[2 * k + 1])
     # Keras flattens rows, columns, channels; PyTorch channels, rows, columns.
     side = int(round((len(weights[-2]) / channels) ** 0.5))
-    head = weights[-2].reshape(side, side, channels).transpose(2, 0, 1)
-    _set(critic.head, head.reshape(1, -1), weights[-1])
+    head = weights[-2].reshape(side, side, channels, -1).transpose(3, 2, 0, 1)
+    _set(critic.head, head.reshape(len(head), -1), weights[-1])
 
 
-def _copy_generator(weights, generator: Generator) -> None:
+def copy_generator(weights, generator: Generator) -> None:
+    """Take over the weights of Keras's generator."""
     shape = (generator.base, generator.base, generator.channels)
     kernel = weights[0].reshape(-1, *shape).transpose(0, 3, 1, 2)
     bias = weights[1].reshape(shape).transpose(2, 0, 1)

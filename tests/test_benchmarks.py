@@ -206,3 +206,20 @@ def test_merge_parts(run):
     # The strangest stand far beyond the calibration, at 1 in 1,000.
     assert 0 < counted == selected < 20
     assert top == written == 3000
+
+
+def test_the_loop_scores_with_the_same_network(load, tmp_path):
+    pytest.importorskip("torch")
+    from scipy.ndimage import gaussian_filter
+
+    from astroanomaly import simulate
+
+    some = simulate.galaxies(12, size=32, seed=1)
+    detectors, rivals = load("detectors"), load("rivals")
+    detector = detectors.untrained(some, 4)
+    folder = detectors.write_files(tmp_path / "cutouts", some, 12)
+    networks = rivals.torch_networks(detector, 4)
+    scores = rivals.loop(detector, networks, folder, tmp_path / "out.fits")
+    images, drawn = detector._drawn(some)[:2]
+    smooth = gaussian_filter(images - drawn, (0, 2, 2, 0))
+    np.testing.assert_allclose(scores, np.abs(smooth).max((1, 2, 3)), rtol=1e-4)

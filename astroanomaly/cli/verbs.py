@@ -142,6 +142,14 @@ def train(
         str | None,
         typer.Option(help="Column whose equal values --hold-out keeps together."),
     ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="A .npy file that pixels go to, not to fill the memory."),
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="mirrored: all GPUs of the machine share each batch."),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Random seed.", show_default="0")
     ] = None,
@@ -176,6 +184,8 @@ def train(
         encoder_epochs=encoder_epochs,
         hold_out=hold_out,
         group=group,
+        cache=cache,
+        strategy=strategy,
         seed=seed,
         resume=resume,
         progress=True,

@@ -19,6 +19,8 @@ _WHOLE = 2**23
 _BLOCK = 2**20
 # Blocks kept of one file: a cutout of 64 rows reaches over a few of a mosaic's.
 _KEPT = 16
+# Begins the reason for a file of a store that does not know the reader.
+NOT_ALLOWED = "may not be read without credentials"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
@@ -88,8 +90,8 @@ def _try(call, url: str):
                 or (isinstance(error, PermissionError))
             ):
                 raise BadCutout(
-                    "may not be read without credentials, which fsspec takes from the "
-                    f"environment ({kind}{f' {status}' if status else ''})"
+                    f"{NOT_ALLOWED}, which fsspec takes from the environment "
+                    f"({kind}{f' {status}' if status else ''})"
                 ) from error
             # Too many requests, and a request that took too long, may pass.
             if 400 <= status < 500 and status not in (408, 429):

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.detector.anomaly import AnomalyDetector
+from astroanomaly.detector.anomaly import NETWORKS, AnomalyDetector
 from astroanomaly.detector.base import ENGINE, Detector
 from astroanomaly.detector.image_input import ImageInput
 from astroanomaly.detector.state import check_keys, read_state
 from astroanomaly.features.frame import FILE as FRAME
 from astroanomaly.features.frame import FrameCheck
-from astroanomaly.utils.chunks import CHUNK, padded_chunks
+from astroanomaly.utils.chunks import CHUNK, joined
 from astroanomaly.utils.files import CHECKSUMS, checksums, read_json
 from astroanomaly.utils.installed import versions
 from astroanomaly.utils.optional import require
@@ -104,12 +104,9 @@ class EngineImages(ImageInput):
     def drawn(self, cutouts: Cutouts) -> tuple:
         """Return stretched images, reconstructions and z (or None)."""
         # Chunks of one size, as with TensorFlow: the neighbors change no score.
-        parts = [
-            [array[:n] for array in self._session.run(None, {self._entry: chunk})]
-            for chunk, n in padded_chunks(self.chosen(cutouts).images)
-        ]
-        images, drawn, *z = (
-            np.concatenate(found) for found in zip(*parts, strict=True)
+        images, drawn, *z = joined(
+            lambda chunk: self._session.run(None, {self._entry: chunk}),
+            self.chosen(cutouts).images,
         )
         return images, drawn, z[0] if z else None
 
@@ -192,7 +189,8 @@ class EngineDetector(AnomalyDetector):
         return super().score(cutouts, fdr, scores)
 
     def _drawn(self, cutouts: Cutouts) -> tuple:
-        return *self.images.drawn(cutouts), np.ones(len(cutouts), bool)
+        with NETWORKS:
+            return *self.images.drawn(cutouts), np.ones(len(cutouts), bool)
 
     def calibrate(self, cutouts, levels=None, rule: str = "conformal"):
         """Raise: the file holds the calibration that it was exported with."""

@@ -11,7 +11,7 @@ import tensorflow as tf
 from astroanomaly import latent
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.detector.image_input import ImageInput
-from astroanomaly.utils.chunks import in_chunks
+from astroanomaly.utils.chunks import in_chunks, joined
 
 # The square's symmetries: quarter turns, and whether mirrored. Any first few of
 # them are as unlike each other as that number allows.
@@ -138,6 +138,26 @@ class ImageModel(ImageInput):
         """Compute the features of stretched images."""
         return self.of_images("features", images)
 
+    def _encode_and_draw(self):
+        """Return the graph from images to z and drawings; None without an encoder."""
+        if isinstance(self.search, latent.Encoder):
+            encode, draw = self.search, self.model.scoring_generator
+        elif isinstance(self.model, keras.Model) and hasattr(self.model, "decode"):
+            encode, draw = self.model.encode, self.model.decode
+        else:
+            return None
+        key = "both", self.search, getattr(self.model, "level", None)
+        if key not in self._traced:
+
+            @tf.function
+            def both(images):
+                # The z of the table and the one that is drawn are the same.
+                z = encode(images)
+                return z, draw(z)
+
+            self._traced[key] = both
+        return self._traced[key]
+
     def reconstruct(self, images: np.ndarray):
         """Return reconstructions, z (or None) and convergence of stretched images.
 
@@ -148,14 +168,12 @@ class ImageModel(ImageInput):
         for turn in TURNS[: self.views]:
             # Only the first view's z is kept: others are z of turned objects.
             view, z = turned(images, *turn) if any(turn) else images, None
-            if self.search is not None:
+            if (both := self._encode_and_draw()) is not None:
+                z, drawn = joined(both, view)
+            elif self.search is not None:
                 z, settled = self.search.search(view)
                 converged &= settled
                 drawn = in_chunks(self.model.scoring_generator.predict_on_batch, z)
-            elif hasattr(self.model, "encode") and hasattr(self.model, "decode"):
-                # The z of the table and the one that is drawn are then the same.
-                z = self.of_images("encode", view)
-                drawn = self.of_images("decode", z)
             else:
                 drawn = in_chunks(self.model.reconstruct, view)
             if any(turn):

@@ -13,7 +13,9 @@ from astroanomaly.models.common import networks
 from astroanomaly.models.common.training import (
     EpochOrderMixin,
     OptimizersMixin,
+    own_rows,
     stateless_seed,
+    update,
 )
 from astroanomaly.utils.chunks import in_chunks
 
@@ -73,6 +75,7 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
     """
 
     name_in_tables = "encoder"
+    mirrors = True
 
     def __init__(
         self,
@@ -157,7 +160,7 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         with tf.GradientTape() as tape:
             loss = self._loss(images, stream=0)
         weights = self.network.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, weights), weights)
+        update(self.optimizer, tape.gradient(loss, weights), weights)
         self.step.assign_add(1)
         return {name: tracker.result() for name, tracker in self.trackers.items()}
 
@@ -173,7 +176,9 @@ class Encoder(OptimizersMixin, EpochOrderMixin, keras.Model):
         n = tf.shape(images)[0]
         seed = stateless_seed(self.seed, tf.convert_to_tensor(self.step), stream)
         # A function of seed and step: a resumed training draws the same.
-        z_drawn = tf.random.stateless_normal((n, self.latent_dim), seed)
+        z_drawn = own_rows(
+            lambda n: tf.random.stateless_normal((n, self.latent_dim), seed), n
+        )
         drawn = gan.scoring_generator(z_drawn, training=False)
         features = gan.features(images)
         reconstruction = gan.scoring_generator(self(images, training=True))

@@ -159,7 +159,9 @@ def score_parts(
                 files = stream.inputs(k * part, k * part + rows)
                 last = "" if len(files) == 1 else f" ... {files[-1]}"
                 failed.append((k, f"{files[0]}{last}", words))
-                if len(failed) >= _HOPELESS and not n_done:
+                # One store has one set of rights.
+                alike = isinstance(found, PermissionError)
+                if not n_done and (alike or len(failed) >= _HOPELESS):
                     raise found
             else:
                 n_done += 1

@@ -24,6 +24,7 @@ TABLES = ("data", "stretch", "model", "training", "encoder", "detector")
 # The words of a file, and the classes of `astroanomaly.stretches`.
 STRETCHES = {"linear": "Linear", "sqrt": "Sqrt", "log": "Log", "asinh": "Asinh"}
 SCHEDULES = ("one_cycle", "constant")
+STRATEGIES = ("mirrored",)
 # The first model, whose runs named none.
 _DEFAULT = "wgan_gp"
 # TOML tells 1 from 1.0, and people do not.
@@ -150,6 +151,8 @@ def schema(model: str) -> dict:
         "start": (None, str),
         **kept_apart,
     }
+    if getattr(recipe.model, "mirrors", False):
+        training["strategy"] = (None, str)
     stretch = {
         k: (recipe.stretch.get(k, v), types) for k, (v, types) in _STRETCH.items()
     }
@@ -348,6 +351,16 @@ def resolve(*layers: Mapping) -> dict:
             f"{settings['training']['group']} alone."
         )
     check_name("stretch", settings["stretch"]["name"], STRETCHES)
+    strategy = settings["training"].get("strategy")
+    if strategy == "multiworker":
+        # Keras lets each machine read the data by itself, and ours know no shares.
+        raise ValueError(
+            "`strategy` (--strategy) must be mirrored, several devices of one machine; "
+            "on several machines train a run on each, with a `seed` of its own. "
+            "Received: multiworker."
+        )
+    if strategy is not None:
+        check_name("strategy", strategy, STRATEGIES)
     if "schedule" in settings["training"]:
         check_name("schedule", settings["training"]["schedule"], SCHEDULES)
     if recipes()[model].complete:

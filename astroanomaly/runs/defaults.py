@@ -16,6 +16,7 @@ _WORDS = {
     "beta_2": "Of Adam.",
     "augment": "Turn and mirror images at random.",
     "start": "The run whose networks the training began with (train --from).",
+    "strategy": "mirrored: the devices of the machine share each batch.",
     "hold_out": "Share kept from training, such as 0.2, for `calibrate RUN`.",
     "group": "Column whose equal values are held out together.",
     "seed": "Same seed, same bits.",

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from astroanomaly.data.cutouts import concatenate
+from astroanomaly.data.batches import CHUNK
+from astroanomaly.data.cutouts import Cutouts, concatenate
+from astroanomaly.data.npy import NpyWriter
 from astroanomaly.data.options import ReadOptions
 from astroanomaly.runs import config
 from astroanomaly.runs import folder as _folder
@@ -32,7 +34,7 @@ class TrainingObjects:
         Where the cutouts lie.
     labels : str, Path, Table or None
         Labels, for a classifier alone; a run that goes on has its own.
-    catalog, n_workers, progress, on_error
+    catalog, n_workers, progress, on_error, cache
         As for :func:`astroanomaly.read_cutouts`; all else is in the settings.
 
     Attributes
@@ -65,6 +67,7 @@ class TrainingObjects:
         n_workers: int | None = None,
         progress: bool | None = None,
         on_error: str | None = None,
+        cache: str | Path | None = None,
     ):
         from astroanomaly.data.reading import read_cutouts
 
@@ -90,10 +93,19 @@ class TrainingObjects:
             n_workers=n_workers,
             progress=progress,
             options=ReadOptions(**settings["data"], on_error=on_error),
+            cache=cache,
         )
         skipped = found.skipped
         rows, held_out = held_out_rows(found, settings["training"])
-        self.cutouts = found if held_out is None else found[rows]
+        if held_out is None:
+            self.cutouts = found
+        elif cache is None:
+            self.cutouts, apart = found[rows], found[held_out]
+        else:
+            self.cutouts, apart = (
+                mapped(found, own, cache, name)
+                for own, name in ((rows, "trained"), (held_out, "held_out"))
+            )
         self.record = {
             "cutouts": os.fspath(path),
             "bands": list(self.cutouts.bands),
@@ -103,7 +115,6 @@ class TrainingObjects:
             "skipped": {k: [str(v) for v in skipped[k]] for k in skipped.colnames},
         }
         if held_out is not None:
-            apart = found[held_out]
             self.record["held_out"] = {
                 "object_id": apart.object_ids,
                 "pixels": pixel_hashes(apart),
@@ -190,6 +201,37 @@ class TrainingObjects:
             hard = np.sort(rows[np.argsort(-logits, kind="stable")[:n]]).tolist()
         self.record["mined"] = hard
         self.repeated = np.repeat(np.array(hard, int), _REPEATS)
+
+
+def mapped(cutouts, rows, cache: str | Path, name: str) -> Cutouts:
+    """Return some of the cutouts, their pixels in a file beside the cache.
+
+    Parameters
+    ----------
+    cutouts : Cutouts
+        Mapped from the cache.
+    rows : ndarray of int
+        Which ones.
+    cache : str or Path
+        The file, such as "cache.npy".
+    name : str
+        What the other file's name ends in: "trained" makes "cache.trained.npy".
+
+    Returns
+    -------
+    Cutouts
+        As ``cutouts[rows]``.
+    """
+    cache = Path(cache)
+    writer = NpyWriter(cache.with_name(f"{cache.stem}.{name}.npy"), cutouts.image_shape)
+    try:
+        for start in range(0, len(rows), CHUNK):
+            writer.write(cutouts.images[rows[start : start + CHUNK]])
+        writer.close()
+    finally:
+        writer.abandon()
+    images = np.load(writer.path, mmap_mode="r")
+    return Cutouts(images, cutouts.table[rows], cutouts.bands, cutouts.pixel_scale)
 
 
 def held_out_rows(cutouts, training: dict) -> tuple:

@@ -12,6 +12,7 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from astroanomaly import __version__
+from astroanomaly.data.remote import NOT_ALLOWED
 from astroanomaly.runs.run import load_run
 from astroanomaly.runs.survey import (
     BLOCK,
@@ -104,7 +105,8 @@ class PartScorer:
         Raises
         ------
         OSError
-            If a file changes while it is read, or the part cannot be written.
+            If a file changes while it is read, no file may be read without
+            credentials, or the part cannot be written.
         """
         key = self._key(stream)
         # What holds no row must not teach readers of the folder its columns.
@@ -120,6 +122,12 @@ class PartScorer:
             skipped += zip(chunk.skipped["file"], chunk.skipped["reason"], strict=True)
             if len(chunk):
                 rows.append(self.detector.score_block(chunk, self.scores))
+        if skipped and not rows and all(NOT_ALLOWED in why for _, why in skipped):
+            # Not a part that is done: with credentials it has objects.
+            raise PermissionError(
+                f"{skipped[0][0]} {NOT_ALLOWED}, nor any other of part {k}: set those "
+                "of its store and repeat with --resume. Received: no permission."
+            )
         if self._key(stream) != key:
             raise OSError(f"The files of part {k} changed while they were read.")
         with warnings.catch_warnings(record=True) as caught:

@@ -58,6 +58,8 @@ def train(
     network: str | None = None,
     start: str | Path | None = None,
     paint: float | u.Quantity | None = None,
+    strategy: str | None = None,
+    cache: str | Path | None = None,
     **reading: Any,
 ) -> Run:
     """Train a detector on cutouts and keep it in a folder.
@@ -136,6 +138,15 @@ def train(
         lenses are painted on each galaxy by :func:`astroanomaly.simulate.paint_arcs`,
         and the cutouts as they are, few of which are lenses, are the others. The
         defaults of the settings are then others: see ``docs/guide/painted_lenses.md``.
+    strategy : {"mirrored"}, optional
+        All GPUs of the machine share each batch, in equal parts. Losses and weights are
+        those of one device up to rounding. For the GANs "wgan_gp" and "hsc", their
+        encoder, and the autoencoders "dcae", "cvae" and "aae".
+    cache : str or Path, optional
+        A .npy file on a quick disk to write the pixels to while reading; the training
+        maps them from there, batch by batch, so that they need not fit into memory.
+        With `hold_out` two more lie beside it, for either part. They may be removed
+        afterwards.
     **reading
         Single options of :class:`astroanomaly.data.ReadOptions`, which go before those
         of `options`.
@@ -174,6 +185,7 @@ def train(
         "encoder": {"epochs": encoder_epochs},
     }
     given["training"] |= {"hold_out": hold_out, "group": group, "paint": paint}
+    given["training"] |= {"strategy": strategy}
     given = _config.read_config(_config.merge({"data": asked}, given))
     how = {"catalog": catalog, "n_workers": n_workers, "progress": progress}
     how["on_error"] = on_error
@@ -181,7 +193,7 @@ def train(
         from astroanomaly.runs.auto import train_auto
 
         without = {"labels": labels, "features": features, "start": start}
-        without["paint"] = paint
+        without |= {"paint": paint, "cache": cache}
         return train_auto(cutouts, out, config, given, network, resume, without, **how)
     if network is not None:
         raise ValueError(
@@ -196,7 +208,7 @@ def train(
     _config.check_labels(settings, labels)
     if _folder.finished(folder):
         return load_run(folder)
-    _train_with(settings, folder, begun, cutouts, labels, how)
+    _train_with(settings, folder, begun, cutouts, labels, how | {"cache": cache})
     return load_run(folder)
 
 

@@ -19,6 +19,7 @@ from astropy.table import Table, vstack
 from astroanomaly.scores.residual import check_which
 from astroanomaly.tables.files import check_ending, read_table, write_table
 from astroanomaly.utils.files import atomic_path, file_digest, read_json, sweep
+from astroanomaly.utils.parallel import ahead
 from astroanomaly.utils.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -124,12 +125,21 @@ def score_survey(
     changed = []
     n_wanted = sum(min(block, len(cutouts) - k * block) for k in wanted)
     start = len(cutouts) - n_wanted
+
+    def scored(numbered):
+        """Return the digest of a block's pixels, None if it is known, and its rows."""
+        k, part = numbered
+        pixels = pixels_digest(part)
+        if k in doubtful and pixels == parts.known[k][1]:
+            return None, None
+        return pixels, detector.score_block(part, scores) if len(part) else None
+
     with progress_bar("Scoring", len(cutouts), progress, start) as advance:
-        for k, part in read_blocks(cutouts, block, wanted):
-            pixels = pixels_digest(part)
-            if k not in doubtful or pixels != parts.known[k][1]:
+        # One block is scored while the last is written and the next one read.
+        found = ahead(scored, read_blocks(cutouts, block, wanted), n_threads=1)
+        for (k, part), (pixels, rows) in found:
+            if pixels is not None:
                 changed += [k] if k in doubtful else []
-                rows = detector.score_block(part, scores) if len(part) else None
                 about = inputs_digest(cutouts, k, block, began), pixels
                 parts.add(k, rows, part.skipped, about)
             advance(min(block, len(cutouts) - k * block), len(part.skipped))

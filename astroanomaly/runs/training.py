@@ -1,6 +1,8 @@
 """The trainings of a run: models from settings, each resumed from its checkpoint."""
 
 import warnings
+from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 
 import astroanomaly.stretches.backend  # noqa: F401  # before Keras
@@ -8,6 +10,7 @@ import astroanomaly.stretches.backend  # noqa: F401  # before Keras
 # isort: split
 import keras
 import numpy as np
+import tensorflow as tf
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from astroanomaly import plots, stretches
@@ -122,6 +125,21 @@ def build_callbacks(settings: dict) -> list:
     return [] if make is None else make(settings["training"])
 
 
+# One for all trainings of a process: the devices of a second one would wait for those
+# of the first.
+@cache
+def mirrored() -> tf.distribute.Strategy | None:
+    """Return the strategy by which all devices share a batch; None for one device.
+
+    Returns
+    -------
+    tf.distribute.MirroredStrategy or None
+        Of all GPUs, without any of all CPUs that TensorFlow knows.
+    """
+    found = tf.distribute.MirroredStrategy()
+    return found if found.num_replicas_in_sync > 1 else None
+
+
 # Real galaxies are too many-sided for fewer; 201 cutouts are the fewest we tried.
 FEW_IMAGES = 100
 # Others are shown by the name of their model in capitals.
@@ -153,6 +171,18 @@ class Fitting:
         self.seed = settings["training"]["seed"]
         self.rows: dict[str, list[dict]] = {}
         self.begun = begun
+        wanted = settings["training"].get("strategy") == "mirrored"
+        self.strategy = mirrored() if wanted else None
+        if wanted and self.strategy is None:
+            warnings.warn(
+                "`strategy` (--strategy mirrored) found one device: the training is "
+                "that of no strategy.",
+                stacklevel=3,
+            )
+
+    def devices(self):
+        """Return the scope in which the models are made."""
+        return nullcontext() if self.strategy is None else self.strategy.scope()
 
     def begin(self, name: str, model, known):
         """Give a new model the weights of `known`, where the training has a start.
@@ -338,27 +368,32 @@ class Training(Fitting):
         # Over the steps of the whole training a schedule runs.
         n_steps = settings["training"]["epochs"] * int(self._batches().cardinality())
         known = begun and begun.detector
-        self.model = self.loaded(self.name, cutouts.image_shape) or self.begin(
-            self.name,
-            build_model(settings, cutouts.image_shape, n_steps),
-            known and known.model,
-        )
-        self.annealing = build_callbacks(settings)
-        self.encoder = None
-        if not alone:
-            kept = self.loaded("encoder", cutouts.image_shape)
-            self.encoder = kept or self.begin(
-                "encoder",
-                build_encoder(settings, self.model),
-                known and known.encoder,
+        self.encoder, shape = None, cutouts.image_shape
+        with self.devices():
+            self.model = self.loaded(self.name, shape) or self.begin(
+                self.name,
+                build_model(settings, shape, n_steps),
+                known and known.model,
             )
+            if not alone:
+                self.encoder = self.loaded("encoder", shape) or self.begin(
+                    "encoder",
+                    build_encoder(settings, self.model),
+                    known and known.encoder,
+                )
+        self.annealing = build_callbacks(settings)
+        self.detector = self.detect()
+
+    def detect(self) -> AnomalyDetector:
+        """Make the detector of the models."""
+        if self.encoder is not None:
             self.encoder.attach(self.model)
-        self.detector = AnomalyDetector(
+        return AnomalyDetector(
             self.model,
             self.stretch,
             latent=self.encoder,
             seed=self.seed,
-            **settings["detector"],
+            **self.settings["detector"],
         )
 
     def run(self) -> AnomalyDetector:
@@ -370,6 +405,11 @@ class Training(Fitting):
         if self.encoder is not None:
             epochs = self.settings["encoder"]["epochs"]
             self.fit("encoder", self.encoder, epochs, self._batches)
+        if self.strategy is not None:
+            # Networks of several devices predict everything once on each.
+            self.model = self.loaded(self.name)
+            self.encoder = self.encoder and self.loaded("encoder")
+            self.detector = self.detect()
         self.detector.measure_noise(self.cutouts)
         self.detector.remember("trained", self.cutouts)
         self.detector.check_frames(self.cutouts)

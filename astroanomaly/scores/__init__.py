@@ -1,6 +1,7 @@
 """Score images: arrays in, one number per image out."""
 
-from astroanomaly.scores.baselines import baseline_scores
+from typing import TYPE_CHECKING
+
 from astroanomaly.scores.modes import ResidualModes
 from astroanomaly.scores.residual import (
     SCORES,
@@ -11,6 +12,10 @@ from astroanomaly.scores.residual import (
     total_score,
     wasserstein_score,
 )
+from astroanomaly.utils.lazy import on_first_use
+
+if TYPE_CHECKING:  # for type checkers, which do not run `__getattr__`
+    from astroanomaly.scores.baselines import baseline_scores as baseline_scores
 
 __all__ = [
     "SCORES",
@@ -23,3 +28,6 @@ __all__ = [
     "total_score",
     "wasserstein_score",
 ]
+
+# They fit models of scikit-learn, which scoring does without.
+__getattr__, _ = on_first_use(__name__, {"baseline_scores": "baselines"})

@@ -1,7 +1,6 @@
 """How well reconstructions draw objects, beside what costs no training at all."""
 
 import numpy as np
-from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
 # Each part is judged by what the others teach: four fifths come close to all.
@@ -65,6 +64,9 @@ def explained_variance(
     >>> explained_variance(images, images)["explained"]
     1.0
     """
+    # Here and not above: a worker that scores does without.
+    from sklearn.decomposition import PCA
+
     n = len(images)
     if n < 3:
         return None

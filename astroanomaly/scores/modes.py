@@ -8,7 +8,6 @@ larger than a faint anomaly, but they span few directions of all that pixels cou
 import base64
 
 import numpy as np
-from sklearn.utils.extmath import randomized_svd
 
 
 class ResidualModes:
@@ -95,6 +94,9 @@ class ResidualModes:
         count = min(self.n_modes, n // self.LEAST, flat.shape[1] - 1)
         # Summed in float64: the mean of thousands of float32 rows would drift.
         mean = flat.mean(axis=0, dtype=np.float64).astype(np.float32)
+        # Here and not above: a worker that scores fits no modes.
+        from sklearn.utils.extmath import randomized_svd
+
         # One seed for all, so that the same residuals give the same bits.
         _, _, modes = randomized_svd(flat - mean, count, n_iter=4, random_state=0)
         # Rows side by side in memory, as after a loading: sums keep their order.

@@ -40,6 +40,37 @@ def padded_chunks(images: np.ndarray, size: int = CHUNK):
         yield chunk, n
 
 
+def joined(function, inputs: np.ndarray) -> list[np.ndarray]:
+    """Apply a function with several results to chunks, and join each of them.
+
+    Parameters
+    ----------
+    function : callable
+        From (CHUNK, ...) to several arrays (CHUNK, ...).
+    inputs : ndarray of shape (n, ...)
+        What it is applied to; n may be 0.
+
+    Returns
+    -------
+    list of ndarray of shape (n, ...)
+        Results in the inputs' order.
+
+    Examples
+    --------
+    >>> joined(lambda chunk: (chunk, -chunk), np.arange(2.0))
+    [array([0., 1.], dtype=float32), array([-0., -1.], dtype=float32)]
+    """
+    n = len(inputs)
+    if n == 0:
+        # One row of zeros tells the shape of a result.
+        inputs = np.zeros((1, *inputs.shape[1:]), np.float32)
+    parts = [
+        [np.asarray(array)[:k] for array in function(chunk)]
+        for chunk, k in padded_chunks(inputs)
+    ]
+    return [np.concatenate(found)[:n] for found in zip(*parts, strict=True)]
+
+
 def in_chunks(function, inputs: np.ndarray) -> np.ndarray:
     """Apply a function to chunks of one fixed size and join the results.
 
@@ -60,9 +91,5 @@ def in_chunks(function, inputs: np.ndarray) -> np.ndarray:
     >>> in_chunks(np.negative, np.arange(3.0))
     array([-0., -1., -2.], dtype=float32)
     """
-    n = len(inputs)
-    if n == 0:
-        # One row of zeros tells the shape of a result.
-        inputs = np.zeros((1, *inputs.shape[1:]), np.float32)
-    parts = [np.asarray(function(chunk))[:k] for chunk, k in padded_chunks(inputs)]
-    return np.concatenate(parts)[:n]
+    (found,) = joined(lambda chunk: (function(chunk),), inputs)
+    return found

@@ -5,7 +5,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -145,6 +145,42 @@ def parallel(function: Callable, tasks: Iterable[tuple], n_workers: int) -> Iter
         for rest in (running, following):
             with suppress(Exception):
                 deque(rest, maxlen=0)
+
+
+def ahead(function: Callable, tasks: Iterable, n_threads: int = 2) -> Iterator[tuple]:
+    """Yield each task and ``function(task)``, in order, computed in threads.
+
+    Threads go on while the caller deals with a result; tasks are taken up one at a time
+    and in the caller's thread.
+
+    Parameters
+    ----------
+    function : callable
+        Of a task.
+    tasks : iterable
+        The tasks; at most one more than there are threads is under way.
+    n_threads : int, optional
+        Calls side by side.
+
+    Yields
+    ------
+    tuple
+        The task and its result. An error in a task is raised here.
+
+    Examples
+    --------
+    >>> list(ahead(abs, [-1, 2]))
+    [(-1, 1), (2, 2)]
+    """
+    waiting: deque = deque()
+    with ThreadPoolExecutor(n_threads) as pool:
+        for task in tasks:
+            waiting.append((task, pool.submit(function, task)))
+            if len(waiting) > n_threads:
+                task, future = waiting.popleft()
+                yield task, future.result()
+        for task, future in waiting:
+            yield task, future.result()
 
 
 def _call_in(folder: str, function: Callable, task: tuple):

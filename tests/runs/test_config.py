@@ -205,8 +205,8 @@ def test_a_share_for_validation_lies_between_0_and_1(fraction):
             "dcae",
             {"training": {"validation_fraction": 0.2}},
             "The model dcae takes in [training] epochs, batch_size, learning_rate, "
-            "schedule, augment, start, hold_out, group, seed, sample_grid. Received: "
-            "[training] validation_fraction, which other models have.",
+            "schedule, augment, start, hold_out, group, seed, strategy, sample_grid. "
+            "Received: [training] validation_fraction, which other models have.",
         ),
         (
             "dcae",
@@ -226,8 +226,8 @@ def test_a_share_for_validation_lies_between_0_and_1(fraction):
             {"training": {"kl_start": 4, "beta_1": 0.5}},
             "The model aae takes in [training] epochs, batch_size, learning_rate, "
             "critic_learning_rate, adversarial_learning_rate, augment, start, "
-            "hold_out, group, seed, sample_grid. Received: [training] kl_start, "
-            "beta_1, which other models have.",
+            "hold_out, group, seed, strategy, sample_grid. Received: [training] "
+            "kl_start, beta_1, which other models have.",
         ),
         (
             "wgan_gp",

@@ -1,10 +1,12 @@
 """A survey in parts is the survey scored at once, and never all in memory."""
 
+import io
 import json
 
 import numpy as np
 import pyarrow.dataset
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 from scipy.stats import false_discovery_control
@@ -204,6 +206,33 @@ def test_a_part_that_fails_ends_nothing(folder, one, tmp_path, monkeypatch, caps
     assert cli.main([*words, "--resume"]) == 0
     check_equal(runs.ScoredParts(out).table(fdr=0.5), one)
     assert not (out / "_failed.ecsv").exists()
+
+
+def test_a_store_without_credentials_loses_nothing(folder, tmp_path, monkeypatch):
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    images = np.load(folder / "survey.npy")[30:39]
+    for k, image in enumerate(images):
+        found = io.BytesIO()
+        fits.writeto(found, image)
+        memory.pipe(f"/sky/{k}.fits", found.getvalue())
+    run = runs.load_run(folder / "run", "onnx")
+    survey, out = run.read("memory://sky/"), tmp_path / "scores"
+
+    def refuse(self, path, **options):
+        raise PermissionError("Access Denied")
+
+    # As s3fs and gcsfs do.
+    monkeypatch.setattr(type(memory), "info", refuse)
+    with pytest.raises(PermissionError, match=r"0.fits may not be read without cred"):
+        runs.score_parts(run, survey, out, part=4)
+    assert not list(out.glob("*.parquet"))
+    monkeypatch.undo()
+    scored = runs.score_parts(run, survey, out, part=4, resume=True)
+    here = run.detector.score(images)
+    np.testing.assert_allclose(
+        np.sort(scored.table()["anomaly_score"]), np.sort(here["anomaly_score"])
+    )
+    assert (len(scored.skipped), scored.n_missing) == (0, 0)
 
 
 def test_where_all_parts_fail_the_first_reason_is_raised(

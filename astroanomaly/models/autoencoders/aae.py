@@ -15,7 +15,7 @@ from astroanomaly.models.autoencoders.base import (
     mean_squared_error,
 )
 from astroanomaly.models.common.networks import initializers
-from astroanomaly.models.common.training import stateless_seed
+from astroanomaly.models.common.training import own_rows, stateless_seed, update
 from astroanomaly.utils.distributions import distributions
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class AAE(PriorMixin, Autoencoder):
             with tape.stop_recording():
                 losses["critic_loss"] = self._train_critic(z)
             loss = adversarial_loss(self.latent_critic(z, training=True))
-        self.adversarial_optimizer.apply(tape.gradient(loss, weights), weights)
+        update(self.adversarial_optimizer, tape.gradient(loss, weights), weights)
         losses["adversarial_loss"] = loss
         self.step.assign_add(1)
         return self._record(losses)
@@ -222,7 +222,7 @@ class AAE(PriorMixin, Autoencoder):
         with tf.GradientTape() as tape:
             loss = mean_squared_error(images, self(images, training=True))
         weights = self._reconstruction_weights
-        self.optimizer.apply(tape.gradient(loss, weights), weights)
+        update(self.optimizer, tape.gradient(loss, weights), weights)
         return loss
 
     def _train_critic(self, z):
@@ -233,12 +233,13 @@ class AAE(PriorMixin, Autoencoder):
                 self.latent_critic(z, training=True),
             )
         weights = self.latent_critic.trainable_variables
-        self.critic_optimizer.apply(tape.gradient(loss, weights), weights)
+        update(self.critic_optimizer, tape.gradient(loss, weights), weights)
         return loss
 
     def _draw(self, n):
         seed = stateless_seed(self.seed, tf.convert_to_tensor(self.step), 0)
-        return self.prior.sample(n, seed=tf.cast(seed, tf.int32))
+        seed = tf.cast(seed, tf.int32)
+        return own_rows(lambda n: self.prior.sample(n, seed=seed), n)
 
     def compute_losses(self, images: tf.Tensor, training: bool = False) -> dict:
         """Compute the three losses of a batch, with no step in between.

@@ -9,7 +9,11 @@ from keras import layers, ops
 
 from astroanomaly.models.autoencoders import networks as conv_stack
 from astroanomaly.models.common import networks
-from astroanomaly.models.common.training import EpochOrderMixin, OptimizersMixin
+from astroanomaly.models.common.training import (
+    EpochOrderMixin,
+    OptimizersMixin,
+    update,
+)
 
 
 def add_weight_decay(gradients, weights, weight_decay: float) -> list:
@@ -33,6 +37,7 @@ class Autoencoder(OptimizersMixin, EpochOrderMixin, keras.Model):
     training)` that returns them in a dictionary; "loss" is what trains.
     """
 
+    mirrors = True
     heads: tuple[str, ...] = ("z",)
     loss_names: tuple[str, ...] = ("loss",)
 
@@ -111,9 +116,8 @@ class Autoencoder(OptimizersMixin, EpochOrderMixin, keras.Model):
             losses = self.compute_losses(images, training=True)
         weights = self.trainable_variables
         gradients = tape.gradient(losses["loss"], weights)
-        self.optimizer.apply(
-            add_weight_decay(gradients, weights, self.weight_decay), weights
-        )
+        gradients = add_weight_decay(gradients, weights, self.weight_decay)
+        update(self.optimizer, gradients, weights)
         self.step.assign_add(1)
         return self._record(losses)
 

@@ -13,7 +13,7 @@ from astroanomaly.models.autoencoders.base import (
     PriorMixin,
     mean_squared_error,
 )
-from astroanomaly.models.common.training import stateless_seed
+from astroanomaly.models.common.training import own_rows, stateless_seed
 from astroanomaly.utils.distributions import distributions
 
 if TYPE_CHECKING:
@@ -170,7 +170,9 @@ class CVAE(PriorMixin, Autoencoder):
     def _draw(self, posterior):
         # The reparametrised sample, mean + sigma * noise: gradients pass through.
         seed = stateless_seed(self.seed, tf.convert_to_tensor(self.step), 0)
-        return posterior.sample(seed=tf.cast(seed, tf.int32))
+        seed, mean = tf.cast(seed, tf.int32), posterior.mean()
+        noise = own_rows(lambda n: self.prior.sample(n, seed=seed), tf.shape(mean)[0])
+        return mean + posterior.stddev() * noise
 
     def encode(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Compute the posterior's mean of z.

@@ -8,6 +8,7 @@ import keras
 from keras import layers
 
 from astroanomaly.models.autoencoders.base import Autoencoder, mean_squared_error
+from astroanomaly.models.common.training import replicas
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -78,7 +79,13 @@ class DCAE(Autoencoder):
     def finish_encoder(self, outputs: list[tf.Tensor]) -> tf.Tensor | list[tf.Tensor]:
         """Normalize z by its batch's statistics."""
         # PyTorch's defaults: its momentum 0.1 is Keras's 0.9.
-        return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(outputs[0])
+        return layers.BatchNormalization(
+            momentum=0.9,
+            epsilon=1e-5,
+            # The statistics of the batch and not of a device's share. Not with one
+            # device, whose bits they would change.
+            synchronized=replicas() > 1,
+        )(outputs[0])
 
     def compute_losses(self, images: tf.Tensor, training: bool = False) -> dict:
         """Compute what a batch adds to the history.

@@ -42,6 +42,31 @@ def stateless_seed(seed: int, step, stream: int):
     return folded
 
 
+def replicas() -> int:
+    """Return how many devices share a batch, in the scope of their strategy."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def own_rows(draw, n):
+    """Return this device's n rows of what `draw` gives for a whole batch.
+
+    So devices that share a batch draw together what one alone would draw for it.
+    """
+    if replicas() == 1:
+        return draw(n)
+    # Images come in this order too: the first device has the first of a batch.
+    first = tf.distribute.get_replica_context().replica_id_in_sync_group * n
+    return draw(replicas() * n)[first : first + n]
+
+
+def update(optimizer, gradients, weights) -> None:
+    """Move weights by gradients, averaged over the devices that share a batch."""
+    # Keras sums those of several devices.
+    if (n := replicas()) > 1:
+        gradients = [gradient / n for gradient in gradients]
+    optimizer.apply(gradients, weights)
+
+
 class _EpochOrder(keras.callbacks.Callback):
     """Tell a data set which epoch comes, so that its order depends on nothing else."""
 
@@ -81,11 +106,15 @@ class _FewUpdates(keras.callbacks.Callback):
         # Keras counts the batches of a data set that knows its own number alone.
         if (steps := self.params.get("steps")) is not None:
             left = (self.params["epochs"] - self.initial_epoch) * steps
-            self._check(int(self.model.step) + left, f"{steps} steps an epoch")
+            self._check(self._steps() + left, f"{steps} steps an epoch")
             self._check = lambda *known: None
 
     def on_train_end(self, logs=None):
-        self._check(int(self.model.step), "its steps")
+        self._check(self._steps(), "its steps")
+
+    def _steps(self) -> int:
+        # Through numpy: Keras makes no int of a variable of several devices.
+        return int(self.model.step.numpy())
 
     def _check(self, steps: int, what: str):
         n_updates = self.model.generator_updates(steps)
@@ -117,6 +146,8 @@ class EpochOrderMixin:
     # A model whose step Keras itself takes may change these two.
     float32_only = True
     learns_from_labels = False
+    # Whether its step is the same on several devices that share a batch.
+    mirrors = False
 
     def _check_training(self, x, y=None, weights=None):
         """Refuse settings, targets and devices that the steps are not made for."""
@@ -144,13 +175,25 @@ class EpochOrderMixin:
                 f"{type(self).__name__} learns from nothing else. Received: "
                 + (f"batches of {len(spec)} parts" if spec else "targets or weights")
             )
-        # Each replica would draw the same random numbers, and count every step.
         strategy = self.distribute_strategy
-        if strategy.num_replicas_in_sync > 1:
+        n = strategy.num_replicas_in_sync
+        found = f"{type(strategy).__name__} of {n} replicas"
+        known = isinstance(strategy, tf.distribute.MirroredStrategy) and self.mirrors
+        # On several machines each would read the data in an order of its own.
+        if n > 1 and not known:
+            several = (
+                " or, by tf.distribute.MirroredStrategy, on several of one machine"
+            )
             raise ValueError(
-                "`fit` and `evaluate` run on one device, without a "
-                "tf.distribute strategy of several. Received: "
-                f"{type(strategy).__name__} of {strategy.num_replicas_in_sync} replicas"
+                f"{type(self).__name__} trains on one device"
+                f"{several if self.mirrors else ''}. Received: {found}."
+            )
+        # Smaller shares would weigh as much as larger ones.
+        size = getattr(spec, "shape", [None])[0]
+        if size is not None and size % n:
+            raise ValueError(
+                f"`x` must have batches that {n} devices can share evenly "
+                f"(`batch_size` a multiple of {n}). Received: batches of {size}."
             )
 
     def fit(

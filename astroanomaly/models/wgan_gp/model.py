@@ -1,5 +1,6 @@
 """Wasserstein GAN with gradient penalty as a Keras model."""
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -10,7 +11,9 @@ from astroanomaly.models.common import losses, networks
 from astroanomaly.models.common.training import (
     EpochOrderMixin,
     OptimizersMixin,
+    own_rows,
     stateless_seed,
+    update,
 )
 
 
@@ -78,6 +81,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
     (2, 32, 32, 1)
     """
 
+    mirrors = True
     optimizer_names = {
         "generator_optimizer": "optimizer",
         "critic_optimizer": "critic_optimizer",
@@ -220,18 +224,52 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
 
     def train_step(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Update the critic on a batch and, each `n_critic`-th time, the generator."""
+        return self._step(images, self._generator_is_due())
+
+    def _generator_is_due(self):
+        # After the critic has had its `n_critic` updates, not before the first.
+        return tf.equal((tf.convert_to_tensor(self.step) + 1) % self.n_critic, 0)
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Make the function that takes a step, as :meth:`keras.Model.fit` wants it.
+
+        Parameters
+        ----------
+        force : bool, optional
+            Make it anew where there is one.
+        """
+        if self.distribute_strategy.num_replicas_in_sync == 1:
+            super().make_train_function(force)
+        elif self.steps_per_execution != 1:
+            raise ValueError(
+                "`steps_per_execution` must be 1 on several devices. "
+                f"Received: {self.steps_per_execution}."
+            )
+        elif force or getattr(self, "train_function", None) is None:
+            # Devices cannot meet within a condition of a graph: a graph for each case.
+            steps = [
+                self._make_function(partial(self._step, due=due))
+                for due in (False, True)
+            ]
+            self.train_function = lambda batches: steps[int(self._generator_is_due())](
+                batches
+            )
+
+    def _step(self, images, due):
+        """Update the critic and, where it is due, the generator."""
         step = tf.convert_to_tensor(self.step)
         self._train_critic(images, step)
-        # After the critic has had its `n_critic` updates, not before the first.
-        update = tf.equal((step + 1) % self.n_critic, 0)
         n = tf.shape(images)[0]
-        loss = tf.cond(
-            update, lambda: self._train_generator(n, step), lambda: tf.constant(0.0)
-        )
+        if isinstance(due, bool):
+            loss = self._train_generator(n, step) if due else tf.constant(0.0)
+        else:
+            loss = tf.cond(
+                due, lambda: self._train_generator(n, step), lambda: tf.constant(0.0)
+            )
         self.trackers["generator_loss"].update_state(
             # Batches without a generator update have no loss and must not count.
             loss,
-            sample_weight=tf.cast(update, tf.float32),
+            sample_weight=tf.cast(due, tf.float32),
         )
         self.step.assign_add(1)
         return {name: tracker.result() for name, tracker in self.trackers.items()}
@@ -241,8 +279,9 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         return steps // self.n_critic
 
     def _latent(self, n, step, stream):
-        return tf.random.stateless_normal(
-            (n, self.latent_dim), stateless_seed(self.seed, step, stream)
+        seed = stateless_seed(self.seed, step, stream)
+        return own_rows(
+            lambda n: tf.random.stateless_normal((n, self.latent_dim), seed), n
         )
 
     def _train_critic(self, images, step):
@@ -253,13 +292,15 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
         with tf.GradientTape() as tape:
             loss = self._critic_loss(images, fake, alpha)
         weights = self.critic.trainable_variables
-        self.critic_optimizer.apply(tape.gradient(loss, weights), weights)
+        update(self.critic_optimizer, tape.gradient(loss, weights), weights)
 
     def _mixing_numbers(self, images, step, stream):
         # One per image: equation 3 is an expectation over images.
-        shape = (tf.shape(images)[0], 1, 1, 1)
         seed = stateless_seed(self.seed, step, stream)
-        return tf.random.stateless_uniform(shape, seed)
+        return own_rows(
+            lambda n: tf.random.stateless_uniform((n, 1, 1, 1), seed),
+            tf.shape(images)[0],
+        )
 
     def _critic_loss(self, images, fake, alpha):
         """Compute the critic's loss and record it with its parts."""
@@ -293,7 +334,7 @@ class WGANGP(OptimizersMixin, EpochOrderMixin, keras.Model):
             fake = self.generator(self._latent(n, step, 2), training=True)
             loss = losses.generator_loss(self.critic(fake, training=True)[0])
         weights = self.generator.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, weights), weights)
+        update(self.optimizer, tape.gradient(loss, weights), weights)
         if self.generator_ema is not None:
             pairs = zip(
                 self.generator_ema.variables, self.generator.variables, strict=True
