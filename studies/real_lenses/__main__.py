@@ -32,13 +32,13 @@ SIMULATED = {
     "rings": "rings",
 }
 # What the page shows, of one band and of four; the others are what was tried beside it.
-COMMITTEES = {"committee": ("mix", "no_rings"), "four_bands": ("four",)}
+COMMITTEES = {"committee": ("long", "no_rings"), "four_bands": ("four",)}
 SHOWN = "committee"
 
 
 def _members(steps: int) -> dict[str, Try]:
     return {
-        "mix": Try("painted and simulated", steps),
+        "long": Try("painted and simulated, longer", 2 * steps, simulated=0.5),
         # Rare on the sky, and a fifth of the simulated non-lenses.
         "no_rings": Try(
             "the same without ring galaxies, more painted",
@@ -59,6 +59,7 @@ def _members(steps: int) -> dict[str, Try]:
 def _tries(steps: int, few: int) -> dict[str, Try]:
     short = Try("painted and simulated, shorter", few)
     return _members(steps) | {
+        "mix": Try("painted and simulated", steps),
         "short": short,
         "simulated": replace(short, words="simulated alone", simulated=1.0),
         "painted": replace(short, words="painted alone", simulated=0.0),

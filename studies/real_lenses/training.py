@@ -131,24 +131,32 @@ def middle(images: np.ndarray, side: int) -> np.ndarray:
 
 
 def scorer(model, turns: int = 8):
-    """Return a function from frames to their logits, the mean of their orientations."""
-    if not isinstance(model, Committee):
-        model = Committee([model], turns=turns)
+    """Return a function from frames to their logits, the mean of their orientations.
+
+    A committee's is the mean of its members' calibrated ones. Each finder is traced
+    once and not for each orientation, which would take longer than to score.
+    """
+    members = getattr(model, "members", [model])
+    lines = getattr(model, "calibrations", [(1.0, 0.0)])
     side, _, n_bands = model.image_shape
     own = stretch(BANDS[:n_bands])
-    # Traced once: eight orientations make a large graph.
-    one = tf.function(
-        lambda batch: model.logit(own(batch)),
-        input_signature=[tf.TensorSpec((None, side, side, n_bands))],
-    )
+    signature = [tf.TensorSpec((None, side, side, n_bands))]
+
+    def traced(member):
+        return tf.function(lambda x: member.logit(own(x)), input_signature=signature)
+
+    finders = [traced(member) for member in members]
 
     def score(images):
-        parts = range(0, len(images), 64)
-        found = [
-            np.asarray(one(middle(images[k : k + 64, ..., :n_bands], side)))
-            for k in parts
-        ]
-        return np.concatenate(found) if found else np.zeros(0, "f4")
+        images = middle(images[..., :n_bands], side)
+        total = np.zeros(len(images))
+        for k in range(0, len(images), 64):
+            for turn in range(turns):
+                view = np.rot90(images[k : k + 64], turn % 4, axes=(1, 2))
+                view = view[:, ::-1] if turn > 3 else view
+                for one, (slope, offset) in zip(finders, lines, strict=True):
+                    total[k : k + 64] += slope * np.asarray(one(view)) + offset
+        return total / (turns * len(finders))
 
     return score
 
