@@ -38,7 +38,7 @@ SHOWN = "committee"
 
 def _members(steps: int) -> dict[str, Try]:
     return {
-        "long": Try("painted and simulated, longer", 2 * steps, simulated=0.5),
+        "long": Try("painted and simulated, longer", steps * 3 // 2, simulated=0.5),
         # Rare on the sky, and a fifth of the simulated non-lenses.
         "no_rings": Try(
             "the same without ring galaxies, more painted",
