@@ -13,7 +13,9 @@ from functools import partial
 from pathlib import Path
 
 import keras
+import numpy as np
 
+from astroanomaly.models import Committee
 from studies import study
 from studies.lens_finder.kept import keep
 from studies.lens_finder.sets import BANDS
@@ -155,24 +157,34 @@ class Study(study.Study):
             training.train(folder, name, own, sets, self.seed)
 
     def score(self) -> None:
-        """Score every set with every finder and with the committee."""
-        sets, folder = self.frames(), self.out / "finders"
-        tries = self.scale.tries
-        models = {
-            name: training.train(folder, name, own, sets, self.seed)
-            for name, own in tries.items()
-        }
-        for name, names in COMMITTEES.items():
-            models[name] = training.joined([models[n] for n in names], sets)
-            models[name].save(folder / f"{name}.keras")
+        """Score every set with every finder, and join the committees."""
+        sets, folder, tries = self.frames(), self.out / "finders", self.scale.tries
         (self.out / "scores").mkdir(exist_ok=True)
-        for name, model in models.items():
-            stamp = {"steps": {n: one.steps for n, one in tries.items()}}
-
-            def make(model=model):
-                return training.scores(model, sets)
-
-            keep(self.out / "scores" / f"{name}.npz", stamp, make)
+        models, found = {}, {}
+        for name, own in tries.items():
+            models[name] = training.train(folder, name, own, sets, self.seed)
+            # Eight orientations take as long again as a short training.
+            turns = 8 if any(name in names for names in COMMITTEES.values()) else 1
+            make = partial(training.scores, models[name], sets, turns)
+            stamp = {"steps": own.steps, "turns": turns}
+            found[name] = keep(self.out / "scores" / f"{name}.npz", stamp, make)
+        for name, names in COMMITTEES.items():
+            lines = [training.line(found[n], sets) for n in names]
+            joined = Committee([models[n] for n in names], lines, turns=8)
+            joined.save(folder / f"{name}.keras")
+            # What the committee says is the mean of what its members do.
+            logits = {
+                key: np.mean(
+                    [
+                        a * found[n][key] + b
+                        for n, (a, b) in zip(names, lines, strict=True)
+                    ],
+                    axis=0,
+                )
+                for key in found[names[0]]
+            }
+            path = self.out / "scores" / f"{name}.npz"
+            keep(path, {"lines": lines}, lambda logits=logits: logits)
 
     def look(self) -> None:
         """Draw occlusion maps, and look through lists of the same frames."""

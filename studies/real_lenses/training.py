@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from astroanomaly.evaluation import auc
 from astroanomaly.evaluation.classifier import ProbabilityCalibration
-from astroanomaly.models import Committee, LensFinder, OneCycle
+from astroanomaly.models import LensFinder, OneCycle
 from astroanomaly.stretches import Asinh
 from astroanomaly.stretches.sky import sky_noise
 from astroanomaly.utils.files import atomic_path
@@ -133,19 +133,14 @@ def middle(images: np.ndarray, side: int) -> np.ndarray:
 def scorer(model, turns: int = 8):
     """Return a function from frames to their logits, the mean of their orientations.
 
-    A committee's is the mean of its members' calibrated ones. Each finder is traced
-    once and not for each orientation, which would take longer than to score.
+    The finder is traced once and not for each orientation.
     """
-    members = getattr(model, "members", [model])
-    lines = getattr(model, "calibrations", [(1.0, 0.0)])
     side, _, n_bands = model.image_shape
     own = stretch(BANDS[:n_bands])
-    signature = [tf.TensorSpec((None, side, side, n_bands))]
-
-    def traced(member):
-        return tf.function(lambda x: member.logit(own(x)), input_signature=signature)
-
-    finders = [traced(member) for member in members]
+    one = tf.function(
+        lambda batch: model.logit(own(batch)),
+        input_signature=[tf.TensorSpec((None, side, side, n_bands))],
+    )
 
     def score(images):
         images = middle(images[..., :n_bands], side)
@@ -154,9 +149,8 @@ def scorer(model, turns: int = 8):
             for turn in range(turns):
                 view = np.rot90(images[k : k + 64], turn % 4, axes=(1, 2))
                 view = view[:, ::-1] if turn > 3 else view
-                for one, (slope, offset) in zip(finders, lines, strict=True):
-                    total[k : k + 64] += slope * np.asarray(one(view)) + offset
-        return total / (turns * len(finders))
+                total[k : k + 64] += np.asarray(one(view))
+        return total / turns
 
     return score
 
@@ -217,25 +211,26 @@ def train(folder: Path, name: str, own: Try, sets: dict, seed: int) -> LensFinde
     return model
 
 
-def joined(members: list, sets: dict) -> Committee:
-    """Return a committee whose members' logits are calibrated on the validation."""
-    lines = []
-    for member in members:
-        pairs = known(scorer(member), sets, member.image_shape[2]).values()
-        labels, logits = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
-        curve = ProbabilityCalibration().fit(labels, logits)
-        # Of a trial of three steps the slope may be below zero.
-        lines.append((max(curve.slope_, 1e-3), curve.intercept_))
-    return Committee(members, lines, turns=8)
+def line(logits: dict, sets: dict) -> tuple[float, float]:
+    """Return slope and offset that calibrate a finder's logits on the validation."""
+    label = sets["simulated_validation"]["label"]
+    values, labels = [logits["simulated_validation_images"]], [label]
+    for key, is_lens in (("validation_arcs", True), ("validation_images", False)):
+        if key in logits:
+            values.append(logits[key])
+            labels.append(np.full(len(logits[key]), is_lens))
+    curve = ProbabilityCalibration()
+    curve.fit(np.concatenate(labels), np.concatenate(values))
+    # Of a trial of three steps the slope may be below zero.
+    return max(curve.slope_, 1e-3), curve.intercept_
 
 
-def scores(model, sets: dict) -> dict[str, np.ndarray]:
+def scores(model, sets: dict, turns: int) -> dict[str, np.ndarray]:
     """Return the logits of all frames that are not trained on, by set."""
-    found, score, n_bands = {}, scorer(model), model.image_shape[2]
-    for name, one in sets.items():
-        if name in ("train", "simulated"):
-            continue
-        for key in ("images", "arcs"):
-            if key in one and fits(one[key], n_bands):
-                found[f"{name}_{key}"] = score(one[key])
-    return found
+    score, n_bands = scorer(model, turns), model.image_shape[2]
+    return {
+        f"{name}_{key}": score(one[key])
+        for name, one in sets.items()
+        for key in ("images", "arcs")
+        if name not in ("train", "simulated") and key in one and fits(one[key], n_bands)
+    }
