@@ -56,8 +56,9 @@ FINDERS = {
         "seen as by VIS, the galaxies without arcs, and 10,000 " + _MADE + ".",
         (
             _CENTRED,
-            "In one band a ring galaxy and an Einstein ring look alike: rings are "
-            "missed, ring galaxies are called lenses.",
+            "Rings about a compact galaxy: it learned that these are ring galaxies, "
+            "and misses a third of the compound rings.",
+            "Clusters: half of the frames of Abell 2744 are called lenses.",
         ),
     ),
     "euclid-lenses-4band": Finder(
@@ -67,7 +68,9 @@ FINDERS = {
         "10,000 " + _MADE + "; no real image.",
         (
             _CENTRED,
-            "Trained on simulations alone: on the sky more passes than among them.",
+            "Trained on simulations alone, of the sky only 27 frames were tried.",
+            "Half of the lenses that fail the published rule (weak ones) are called "
+            "lenses.",
         ),
     ),
 }
