@@ -21,9 +21,7 @@ def every(own: dict, sets: dict, model) -> dict[str, np.ndarray]:
     names = [*known["name"], *real["name"][worst]]
     seen = np.asarray(stretch()(middle(images, model.image_shape[0])))
     # Traced once: a committee that runs step by step takes seven times as long.
-    logit = tf.function(
-        model.logit, input_signature=[tf.TensorSpec((None, *model.image_shape))]
-    )
+    logit = tf.function(model.logit)
     maps = [interpret.occlusion_map(logit, x, MASK, STRIDE) for x in seen]
     return {
         "images": images,

@@ -163,7 +163,14 @@ def tries(folder: Path, found: dict, sets: dict) -> Table:
                 pairs.insert(0, (logits[f"{part}_arcs"], logits[f"{part}_images"]))
             areas += [NOTHING] * (2 - len(pairs)) + [area(*pair) for pair in pairs]
         n_frames = known.get("steps", 0) * known.get("batch_size", 0)
-        rows.append((known.get("words", JOINED.get(name, name)), n_frames, areas))
+        above = "not seen"
+        if "lenses_images" in logits:
+            real = negatives(logits, sets)
+            ranks = [int((real >= value).sum()) for value in logits["lenses_images"]]
+            above = ", ".join(map(str, ranks))
+        rows.append(
+            (known.get("words", JOINED.get(name, name)), n_frames, areas, above)
+        )
     return Table(
         [
             column("words", [row[0] for row in rows], "trained on"),
@@ -180,6 +187,7 @@ def tries(folder: Path, found: dict, sets: dict) -> Table:
                 )
                 for part in span(name, [row[2][k] for row in rows], heading)
             ),
+            column("above", [row[3] for row in rows], "real frames above each lens"),
         ]
     )
 
