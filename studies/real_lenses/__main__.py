@@ -122,7 +122,7 @@ class Study(study.Study):
             "help": "runs of other seeds, shown beside this one",
         },
     }
-    data, beside = Path("../shared/data"), ()
+    data, beside, committees = Path("../shared/data"), (), COMMITTEES
 
     def stages(self):
         """Return the stages by name."""

@@ -58,7 +58,7 @@ def frames(own: dict, sets: dict) -> Figure:
     others = tables.real_frames(own, sets)
     worst = np.argsort(-others["logit"])[: len(axes[2])]
     for axis, k in zip(axes[2], worst, strict=False):
-        _show(axis, others["images"][k], f"no lens, {others['kind'][k]}")
+        _show(axis, others["images"][k], f"no lens, {others['kind'][k].split()[0]}")
     for axis in axes.flat:
         axis.set_axis_off()
     return figure
@@ -122,7 +122,7 @@ def looked(kept: dict) -> Figure:
 
 def listed(kept: dict) -> Figure:
     """Draw the lenses found against the frames looked at, mean of the draws."""
-    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    figure = Figure(figsize=(5.2, 4.4), layout="constrained")
     axis = figure.subplots()
     for k, (name, words) in enumerate(tables.LISTS.items()):
         curve = np.cumsum(kept[name], axis=1).mean(axis=0)
@@ -132,5 +132,5 @@ def listed(kept: dict) -> Figure:
     axis.plot(places, places * kept["n"][0] / kept["n"].sum(), ":", color="0.6")
     axis.set_xlabel("frames looked at (dotted: in any order)")
     axis.set_ylabel("lenses among them")
-    axis.legend(frameon=False, fontsize=7)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=7)
     return figure

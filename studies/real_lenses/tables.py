@@ -13,11 +13,6 @@ from studies.lens_finder.kept import read
 from studies.real_lenses.frames import SCALE, SECOND
 from studies.tables import NOTHING, column, span, triple
 
-# Of finders that are not one training.
-JOINED = {
-    "committee": "committee: the first two of VIS",
-    "four_bands": "four bands, eight orientations, calibrated",
-}
 LISTS = {
     "brightness": "brightness",
     "forest": "profiles, isolation forest",
@@ -93,7 +88,7 @@ def every(study, sets: dict) -> dict[str, Table]:
         runs[f"seed {seed}"] = more["committee"], more["four_bands"], others
     return {
         "aims": aims(runs),
-        "tries": tries(study.out, found, sets),
+        "tries": tries(study, found, sets),
         "painted": painted(own, sets["test"]),
         "false_positives": false_positives(own, sets),
         "purity": purity(own, four, sets),
@@ -146,12 +141,19 @@ def aims(runs: dict) -> Table:
     )
 
 
-def tries(folder: Path, found: dict, sets: dict) -> Table:
-    """Each training, and the committees: areas on painted and simulated frames."""
-    rows = []
-    for name, logits in found.items():
-        record = folder / "finders" / f"{name}.json"
-        known = json.loads(record.read_text()) if record.is_file() else {}
+def tries(study, found: dict, sets: dict) -> Table:
+    """Each training, and the committee: areas on painted and simulated frames."""
+    rows, known = [], study.scale.tries
+    steps = {
+        name: (one.words, one.steps * one.batch_size) for name, one in known.items()
+    }
+    members = study.committees["committee"]
+    steps["committee"] = (
+        f"committee of the first {len(members)}",
+        sum(steps[name][1] for name in members),
+    )
+    for name, (words, n_frames) in steps.items():
+        logits = found[name]
         areas = []
         for part, other in (
             ("validation", "simulated_validation"),
@@ -162,15 +164,12 @@ def tries(folder: Path, found: dict, sets: dict) -> Table:
             if f"{part}_arcs" in logits:
                 pairs.insert(0, (logits[f"{part}_arcs"], logits[f"{part}_images"]))
             areas += [NOTHING] * (2 - len(pairs)) + [area(*pair) for pair in pairs]
-        n_frames = known.get("steps", 0) * known.get("batch_size", 0)
         above = "not seen"
         if "lenses_images" in logits:
             real = negatives(logits, sets)
             ranks = [int((real >= value).sum()) for value in logits["lenses_images"]]
             above = ", ".join(map(str, ranks))
-        rows.append(
-            (known.get("words", JOINED.get(name, name)), n_frames, areas, above)
-        )
+        rows.append((words, n_frames, areas, above))
     return Table(
         [
             column("words", [row[0] for row in rows], "trained on"),
