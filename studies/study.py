@@ -75,7 +75,7 @@ class Study:
             return
         study.run()
         if page:
-            publish(out, page, cls.page or cls.name)
+            publish(out, page, study.page or study.name)
 
     def stages(self) -> dict[str, Callable]:
         """Return functions without arguments by the stages' names, in order."""

@@ -64,10 +64,11 @@ class AnomalyDetector(Detector):
         ``"mapping"`` for the paper's with its defaults. None for a model that
         reconstructs by itself.
     score : {"peak", "total", "residual", "feature", "mse", "whitened", \
-"orthogonal", "wasserstein"}, optional
+"orthogonal", "wasserstein", "evidence"}, optional
         The score that ranks and calibrates. "total" is the source paper's, "mse"
         that of the published autoencoders; every score is kept in the table
-        ("wasserstein" only where it ranks).
+        ("wasserstein" only where it ranks). "evidence" is the model's own, which
+        only `models.SmoothLens` has.
     w : float, optional
         Weight of the feature term in the total score, within [0, 1].
     smoothing : float, optional
@@ -133,6 +134,11 @@ class AnomalyDetector(Detector):
             raise ValueError(
                 f"`score` must be one of {', '.join(residual.SCORES)}. "
                 f"Received: {score}"
+            )
+        if score == "evidence" and not hasattr(model, "evidence"):
+            raise ValueError(
+                '`score` must not be "evidence" for a model without one of its own. '
+                f"Received: {type(model).__name__}"
             )
         seed = int(seed)
         images = ImageModel(model, stretch, latent, check_weight(w), seed, views)
@@ -252,6 +258,7 @@ class AnomalyDetector(Detector):
         """Columns of all scores that this detector can compute now."""
         without = {"wasserstein"} - {self.score_name}
         without |= {"orthogonal"} if self.modes is None else set()
+        without |= set() if hasattr(self.images.model, "evidence") else {"evidence"}
         return tuple(f"{n}_score" for n in residual.SCORES if n not in without)
 
     def score_block(self, cutouts: Cutouts, scores: str = "all") -> Table:
@@ -316,6 +323,8 @@ class AnomalyDetector(Detector):
         if "wasserstein_score" in wanted:
             # It sorts all pixels, so only those who rank by it pay for it.
             found["wasserstein_score"] = residual.wasserstein_score(images, drawn)
+        if "evidence_score" in wanted:
+            found["evidence_score"] = self.images.of_images("evidence", images)
         found["latent_norm"] = np.full(len(images), np.nan)
         if z is not None:
             found["latent_norm"] = np.linalg.norm(z.astype(np.float64), axis=1)

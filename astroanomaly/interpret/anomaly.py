@@ -65,6 +65,11 @@ def anomaly_output(
         raise ValueError(
             f"`score` must be one of {', '.join(scoring.SCORES)}. Received: {score}"
         )
+    if score == "evidence" and not hasattr(detector.model, "evidence"):
+        raise ValueError(
+            '`score` must not be "evidence" for a model without one of its own. '
+            f"Received: {type(detector.model).__name__}"
+        )
     modes = detector.modes
     if score in _NEEDS_NOISE and detector.noise is None:
         raise ValueError(
@@ -93,6 +98,8 @@ def anomaly_output(
 
 
 def _scores(detector, score, modes, images) -> np.ndarray:
+    if score == "evidence":
+        return detector.images.of_images("evidence", images)
     drawn = detector.images.reconstruct(images)[0]
     if score in _NEEDS_NOISE:
         modes = modes if score == "orthogonal" else None

@@ -28,6 +28,7 @@ MEANINGS = {
     "orthogonal_score": "Residual without the patterns that ordinary objects show.",
     "mse_score": "Mean square difference to the reconstruction.",
     "wasserstein_score": "Difference of the two images' sorted pixel values.",
+    "evidence_score": "How much better uneven mass explains it than a smooth lens.",
     "latent_norm": "How unusual the closest image is that the model can draw.",
     "frame_score": "How far the whole frame is from the training's, in sigma.",
     "p_lens": "Probability of a lens, as the network gives it.",

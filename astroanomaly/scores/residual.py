@@ -25,6 +25,7 @@ SCORES = (
     "whitened",
     "orthogonal",
     "wasserstein",
+    "evidence",
 )
 # Which of them are computed: all, or what the score that ranks is made of.
 WHICH = ("all", "ranking")

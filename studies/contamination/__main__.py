@@ -10,12 +10,23 @@ compares with the other models of the package and with baselines. To resume an
 interrupted study, repeat the command.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+
+from astropy.table import Table
 
 from astroanomaly import evaluation
 from studies import study
-from studies.contamination import figures, results, sets, tables, trainings
+from studies.contamination import (
+    diagnosis,
+    figures,
+    results,
+    robust,
+    sets,
+    tables,
+    trainings,
+)
 from studies.contamination.names import DATA, ENDS
 
 # Rings are all of one brightness, galaxies are not.
@@ -49,6 +60,8 @@ class Scale:
     surveys: tuple[str, ...] = DATA
     left_out: tuple[str, ...] = ()  # methods that are not trained
     variants: bool = True  # couplings with the other kind of latent vector
+    n_between: int = 1  # seeds of the other contaminations
+    n_robust: int = 5  # seeds of the detectors made for dirty sets
 
 
 def gan(maps: tuple[int, int], fade, stable, ema: float) -> dict:
@@ -60,12 +73,12 @@ def gan(maps: tuple[int, int], fade, stable, ema: float) -> dict:
 SCALES = {
     "smoke": Scale(
         {"sets": 0.2, "ends": 1.5, "between": 0, "others": 0}
-        | {"samples": 0.5, "results": 0.3},
+        | {"robust": 0.3, "diagnosis": 0.3, "samples": 0.5, "results": 0.3},
         sizes=sets.Sizes(64, 16, 48, 24),
         seeds=(0,),
         between=(),
         gan=gan((32, 4), 32, 32, 0.9),
-        full_size=dict.fromkeys(DATA, gan((32, 4), 32, 32, 0.9)),
+        full_size={"lenses": gan((32, 4), 32, 32, 0.9)},
         batch_size=16,
         learning_rate=2e-3,
         epochs={"wgan_gp": 1, "encoder": 1, "after": 1, "exposure": 1}
@@ -76,11 +89,12 @@ SCALES = {
         surveys=("lenses",),
         left_out=("cvae", "aae", "wgan_gp", "pgan_joint", "pgan_cluster"),
         variants=False,
+        n_robust=1,
     ),
     # Twice the published rate and half its batches draw better images after so few.
     "laptop": Scale(
         {"sets": 2, "ends": 60, "between": 50, "others": 12}
-        | {"samples": 28, "results": 3},
+        | {"robust": 15, "diagnosis": 6, "samples": 28, "results": 3},
         sizes=sets.Sizes(4000, 1000, 1000, 600),
         seeds=(0, 1, 2),
         between=BETWEEN,
@@ -108,10 +122,31 @@ SCALES = {
         latent_dim=64,
         n_samples=512,
     ),
+    # Two encoders of one GAN, trained in a minute, with as many seeds as an interval
+    # needs that is narrow enough to say yes or no.
+    "claim": Scale(
+        {"sets": 4, "diagnosis": 4, "ends": 20, "between": 30, "results": 1},
+        sizes=sets.Sizes(4000, 1000, 1000, 600),
+        seeds=(0, 1, 2, 3, 4),
+        between=(0.02, 0.05, 0.2),
+        gan=gan((128, 32), (0, 500, 800, 1600), (800, 1000, 2000, 4800), 0.98),
+        full_size={},
+        batch_size=8,
+        learning_rate=2e-3,
+        # As many updates at full size as the encoder that is trained with the GAN.
+        epochs={"wgan_gp": 0, "encoder": 0, "after": 2, "exposure": 0}
+        | dict.fromkeys(("dcae", "cvae", "aae"), 0),
+        width=16,
+        latent_dim=64,
+        n_samples=0,
+        left_out=("baselines", "dcae", "cvae", "aae", "wgan_gp")
+        + ("pgan_joint", "pgan_cluster"),
+        n_between=5,
+    ),
     # The published size.
     "full": Scale(
         {"sets": 10, "ends": 20000, "between": 16000, "others": 4000}
-        | {"samples": 8000, "results": 5},
+        | {"robust": 120, "diagnosis": 900, "samples": 8000, "results": 5},
         sizes=sets.Sizes(20000, 5000, 5000, 3000),
         seeds=(0, 1, 2, 3, 4),
         between=BETWEEN,
@@ -127,6 +162,10 @@ SCALES = {
         binning=1,
     ),
 }
+# Without a network.
+SCALES["robust"] = replace(
+    SCALES["laptop"], minutes={"sets": 2, "robust": 15, "results": 1}, full_size={}
+)
 
 
 class Study(study.Study):
@@ -136,12 +175,19 @@ class Study(study.Study):
     more = {"processes": {"type": int, "help": "trainings side by side"}}
     processes = None
 
+    def __init__(self, out: Path, scale_name: str, seed: int, **more):
+        super().__init__(out, scale_name, seed, **more)
+        if scale_name in ("robust", "claim"):
+            # A part of the study must not replace the tables of the whole.
+            self.page = f"{self.name}_{scale_name}"
+
     def stages(self) -> dict:
-        """Return the stages by name."""
-        names = ("sets", "ends", "between", "others", "samples", "results")
-        steps = (self.simulate, self.ends, self.between)
-        steps += (self.others, self.samples, self.results)
-        return dict(zip(names, steps, strict=True))
+        """Return the stages of the scale by name."""
+        steps = {"sets": self.simulate, "ends": self.ends, "between": self.between}
+        steps |= {"others": self.others, "robust": self.robust}
+        steps |= {"diagnosis": self.diagnose, "samples": self.samples}
+        steps["results"] = self.results
+        return {name: steps[name] for name in self.scale.minutes}
 
     def simulate(self) -> None:
         """Write the sets of all surveys."""
@@ -155,9 +201,10 @@ class Study(study.Study):
             self.train(data, self.methods(data), ENDS, seeds)
 
     def between(self) -> None:
-        """Train everything with the other contaminations, one seed."""
+        """Train everything with the other contaminations, by default one seed."""
+        seeds = [self.seed + k for k in self.scale.seeds[: self.scale.n_between]]
         for data in self.scale.surveys if self.scale.between else ():
-            self.train(data, self.methods(data), self.scale.between, [self.seed])
+            self.train(data, self.methods(data), self.scale.between, seeds)
 
     def others(self) -> None:
         """Train the couplings with the other kind of latent vector, one seed."""
@@ -170,7 +217,28 @@ class Study(study.Study):
             methods = {name: self.gan(data, name, *how) for name, how in chosen.items()}
             self.train(data, methods, ENDS, [self.seed])
 
-    def train(self, data: str, methods: dict, contaminations, seeds) -> None:
+    def robust(self) -> None:
+        """Train the detectors made for dirty sets."""
+        seeds = [self.seed + k for k in range(self.scale.n_robust)]
+        for data in self.scale.surveys:
+            methods = robust.methods(STRETCHES[data])
+            self.train(data, methods, robust.LEVELS, seeds, "robust")
+
+    def diagnose(self) -> None:
+        """Look at the parts of a GAN of lenses."""
+        read = sets.read(self.out / "sets" / "lenses", self.scale.binning)
+        diagnosis.diagnose(
+            self.out / "lenses" / "diagnosis",
+            read["normal"],
+            read["test"],
+            self.scale.gan | {"latent_dim": self.scale.latent_dim},
+            self.scale.batch_size,
+            self.scale.learning_rate,
+        )
+
+    def train(
+        self, data: str, methods: dict, contaminations, seeds, part: str = ""
+    ) -> None:
         """Train and score; every training is kept as soon as it is done."""
         read = sets.read(self.out / "sets" / data, self.scale.binning)
         test = read["test"]
@@ -182,7 +250,7 @@ class Study(study.Study):
             test.table["is_anomaly"],
             contaminations,
             seeds,
-            out=self.out / data,
+            out=self.out / data / part,
             n_processes=self.processes,
             progress=True,
         )
@@ -230,7 +298,7 @@ class Study(study.Study):
 
     def samples(self) -> None:
         """Grow a GAN to 64x64 pixels on each survey without contamination."""
-        for data in self.scale.surveys:
+        for data in self.scale.full_size:
             trainings.grow_samples(
                 self.out / data / "samples",
                 sets.read(self.out / "sets" / data, 1)["normal"],
@@ -259,6 +327,12 @@ class Study(study.Study):
         # All numbers at full precision, and the page's tables made of them.
         full = {name: table for name, table in found.items() if len(table)}
         page = tables.shown(found, scale, self.seconds())
+        for data in scale.surveys:
+            table = robust.table(self.out / data / "robust")
+            page |= {f"robust_{data}": table} if len(table) else {}
+        for name in ("samples", "encoders"):
+            path = self.out / "lenses" / "diagnosis" / f"{name}.ecsv"
+            page |= {f"diagnosis_{name}": Table.read(path)} if path.is_file() else {}
         study.save_tables(self.out / "results", full)
         study.save_tables(self.out / "tables", page)
         study.save_figures(self.out / "figures", figures.figures(self.out, found))

@@ -32,6 +32,8 @@ STAGES = {
     "ends": "training and scoring without contamination and with 10 per cent",
     "between": "training and scoring at the other contaminations",
     "others": "training and scoring couplings with the other latent",
+    "robust": "detectors made for dirty sets",
+    "diagnosis": "the parts of a GAN of lenses",
     "samples": "growing the GANs that draw samples",
     "results": "tables and figures",
 }
@@ -217,7 +219,7 @@ def settings_table(scale) -> Table:
         "images in a batch, progressive GANs": str(scale.batch_size),
         "epochs of the others": listed(scale.epochs),
     }
-    for data in scale.surveys:
+    for data in scale.full_size:
         settings = listed(scale.full_size[data])
         found[f"progressive GAN of the samples, {data}"] = settings
     return Table({"what": list(found), "settings": list(found.values())})

@@ -84,7 +84,8 @@ def test_clipped_and_unsettled_images_are_flagged(parts):
 
 def test_scores_that_rank_are_those_of_scoring():
     paper = ("peak", "total", "residual", "feature")
-    assert scoring.SCORES == (*paper, "mse", "whitened", "orthogonal", "wasserstein")
+    others = ("mse", "whitened", "orthogonal", "wasserstein", "evidence")
+    assert scoring.SCORES == (*paper, *others)
 
 
 @pytest.mark.parametrize(

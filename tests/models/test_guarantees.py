@@ -19,6 +19,8 @@ from astroanomaly.models.wgan_gp.model import WGANGP
 from astroanomaly.runs.callbacks import Checkpoint, load_checkpoint
 
 # Neither arguments nor optimizers are the defaults, so that a file must keep them.
+# SmoothLens makes these promises in test_smooth_lens: it takes one band, and measures
+# noise and prior after the last epoch, so that its checkpoints differ from its model.
 MODELS = {
     WGANGP: {"latent_dim": 8, "width": 4, "kernel_size": 3, "n_critic": 2},
     RBM: {"n_hidden": 8, "weight_scale": 0.02},

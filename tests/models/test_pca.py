@@ -99,6 +99,73 @@ def test_a_stopped_fit_resumes_to_the_bit_and_rows_stand_alone(tmp_path):
     assert found.tolist() == [True, False, True]
 
 
+def hidden(n=400, share=0.1, seed=7):
+    """Return images of six patterns, a share of them with one of four others too."""
+    rng = np.random.default_rng(seed)
+    others = rng.normal(size=(4, 32, 32, 1))
+    weights = rng.normal(size=(n, 6)) * [5, 4, 3, 2, 1, 0.5]
+    images = np.tensordot(weights, PATTERNS, 1) + 0.1 * rng.normal(size=(n, 32, 32, 1))
+    odd = np.arange(n) < share * n
+    images[odd] += others[np.arange(odd.sum()) % 4]
+    return images[rng.permutation(n)].astype(np.float32), others
+
+
+def test_a_trimmed_fit_forgets_what_few_images_have():
+    images, others = hidden()
+    plain, trimmed = PCA((32, 32, 1), 10), PCA((32, 32, 1), 10, trimmed=0.15)
+    for model in (plain, trimmed):
+        model.fit(images)
+    assert int(plain.counts[0]) == 400
+    assert int(trimmed.counts[0]) == 340
+    flat = (
+        others.reshape(4, -1) / np.linalg.norm(others.reshape(4, -1), axis=1)[:, None]
+    )
+    shares = [
+        (np.linalg.norm(flat @ model.components.numpy().T, axis=1) ** 2).min()
+        for model in (plain, trimmed)
+    ]
+    # The share of a hidden pattern that the components draw: all of it, or that of ten
+    # directions among 1,024 at random.
+    assert shares[0] > 0.95
+    assert shares[1] < 0.1
+    # What it draws is the fit of scikit-learn to the images without the hidden ones.
+    clean = hidden(share=0.0)[0]
+    exact = decomposition.PCA(6).fit(clean.reshape(400, -1)).components_
+    cosines = np.linalg.svd(trimmed.components.numpy() @ exact.T)[1]
+    assert cosines[:5].min() > 0.99
+
+
+def test_a_trimmed_fit_resumes_to_the_bit_and_is_saved_with_its_settings(tmp_path):
+    data = dataset(hidden()[0], batch_size=16, seed=1, augment=True)
+    whole, stopped = (PCA((32, 32, 1), 6, trimmed=0.2, rounds=2) for _ in range(2))
+    for model in (whole, stopped):
+        model.compile()
+    whole.fit(data, epochs=2)
+
+    def stop(epoch, logs):
+        stopped.stop_training = True
+
+    callbacks = [Checkpoint(tmp_path / "pca.keras")]
+    callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=stop))
+    stopped.fit(data, epochs=2, callbacks=callbacks)
+    # Images are left out at the very end, of the last epoch's views.
+    assert int(stopped.counts[0]) == 400
+    again, done, _ = load_checkpoint(tmp_path / "pca.keras")
+    assert (again.trimmed, again.rounds) == (0.2, 2)
+    again.fit(data, epochs=2, initial_epoch=done)
+    assert int(again.counts[0]) == 320
+    for one, other in zip(whole.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("trimmed", -0.1), ("trimmed", 1.0), ("rounds", 0)]
+)
+def test_a_share_or_rounds_out_of_range_are_refused(name, value):
+    with pytest.raises(ValueError, match=rf"`{name}`.*Received: {value}"):
+        PCA((32, 32, 1), **{name: value})
+
+
 def test_images_without_variance_are_their_mean():
     pca = PCA((32, 32, 1), n_components=3)
     pca.fit(np.full((20, 32, 32, 1), 0.25, np.float32))

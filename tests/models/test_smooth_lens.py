@@ -68,6 +68,29 @@ def test_what_no_smooth_lens_explains_is_left_over(trained):
     assert np.median(left - ordinary) > 2
 
 
+def test_evidence_is_the_score_of_a_detector(trained, tmp_path):
+    images = drawn(trained, 3, 8)
+    images[1, 9, 9] = np.nan
+    detector = aa.AnomalyDetector(trained, aa.stretches.Linear(0, 1), score="evidence")
+    found = aa.interpret.anomaly_output(detector, stretched=True)(images)
+    np.testing.assert_array_equal(found, detector.images.of_images("evidence", images))
+    assert np.isnan(found[1])
+    assert np.isfinite(found[[0, 2]]).all()
+    alone = trained.evidence(images[2:])
+    np.testing.assert_array_equal(trained.evidence(images)[2:], alone)
+    assert "evidence_score" in detector.score_columns
+
+
+def test_evidence_of_a_model_without_one_is_refused():
+    model, stretch = aa.models.DCAE((32, 32, 1)), aa.stretches.Linear(0, 1)
+    words = "`score`.*evidence.*Received: DCAE"
+    with pytest.raises(ValueError, match=words):
+        aa.AnomalyDetector(model, stretch, score="evidence")
+    detector = aa.AnomalyDetector(model, stretch)
+    with pytest.raises(ValueError, match=words):
+        aa.interpret.anomaly_output(detector, "evidence")
+
+
 def test_the_survey_teaches_its_noise_and_its_prior(trained):
     noise = trained.noise.numpy()
     assert noise[0] == pytest.approx(NOISE**2, rel=0.15)

@@ -37,6 +37,13 @@ class PCA(keras.Model):
     n_components : int or float, optional
         How many components; or, below 1, the share of the variance that they must
         explain, with at most 256.
+    trimmed : float, optional
+        Share of the training images, below 1, that the fit leaves out, the strangest.
+        For training sets that may hide anomalies: choose more than may be hidden.
+        0 leaves out none.
+    rounds : int, optional
+        Fits without them. Each looks anew at all images, so that one left out before
+        may come back.
     seed : int, optional
         Taken as every model takes it; nothing here is random.
     **kwargs
@@ -53,6 +60,12 @@ class PCA(keras.Model):
     ------
     ValueError
         If an argument is outside its range.
+
+    Notes
+    -----
+    With `trimmed` the strangest images are those drawn worst, by the squared error, or
+    with the strangest components, by their squares over the median ones; in the last
+    round those drawn worst. Hidden anomalies may otherwise own a component.
 
     References
     ----------
@@ -71,6 +84,8 @@ class PCA(keras.Model):
         self,
         image_shape: tuple[int, int, int] = (64, 64, 1),
         n_components: float = 60,
+        trimmed: float = 0.0,
+        rounds: int = 4,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
@@ -84,6 +99,13 @@ class PCA(keras.Model):
                 f"{self.n_pixels}, or a share of the variance below 1. Received: "
                 f"{n_components}."
             )
+        if not 0 <= trimmed < 1:
+            raise ValueError(f"`trimmed` must lie in [0, 1). Received: {trimmed}.")
+        if int(rounds) != rounds or rounds < 1:
+            raise ValueError(
+                f"`rounds` must be a whole number of at least 1. Received: {rounds}."
+            )
+        self.trimmed, self.rounds = float(trimmed), int(rounds)
         self.n_components = int(n_components) if whole else float(n_components)
         self.n_kept = self.n_components if whole else min(_MOST, self.n_pixels)
         shapes = {
@@ -156,7 +178,8 @@ class PCA(keras.Model):
         Returns
         -------
         keras.callbacks.History
-            `loss`, the mean squared error of the training images, and `explained`.
+            `loss`, the mean squared error of the training images that are not left out,
+            and `explained`.
 
         Raises
         ------
@@ -174,10 +197,12 @@ class PCA(keras.Model):
         self.stop_training = False
         watchers.on_train_begin()
         for epoch in range(initial_epoch, epochs):
-            if hasattr(x, "set_epoch"):
-                x.set_epoch(epoch)
             watchers.on_epoch_begin(epoch)
-            self._one_pass(x, watchers)
+            self._one_pass(x, epoch, watchers)
+            # In the last epoch: a fit that is resumed before it ends the same.
+            for k in range(self.rounds if self.trimmed and epoch == epochs - 1 else 0):
+                # At last by the error alone, which lets rare but ordinary images in.
+                self._without_strangest(x, epoch, by_error=k == self.rounds - 1)
             # What is not explained is the loss: the images need no second pass.
             loss = float(self.variance.numpy().mean()) * (1 - self.explained)
             logs = {"loss": loss, "explained": self.explained}
@@ -189,8 +214,52 @@ class PCA(keras.Model):
         watchers.on_train_end(logs if epochs > initial_epoch else None)
         return self.history
 
-    def _one_pass(self, x, watchers) -> None:
-        """Merge all images into the mean and the components."""
+    def _without_strangest(self, x, epoch: int, by_error: bool) -> None:
+        """Fit anew without the share `trimmed` of the images, the strangest so far.
+
+        Strange is an image that is drawn badly or, but for `by_error`, has strange
+        components: one that few images own draws these well.
+        """
+        axes, mean = self.components.numpy()[: self.n_used], self.mean.numpy()
+
+        def measured(rows):
+            rows = rows - mean
+            along = rows @ axes.T
+            squares = np.einsum("ij,ij->i", rows, rows)
+            return along, squares - np.einsum("ij,ij->i", along, along)
+
+        parts = [measured(rows) for rows in self._blocks(x, _BLOCK, epoch)]
+        along, errors = map(np.concatenate, zip(*parts, strict=True))
+        # Medians, which the few do not move. What is the same for all tells nothing.
+        scale = np.median(np.abs(along), axis=0)
+        scale[scale == 0] = np.inf
+
+        def distance(along):
+            return ((along / scale) ** 2).sum(axis=1)
+
+        # Both in units of their own spread, so that the larger of them may speak.
+        units = []
+        for values in (errors, distance(along)):
+            middle = np.median(values)
+            units.append((middle, np.median(np.abs(values - middle)) or 1.0))
+
+        def strange(along, errors):
+            found = (errors - units[0][0]) / units[0][1]
+            if by_error:
+                return found
+            return np.maximum(found, (distance(along) - units[1][0]) / units[1][1])
+
+        most = np.quantile(strange(along, errors), 1 - self.trimmed)
+        self.counts.assign([0, 0])
+        self._one_pass(
+            x,
+            epoch,
+            keras.callbacks.CallbackList(),
+            lambda rows: strange(*measured(rows)) <= most,
+        )
+
+    def _one_pass(self, x, epoch: int, watchers, keep=None) -> None:
+        """Merge all images, or those that `keep` is true of, into the components."""
         n, mean, variance = (
             int(self.counts[0]),
             self.mean.numpy(),
@@ -200,7 +269,8 @@ class PCA(keras.Model):
         axes = self.components.numpy()[:known]
         strengths = self.singular_values.numpy()[:known]
         by_share = isinstance(self.n_components, float)
-        for step, rows in enumerate(self._blocks(x, max(_BLOCK, 2 * self.n_kept))):
+        blocks = self._blocks(x, max(_BLOCK, 2 * self.n_kept), epoch, keep)
+        for step, rows in enumerate(blocks):
             watchers.on_train_batch_begin(step)
             if not np.isfinite(rows).all():
                 raise ValueError(
@@ -235,15 +305,19 @@ class PCA(keras.Model):
         self.components.assign(np.pad(axes, ((0, rest), (0, 0))))
         self.singular_values.assign(np.pad(strengths, (0, rest)))
 
-    def _blocks(self, x, size: int):
+    def _blocks(self, x, size: int, epoch: int | None = None, keep=None):
         """Yield rows of float64 in blocks of at least `size`, the last one joined."""
+        if epoch is not None and hasattr(x, "set_epoch"):
+            # A data set goes on to its next epoch's views by itself.
+            x.set_epoch(epoch)
         parts = (
             x if hasattr(x, "element_spec") else np.array_split(x, -(-len(x) // size))
         )
         held, count = [], 0
         for part in parts:
-            held.append(np.asarray(part, np.float64).reshape(len(part), -1))
-            count += len(part)
+            rows = np.asarray(part, np.float64).reshape(len(part), -1)
+            held.append(rows if keep is None else rows[keep(rows)])
+            count += len(held[-1])
             if count >= 2 * size:
                 rows = np.concatenate(held)
                 yield rows[:size]
@@ -341,6 +415,8 @@ class PCA(keras.Model):
             **super().get_config(),
             "image_shape": self.image_shape,
             "n_components": self.n_components,
+            "trimmed": self.trimmed,
+            "rounds": self.rounds,
             "seed": self.seed,
         }
 

@@ -9,7 +9,7 @@ from eager import eagerly
 
 from astroanomaly.data import Cutouts
 from studies.contamination import __main__ as main
-from studies.contamination import sets, trainings
+from studies.contamination import diagnosis, robust, sets, trainings
 
 pytest.importorskip("galsim")
 pytest.importorskip("lenstronomy")
@@ -67,6 +67,8 @@ def test_the_baselines_find_what_is_plainly_strange():
 def test_a_tiny_study_runs_and_resumes(tmp_path, monkeypatch):
     monkeypatch.setitem(main.SCALES, "smoke", TINY)
     monkeypatch.setattr(sets, "SIZE", 32)
+    monkeypatch.setattr(diagnosis, "STEPS", 2)
+    monkeypatch.setattr(robust, "LEVELS", (0.0, 0.1))
     # A graph for every level of a growing GAN would take most of the time.
     eagerly(monkeypatch)
     run = main.Study(tmp_path / "run", "smoke", 0, processes=1)
@@ -80,6 +82,7 @@ def test_a_tiny_study_runs_and_resumes(tmp_path, monkeypatch):
     assert drawn.shape == (TINY.n_samples, 8, 8, 1)
     written = {path.stem for path in run.out.glob("tables/*.ecsv")}
     assert {"ranking", "samples_lenses", "times"} <= written
+    assert {"robust_lenses", "diagnosis_samples", "diagnosis_encoders"} <= written
     assert (run.out / "figures" / "losses_lenses.png").is_file()
     kept = sorted((run.out / "lenses" / "cells").iterdir())
     times = [path.stat().st_mtime_ns for path in kept]

@@ -6,7 +6,7 @@ from astropy.table import Table
 
 from astroanomaly.evaluation.contamination import auc_loss, loss_difference, summarize
 from studies.contamination import figures, names, results, tables
-from studies.contamination.__main__ import SCALES
+from studies.contamination.__main__ import SCALES, Study
 from studies.contamination.tests import made_up
 from studies.contamination.tests.made_up import STEPS, cell, finish
 from studies.study import Missing, save_figures
@@ -184,6 +184,19 @@ def test_a_rerun_replaces_the_tables_and_figures_of_the_page(study, tmp_path):
     assert save_figures(tmp_path / "f", {k: drawn[k] for k in (*few, *more)}) == {}
 
 
+def test_scales_that_do_a_part_keep_the_pages_tables(tmp_path):
+    parts = {name: Study(tmp_path, name, 0) for name in ("laptop", "robust", "claim")}
+    assert [part.page for part in parts.values()] == [
+        "",
+        "contamination_robust",
+        "contamination_claim",
+    ]
+    assert set(parts["robust"].stages()) == {"sets", "robust", "results"}
+    assert "samples" not in parts["claim"].stages()
+    # Both encoders of one GAN, and nothing else.
+    assert set(parts["claim"].methods("lenses")) == {"pgan_encoder_only"}
+
+
 def test_tables_hold_the_numbers_of_the_run(study):
     page = tables.shown(study[1], SCALES["laptop"], SECONDS)
     where = {"data": "galaxies", "model": "cvae", "score": "mse"}
@@ -196,7 +209,7 @@ def test_tables_hold_the_numbers_of_the_run(study):
     assert sum(counts["combinations"]) == len(study[1]["claim"]) - 2 * 3 * 2
     answers = sum(counts[name] for name in tables.ANSWERS)
     assert answers.tolist() == counts["combinations"].tolist()
-    assert page["times"]["minutes"].tolist() == [1.0] * 6 + [6.0]
+    assert page["times"]["minutes"].tolist() == [1.0] * 8 + [8.0]
 
 
 def test_the_figure_of_the_claim_draws_the_differences(study):

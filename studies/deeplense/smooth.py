@@ -1,0 +1,240 @@
+"""The physical model of smooth lenses on the study's test sets.
+
+    python -m studies.deeplense.smooth --out RUN --seed 0 --page docs/results
+
+`astroanomaly.models.SmoothLens` is trained and scored on the first lenses of the sets
+of `studies.deeplense`: the same seeds, numbers and images. What is there is not made
+again.
+"""
+
+import argparse
+import logging
+from itertools import product
+from pathlib import Path
+
+import keras
+import numpy as np
+from astropy.table import Table
+from matplotlib.figure import Figure
+
+from astroanomaly.data.batches import dataset
+from astroanomaly.evaluation.roc_auc import aucs
+from astroanomaly.models import SmoothLens
+from astroanomaly.plots import style
+from astroanomaly.scores import ResidualModes, residual
+from studies.deeplense import names, sets
+from studies.study import save, save_figure
+from studies.tables import column, span
+
+LOG = logging.getLogger("deeplense")
+# Rings of 25 to 43 pixels hold all that the redshifts give. Two rays along a pixel's
+# side and fewer steps than the default fit these lenses as well, in half the time.
+MODEL = {"theta_E": (0.22, 0.38), "supersampling": 2, "n_steps": 6}
+# After 6 epochs of 1,500 lenses all proposals lead to the best fit.
+EPOCHS, BATCH = 6, 32
+N_TRAIN = 1500
+# Training lenses that teach the model's noise and prior, as in a training, and the
+# noise and modes of the detector's scores.
+N_MEASURED = 256
+# Lenses at a time.
+CHUNK = 50
+N_BOOTSTRAP = 1000
+SCORES = {
+    "evidence": "evidence of uneven mass",
+    "evidence_free": "the same without the prior",
+    "arcs": "chi-square of the arcs",
+    "chi_square": "chi-square of the frame",
+    "prior": "distance of the parameters",
+    "whitened": "whitened",
+    "orthogonal": "orthogonal",
+    "peak": "peak",
+    "mse": "mse",
+}
+GROUPS = {
+    "mass added": {
+        "subhaloes": ["subhalos"],
+        "vortices": ["vortex"],
+        "both": ["subhalos", "vortex"],
+    },
+    "mass exchanged": {
+        "subhaloes": ["subhalos_exchanged"],
+        "vortices": ["vortex_exchanged"],
+    },
+}
+
+
+def planned(n: int, n_exchanged: int) -> dict[str, tuple]:
+    """Return (number, seed, sector, options) of each set that is scored, if any."""
+    found = {"smooth": (n, sets.SEEDS["smooth"], "smooth", {})}
+    for k, sector in enumerate(sets.SECTORS):
+        found[sector] = (n, sets.SEEDS[sector], sector, {})
+        more = n_exchanged, sets.SEEDS["exchanged"] + k, sector, {"added": False}
+        if n_exchanged:
+            found[f"{sector}_exchanged"] = more
+    return found
+
+
+def images_of(plan: tuple, redshifts: str, seed: int, size: int) -> tuple:
+    """Simulate a set; return its images and names."""
+    n, own, sector, options = plan
+    own += 1000 * seed + 500 * sets.REDSHIFTS.index(redshifts)
+    cutouts = sets.lenses(n, own, sector, redshifts, size, **options)
+    return cutouts.images.astype(np.float32), list(cutouts.table["object_id"])
+
+
+def train_set(redshifts: str, n: int, seed: int, size: int) -> tuple:
+    """Return images and names of the first training lenses."""
+    plan = n, sets.SEEDS["train"], "smooth", {}
+    return images_of(plan, redshifts, seed, size)
+
+
+def trained(out: Path, seed: int, size: int) -> SmoothLens:
+    """Return the model with an encoder of varying redshifts, trained unless it is."""
+    path = out / "smooth_lens.keras"
+    if not path.is_file():
+        images, _ = train_set("varying", N_TRAIN, seed, size)
+        model = SmoothLens(images.shape[1:], seed=seed, **MODEL)
+        model.compile()
+        data = dataset(images, batch_size=BATCH, seed=1)
+        model.fit(data, epochs=EPOCHS, verbose=2)
+        model.save(path)
+    return keras.models.load_model(path)
+
+
+def fitted(model, images) -> list:
+    """Return `model.refine` of images, a chunk at a time."""
+    parts = [model.refine(images[k : k + CHUNK]) for k in range(0, len(images), CHUNK)]
+    return [np.concatenate([np.asarray(p[k]) for p in parts]) for k in range(4)]
+
+
+def scored(model, images, noise, modes) -> dict[str, np.ndarray]:
+    """Return every score of lenses, from one fit of each."""
+    drawn, found, *_ = fitted(model, images)
+    parts = [slice(k, k + CHUNK) for k in range(0, len(images), CHUNK)]
+    evidence = np.concatenate(
+        [model.weigh(images[k], drawn[k], found[k]).numpy() for k in parts]
+    )
+    floor, slope = model.noise.numpy()
+    light = np.maximum(drawn - found[:, -1, None, None, None], 0)
+    weights = 1 / (floor + slope * light)
+    squares = (images - drawn) ** 2 * weights
+    # As in `bound`: the arcs are where the best smooth lens exceeds the noise.
+    arcs = light**2 * weights > 1
+    apart = found - model.prior_mean.numpy()
+    n_arcs = np.maximum(arcs.sum(axis=(1, 2, 3)), 1)
+    return {
+        "evidence": evidence[:, 0],
+        "evidence_free": evidence[:, 1],
+        # In units of its scatter: the arcs of some lenses have more pixels.
+        "arcs": ((squares * arcs).sum(axis=(1, 2, 3)) - n_arcs) / np.sqrt(2 * n_arcs),
+        "chi_square": squares.sum(axis=(1, 2, 3)),
+        "prior": np.einsum("ni,ij,nj->n", apart, model.prior_precision.numpy(), apart),
+        "mse": residual.mse_score(images, drawn),
+    } | {
+        name.removesuffix("_score"): values
+        for name, values in noise.scores(images, drawn, modes).items()
+    }
+
+
+def score_sets(out: Path, redshifts: str, seed: int, n: int, n_exchanged: int, size):
+    """Train and score on one setting of the redshifts, into `out`/REDSHIFTS."""
+    folder = out / redshifts / "scores" / "smooth_lens"
+    wanted = planned(n, n_exchanged)
+    left = [one for one in wanted if not (folder / f"{one}.ecsv").is_file()]
+    if not left:
+        return
+    train, _ = train_set(redshifts, N_MEASURED, seed, size)
+    # One encoder for both: it only has to lead a fit into the right valley, and a
+    # fixed redshift is one of the varying ones.
+    model = trained(out, seed, size).measure(train)
+    drawn = fitted(model, train)[0]
+    noise = residual.ResidualNoise(2.0).fit(train, drawn)
+    modes = ResidualModes().fit(noise.weighted(train, drawn))
+    for name in left:
+        LOG.info("scoring %s_%s", redshifts, name)
+        images, ids = images_of(wanted[name], redshifts, seed, size)
+        table = Table({"object_id": ids} | scored(model, images, noise, modes))
+        save(table, folder / f"{name}.ecsv")
+
+
+def page_table(out: Path) -> Table:
+    """Return the AUC of each score by redshifts, mass and sector."""
+    lines, triples = [], []
+    for redshifts, mass in product(names.REDSHIFTS, GROUPS):
+        folder = out / redshifts / "scores" / "smooth_lens"
+        known = {p.stem: Table.read(p) for p in sorted(folder.glob("*.ecsv"))}
+        for sector, parts in GROUPS[mass].items():
+            if not {"smooth", *parts} <= set(known):
+                continue
+            found = [known[name] for name in ("smooth", *parts)]
+            labels = np.repeat([False] + [True] * len(parts), list(map(len, found)))
+            values = {k: np.concatenate([one[k] for one in found]) for k in SCORES}
+            areas = aucs(labels, values, N_BOOTSTRAP)
+            sizes = int((~labels).sum()), int(labels.sum())
+            lines.append((names.REDSHIFTS[redshifts], mass, sector, *sizes))
+            triples.append({k: tuple(one[:3]) for k, one in areas.items()})
+    heads = "redshifts", "substructure", "sector", "smooth lenses", "others"
+    values = zip(*lines, strict=True)
+    made = [column(k, one) for k, one in zip(heads, values, strict=True)]
+    for name, words in SCORES.items():
+        made += span(name, [one[name] for one in triples], words)
+    return Table(made)
+
+
+@style.styled
+def evidences(out: Path) -> Figure:
+    """Show the evidence of uneven mass of each kind of lens, by redshifts."""
+    figure = style.new_figure(12.0, 4.2)
+    panels = figure.subplots(1, len(names.REDSHIFTS), sharey=True)
+    # Beyond these ends, in nats, a lens counts in the outermost bin.
+    bins = np.linspace(-30, 120, 51)
+    looks = {
+        "smooth": (style.BLUE, "smooth"),
+        "subhalos": (style.ORANGE, "subhaloes"),
+        "vortex": (style.GREEN, "vortex"),
+    }
+    for axes, (redshifts, words) in zip(panels, names.REDSHIFTS.items(), strict=True):
+        for name, (color, label) in looks.items():
+            path = out / redshifts / "scores" / "smooth_lens" / f"{name}.ecsv"
+            if path.is_file():
+                values = np.clip(Table.read(path)["evidence"], bins[0], bins[-1])
+                share = np.full(len(values), 1 / len(values))
+                look = {"histtype": "step", "color": color, "lw": 2.0, "label": label}
+                axes.hist(values, bins, weights=share, **look)
+        axes.set(title=words, xlabel="evidence of uneven mass, nats")
+        axes.axvline(0, color=style.GREY, lw=1.0)
+    panels[0].set_ylabel("share of lenses")
+    panels[0].legend()
+    return figure
+
+
+def main(arguments=None) -> None:
+    """Read the command line, score, and write the table."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--n", type=int, default=1000, help="lenses of each test set")
+    parser.add_argument(
+        "--n-exchanged", type=int, default=400, help="of exchanged mass, or 0"
+    )
+    parser.add_argument(
+        "--redshifts", choices=sets.REDSHIFTS, nargs="*", default=sets.REDSHIFTS
+    )
+    parser.add_argument("--size", type=int, default=112, help="side, pixels")
+    parser.add_argument("--page", type=Path, help="copy the table here: docs/results")
+    options = parser.parse_args(arguments)
+    for redshifts in options.redshifts:
+        counts = options.n, options.n_exchanged, options.size
+        score_sets(options.out, redshifts, options.seed, *counts)
+    table = page_table(options.out)
+    save(table, options.out / "smooth_lens.ecsv")
+    if options.page:
+        place = options.page / "deeplense_smooth" / "areas.ecsv"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        save(table, place)
+        save_figure(evidences(options.out), place.parent / "evidence.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The physical model's part of the study: its sets, its scores, its table."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from astroanomaly.models import SmoothLens
+from astroanomaly.scores import ResidualModes, residual
+from studies.deeplense import sets, smooth
+from studies.study import save
+
+
+def test_sets_are_those_of_the_study():
+    scale = SimpleNamespace(n_train=7, n_labelled=4, n_calibration=3, n_test=9)
+    scale.n_grid = 3
+    known = sets.planned(scale)
+    for name, plan in smooth.planned(9, 6).items():
+        assert known[name] == [plan]
+
+
+def test_scores_are_those_of_their_formulas():
+    model = SmoothLens((32, 32, 1), supersampling=1, n_steps=2, width=4)
+    model.noise.assign([0.04, 0.1])
+    images = np.random.default_rng(1).normal(0.2, 0.2, (8, 32, 32, 1))
+    images = images.astype(np.float32)
+    drawn, found, *_ = smooth.fitted(model, images)
+    noise = residual.ResidualNoise(2.0).fit(images, drawn)
+    modes = ResidualModes(2).fit(noise.weighted(images, drawn))
+    scores = smooth.scored(model, images, noise, modes)
+    assert set(scores) == set(smooth.SCORES)
+    light = np.maximum(drawn[3, ..., 0] - found[3, -1], 0)
+    squares = (images[3] - drawn[3])[..., 0] ** 2 / (0.04 + 0.1 * light)
+    assert scores["chi_square"][3] == pytest.approx(squares.sum(), rel=1e-4)
+    evidence = model.evidence(images).numpy()
+    np.testing.assert_allclose(scores["evidence"], evidence, rtol=1e-5)
+    expected = noise.whitened(images, drawn)
+    np.testing.assert_allclose(scores["whitened"], expected)
+
+
+def test_the_table_has_an_area_for_each_score_and_sector(tmp_path):
+    folder = tmp_path / "varying" / "scores" / "smooth_lens"
+    rng = np.random.default_rng(2)
+    # Apart by 2 standard deviations: an area of Phi(2 / sqrt 2) = 0.921.
+    for name, middle in (("smooth", 0.0), ("subhalos", 2.0), ("vortex", 0.0)):
+        values = {score: rng.normal(middle, 1, 4000) for score in smooth.SCORES}
+        save(Table(values), folder / f"{name}.ecsv")
+    table = smooth.page_table(tmp_path)
+    assert list(table["sector"]) == ["subhaloes", "vortices", "both"]
+    assert list(table["evidence"]) == pytest.approx([0.921, 0.5, 0.711], abs=0.02)
