@@ -1,5 +1,7 @@
 """What each pre-trained model is made from: its sets of objects and its settings.
 
+The lens finders are those of `studies.real_lenses`.
+
 Every image gets a range in units of its own sky noise, so that a model takes images of
 any unit and zero point: no user has the simulator's.
 """
@@ -12,12 +14,10 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from astroanomaly import Cutouts, concatenate, read_cutouts, simulate
+from astroanomaly import Cutouts, read_cutouts, simulate
 from astroanomaly.stretches.sky import sky_noise
 from studies.cosmos import sets as cosmos
 from studies.deeplense import sets as deeplense
-from studies.lens_finder.real import fields
-from studies.lens_finder.sets import BANDS, CUT, FRAMES, View, reduced
 
 # Faint ends well below the noise; bright ends above all but the cores of the brightest.
 GALAXY_STRETCH = {
@@ -39,8 +39,7 @@ class Model:
     """How a model is made.
 
     `sets` gives each set's maker by name, called with the folder of real files: "train"
-    and "ordinary" hold ordinary objects (or, with `is_lens`, both kinds), the others
-    anomalies to find among the ordinary ones.
+    and "ordinary" hold ordinary objects, the others anomalies to find among them.
     """
 
     about: str
@@ -50,9 +49,6 @@ class Model:
     model: str
     failures: tuple[str, ...]
     psf_fwhm: float  # arcsec
-    labels: bool = False
-    # Of a training on clear frames alone that comes first (`studies.lens_finder`).
-    first: dict | None = None
     # Which score is the model's own is settled before the test sets are scored.
     size: int = 64
     pixel_scale: float = 0.06
@@ -69,38 +65,6 @@ def _mergers(n, seed, data=None, **options) -> Cutouts:
 
 def _lenses(n, seed, redshifts, sector="smooth", data=None) -> Cutouts:
     return deeplense.lenses(n, seed, sector, redshifts, 112)
-
-
-def _frames(maker, n, seed, bands, data=None) -> Cutouts:
-    """Return frames of 11.6 arcsec as the study's finder on cuts sees them."""
-    view, parts = View("half", bands), []
-    # A part at a time keeps the memory small.
-    for k in range(0, n, 200):
-        made = maker(
-            min(200, n - k),
-            size=CUT,
-            bands=bands,
-            seed=seed + k,
-            n_workers=1,
-            progress=False,
-        )
-        table = made.table["object_id", "is_lens", "kind", "n_source_pixels", "n_stars"]
-        table["object_id"] = [f"{seed}_{k + i:05d}" for i in range(len(made))]
-        images = reduced(made.images, FRAMES[view.frame])
-        parts.append(Cutouts(images, table, bands=bands, pixel_scale=view.pixel_scale))
-    return concatenate(parts)
-
-
-def _real_lenses(data: Path, bands) -> Cutouts:
-    """Return the real lenses whose files have the bands."""
-    view, found = View("half", bands), {}
-    for one in fields(data)[0]:
-        # Only those that fill the frame: no pixel is made up.
-        if (image := one.seen(view, CUT)) is not None:
-            found[one.target.name] = image
-    table = Table({"object_id": list(found)})
-    images = np.stack(list(found.values())).astype("f4")
-    return Cutouts(images, table, bands=bands, pixel_scale=view.pixel_scale)
 
 
 def _real(data: Path, rows: slice) -> Cutouts:
@@ -179,59 +143,6 @@ def _lens_model(redshifts: str, first: int, training: dict, decay: float, words:
         psf_fwhm=0.087,
         size=112,
         pixel_scale=0.05,
-    )
-
-
-_FINDER_FAILURES = (
-    "Trained on mocks alone, and fewer of them than the lens study's finders, which "
-    "found 1 of 5 real lenses.",
-    "Lenses within 3 arcsec of the frame's edge: none was trained on.",
-)
-
-
-def _finder_model(bands: tuple[str, ...], seed: int, about: str, failures) -> Model:
-    survey = partial(_frames, simulate.lens_survey, bands=bands)
-    training = {"batch_size": 32, "learning_rate": 5e-4}
-    return Model(
-        about=about,
-        data=(
-            "3,000 simulated frames (simulate.lens_survey), half of them drawn as "
-            "lenses, 116 pixels of 0.1 arcsec binned to 58 of 0.2; first the clear "
-            "ones alone."
-        ),
-        sets={
-            "train": partial(survey, n=3000, seed=seed),
-            "ordinary": partial(survey, n=800, seed=seed + 10_000),
-            **{
-                f"compound {kind}": partial(
-                    _frames,
-                    partial(simulate.compound, kind=kind),
-                    n=100,
-                    seed=seed + 20_000,
-                    bands=bands,
-                )
-                for kind in ("arcs", "rings")
-            },
-            "real lenses": partial(_real_lenses, bands=bands),
-        },
-        config={
-            "data": {"size": 58, "pixel_scale": 0.2},
-            "stretch": {
-                "name": "asinh",
-                "per_image": True,
-                "sigmas": [-5.0, 1000.0],
-                "softening": 10.0,
-            },
-            "model": {"network": "ou66", "dropout": 0.0},
-            "training": training | {"epochs": 12},
-        },
-        model="lens_finder",
-        failures=failures,
-        psf_fwhm=0.16,
-        labels=True,
-        first=training | {"epochs": 8},
-        size=58,
-        pixel_scale=0.2,
     )
 
 
@@ -327,17 +238,5 @@ MODELS = {
             "noise, position, brightness, angle.",
         ),
         psf_fwhm=0.1,
-    ),
-    "euclid-lens-finder": _finder_model(
-        BANDS,
-        50100,
-        "Strong lenses in Euclid VIS, Y, J, H at 0.2 arcsec: a classifier.",
-        _FINDER_FAILURES,
-    ),
-    "euclid-vis-lens-finder": _finder_model(
-        BANDS[:1],
-        80100,
-        "Strong lenses in Euclid VIS at 0.2 arcsec: a classifier.",
-        _FINDER_FAILURES,
     ),
 }

@@ -68,23 +68,6 @@ def compared(detectors: dict, ordinary, others: dict) -> list[dict]:
     return rows
 
 
-def by_label(cutouts) -> tuple:
-    """Return others and lenses: frames keep their label through the folder of FITS."""
-    is_lens = np.asarray(cutouts.table["is_lens"], bool)
-    return cutouts[~is_lens], cutouts[is_lens]
-
-
-def on_real(run: runs.Run, path: Path) -> str:
-    """Say what a finder makes of the real lenses, one by one."""
-    table = run.detector.score(run.read(path, n_workers=1))
-    found = [f"{row['object_id']} {row['p_lens']:.2f}" for row in table]
-    n_found = int(np.sum(table["p_lens"] >= 0.5))
-    return (
-        f"Real lenses: {n_found} of {len(table)} have a P(lens) of 0.5 or more "
-        f"({', '.join(found)})."
-    )
-
-
 def figures(folder: Path, name: str, run: runs.Run, data: Path) -> list[dict]:
     """Return the areas of a model's sets, planted anomalies and real files."""
     sets = {
@@ -95,9 +78,6 @@ def figures(folder: Path, name: str, run: runs.Run, data: Path) -> list[dict]:
     ordinary = sets.pop("ordinary")
     own = f"{run.settings['model']['name']}, {run.detector.score_name}"
     detectors = {own: run.detector}
-    if MODELS[name].labels:
-        others, lenses = by_label(ordinary)
-        return compared(detectors, others, {"lenses": lenses} | sets)
     if run.settings["model"]["name"] != "pca":
         detectors["pca"] = components(folder, name).detector
     rows = compared(detectors, ordinary, sets)
@@ -134,11 +114,8 @@ def main() -> None:
     rows = figures(chosen.out, name, run, chosen.data)
     for row in rows:
         LOG.info("%s", row)
-    sets, failures = chosen.out / name / "sets", list(own.failures)
-    ordinary = run.read(sets / "ordinary", n_workers=1).read()
-    if own.labels:
-        ordinary = by_label(ordinary)[0]
-        failures.append(on_real(run, sets / "real lenses"))
+    path = chosen.out / name / "sets" / "ordinary"
+    ordinary = run.read(path, n_workers=1).read()
     card = write(
         run,
         chosen.to / name,
@@ -151,7 +128,7 @@ def main() -> None:
         f"python -m studies.pretrained.ship {name} --out RUN",
         minutes=round(json.loads((chosen.out / name / "minutes.json").read_text()), 1),
         figures=rows,
-        failures=failures,
+        failures=list(own.failures),
     )
     LOG.info("%s", card)
 

@@ -11,11 +11,7 @@ import logging
 import time
 from pathlib import Path
 
-import numpy as np
-from astropy.table import Table
-
-from astroanomaly import read_cutouts, runs, write_cutouts
-from studies.lens_finder.sets import CLEAR
+from astroanomaly import runs, write_cutouts
 from studies.pretrained.models import MODELS
 
 LOG = logging.getLogger("pretrained")
@@ -33,41 +29,19 @@ def write_sets(folder: Path, name: str, data: Path) -> dict[str, Path]:
     return found
 
 
-def clear_frames(train: Path, out: Path) -> Path:
-    """Write the frames of a set that are easy to learn from, if not there."""
-    if not (out / "catalog.ecsv").is_file():
-        table = Table.read(train / "catalog.ecsv")
-        # As `studies.lens_finder.sets.Set.clear`.
-        bright = table["is_lens"] & (table["n_source_pixels"] > CLEAR)
-        found = bright | np.isin(table["kind"], ("elliptical", "group"))
-        chosen = table["object_id"][found & (table["n_stars"] == 0)]
-        cutouts = read_cutouts(train, n_workers=1)
-        rows = np.flatnonzero(np.isin(cutouts.table["object_id"], chosen))
-        write_cutouts(out, cutouts[rows], overwrite=True, n_workers=1)
-    return out
-
-
 def train(folder: Path, name: str, data: Path) -> runs.Run:
     """Train a model, or resume its training."""
     own, sets = MODELS[name], write_sets(folder, name, data)
-    stages = {"run": (sets["train"], own.config)}
-    if own.first is not None:
-        clear = clear_frames(sets["train"], folder / name / "sets" / "clear")
-        stages = {"first": (clear, own.config | {"training": own.first})} | stages
-    begun, start = time.process_time(), None
-    for stage, (cutouts, config) in stages.items():
-        run = runs.train(
-            cutouts,
-            folder / name / stage,
-            config,
-            model=own.model,
-            labels=cutouts / "catalog.ecsv" if own.labels else None,
-            seed=0,
-            resume=True,
-            n_workers=1,
-            start=start,
-        )
-        start = run.folder
+    begun = time.process_time()
+    run = runs.train(
+        sets["train"],
+        folder / name / "run",
+        own.config,
+        model=own.model,
+        seed=0,
+        resume=True,
+        n_workers=1,
+    )
     # Of an interrupted training only the last part; the card then says too little.
     clock = folder / name / "minutes.json"
     if not clock.is_file():

@@ -12,28 +12,60 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from astroanomaly import simulate
+import keras
+import numpy as np
+
+from astroanomaly.models import Committee
 from studies import study
-from studies.lens_finder import sets as old
 from studies.lens_finder.kept import keep
-from studies.real_lenses import figures, frames, tables, training
+from studies.lens_finder.sets import BANDS
+from studies.real_lenses import figures, frames, lists, looks, tables, training
 from studies.real_lenses.training import Try
 
-STAGES = ("sets", "train", "score", "results")
-LEARNED = ("train", "validation", "simulated")
-SETS = (*LEARNED, "test", "simulated_test", "arcs", "rings", "ordinary", "lenses")
-# What the page shows; the others are what was tried beside it.
-SHOWN, MEMBERS = "committee", ("mix", "short")
+STAGES = ("sets", "train", "score", "others", "results")
+LEARNED = ("train", "validation", "simulated", "simulated_validation")
+TESTS = ("test", "simulated_test", "arcs", "rings", "ordinary", "lenses", "euclid")
+# Sets of simulated frames, and what they are in the study `lens_finder`.
+SIMULATED = {
+    "simulated": "train",
+    "simulated_validation": "validation",
+    "simulated_test": "test",
+    "arcs": "arcs",
+    "rings": "rings",
+}
+# What the page shows, of one band and of four; the others are what was tried beside it.
+COMMITTEES = {"committee": ("long", "mix"), "four_bands": ("four",)}
+SHOWN = "committee"
+
+
+def _members(steps: int) -> dict[str, Try]:
+    return {
+        "long": Try("painted and simulated, longer", steps * 3 // 2, simulated=0.5),
+        "mix": Try("painted and simulated", steps),
+        "four": Try(
+            "simulated alone, four bands",
+            steps * 4 // 3,
+            bands=BANDS,
+            simulated=1.0,
+            neighbors=0.0,
+        ),
+    }
 
 
 def _tries(steps: int, few: int) -> dict[str, Try]:
-    short = Try("painted and simulated, shorter", few, batch_size=64)
-    return {
-        "mix": Try("painted and simulated", steps),
+    short = Try("painted and simulated, shorter", few)
+    return _members(steps) | {
+        # Rare on the sky, and a fifth of the simulated non-lenses.
+        "no_rings": Try(
+            "without ring galaxies, more painted",
+            steps,
+            simulated=0.3,
+            without=("ring_galaxy",),
+        ),
         "short": short,
         "simulated": replace(short, words="simulated alone", simulated=1.0),
-        "image": replace(short, words="the image alone", channels=("image",)),
         "painted": replace(short, words="painted alone", simulated=0.0),
+        "image": replace(short, words="the image alone", channels=("image",)),
         "mined": replace(
             short, words="mix, then hard non-lenses", mined=0.3, start="mix"
         ),
@@ -49,26 +81,32 @@ class Scale:
     most: int | None  # galaxies of a part
     simulated: dict[str, int]
     tries: dict[str, Try]
-    seeds: dict[str, int]
 
 
+_LAPTOP = Scale(
+    dict(zip(STAGES, (20, 45, 5, 3, 1), strict=True)),
+    (10, 8),
+    None,
+    {
+        "simulated": 10_000,
+        "simulated_validation": 600,
+        "simulated_test": 1000,
+        "arcs": 300,
+        "rings": 300,
+    },
+    _tries(3000, 400),
+)
 SCALES = {
     "smoke": Scale(
-        dict(zip(STAGES, (0.5, 0.5, 0.2, 0.1), strict=True)),
+        dict(zip(STAGES, (0.5, 0.5, 0.2, 0.1, 0.1), strict=True)),
         (2, 2),
         8,
-        {"simulated": 24, "simulated_test": 16, "arcs": 8, "rings": 8},
-        {name: replace(one, batch_size=16) for name, one in _tries(4, 2).items()},
-        {},
+        {**dict.fromkeys(SIMULATED, 8), "simulated": 24, "simulated_test": 16},
+        {name: replace(one, batch_size=16) for name, one in _tries(3, 2).items()},
     ),
-    "laptop": Scale(
-        dict(zip(STAGES, (12, 60, 5, 1), strict=True)),
-        (10, 8),
-        None,
-        {"simulated": 4000, "simulated_test": 1000, "arcs": 300, "rings": 300},
-        _tries(800, 250),
-        {"short": 2},
-    ),
+    "laptop": _LAPTOP,
+    # Of another seed, to see how far trainings differ: those of the page alone.
+    "members": replace(_LAPTOP, tries=_members(3000)),
 }
 
 
@@ -76,12 +114,19 @@ class Study(study.Study):
     """The stages of the study; `data` is the folder of real files."""
 
     name, scales = "real_lenses", SCALES
-    more = {"data": {"type": Path, "help": "folder of real files"}}
-    data, shown = Path("../shared/data"), SHOWN
+    more = {
+        "data": {"type": Path, "help": "folder of real files"},
+        "beside": {
+            "type": Path,
+            "nargs": "*",
+            "help": "runs of other seeds, shown beside this one",
+        },
+    }
+    data, beside, committees = Path("../shared/data"), (), COMMITTEES
 
     def stages(self):
         """Return the stages by name."""
-        steps = (self.frames, self.train, self.score, self.write)
+        steps = (self.frames, self.train, self.score, self.look, self.write)
         return dict(zip(STAGES, steps, strict=True))
 
     def known(self, name: str, stamp: dict, make) -> dict:
@@ -89,57 +134,69 @@ class Study(study.Study):
         (self.out / "sets").mkdir(parents=True, exist_ok=True)
         return keep(self.out / "sets" / f"{name}.npz", stamp, make)
 
-    def frames(self, names=SETS) -> dict:
+    def frames(self, names=LEARNED + TESTS) -> dict:
         """Return sets by name, made where they are not kept."""
         scale, made = self.scale, {}
         for part in frames.PARTS:
             n = scale.n_per_host[part != "train"]
             make = partial(frames.painted, self.data, part, n, scale.most)
             made[part] = {"n": n, "most": scale.most}, make
-        for name, n in scale.simulated.items():
-            maker, seed, size = simulate.lens_survey, 900 + 10_000 * self.seed, 116
-            if name != "simulated":
-                # The test sets of the study `lens_finder`, as far as they go.
-                kind = name.removeprefix("simulated_")
-                maker, size = old.MAKERS[kind], 200
-                seed = 1000 * (100 * self.seed + list(old.MAKERS).index(kind))
-            make = partial(frames.simulated, maker, n, seed, size)
-            made[name] = {"n": n, "seed": seed}, make
-        made["ordinary"] = {}, partial(frames.ordinary, self.data)
-        made["lenses"] = {}, partial(frames.lenses, self.data)
+        for name, kind in SIMULATED.items():
+            n = scale.simulated[name]
+            make = partial(frames.simulated, kind, n, self.seed)
+            made[name] = {"n": n, "seed": self.seed}, make
+        for maker in (frames.ordinary, frames.lenses, frames.euclid):
+            made[maker.__name__] = {}, partial(maker, self.data)
         return {name: self.known(name, *made[name]) for name in names}
-
-    def trained(self):
-        """Yield the name, the try and the seed of every training."""
-        for name, own in self.scale.tries.items():
-            for k in range(self.scale.seeds.get(name, 1)):
-                yield name, own, self.seed + k
 
     def train(self) -> None:
         """Train the finders."""
         sets, folder = self.frames(LEARNED), self.out / "finders"
         folder.mkdir(exist_ok=True)
-        for name, own, seed in self.trained():
-            training.train(folder, name, own, sets, seed)
+        for name, own in self.scale.tries.items():
+            training.train(folder, name, own, sets, self.seed)
 
     def score(self) -> None:
-        """Score every set with every finder and with the committee."""
-        sets, folder = self.frames(), self.out / "finders"
-        models = {
-            f"{name}_s{seed}": training.train(folder, name, own, sets, seed)
-            for name, own, seed in self.trained()
-        }
-        members = [m for n, m in models.items() if n.rpartition("_s")[0] in MEMBERS]
-        models[SHOWN] = training.joined(members, sets["validation"])
-        models[SHOWN].save(folder / f"{SHOWN}.keras")
+        """Score every set with every finder, and join the committees."""
+        sets, folder, tries = self.frames(), self.out / "finders", self.scale.tries
         (self.out / "scores").mkdir(exist_ok=True)
-        for name, model in models.items():
-            stamp = {"steps": {n: one.steps for n, one, _ in self.trained()}}
+        models, found = {}, {}
+        for name, own in tries.items():
+            models[name] = training.train(folder, name, own, sets, self.seed)
+            # Eight orientations take as long again as a short training.
+            turns = 8 if any(name in names for names in COMMITTEES.values()) else 1
+            make = partial(training.scores, models[name], sets, turns)
+            stamp = {"steps": own.steps, "turns": turns}
+            found[name] = keep(self.out / "scores" / f"{name}.npz", stamp, make)
+        for name, names in COMMITTEES.items():
+            lines = [training.line(found[n], sets) for n in names]
+            joined = Committee([models[n] for n in names], lines, turns=8)
+            joined.save(folder / f"{name}.keras")
+            # What the committee says is the mean of what its members do.
+            logits = {
+                key: np.mean(
+                    [
+                        a * found[n][key] + b
+                        for n, (a, b) in zip(names, lines, strict=True)
+                    ],
+                    axis=0,
+                )
+                for key in found[names[0]]
+            }
+            path = self.out / "scores" / f"{name}.npz"
+            keep(path, {"lines": lines}, lambda logits=logits: logits)
 
-            def make(model=model):
-                return training.scores(model, sets)
-
-            keep(self.out / "scores" / f"{name}.npz", stamp, make)
+    def look(self) -> None:
+        """Draw occlusion maps, and look through lists of the same frames."""
+        folder, sets = self.out / "finders", self.frames(TESTS)
+        own = tables.scored(self.out)[SHOWN]
+        model = keras.saving.load_model(folder / f"{SHOWN}.keras")
+        (self.out / "others").mkdir(exist_ok=True)
+        stamp = {"logits": float(own["test_images"].sum())}
+        for maker in (looks, lists):
+            name = maker.__name__.rpartition(".")[2]
+            make = partial(maker.every, own, sets, model)
+            keep(self.out / "others" / f"{name}.npz", stamp, make)
 
     def write(self) -> None:
         """Write the tables and figures of the page."""

@@ -4,18 +4,29 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from astroanomaly.evaluation import roc
+from astroanomaly.plots import style
+from astroanomaly.plots.interpret import CHANGE_MAP
 from astroanomaly.stretches.sky import sky_noise
+from studies.lens_finder.kept import read
 from studies.real_lenses import tables
 from studies.real_lenses.frames import SEEN, SIDE
+
+COLORS = (style.GREY, style.GREEN, style.BLUE, style.ORANGE) + (
+    style.BLUE,
+    style.GREEN,
+    style.ORANGE,
+)
 
 
 def every(study, sets: dict) -> dict:
     """Return the functions that draw each figure, by name."""
-    own = tables.shown(study)
+    own, kept = tables.scored(study.out)["committee"], study.out / "others"
     return {
         "frames": lambda: frames(own, sets),
         "roc": lambda: curves(own, sets["test"]),
         "real": lambda: real(own, sets),
+        "looks": lambda: looked(read(kept / "looks.npz")),
+        "lists": lambda: listed(read(kept / "lists.npz")),
     }
 
 
@@ -44,10 +55,10 @@ def frames(own: dict, sets: dict) -> Figure:
         chosen = rng.permutation(rows)[: len(row)]
         for axis, k in zip(row, chosen, strict=False):
             _show(axis, test["arcs"][k], f"{words}, S/N {test['snr'][k]:.0f}")
-    images = np.concatenate([test["images"], sets["ordinary"]["images"]])
-    worst = np.argsort(-tables.negatives(own))[: len(axes[2])]
+    others = tables.real_frames(own, sets)
+    worst = np.argsort(-others["logit"])[: len(axes[2])]
     for axis, k in zip(axes[2], worst, strict=False):
-        _show(axis, images[k], "no lens")
+        _show(axis, others["images"][k], f"no lens, {others['kind'][k].split()[0]}")
     for axis in axes.flat:
         axis.set_axis_off()
     return figure
@@ -75,7 +86,7 @@ def curves(own: dict, test: dict) -> Figure:
 
 def real(own: dict, sets: dict) -> Figure:
     """Draw the real lenses with their places among the real frames."""
-    known, negatives = sets["lenses"], tables.negatives(own)
+    known, negatives = sets["lenses"], tables.negatives(own, sets)
     figure = Figure(figsize=(8, 2.1), layout="constrained")
     axes = figure.subplots(1, max(len(known["name"]), 2))
     for axis in axes:
@@ -85,4 +96,41 @@ def real(own: dict, sets: dict) -> Figure:
     ):
         above = (negatives >= value).sum()
         _show(axis, image, f"{name}\n{above} of {len(negatives)} frames above it")
+    return figure
+
+
+def looked(kept: dict) -> Figure:
+    """Draw frames, and below each by how much the logit falls where it is hidden."""
+    n = len(kept["name"])
+    figure = Figure(figsize=(1.15 * n, 3.1), layout="constrained")
+    axes = figure.subplots(2, n, squeeze=False)
+    # One scale for all: what hardly changes stays pale.
+    most = np.abs(kept["change"]).max()
+    for k, (top, below) in enumerate(axes.T):
+        words = kept["name"][k].split("_")
+        title = kept["name"][k] if kept["is_lens"][k] else f"no lens: {words[0]}"
+        _show(top, kept["images"][k], title.replace(" ", "\n", 1))
+        picture = below.imshow(
+            kept["change"][k], cmap=CHANGE_MAP, vmin=-most, vmax=most, origin="lower"
+        )
+        below.set_title(f"logit {kept['output'][k]:.1f}", fontsize=7)
+        below.set_axis_off()
+    bar = figure.colorbar(picture, ax=axes[1].tolist(), shrink=0.8)
+    bar.set_label("change of the logit", fontsize=7)
+    return figure
+
+
+def listed(kept: dict) -> Figure:
+    """Draw the lenses found against the frames looked at, mean of the draws."""
+    figure = Figure(figsize=(5.2, 4.4), layout="constrained")
+    axis = figure.subplots()
+    for k, (name, words) in enumerate(tables.LISTS.items()):
+        curve = np.cumsum(kept[name], axis=1).mean(axis=0)
+        places = np.arange(1, len(curve) + 1)
+        line = "-" if name.endswith("_review") else "--"
+        axis.plot(places, curve, line, color=COLORS[k], label=words)
+    axis.plot(places, places * kept["n"][0] / kept["n"].sum(), ":", color="0.6")
+    axis.set_xlabel("frames looked at (dotted: in any order)")
+    axis.set_ylabel("lenses among them")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=7)
     return figure

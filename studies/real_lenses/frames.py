@@ -1,4 +1,4 @@
-"""Real frames as Euclid's VIS would see them: 50 pixels of 0.1 arcsec, FWHM 0.16."""
+"""Frames as Euclid would see them: pixels of 0.1 arcsec, VIS's FWHM of 0.16."""
 
 import warnings
 from pathlib import Path
@@ -12,10 +12,16 @@ import astroanomaly as aa
 from astroanomaly import simulate
 from astroanomaly.data.resize import crop_or_pad, resample
 from astroanomaly.stretches.sky import sky_noise
+from studies.lens_finder import sets as old
+from studies.lens_finder.real import TARGETS, Field
 
 BAND, SCALE, SIDE = "VIS", 0.1, 50
-# A network sees 44 of the 50 pixels, which leaves room to shift the middle.
-SEEN = 44
+# A network sees 6 pixels less, which leaves room to shift the middle.
+MARGIN = 6
+SEEN = SIDE - MARGIN
+# Of four bands only simulations and Euclid's fields are at hand. Neither ends at 5
+# arcsec as the COSMOS cutouts do, and images lie up to 1.9 Einstein radii out.
+WIDE = 62
 FWHM = 0.16  # arcsec, VIS
 # Of COSMOS F814W in units of its files, a second per pixel of 0.1 arcsec: VIS reaches
 # 24.5 mag at 10 sigma in an aperture of 2 arcsec, where this noise has as much.
@@ -29,7 +35,9 @@ PARTS = {"train": slice(0, 116), "validation": slice(116, 146), "test": slice(14
 THETA_E, SNR = (0.5, 1.4), (15.0, 200.0)
 # Of a source that stands in the middle of a frame: signal to noise, pixels, and
 # arcseconds from a lens in the same field.
-LEAST_SNR, LEAST_AWAY = 10.0, 3.5
+LEAST_SNR, LEAST_AWAY = 7.0, 3.5
+# The galaxies of F160W once more: no further frames where frames are counted.
+SECOND = "CANDELS F125W"
 
 
 def seen_by_vis(pixels: np.ndarray, scale: float, fwhm: float) -> np.ndarray:
@@ -87,21 +95,26 @@ def painted(data: Path, part: str, n_per_host: int, most: int | None = None) -> 
     }
 
 
-def simulated(maker, n: int, seed: int, size: int = 116) -> dict:
-    """Return simulated frames about their main object: `images`, `label`, `kind`."""
+def simulated(kind: str, n: int, seed: int) -> dict:
+    """Return simulated frames of four bands about their main object.
+
+    `kind` names a set of the study `lens_finder`, whose first frames the test sets are.
+    Returned are `images`, `label` and `kind`.
+    """
+    # Training frames are as small as they can be: a third of the time.
+    size = 116 if kind in ("train", "validation") else 200
+    first = 1000 * (100 * seed + list(old.MAKERS).index(kind))
     images, labels, kinds = [], [], []
-    # A part at a time keeps the memory small.
-    for k in range(0, n, 200):
-        part = min(200, n - k)
-        options = {"size": size, "bands": (BAND,), "n_workers": 1, "progress": False}
-        made = maker(part, seed=seed + k, **options)
+    for k in range(0, n, old.CHUNK):
+        part = min(old.CHUNK, n - k)
+        made = old.MAKERS[kind](
+            part, seed=first + k // old.CHUNK, size=size, n_workers=1, progress=False
+        )
         middle = np.stack([made.table[c] for c in ("center_y", "center_x")], axis=1)
-        corner = (size - 1 - SIDE) / 2 + np.nan_to_num(middle) / SCALE
-        first = np.rint(corner).astype(int)
-        for image, (y, x) in zip(
-            made.images, np.clip(first, 0, size - SIDE), strict=True
-        ):
-            images.append(image[y : y + SIDE, x : x + SIDE])
+        corner = (size - 1 - WIDE) / 2 + np.nan_to_num(middle) / SCALE
+        starts = np.clip(np.rint(corner).astype(int), 0, size - WIDE)
+        for image, (y, x) in zip(made.images, starts, strict=True):
+            images.append(image[y : y + WIDE, x : x + WIDE])
         labels += list(made.table["is_lens"])
         names = made.table.colnames
         kinds += list(made.table["kind"]) if "kind" in names else ["lens"] * part
@@ -114,8 +127,11 @@ def simulated(maker, n: int, seed: int, size: int = 116) -> dict:
 
 def _fields(data: Path):
     """Yield name, kind and pixels of real fields as VIS sees them."""
-    candels = sorted((data / "candels_f160w").glob("*_h.fits"))
-    places = [("CANDELS F160W", path, 0.06, 0.18) for path in candels]
+    places = [
+        (kind, path, 0.06, 0.18)
+        for kind, end in (("CANDELS F160W", "h"), (SECOND, "j"))
+        for path in sorted((data / "candels_f160w").glob(f"*_{end}.fits"))
+    ]
     abell = sorted((data / "gz").glob("abell*.fits.gz"))
     places += [("Abell 2744 F105W", path, 0.06, 0.15) for path in abell]
     places += [(NAMES[name], data / path, *how) for name, path, *how in LENSES]
@@ -160,36 +176,40 @@ NAMES = {
 HORSESHOE = ("SDSS J1148+1930", "lenses/cosmic_horseshoe_residual.fits")
 
 
-def ordinary(data: Path) -> dict:
-    """Return real frames about every source of the fields: `images`, `kind`, `name`.
+def _sources(pixels: np.ndarray, side: int, is_lens: bool):
+    """Yield the first row and column of a frame about every source of a field.
 
-    Sources have a signal-to-noise ratio of 10 or more, 12 pixels or more, and stand
+    Sources have a signal-to-noise ratio of 7 or more, 12 pixels or more, and stand
     in a whole frame; a field's lens, in its middle, is at least 3.5 arcsec away.
     """
+    noise = sky_noise(pixels)
+    level = np.percentile(pixels, 30) + 0.52 * noise
+    light = ndimage.gaussian_filter((pixels - level) / noise, 1.5)
+    # The blurred noise is 0.19 of what it was.
+    label, n = ndimage.label(light > 1.0)
+    middle = (np.array(pixels.shape) - 1) / 2
+    for k in range(1, n + 1):
+        own = label == k
+        snr = (pixels - level)[own].sum() / noise / np.sqrt(own.sum())
+        peak = np.unravel_index(np.where(own, light, -np.inf).argmax(), own.shape)
+        away = np.hypot(*(peak - middle)) * SCALE
+        y, x = np.array(peak) - side // 2
+        inside = min(y, x) >= 0 and y + side <= own.shape[0]
+        inside &= x + side <= own.shape[1]
+        if pixels.shape[0] < side + 10:
+            # A galaxy's own cutout has one frame.
+            y, x = np.maximum((np.array(pixels.shape) - side) // 2, 0)
+            inside = k == label[tuple(np.rint(middle).astype(int))]
+        close = is_lens and away < LEAST_AWAY
+        if inside and not close and snr >= LEAST_SNR and own.sum() >= 12:
+            yield y, x
+
+
+def ordinary(data: Path) -> dict:
+    """Return real frames about every source of the fields: `images`, `kind`, `name`."""
     images, kinds, names = [], [], []
-    lenses = set(NAMES.values())
     for name, kind, pixels in _fields(data):
-        noise = sky_noise(pixels)
-        level = np.percentile(pixels, 30) + 0.52 * noise
-        light = ndimage.gaussian_filter((pixels - level) / noise, 1.5)
-        # The blurred noise is 0.19 of what it was.
-        label, n = ndimage.label(light > 1.0)
-        middle = (np.array(pixels.shape) - 1) / 2
-        for k in range(1, n + 1):
-            own = label == k
-            snr = (pixels - level)[own].sum() / noise / np.sqrt(own.sum())
-            peak = np.unravel_index(np.where(own, light, -np.inf).argmax(), own.shape)
-            away = np.hypot(*(peak - middle)) * SCALE
-            y, x = np.array(peak) - SIDE // 2
-            inside = min(y, x) >= 0 and y + SIDE <= own.shape[0]
-            inside &= x + SIDE <= own.shape[1]
-            if pixels.shape[0] < SIDE + 10:
-                # A galaxy's own cutout has one frame.
-                y, x = np.maximum((np.array(pixels.shape) - SIDE) // 2, 0)
-                inside = k == label[tuple(np.rint(middle).astype(int))]
-            close = kind in lenses and away < LEAST_AWAY
-            if not inside or close or snr < LEAST_SNR or own.sum() < 12:
-                continue
+        for y, x in _sources(pixels, SIDE, kind in NAMES.values()):
             cut = pixels[y : y + SIDE, x : x + SIDE]
             images.append(crop_or_pad(cut, (SIDE, SIDE)))
             kinds.append(kind)
@@ -197,6 +217,26 @@ def ordinary(data: Path) -> dict:
     return {
         "images": np.array(images, "f4")[..., None],
         "kind": np.array(kinds, str),
+        "name": np.array(names, str),
+    }
+
+
+def euclid(data: Path) -> dict:
+    """Return frames of four bands of the Euclid fields: `images`, `label`, `name`."""
+    images, labels, names = [], [], []
+    for target in TARGETS:
+        if not target.euclid or not (data / target.files["VIS"]).is_file():
+            continue
+        field = Field(data, target).image
+        corner = tuple((n - WIDE) // 2 for n in field.shape[:2])
+        others = list(_sources(field[..., 0].astype(float), WIDE, is_lens=True))
+        for k, (y, x) in enumerate([corner, *others]):
+            images.append(field[y : y + WIDE, x : x + WIDE])
+            labels.append(k == 0)
+            names.append(target.name)
+    return {
+        "images": np.array(images, "f4").reshape(-1, WIDE, WIDE, 4),
+        "label": np.array(labels, bool),
         "name": np.array(names, str),
     }
 

@@ -202,6 +202,36 @@ def test_it_ranks_at_once_and_says_that_it_is_not_calibrated(shelf):
     assert ((p_values > 0) & (p_values <= 1)).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "bands", "size"),
+    [
+        ("euclid-lenses-vis", ("VIS",), 44),
+        ("euclid-lenses-4band", ("VIS", "Y", "J", "H"), 56),
+    ],
+)
+def test_a_finder_that_ships_says_p_lens(name, bands, size):
+    detector = aa.from_pretrained(name)
+    assert (detector.bands, detector.image_shape[:2]) == (bands, (size, size))
+    sky = np.random.default_rng(4).normal(size=(2, size, size, len(bands)))
+    with pytest.warns(UserWarning, match=name):
+        table = detector.score(Cutouts(sky, bands=bands, pixel_scale=0.1))
+    logits = np.asarray(table["anomaly_score"])
+    np.testing.assert_allclose(table["p_lens"], 1 / (1 + np.exp(-logits)))
+    # Nothing but sky is no lens.
+    assert not np.any(table["is_lens"])
+    assert np.isfinite(table["disagreement"]).all()
+    turned = sky[:, ::-1].copy()
+    again = detector.score_block(Cutouts(turned, bands=bands, pixel_scale=0.1))
+    np.testing.assert_allclose(
+        np.sort(again["anomaly_score"]), np.sort(logits), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_what_ships_is_small():
+    folder = folders._HERE
+    assert sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) < 20e6
+
+
 def test_other_bands_are_refused_and_other_pixels_and_psf_warn(shelf):
     alien = blobs(40, 6, bands=("g",))
     with pytest.raises(ValueError, match="i.*g"):

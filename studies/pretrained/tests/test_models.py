@@ -4,12 +4,12 @@ from functools import partial
 
 import numpy as np
 import pytest
-from astropy.table import Table
 
-from astroanomaly import pretrained, read_cutouts, write_cutouts
+from astroanomaly import pretrained
 from astroanomaly.runs import config
-from studies.pretrained import models, train
+from studies.pretrained import models
 from studies.pretrained.models import MODELS
+from studies.real_lenses.ship import FINDERS
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -28,11 +28,17 @@ def test_a_run_takes_the_settings(name):
 
 
 def test_what_ships_is_what_the_study_makes():
+    assert set(pretrained.names()) == {*MODELS, *FINDERS}
     for name in pretrained.names():
-        own, card = MODELS[name], pretrained.card(name)
+        card = pretrained.card(name)
+        if name in FINDERS:
+            assert (card.model, card.score) == ("lens_finder", "logit")
+            assert card.bands == list(FINDERS[name].bands)
+            assert "studies.real_lenses.ship" in card.command
+            continue
+        own = MODELS[name]
         assert (card.model, card.size) == (own.model, own.size)
-        # A lens finder's card adds what became of the real lenses.
-        assert tuple(card.failures[: len(own.failures)]) == own.failures
+        assert tuple(card.failures) == own.failures
         assert f"studies.pretrained.train {name}" in card.command
 
 
@@ -46,18 +52,6 @@ def test_an_encoder_learns_from_images_of_unit_noise(monkeypatch):
     scaled = models._in_noise(4, 1, data=None)
     np.testing.assert_allclose(scaled.images.std(axis=(1, 2, 3)), 1, atol=0.06)
     assert scaled.object_ids == found.object_ids
-
-
-def test_clear_frames_are_bright_lenses_and_plain_ellipticals(tmp_path):
-    table = Table({"object_id": ["a", "b", "c", "d"], "is_lens": [1, 1, 0, 0]})
-    table["is_lens"] = table["is_lens"].astype(bool)
-    table["n_source_pixels"] = [900, 100, 0, 0]
-    table["kind"] = ["lens", "lens", "elliptical", "group"]
-    table["n_stars"] = [0, 0, 0, 2]
-    images = np.random.default_rng(3).normal(size=(4, 16, 16, 1))
-    write_cutouts(tmp_path / "train", models.Cutouts(images, table, ["VIS"]))
-    clear = train.clear_frames(tmp_path / "train", tmp_path / "clear")
-    assert read_cutouts(clear, n_workers=1).object_ids == ["a", "c"]
 
 
 def test_a_mixed_set_holds_each_real_galaxy_five_times(monkeypatch):
