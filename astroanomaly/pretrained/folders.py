@@ -20,7 +20,7 @@ def names() -> list[str]:
     Examples
     --------
     >>> names()[0]
-    'hst-f160w-galaxies'
+    'euclid-lenses-4band'
     """
     return sorted(path.parent.name for path in _HERE.glob(f"*/{CARD}"))
 

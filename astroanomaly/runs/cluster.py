@@ -315,7 +315,8 @@ def completed(distributed, client, name: str, objects: Callable, numbers):
 
     def fill() -> None:
         # One part a thread and no queue: where a worker dies, one part is suspected.
-        while waiting and len(running) < sum(client.nthreads().values()):
+        # Where all died and none is back yet, the one part that is asked for waits.
+        while waiting and len(running) < max(1, sum(client.nthreads().values())):
             submit(waiting.pop())
 
     try:

@@ -118,6 +118,14 @@ def test_a_worker_that_is_killed_costs_nothing(folder, client, tmp_path, reading
     assert processes[0] not in client.run(os.getpid).values()
 
 
+def test_no_part_is_forgotten_while_there_is_no_worker(
+    folder, client, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(type(client), "nthreads", lambda self: {})
+    assert len(score(folder, client, tmp_path / "scores").failed) == 0
+    assert content(tmp_path / "scores") == content(folder / "here")
+
+
 @pytest.mark.slow
 def test_a_file_that_ends_its_worker_is_listed(folder, client, tmp_path, reading):
     reading(0.0, ("survey_000045",))
