@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,8 +45,6 @@ _NOISE_SAMPLE = 2000
 # Objects that tell how well it reconstructs: 1000 fix the share to about a per cent,
 # and so many pixels take 256 MB in float32.
 _QUALITY_SAMPLE, _QUALITY_PIXELS = 1000, 2**26
-# The networks use all cores, and a search keeps its state: one block at a time.
-NETWORKS = threading.Lock()
 _ARGUMENTS = ("score", "w", "smoothing", "n_modes", "views", "seed", "level")
 
 
@@ -289,9 +286,8 @@ class AnomalyDetector(Detector):
 
     def _drawn(self, cutouts: Cutouts) -> tuple:
         """Return stretched images, reconstructions, z (or None) and convergence."""
-        with NETWORKS:
-            images = self.images.stretched(cutouts)
-            return images, *self.images.reconstruct(images)
+        images = self.images.stretched(cutouts)
+        return images, *self.images.reconstruct(images)
 
     def _scored(
         self, cutouts: Cutouts, images, drawn, z, converged, scores="ranking"
@@ -316,8 +312,7 @@ class AnomalyDetector(Detector):
         if "residual_score" in wanted:
             found["residual_score"] = residual.residual_score(images, drawn)
         if "feature_score" in wanted:
-            with NETWORKS:
-                pair = self.images.features(images), self.images.features(drawn)
+            pair = self.images.features(images), self.images.features(drawn)
             found["feature_score"] = residual.feature_score(*pair)
         if "total_score" in wanted:
             parts = found["residual_score"], found["feature_score"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from astroanomaly.data.cutouts import Cutouts
-from astroanomaly.detector.anomaly import NETWORKS, AnomalyDetector
+from astroanomaly.detector.anomaly import AnomalyDetector
 from astroanomaly.detector.base import ENGINE, Detector
 from astroanomaly.detector.image_input import ImageInput
 from astroanomaly.detector.state import check_keys, read_state
@@ -189,8 +189,7 @@ class EngineDetector(AnomalyDetector):
         return super().score(cutouts, fdr, scores)
 
     def _drawn(self, cutouts: Cutouts) -> tuple:
-        with NETWORKS:
-            return *self.images.drawn(cutouts), np.ones(len(cutouts), bool)
+        return *self.images.drawn(cutouts), np.ones(len(cutouts), bool)
 
     def calibrate(self, cutouts, levels=None, rule: str = "conformal"):
         """Raise: the file holds the calibration that it was exported with."""

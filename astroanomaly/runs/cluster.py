@@ -160,8 +160,8 @@ def score_parts(
                 last = "" if len(files) == 1 else f" ... {files[-1]}"
                 failed.append((k, f"{files[0]}{last}", words))
                 # One store has one set of rights.
-                alike = isinstance(found, PermissionError)
-                if not n_done and (alike or len(failed) >= _HOPELESS):
+                refused = isinstance(found, PermissionError)
+                if not n_done and (refused or len(failed) >= _HOPELESS):
                     raise found
             else:
                 n_done += 1

@@ -136,7 +136,7 @@ def score_survey(
 
     with progress_bar("Scoring", len(cutouts), progress, start) as advance:
         # One block is scored while the last is written and the next one read.
-        found = ahead(scored, read_blocks(cutouts, block, wanted), n_threads=1)
+        found = ahead(scored, read_blocks(cutouts, block, wanted))
         for (k, part), (pixels, rows) in found:
             if pixels is not None:
                 changed += [k] if k in doubtful else []

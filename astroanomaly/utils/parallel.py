@@ -147,20 +147,18 @@ def parallel(function: Callable, tasks: Iterable[tuple], n_workers: int) -> Iter
                 deque(rest, maxlen=0)
 
 
-def ahead(function: Callable, tasks: Iterable, n_threads: int = 2) -> Iterator[tuple]:
-    """Yield each task and ``function(task)``, in order, computed in threads.
+def ahead(function: Callable, tasks: Iterable) -> Iterator[tuple]:
+    """Yield each task and ``function(task)``, in order, computed in a thread.
 
-    Threads go on while the caller deals with a result; tasks are taken up one at a time
-    and in the caller's thread.
+    The thread goes on while the caller deals with a result; tasks are taken up one at a
+    time and in the caller's thread.
 
     Parameters
     ----------
     function : callable
         Of a task.
     tasks : iterable
-        The tasks; at most one more than there are threads is under way.
-    n_threads : int, optional
-        Calls side by side.
+        The tasks; at most two are under way, one of which waits.
 
     Yields
     ------
@@ -173,10 +171,10 @@ def ahead(function: Callable, tasks: Iterable, n_threads: int = 2) -> Iterator[t
     [(-1, 1), (2, 2)]
     """
     waiting: deque = deque()
-    with ThreadPoolExecutor(n_threads) as pool:
+    with ThreadPoolExecutor(1) as pool:
         for task in tasks:
             waiting.append((task, pool.submit(function, task)))
-            if len(waiting) > n_threads:
+            if len(waiting) > 1:
                 task, future = waiting.popleft()
                 yield task, future.result()
         for task, future in waiting:

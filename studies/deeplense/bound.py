@@ -243,19 +243,23 @@ def write(out: Path, seed: int, n: int, n_grid: int, size: int) -> Table:
     return made
 
 
-def main(arguments=None) -> None:
-    """Read the command line, fit, and write the table."""
+def parser(about: str) -> argparse.ArgumentParser:
+    """Return the options of a part of the study with a command of its own."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=about.partition("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--n", type=int, default=1000, help="lenses of each test set")
-    parser.add_argument(
-        "--n-grid", type=int, default=200, help="of each other set, or 0"
-    )
     parser.add_argument("--size", type=int, default=112, help="side, pixels")
     parser.add_argument("--page", type=Path, help="copy the table here: docs/results")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments=None) -> None:
+    """Read the command line, fit, and write the table."""
+    line = parser(__doc__)
+    line.add_argument("--n-grid", type=int, default=200, help="of each other set, or 0")
+    options = line.parse_args(arguments)
     table = write(
         options.out / "bound", options.seed, options.n, options.n_grid, options.size
     )

@@ -7,7 +7,6 @@ of `studies.deeplense`: the same seeds, numbers and images. What is there is not
 again.
 """
 
-import argparse
 import logging
 from itertools import product
 from pathlib import Path
@@ -22,7 +21,7 @@ from astroanomaly.evaluation.roc_auc import aucs
 from astroanomaly.models import SmoothLens
 from astroanomaly.plots import style
 from astroanomaly.scores import ResidualModes, residual
-from studies.deeplense import names, sets
+from studies.deeplense import bound, names, sets
 from studies.study import save, save_figure
 from studies.tables import column, span
 
@@ -210,19 +209,13 @@ def evidences(out: Path) -> Figure:
 
 def main(arguments=None) -> None:
     """Read the command line, score, and write the table."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--n", type=int, default=1000, help="lenses of each test set")
+    parser = bound.parser(__doc__)
     parser.add_argument(
         "--n-exchanged", type=int, default=400, help="of exchanged mass, or 0"
     )
     parser.add_argument(
         "--redshifts", choices=sets.REDSHIFTS, nargs="*", default=sets.REDSHIFTS
     )
-    parser.add_argument("--size", type=int, default=112, help="side, pixels")
-    parser.add_argument("--page", type=Path, help="copy the table here: docs/results")
     options = parser.parse_args(arguments)
     for redshifts in options.redshifts:
         counts = options.n, options.n_exchanged, options.size
