@@ -40,8 +40,8 @@ class Study:
     page: str = ""  # of docs/results/PAGE.md, where it differs from `name`
     # Optional packages and the extra that installs each.
     needs: tuple[tuple[str, str], ...] = SIM
-    # Further options of the command: arguments of `add_argument` by option. A subclass
-    # has an attribute of the same name, the value without the option.
+    # Further options of the command: arguments of `add_argument` by option, dashes and
+    # all. A subclass has an attribute named without them, the value without the option.
     more: dict[str, dict] = {}
 
     def __init__(self, out: Path, scale_name: str, seed: int, **more):
@@ -62,9 +62,9 @@ class Study:
         parser.add_argument("--cost", action="store_true", help=words)
         words = "copy tables and figures here, e.g. docs/results"
         parser.add_argument("--page", type=Path, help=words)
-        for name, settings in cls.more.items():
-            default = {"default": getattr(cls, name)}
-            parser.add_argument(f"--{name}", **default | settings)
+        for option, settings in cls.more.items():
+            default = {"default": getattr(cls, option.lstrip("-"))}
+            parser.add_argument(option, **default | settings)
         more = vars(parser.parse_args(arguments))
         out, scale, seed, cost, page = (
             more.pop(name) for name in ("out", "scale", "seed", "cost", "page")

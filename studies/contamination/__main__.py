@@ -167,7 +167,7 @@ class Study(study.Study):
     """The stages of the study."""
 
     name, scales = "contamination", SCALES
-    more = {"processes": {"type": int, "help": "trainings side by side"}}
+    more = {"--processes": {"type": int, "help": "trainings side by side"}}
     processes = None
 
     def __init__(self, out: Path, scale_name: str, seed: int, **more):

@@ -58,7 +58,7 @@ class Study(study.Study):
 
     name, page, scales = "cosmos", "cosmos_acs", SCALES
     data = Path("../shared/data")
-    more = {"data": {"type": Path, "help": "folder of real files"}}
+    more = {"--data": {"type": Path, "help": "folder of real files"}}
 
     def __init__(self, out: Path, scale_name: str, seed: int, **more):
         super().__init__(out, scale_name, seed, **more)

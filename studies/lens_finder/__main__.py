@@ -111,7 +111,7 @@ class Study(study.Study):
     """The stages of the study; `lenses` is the folder of real files."""
 
     name, scales, lenses = "lens_finder", SCALES, real.DATA
-    more = {"lenses": {"type": Path, "help": "folder of real lenses' files"}}
+    more = {"--lenses": {"type": Path, "help": "folder of real lenses' files"}}
 
     def stages(self) -> dict:
         """Return the stages by name."""

@@ -86,8 +86,8 @@ class Study(study.Study):
     needs = (("galsim", "sim"), ("statmorph", "morphology"))
     data, tries = Path("../shared/data"), False
     more = {
-        "data": {"type": Path, "help": "real cutouts"},
-        "tries": {"action": "store_true", "help": "also score in other ways"},
+        "--data": {"type": Path, "help": "real cutouts"},
+        "--tries": {"action": "store_true", "help": "also score in other ways"},
     }
 
     def stages(self) -> dict:

@@ -65,7 +65,7 @@ class Study(study.Study):
 
     name, scales = "quick_detectors", SCALES
     needs = (*study.SIM, ("statmorph", "morphology"))
-    more = {"data": {"type": Path, "help": "folder of real files"}}
+    more = {"--data": {"type": Path, "help": "folder of real files"}}
     data = Path("../shared/data")
 
     def stages(self) -> dict[str, Callable]:

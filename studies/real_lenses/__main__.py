@@ -115,8 +115,8 @@ class Study(study.Study):
 
     name, scales = "real_lenses", SCALES
     more = {
-        "data": {"type": Path, "help": "folder of real files"},
-        "beside": {
+        "--data": {"type": Path, "help": "folder of real files"},
+        "--beside": {
             "type": Path,
             "nargs": "*",
             "help": "runs of other seeds, shown beside this one",

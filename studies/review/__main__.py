@@ -89,7 +89,7 @@ class Study(study.Study):
     name = "review"
     scales = SCALES
     needs = (("galsim", "sim"), ("lenstronomy", "sim"), ("coniferest", "review"))
-    more = {"data": {"type": Path, "help": "folder of real files"}}
+    more = {"--data": {"type": Path, "help": "folder of real files"}}
     data = Path("../shared/data")
 
     def stages(self):

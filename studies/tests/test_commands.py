@@ -15,7 +15,7 @@ def test_every_scale_shows_its_cost_before_anything_is_done(name, tmp_path, capl
     for scale, chosen in study.scales.items():
         caplog.clear()
         words = ["--out", str(out), "--scale", scale, "--cost"]
-        where = ["--data", str(tmp_path)] if "data" in study.more else []
+        where = ["--data", str(tmp_path)] if "--data" in study.more else []
         with caplog.at_level("INFO"):
             study.main([*words, *where])
         stages = study(out, scale, 0).stages()

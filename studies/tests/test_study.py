@@ -19,7 +19,7 @@ class Small(study.Study):
     name, needs, page = "small", (("numpy", "sim"),), "lenses"
     minutes = {"first": 2, "second": 0.5}
     scales = dict.fromkeys(("smoke", "laptop"), SimpleNamespace(minutes=minutes))
-    more = {"broken": {"action": "store_true"}}
+    more = {"--broken": {"action": "store_true"}}
     broken = False
 
     def stages(self):
