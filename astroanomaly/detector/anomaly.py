@@ -324,9 +324,11 @@ class AnomalyDetector(Detector):
             # It sorts all pixels, so only those who rank by it pay for it.
             found["wasserstein_score"] = residual.wasserstein_score(images, drawn)
         if "evidence_score" in wanted:
-            found["evidence_score"] = self.images.of_images("evidence", images)
+            evidence = self.images.model.evidence(images, z)
+            found["evidence_score"] = np.asarray(evidence)
         found["latent_norm"] = np.full(len(images), np.nan)
-        if z is not None:
+        # A fit's parameters have units of their own, and no common length.
+        if z is not None and not hasattr(self.images.model, "fitted"):
             found["latent_norm"] = np.linalg.norm(z.astype(np.float64), axis=1)
         columns = {"anomaly_score": found[ranking], **found}
         return self._table(cutouts, columns, FLAG_NOT_CONVERGED * ~converged)

@@ -140,6 +140,9 @@ class ImageModel(ImageInput):
 
     def _encode_and_draw(self):
         """Return the graph from images to z and drawings; None without an encoder."""
+        if hasattr(self.model, "fitted"):
+            # A fit's parameters are its z: they and the drawing come out of one fit.
+            return self.model.fitted
         if isinstance(self.search, latent.Encoder):
             encode, draw = self.search, self.model.scoring_generator
         elif isinstance(self.model, keras.Model) and hasattr(self.model, "decode"):

@@ -110,9 +110,7 @@ def scored(model, images, noise, modes) -> dict[str, np.ndarray]:
     """Return every score of lenses, from one fit of each."""
     drawn, found, *_ = fitted(model, images)
     parts = [slice(k, k + CHUNK) for k in range(0, len(images), CHUNK)]
-    evidence = np.concatenate(
-        [model.weigh(images[k], drawn[k], found[k]).numpy() for k in parts]
-    )
+    evidence = np.concatenate([model.weigh(images[k], found[k]).numpy() for k in parts])
     floor, slope = model.noise.numpy()
     light = np.maximum(drawn - found[:, -1, None, None, None], 0)
     weights = 1 / (floor + slope * light)

@@ -81,6 +81,27 @@ def test_evidence_is_the_score_of_a_detector(trained, tmp_path):
     assert "evidence_score" in detector.score_columns
 
 
+def test_a_detector_fits_each_lens_once(trained, monkeypatch):
+    # Of a linear stretch that leaves pixels as they are.
+    stretch = aa.stretches.Linear(-1, 1)
+    images = drawn(trained, 40, 8)
+    detector = aa.AnomalyDetector(trained, stretch, score="evidence", views=2)
+    detector.measure_noise(images)
+    fits, refine = [], trained.refine
+
+    def counted(some):
+        fits.append(len(some))
+        return refine(some)
+
+    monkeypatch.setattr(trained, "refine", counted)
+    table = detector.score_block(aa.Cutouts(images[:3]), "all")
+    # One chunk of 32 for each view.
+    assert fits == [32, 32]
+    expected = trained.evidence(detector.images.stretched(aa.Cutouts(images[:3])))
+    np.testing.assert_array_equal(table["evidence_score"], expected)
+    assert np.isnan(table["latent_norm"]).all()
+
+
 def test_evidence_of_a_model_without_one_is_refused():
     model, stretch = aa.models.DCAE((32, 32, 1)), aa.stretches.Linear(0, 1)
     words = "`score`.*evidence.*Received: DCAE"

@@ -401,8 +401,8 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
         """
         return self.refine(images)[0]
 
-    def parameters(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
-        """Fit a smooth lens to each image and return its parameters.
+    def fitted(self, images: np.ndarray | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Fit a smooth lens to each image and return its parameters, too.
 
         Parameters
         ----------
@@ -411,12 +411,19 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
 
         Returns
         -------
-        tensor of shape (n, 15)
+        parameters : tensor of shape (n, 15)
             In the order of `ray_tracing.PARAMETERS`, lengths in pixels.
+        drawn : tensor of shape (n, ny, nx, 1)
+            As from :meth:`reconstruct`.
         """
-        return self.refine(images)[1]
+        drawn, found, *_ = self.refine(images)
+        return found, drawn
 
-    def evidence(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
+    def evidence(
+        self,
+        images: np.ndarray | tf.Tensor,
+        parameters: np.ndarray | tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Compute how much better uneven mass explains images than smooth lenses do.
 
         Small masses of either sign may lie about the ring, where a Gaussian law of
@@ -426,6 +433,9 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
         ----------
         images : tensor of shape (n, ny, nx, 1)
             Stretched images.
+        parameters : tensor of shape (n, 15), optional
+            Of the images' fits, from :meth:`fitted`. By default lenses are fitted
+            here.
 
         Returns
         -------
@@ -433,23 +443,24 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
             Natural logarithm of the ratio of evidences; NaN for an image that holds
             one. Row i depends on image i alone.
         """
-        images = tf.convert_to_tensor(images, "float32")
-        return self.weigh(images, *self.refine(images)[:2])[:, 0]
+        found = self.fitted(images)[0] if parameters is None else parameters
+        return self.weigh(images, found)[:, 0]
 
-    def _weigh(self, images, drawn, found):
+    def _weigh(self, images, found):
         """Return evidences (n, 2) of fitted images, with the prior and without it."""
+        images = tf.convert_to_tensor(images, "float32")[..., 0]
         mean, precision, noise = (
             tf.convert_to_tensor(one)
             for one in (self.prior_mean, self.prior_precision, self.noise)
         )
 
         def one(parts):
-            image, drawn, found = parts
+            image, found = parts
+            smooth = self.tracer.draw(found[None])[0]
             # What is not finite has no evidence, and comes back as NaN.
-            fine = tf.reduce_all(tf.math.is_finite(drawn))
-            smooth = tf.where(fine, drawn[..., 0], 0.0)
+            fine = tf.reduce_all(tf.math.is_finite(smooth + image))
+            smooth, image = (tf.where(fine, array, 0.0) for array in (smooth, image))
             weights = 1 / (noise[0] + noise[1] * tf.maximum(smooth - found[-1], 0.0))
-            image = tf.where(fine, image[..., 0], 0.0)
             value = mass.evidence(
                 *(self.coarse, image, smooth, weights, found[None]),
                 *(precision, mean, mass.SPREAD),
@@ -457,7 +468,7 @@ class SmoothLens(OptimizersMixin, EpochOrderMixin, keras.Model):
             return tf.where(fine, value, np.nan)
 
         kind = tf.TensorSpec((2,), "float64")
-        return tf.map_fn(one, (images, drawn, found), fn_output_signature=kind)
+        return tf.map_fn(one, (images, found), fn_output_signature=kind)
 
     def features(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
         """Compute what the encoder proposes, the features that a score compares.
