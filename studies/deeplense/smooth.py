@@ -4,7 +4,8 @@
 
 `astroanomaly.models.SmoothLens` is trained and scored on the first lenses of the sets
 of `studies.deeplense`: the same seeds, numbers and images. What is there is not made
-again.
+again. With `--hidden 0.1` a tenth of the training lenses holds substructure that nobody
+knows of.
 """
 
 import logging
@@ -17,7 +18,8 @@ from astropy.table import Table
 from matplotlib.figure import Figure
 
 from astroanomaly.data.batches import dataset
-from astroanomaly.evaluation.roc_auc import aucs
+from astroanomaly.evaluation.contamination import n_contaminating
+from astroanomaly.evaluation.roc_auc import auc_difference, aucs
 from astroanomaly.models import SmoothLens
 from astroanomaly.plots import style
 from astroanomaly.scores import ResidualModes, residual
@@ -49,6 +51,8 @@ SCORES = {
     "peak": "peak",
     "mse": "mse",
 }
+# Shown with hidden lenses: the model's own score, and the best two of residuals alone.
+HIDDEN = ("evidence", "whitened", "arcs")
 GROUPS = {
     "mass added": {
         "subhaloes": ["subhalos"],
@@ -81,17 +85,26 @@ def images_of(plan: tuple, redshifts: str, seed: int, size: int) -> tuple:
     return cutouts.images.astype(np.float32), list(cutouts.table["object_id"])
 
 
-def train_set(redshifts: str, n: int, seed: int, size: int) -> tuple:
-    """Return images and names of the first training lenses."""
+def train_set(redshifts: str, n: int, seed: int, size: int, hidden: float):
+    """Return images of the first training lenses, and of those hidden among them.
+
+    `hidden`: share of all that hold substructure, as many of each sector. They are
+    those that a supervised network learns from, and in no test set.
+    """
     plan = n, sets.SEEDS["train"], "smooth", {}
-    return images_of(plan, redshifts, seed, size)
+    parts = [images_of(plan, redshifts, seed, size)[0]]
+    count = n_contaminating(hidden, n)
+    for k, sector in enumerate(sets.SECTORS if count > 1 else ()):
+        plan = (count + 1 - k) // 2, sets.SEEDS["labelled"] + k, sector, {}
+        parts.append(images_of(plan, redshifts, seed, size)[0])
+    return np.concatenate(parts)
 
 
-def trained(out: Path, seed: int, size: int) -> SmoothLens:
+def trained(out: Path, seed: int, size: int, hidden: float) -> SmoothLens:
     """Return the model with an encoder of varying redshifts, trained unless it is."""
     path = out / "smooth_lens.keras"
     if not path.is_file():
-        images, _ = train_set("varying", N_TRAIN, seed, size)
+        images = train_set("varying", N_TRAIN, seed, size, hidden)
         model = SmoothLens(images.shape[1:], seed=seed, **MODEL)
         model.compile()
         data = dataset(images, batch_size=BATCH, seed=1)
@@ -133,17 +146,19 @@ def scored(model, images, noise, modes) -> dict[str, np.ndarray]:
     }
 
 
-def score_sets(out: Path, redshifts: str, seed: int, n: int, n_exchanged: int, size):
-    """Train and score on one setting of the redshifts, into `out`/REDSHIFTS."""
+def score_sets(out: Path, redshifts: str, wanted: dict, seed: int, size, hidden):
+    """Train and score on one setting of the redshifts, into `out`/REDSHIFTS.
+
+    `wanted`: as `planned` returns it; `hidden`: see `train_set`.
+    """
     folder = out / redshifts / "scores" / "smooth_lens"
-    wanted = planned(n, n_exchanged)
     left = [one for one in wanted if not (folder / f"{one}.ecsv").is_file()]
     if not left:
         return
-    train, _ = train_set(redshifts, N_MEASURED, seed, size)
+    train = train_set(redshifts, N_MEASURED, seed, size, hidden)
     # One encoder for both: it only has to lead a fit into the right valley, and a
     # fixed redshift is one of the varying ones.
-    model = trained(out, seed, size).measure(train)
+    model = trained(out, seed, size, hidden).measure(train)
     drawn = fitted(model, train)[0]
     noise = residual.ResidualNoise(2.0).fit(train, drawn)
     modes = ResidualModes().fit(noise.weighted(train, drawn))
@@ -154,28 +169,66 @@ def score_sets(out: Path, redshifts: str, seed: int, n: int, n_exchanged: int, s
         save(table, folder / f"{name}.ecsv")
 
 
+def cases(*runs: Path):
+    """Yield words, labels, and the scores of each run, of lenses that all runs have."""
+    for redshifts, mass in product(names.REDSHIFTS, GROUPS):
+        folders = [run / redshifts / "scores" / "smooth_lens" for run in runs]
+        known = [{p.stem: Table.read(p) for p in one.glob("*.ecsv")} for one in folders]
+        for sector, parts in GROUPS[mass].items():
+            chosen = ["smooth", *parts]
+            if not all(set(chosen) <= set(one) for one in known):
+                continue
+            # Lens i of a set is the same, however many there are.
+            sizes = [min(len(one[name]) for one in known) for name in chosen]
+            labels = np.repeat([False] + [True] * len(parts), sizes)
+            cut = list(zip(chosen, sizes, strict=True))
+            values = [
+                {
+                    k: np.concatenate([one[name][k][:n] for name, n in cut])
+                    for k in SCORES
+                }
+                for one in known
+            ]
+            yield (names.REDSHIFTS[redshifts], mass, sector), labels, values
+
+
+def in_columns(lines) -> list:
+    """Return the first columns of a table: words of each line, and its numbers."""
+    heads = "redshifts", "substructure", "sector", "smooth lenses", "others"
+    values = zip(*lines, strict=True)
+    return [column(k, one) for k, one in zip(heads, values, strict=True)]
+
+
 def page_table(out: Path) -> Table:
     """Return the AUC of each score by redshifts, mass and sector."""
     lines, triples = [], []
-    for redshifts, mass in product(names.REDSHIFTS, GROUPS):
-        folder = out / redshifts / "scores" / "smooth_lens"
-        known = {p.stem: Table.read(p) for p in sorted(folder.glob("*.ecsv"))}
-        for sector, parts in GROUPS[mass].items():
-            if not {"smooth", *parts} <= set(known):
-                continue
-            found = [known[name] for name in ("smooth", *parts)]
-            labels = np.repeat([False] + [True] * len(parts), list(map(len, found)))
-            values = {k: np.concatenate([one[k] for one in found]) for k in SCORES}
-            areas = aucs(labels, values, N_BOOTSTRAP)
-            sizes = int((~labels).sum()), int(labels.sum())
-            lines.append((names.REDSHIFTS[redshifts], mass, sector, *sizes))
-            triples.append({k: tuple(one[:3]) for k, one in areas.items()})
-    heads = "redshifts", "substructure", "sector", "smooth lenses", "others"
-    values = zip(*lines, strict=True)
-    made = [column(k, one) for k, one in zip(heads, values, strict=True)]
+    for words, labels, (values,) in cases(out):
+        areas = aucs(labels, values, N_BOOTSTRAP)
+        lines.append((*words, int((~labels).sum()), int(labels.sum())))
+        triples.append({k: tuple(one[:3]) for k, one in areas.items()})
+    made = in_columns(lines)
     for name, words in SCORES.items():
         made += span(name, [one[name] for one in triples], words)
     return Table(made)
+
+
+def hidden_table(clean: Path, dirty: Path, share: str) -> Table:
+    """Return the areas without hidden lenses, with a `share` of them, and the loss."""
+    lines, scores, triples = [], [], {"clean": [], "dirty": [], "loss": []}
+    for words, labels, found in cases(clean, dirty):
+        for name in HIDDEN:
+            both = [values[name] for values in found]
+            areas = aucs(labels, dict(enumerate(both)), N_BOOTSTRAP)
+            loss = auc_difference(labels, *both, N_BOOTSTRAP)
+            lines.append((*words, int((~labels).sum()), int(labels.sum())))
+            scores.append(SCORES[name])
+            for place, one in zip(triples, (*areas.values(), loss), strict=True):
+                triples[place].append(tuple(one[:3]))
+    made = in_columns(lines)
+    made.insert(3, column("score", scores))
+    for name, heading in {"clean": "0%", "dirty": share}.items():
+        made += span(name, triples[name], heading)
+    return Table(made + span("loss", triples["loss"], "lost", "+.3f"))
 
 
 @style.styled
@@ -214,17 +267,27 @@ def main(arguments=None) -> None:
     parser.add_argument(
         "--redshifts", choices=sets.REDSHIFTS, nargs="*", default=sets.REDSHIFTS
     )
+    words = "share of the training lenses that hide substructure"
+    parser.add_argument("--hidden", type=float, default=0.0, help=words)
     options = parser.parse_args(arguments)
+    clean = out = options.out
+    if options.hidden:
+        out /= f"hidden_{options.hidden:g}"
     for redshifts in options.redshifts:
-        counts = options.n, options.n_exchanged, options.size
-        score_sets(options.out, redshifts, options.seed, *counts)
-    table = page_table(options.out)
-    save(table, options.out / "smooth_lens.ecsv")
-    if options.page:
-        place = options.page / "deeplense_smooth" / "areas.ecsv"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        save(table, place)
-        save_figure(evidences(options.out), place.parent / "evidence.png")
+        wanted = planned(options.n, options.n_exchanged)
+        settings = options.seed, options.size, options.hidden
+        score_sets(out, redshifts, wanted, *settings)
+    # Hidden lenses are compared with none, by the same command without `--hidden`.
+    tables = {"areas": page_table(clean)} if any(cases(clean)) else {}
+    for dirty in sorted(clean.glob("hidden_*")) if tables else ():
+        share = f"{100 * float(dirty.name.removeprefix('hidden_')):g}%"
+        tables[dirty.name] = hidden_table(clean, dirty, share)
+    pages = [clean] + ([options.page / "deeplense_smooth"] if options.page else [])
+    for place, (name, table) in product(pages, tables.items()):
+        place.mkdir(parents=True, exist_ok=True)
+        save(table, place / f"{name}.ecsv")
+    if options.page and tables:
+        save_figure(evidences(clean), pages[1] / "evidence.png")
 
 
 if __name__ == "__main__":

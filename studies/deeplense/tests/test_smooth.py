@@ -39,6 +39,35 @@ def test_scores_are_those_of_their_formulas():
     np.testing.assert_allclose(scores["whitened"], expected)
 
 
+def test_hidden_lenses_make_their_share_of_a_training_set(monkeypatch):
+    def images_of(plan, redshifts, seed, size):
+        return np.full((plan[0], 2, 2, 1), plan[1], float), []
+
+    monkeypatch.setattr(smooth, "images_of", images_of)
+    found = smooth.train_set("fixed", 91, 0, 2, 0.1)[:, 0, 0, 0]
+    # int(0.1 * 91 / 0.9) = 10 are added, half of each sector.
+    values, counts = np.unique(found, return_counts=True)
+    seed = sets.SEEDS["labelled"]
+    assert list(values) == [sets.SEEDS["train"], seed, seed + 1]
+    assert list(counts) == [91, 5, 5]
+    assert len(smooth.train_set("fixed", 91, 0, 2, 0.0)) == 91
+
+
+def test_what_hidden_lenses_cost_is_told_of_the_same_lenses(tmp_path):
+    # Areas by hand: all four pairs in order, or three of them.
+    orders = {"clean": ([1.0, 2.0], [3.0, 4.0]), "dirty": ([1.0, 3.0], [2.0, 4.0])}
+    for name, parts in orders.items():
+        folder = tmp_path / name / "fixed" / "scores" / "smooth_lens"
+        for sector, values in zip(("smooth", "subhalos"), parts, strict=True):
+            columns = {"object_id": ["a", "b"]} | dict.fromkeys(smooth.SCORES, values)
+            save(Table(columns), folder / f"{sector}.ecsv")
+    table = smooth.hidden_table(tmp_path / "clean", tmp_path / "dirty", "10%")
+    assert list(table["score"]) == [smooth.SCORES[name] for name in smooth.HIDDEN]
+    assert list(table["clean"]) == [1.0] * 3
+    assert list(table["dirty"]) == [0.75] * 3
+    assert list(table["loss"]) == [0.25] * 3
+
+
 def test_the_table_has_an_area_for_each_score_and_sector(tmp_path):
     folder = tmp_path / "varying" / "scores" / "smooth_lens"
     rng = np.random.default_rng(2)
