@@ -1,4 +1,4 @@
-"""Detectors made for training sets in which anomalies hide: seconds each.
+"""Detectors made for training sets in which anomalies hide: most take seconds.
 
 Their cells lie in DATA/robust, apart from those of the networks. As there, names and
 arguments of the methods are kept with every result.
@@ -14,9 +14,17 @@ from scipy.stats import norm
 import astroanomaly as aa
 from astroanomaly.detector.methods import METHODS
 from astroanomaly.evaluation.contamination import auc_loss, read_study, summarize
+from astroanomaly.scores import residual
+from astroanomaly.utils.chunks import in_chunks
 from studies import tables
 from studies.contamination.names import CLEAN, DIRTY, percent
-from studies.contamination.trainings import COMPONENTS, N_MODES, fit_stretch
+from studies.contamination.trainings import (
+    COMPONENTS,
+    N_MODES,
+    batches_of,
+    fit_stretch,
+    trained,
+)
 from studies.scoring import every_score, finite, stretched
 
 # Of the training set: more than most of the contaminations that are tried.
@@ -27,12 +35,15 @@ VECTORS = ("bagged_knn", "isolation_forest")
 # Of the consensus, beside few components trimmed of many and smoothed widely.
 MEMBERS = {("profiles", "bagged_knn"), ("components", "isolation_forest")}
 FEW, TRIMMED_OF_FEW, WIDE = 10, 0.3, 3.0
+BATCH = 32  # of an autoencoder, as in `trainings`
 N_RANKED = 1500  # training images among which a score has its rank
 LEVELS = (0.0, 0.02, 0.05, 0.1, 0.2)
 NAMES = {
     "pca": "PCA",
     "pca_trimmed": "PCA, trimmed",
     "mean_image": "the mean image",
+    "dcae": "DCAE",
+    "dcae_trimmed": "DCAE, trimmed",
     "profiles": "profiles",
     "components": "PCA components",
     "few_trimmed": "PCA, 10 components, trimmed of 30%",
@@ -106,6 +117,25 @@ def fits(train, test, seed, folder, *, stretch) -> dict:
     return found | {"brightness": {"brightness": images.sum(axis=(1, 2, 3))}}
 
 
+def autoencoders(train, test, seed, folder, *, stretch, settings, epochs) -> dict:
+    """Score by an autoencoder, and by one that did not see what strikes the first.
+
+    Strange are the training images of the largest squared error, the score by which the
+    study shows an autoencoder.
+    """
+    fitted, found = fit_stretch(stretch, train), {}
+    for name in ("dcae", "dcae_trimmed"):
+        batches = batches_of(train, fitted, BATCH, seed)
+        model = trained("dcae", batches, train.image_shape, seed, settings, epochs)
+        found[name] = scores(model, fitted, train, test)
+        images = stretched(fitted, train)
+        drawn = in_chunks(model.reconstruct, images)
+        n_kept = len(train) - round(TRIMMED * len(train))
+        order = np.argsort(residual.mse_score(images, drawn), kind="stable")
+        train = train[np.sort(order[:n_kept])]
+    return found
+
+
 def features(train, test, seed, folder, *, stretch) -> dict:
     """Score by distances among profiles and components, and by a consensus.
 
@@ -144,8 +174,15 @@ def deviates(usual, own) -> np.ndarray:
 
 
 def methods(stretch: str) -> dict:
-    """Return the methods of a study by name."""
+    """Return the quick methods of a study by name."""
     return {make.__name__: partial(make, stretch=stretch) for make in (fits, features)}
+
+
+def networks(stretch: str, latent_dim: int, epochs: int) -> dict:
+    """Return the methods that train networks, a minute or two each, by name."""
+    settings = {"latent_dim": latent_dim, "weight_decay": 0.0}
+    made = partial(autoencoders, stretch=stretch, settings=settings, epochs=epochs)
+    return {"autoencoders": made}
 
 
 def table(folder: Path) -> Table:

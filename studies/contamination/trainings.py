@@ -64,6 +64,20 @@ def growing_optimizers(rate: float) -> dict:
     return {name: keras.optimizers.Adam(rate, **settings) for name in names}
 
 
+def trained(kind: str, batches, image_shape, seed: int, settings: dict, epochs: int):
+    """Return a DCAE, CVAE or AAE trained at the published rates."""
+    model = getattr(aa.models, kind.upper())(image_shape, seed=seed, **settings)
+    if kind == "aae":
+        model.compile(*(keras.optimizers.Adam(rate) for rate in (1e-3, 1e-3, 1e-4)))
+    else:
+        n_steps = max(epochs * int(batches.cardinality()), 2)
+        model.compile(keras.optimizers.Adam(OneCycle(2e-3, n_steps)))
+    rise = epochs // 5, max(epochs // 5, 1)
+    callbacks = [aa.models.KLAnnealing(*rise, KL_WEIGHT)] if kind == "cvae" else []
+    model.fit(batches, epochs=epochs, callbacks=callbacks, verbose=0)
+    return model
+
+
 # The methods take training and test cutouts, a seed and a folder, which is not used,
 # and return scores by model.
 
@@ -133,17 +147,7 @@ def autoencoder(
     """
     fitted = fit_stretch(stretch, train)
     batches = batches_of(train, fitted, batch_size, seed)
-    make = getattr(aa.models, kind.upper())
-    model = make(train.image_shape, seed=seed, **settings)
-    # The published rates.
-    if kind == "aae":
-        model.compile(*(keras.optimizers.Adam(rate) for rate in (1e-3, 1e-3, 1e-4)))
-    else:
-        n_steps = max(epochs * int(batches.cardinality()), 2)
-        model.compile(keras.optimizers.Adam(OneCycle(2e-3, n_steps)))
-    rise = epochs // 5, max(epochs // 5, 1)
-    callbacks = [aa.models.KLAnnealing(*rise, KL_WEIGHT)] if kind == "cvae" else []
-    model.fit(batches, epochs=epochs, callbacks=callbacks, verbose=0)
+    model = trained(kind, batches, train.image_shape, seed, settings, epochs)
     found = {kind: scores_of(model, fitted, train, test)}
     if kind == "cvae":
         detector = aa.AnomalyDetector(model, fitted)

@@ -28,6 +28,29 @@ def test_trimmed_components_find_what_plain_ones_have_learned():
     assert {"peak", "whitened_2", "orthogonal", "mse"} <= set(found["pca"])
 
 
+def test_a_trimmed_autoencoder_does_not_see_what_struck_the_first(monkeypatch):
+    images = np.random.default_rng(5).uniform(0, 1, (40, 32, 32, 1))
+    # Noise of larger size is drawn worse by any network: 6 of 40 are 15 per cent.
+    images[10:16] *= 3
+    seen = []
+
+    def trained(kind, batches, image_shape, seed, settings, epochs):
+        seen.append(np.concatenate([np.asarray(batch) for batch in batches]))
+        return robust.MeanImage(seen[-1])
+
+    monkeypatch.setattr(robust, "trained", trained)
+    monkeypatch.setattr(robust, "BATCH", 2)
+    cutouts = Cutouts(images.astype(np.float32))
+    options = {"stretch": "Linear", "settings": {}, "epochs": 1}
+    found = robust.autoencoders(cutouts, cutouts[:20], 0, None, **options)
+    assert [len(batch) for batch in seen] == [40, 34]
+    # Stretched by the whole set, of which the rest fills a third.
+    assert seen[0].max() > 0.9
+    assert seen[1].max() < 0.4
+    assert set(found) == {"dcae", "dcae_trimmed"}
+    assert "whitened_2" in found["dcae_trimmed"]
+
+
 def test_deviates_are_those_of_ranks():
     found = robust.deviates(np.arange(9.0), np.array([-1.0, 3.5, 4.5, 99.0]))
     # (0.5, 4.5, 5.5, 9.5) / 10; the middle ones lie evenly around the median.
