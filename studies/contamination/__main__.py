@@ -218,6 +218,11 @@ class Study(study.Study):
         for data in self.scale.surveys:
             methods = robust.methods(STRETCHES[data])
             self.train(data, methods, robust.LEVELS, seeds, "robust")
+            sizes = self.scale.latent_dim, self.scale.epochs["dcae"]
+            methods = robust.networks(STRETCHES[data], *sizes)
+            # A network costs as much as a hundred of the others.
+            own = [self.seed + k for k in self.scale.seeds]
+            self.train(data, methods, ENDS, own, "robust")
 
     def diagnose(self) -> None:
         """Look at the parts of a GAN of lenses."""
