@@ -105,6 +105,7 @@ def trained(out: Path, seed: int, size: int, hidden: float) -> SmoothLens:
     path = out / "smooth_lens.keras"
     if not path.is_file():
         images = train_set("varying", N_TRAIN, seed, size, hidden)
+        path.parent.mkdir(parents=True, exist_ok=True)
         model = SmoothLens(images.shape[1:], seed=seed, **MODEL)
         model.compile()
         data = dataset(images, batch_size=BATCH, seed=1)
