@@ -53,6 +53,33 @@ def test_hidden_lenses_make_their_share_of_a_training_set(monkeypatch):
     assert len(smooth.train_set("fixed", 91, 0, 2, 0.0)) == 91
 
 
+@pytest.mark.slow
+def test_the_command_makes_its_folders_trains_scores_and_compares(
+    tmp_path, monkeypatch
+):
+    def images_of(plan, redshifts, seed, size):
+        rng = np.random.default_rng(plan[1])
+        images = rng.normal(0.2, 0.2, (plan[0], size, size, 1)).astype(np.float32)
+        return images, [f"{plan[1]}-{i}" for i in range(plan[0])]
+
+    options = {"supersampling": 1, "n_steps": 2, "width": 4}
+    changed = {"MODEL": options, "EPOCHS": 1, "BATCH": 4, "N_TRAIN": 8}
+    changed |= {"N_MEASURED": 9, "images_of": images_of}
+    changed |= {"ResidualModes": lambda: ResidualModes(2)}
+    for name, value in changed.items():
+        monkeypatch.setattr(smooth, name, value)
+    line = ["--out", str(tmp_path / "new" / "run"), "--redshifts", "fixed"]
+    line += ["--n", "3", "--n-exchanged", "0", "--size", "32"]
+    smooth.main([*line, "--page", str(tmp_path / "page")])
+    smooth.main([*line, "--page", str(tmp_path / "page"), "--hidden", "0.2"])
+    place = tmp_path / "page" / "deeplense_smooth"
+    written = {path.name for path in place.iterdir()}
+    assert written == {"areas.ecsv", "hidden_0.2.ecsv", "evidence.png"}
+    table = Table.read(place / "hidden_0.2.ecsv")
+    assert len(table) == 3 * len(smooth.HIDDEN)
+    assert table["dirty"].meta["heading"] == "20%"
+
+
 def test_what_hidden_lenses_cost_is_told_of_the_same_lenses(tmp_path):
     # Areas by hand: all four pairs in order, or three of them.
     orders = {"clean": ([1.0, 2.0], [3.0, 4.0]), "dirty": ([1.0, 3.0], [2.0, 4.0])}
