@@ -10,12 +10,15 @@ import tensorflow as tf
 
 from astroanomaly import latent
 from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.detector.drawing import QuickGenerator
 from astroanomaly.detector.image_input import ImageInput
 from astroanomaly.utils.chunks import in_chunks, joined
 
 # The square's symmetries: quarter turns, and whether mirrored. Any first few of
 # them are as unlike each other as that number allows.
 TURNS = ((0, 0), (2, 0), (1, 0), (3, 0), (0, 1), (2, 1), (1, 1), (3, 1))
+# Of so many numbers TensorFlow computes the last ones one by one, in other bits.
+_PACKET = 64
 SEARCHES = {
     "encoder": latent.Encoder,
     "refine": latent.Refine,
@@ -120,7 +123,11 @@ class ImageModel(ImageInput):
 
     def stretched(self, cutouts: Cutouts) -> np.ndarray:
         """Pick the bands by name, check the shape, stretch."""
-        return in_chunks(self.stretch, self.chosen(cutouts).images)
+        images = self.chosen(cutouts).images
+        if len(images) and images[0].size % _PACKET == 0:
+            # Pixel by pixel, or image by image: without a network all go at once.
+            return np.asarray(self.stretch(images))
+        return in_chunks(self.stretch, images)
 
     def of_images(self, name: str, images: np.ndarray) -> np.ndarray:
         """Apply a method of the model to stretched images."""
@@ -142,12 +149,16 @@ class ImageModel(ImageInput):
         """Return the graph from images to z and drawings; None without an encoder."""
         if isinstance(self.search, latent.Encoder):
             encode, draw = self.search, self.model.scoring_generator
+            if QuickGenerator.knows(draw):
+                draw = QuickGenerator(draw)
         elif isinstance(self.model, keras.Model) and hasattr(self.model, "decode"):
             encode, draw = self.model.encode, self.model.decode
         else:
             return None
         key = "both", self.search, getattr(self.model, "level", None)
-        if key not in self._traced:
+        graph, known = self._traced.get(key, (None, None))
+        # A generator that was trained further since is another one.
+        if graph is None or not getattr(known, "is_current", lambda: True)():
 
             @tf.function
             def both(images):
@@ -155,8 +166,9 @@ class ImageModel(ImageInput):
                 z = encode(images)
                 return z, draw(z)
 
-            self._traced[key] = both
-        return self._traced[key]
+            graph = both
+            self._traced[key] = graph, draw
+        return graph
 
     def reconstruct(self, images: np.ndarray):
         """Return reconstructions, z (or None) and convergence of stretched images.
