@@ -59,7 +59,7 @@ if "{where}" == "reading":
     npy.NpyWriter.close = kill
 else:
     callbacks.Checkpoint.on_train_batch_end = kill
-runs.train("survey.npy", "there", {settings}, resume=True, cache="cache.npy")
+runs.train({survey!r}, "there", {settings}, resume=True, cache="cache.npy")
 """
 
 
@@ -73,7 +73,7 @@ def test_killed_and_resumed_equals_never_stopped(tmp_path):
     }
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     for where in ("reading", "training"):
-        code = KILLED.format(where=where, settings=settings)
+        code = KILLED.format(where=where, settings=settings, survey=str(survey))
         done = subprocess.run(
             [sys.executable, "-c", code],
             cwd=tmp_path,
