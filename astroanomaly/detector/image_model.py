@@ -149,16 +149,16 @@ class ImageModel(ImageInput):
         """Return the graph from images to z and drawings; None without an encoder."""
         if isinstance(self.search, latent.Encoder):
             encode, draw = self.search, self.model.scoring_generator
-            if QuickGenerator.knows(draw):
-                draw = QuickGenerator(draw)
         elif isinstance(self.model, keras.Model) and hasattr(self.model, "decode"):
             encode, draw = self.model.encode, self.model.decode
         else:
             return None
         key = "both", self.search, getattr(self.model, "level", None)
-        graph, known = self._traced.get(key, (None, None))
-        # A generator that was trained further since is another one.
-        if graph is None or not getattr(known, "is_current", lambda: True)():
+        both, quick = self._traced.get(key, (None, None))
+        # A generator that has learned since is another one.
+        if both is None or (quick is not None and not quick.is_current()):
+            quick = QuickGenerator(draw) if QuickGenerator.knows(draw) else None
+            draw = quick or draw
 
             @tf.function
             def both(images):
@@ -166,9 +166,8 @@ class ImageModel(ImageInput):
                 z = encode(images)
                 return z, draw(z)
 
-            graph = both
-            self._traced[key] = graph, draw
-        return graph
+            self._traced[key] = both, quick
+        return both
 
     def reconstruct(self, images: np.ndarray):
         """Return reconstructions, z (or None) and convergence of stretched images.
