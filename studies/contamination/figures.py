@@ -19,6 +19,7 @@ from studies.contamination.names import (
     MAIN,
     NAMES,
     REFINED,
+    SECOND,
     SIMULTANEOUS,
     coupling_name,
     own_score,
@@ -45,6 +46,8 @@ SHOWN = 8  # generated images of a level
 def figures(out: Path, found: dict[str, Table]) -> dict:
     """Return functions that draw the figures of a run, from `results.measured`."""
     drawn = {"claim": lambda: claim(found["claim"])}
+    if len(found["claim_levels"]):
+        drawn["claim_levels"] = lambda: claim_levels(found["claim_levels"])
     for data in DATA:
         areas, losses = (rows(found[k], data=data) for k in ("areas", "losses"))
         place, apart = out / data / "samples", rows(found["samples"], data=data)
@@ -141,6 +144,34 @@ def claim(table: Table) -> Figure:
         fontsize=13,
     )
     legend(figure, panels, 4)
+    return figure
+
+
+@style.styled
+def claim_levels(table: Table) -> Figure:
+    """Show the same against contamination, a panel for each data set."""
+    steps = np.unique(table["training_contamination"])
+    lines = [(m, s) for m in MAIN for s in (GAN, SECOND) if m in set(table["model"])]
+    sets = [data for data in DATA if data in set(table["data"])]
+    figure = style.new_figure(12.0, 4.6)
+    panels = figure.subplots(1, len(sets), squeeze=False, sharey=True)[0]
+    for axes, data in zip(panels, sets, strict=True):
+        for k, (model, score) in enumerate(lines):
+            part = rows(table, data=data, model=model, score=score)
+            values = np.array([triple(row, "difference") for row in part])
+            # Side by side, so that intervals do not hide each other.
+            where = np.searchsorted(steps, part["training_contamination"])
+            where = where + 0.12 * (k - (len(lines) - 1) / 2)
+            look = {"marker": "os^Dvp"[k], "ms": 8, "lw": 2.2, "ls": ""}
+            look["label"] = f"{coupling_name(model)}, {score}"
+            axes.errorbar(where, values[:, 0], yerr=lengths(*values.T), **look)
+        axes.axhline(0.0, color=style.INK, lw=1.2)
+        axes.grid(axis="y", color=style.PALE, lw=0.5)
+        axes.set_xticks(range(len(steps)), [percent(p) for p in steps])
+        axes.set_title(data)
+    panels[0].set_ylabel("AUC lost less by the simultaneous one")
+    figure.supxlabel("anomalies in the training set", fontsize=13)
+    legend(figure, panels, len(lines))
     return figure
 
 

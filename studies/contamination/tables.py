@@ -3,7 +3,7 @@
 import json
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from studies import tables as shared
 from studies.contamination.names import (
@@ -84,6 +84,7 @@ def shown(found: dict, scale, seconds: dict) -> dict[str, Table]:
         "claim_scores": wide(differences, by_name(MAIN), *claims),
         "claim_other_latent": wide(differences, by_name(OTHER_LATENT), *claims),
         "claim_counts": counts_table(differences),
+        "claim_levels": levels_table(found["claim_levels"]),
         "couplings": wide(rows(coupled, score=GAN), ENDS, by_data),
         "weights": wide(
             at_ends(weighed),
@@ -189,6 +190,24 @@ def own_claim(table: Table) -> Table:
         table.remove_columns(["model", "score"])
         table["difference"].meta = {"heading": "less by", "format": "+.3f"}
     return table
+
+
+def levels_table(table: Table) -> Table:
+    """Return the claim by data set, score and coupling, the contaminations in turn."""
+    if not len(table):
+        return table
+    table = table[np.argsort(table["training_contamination"], kind="stable")]
+    names = "score coupling training_contamination loss other_loss difference"
+    ends = [f"{n}_{end}" for n in names.split()[3:] for end in ("low", "high")]
+    found = [
+        rows(table, data=data, score=score, model=model)
+        for data in DATA
+        for score in (GAN, SECOND)
+        for model in MAIN
+    ]
+    found = vstack(found)["data", *names.split(), *ends, "n_seeds", "answer"]
+    found["difference"].meta = {"heading": "less by", "format": "+.3f"}
+    return found
 
 
 def sets_table(areas: Table) -> Table:

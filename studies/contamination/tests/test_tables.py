@@ -224,6 +224,27 @@ def test_the_figure_of_the_claim_draws_the_differences(study):
     assert sorted(drawn) == pytest.approx(sorted(expected))
 
 
+def test_the_claim_at_every_contamination_that_several_seeds_have(tmp_path):
+    models = {name: made_up.STRENGTH[name] for name in ("pgan_joint", "pgan_after")}
+    made_up.cells(tmp_path / "lenses", models, (0.0, 0.05, 0.1), (0, 1), 24)
+    made_up.cells(tmp_path / "lenses", models, (0.2,), (0,), 24)
+    found = results.measured(tmp_path)
+    table = tables.levels_table(found["claim_levels"])
+    assert table["training_contamination"].tolist() == [0.05, 0.1] * 2
+    at_end = rows(table, training_contamination=0.1)["score", "difference"]
+    known = dict(found["claim"]["score", "difference"].iterrows())
+    assert all(known[score] == value for score, value in at_end.iterrows())
+    auc = {}
+    for row in rows(found["areas"], score="total"):
+        auc[row["model"], row["training_contamination"]] = row["auc"]
+    lost = {m: auc[m, 0.0] - auc[m, 0.05] for m in models}
+    expected = lost["pgan_after"] - lost["pgan_joint"]
+    assert table["difference"][0] == pytest.approx(expected, abs=1e-12)
+    drawn = figures.figures(tmp_path, found)["claim_levels"]()
+    axes = drawn.axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["5%", "10%"]
+
+
 def test_every_model_has_a_curve_and_its_own_score():
     panels = (figures.GANS, figures.OTHERS, figures.COUPLINGS)
     # More lines in a panel cannot be told apart.
