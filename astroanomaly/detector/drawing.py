@@ -79,7 +79,7 @@ class QuickGenerator:
             x = self._doubled(x, layer) if layer.name in self._kept else layer(x)
         return x
 
-    def _doubled(self, x, layer) -> tf.Tensor:
+    def _doubled(self, x, layer):
         """Apply a transposed convolution of stride 2 and padding "same"."""
         kernel, bias = self._kept[layer.name]
         side, n_out = len(kernel), len(bias)
@@ -117,8 +117,8 @@ class QuickGenerator:
             row = []
             for b, xs in enumerate(spans):
                 part = x[:, ys.start : ys.stop - 1 + ny, xs.start : xs.stop - 1 + nx]
-                own = np.ascontiguousarray(kernels[ys, xs, :, a, b])
-                found = tf.nn.bias_add(tf.nn.conv2d(part, own, 1, "VALID"), bias)
+                taken = np.ascontiguousarray(kernels[ys, xs, :, a, b])
+                found = tf.nn.bias_add(tf.nn.conv2d(part, taken, 1, "VALID"), bias)
                 row.append(layer.activation(found))
             rows.append(tf.stack(row, 3))
         return tf.reshape(tf.stack(rows, 2), (-1, 2 * ny, 2 * nx, n_out))

@@ -347,7 +347,7 @@ class ResidualNoise:
         )
         return residual, np.sqrt(np.maximum(level - floor, 0))
 
-    def _peak(self, images, reconstructions) -> np.ndarray:
+    def _peak(self, images, reconstructions):
         """Return the largest significance; the noise is sought only where it may be."""
         residual, level = self._smoothed(images, reconstructions)
         n, shape = len(residual), residual.shape[1:]
