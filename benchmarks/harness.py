@@ -77,7 +77,10 @@ def _command(arguments: list[str]) -> str:
 
 
 def alternate(
-    contenders: dict[str, Callable], rounds: int, warm_up: int = 1
+    contenders: dict[str, Callable],
+    rounds: int,
+    warm_up: int = 1,
+    clock: Callable = time.perf_counter,
 ) -> dict[str, np.ndarray]:
     """Time functions in turn, A B A B, so that a busy minute affects all of them.
 
@@ -89,11 +92,13 @@ def alternate(
         Timed calls of each.
     warm_up : int, optional
         Untimed calls of each before that.
+    clock : callable, optional
+        Gives the seconds, by default of wall-clock time.
 
     Returns
     -------
     dict of ndarray of shape (rounds,)
-        Seconds of wall-clock time.
+        Seconds.
     """
     for _ in range(warm_up):
         for function in contenders.values():
@@ -101,9 +106,9 @@ def alternate(
     seconds = {name: np.zeros(rounds) for name in contenders}
     for k in range(rounds):
         for name, function in contenders.items():
-            start = time.perf_counter()
+            start = clock()
             function()
-            seconds[name][k] = time.perf_counter() - start
+            seconds[name][k] = clock() - start
     return seconds
 
 

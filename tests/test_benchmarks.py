@@ -120,12 +120,13 @@ def test_allocator(run):
 
 def test_scoring(run):
     pytest.importorskip("tf2onnx")
-    rows, engines, stages = run("scoring")
+    rows, ways, engines, stages = run("scoring")
     assert [row["scores"] for row in rows] == ["all", "ranking"]
     assert rows[0]["images/s"] > 0
     assert [row["engine"] for row in engines] == ["tf", "onnx"]
     assert engines[1]["largest difference of a score"] < 1e-5
-    assert sum(stage["share (%)"] for stage in stages) == pytest.approx(100)
+    assert [row["faster"] for row in ways[::2]] == ["1 (1 to 1)"] * 3
+    assert sum(stage["share of the sum (%)"] for stage in stages) == pytest.approx(100)
 
 
 def test_occlusion(run):

@@ -1,10 +1,11 @@
 """A .npy file that grows while cutouts are read."""
 
 import os
-import uuid
 from pathlib import Path
 
 import numpy as np
+
+from astroanomaly.utils.files import beside, sweep
 
 
 class NpyWriter:
@@ -35,8 +36,9 @@ class NpyWriter:
         if self.path.suffix != ".npy":
             raise ValueError(f"`cache` must end in .npy. Received: {str(path)!r}.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        name = f".{uuid.uuid4().hex[:8]}.partial.{self.path.name}"
-        self._partial = self.path.with_name(name)
+        # As large as the survey: what a killed command left is not kept.
+        sweep(self.path.parent, self.path.name)
+        self._partial = beside(self.path)
         self._shape, self._n = tuple(image_shape), 0
         self._file = open(self._partial, "wb")
         self._header()

@@ -10,12 +10,15 @@ import tensorflow as tf
 
 from astroanomaly import latent
 from astroanomaly.data.cutouts import Cutouts
+from astroanomaly.detector.drawing import QuickGenerator
 from astroanomaly.detector.image_input import ImageInput
 from astroanomaly.utils.chunks import in_chunks, joined
 
 # The square's symmetries: quarter turns, and whether mirrored. Any first few of
 # them are as unlike each other as that number allows.
 TURNS = ((0, 0), (2, 0), (1, 0), (3, 0), (0, 1), (2, 1), (1, 1), (3, 1))
+# Of so many numbers TensorFlow computes the last ones one by one, in other bits.
+_PACKET = 64
 SEARCHES = {
     "encoder": latent.Encoder,
     "refine": latent.Refine,
@@ -120,7 +123,11 @@ class ImageModel(ImageInput):
 
     def stretched(self, cutouts: Cutouts) -> np.ndarray:
         """Pick the bands by name, check the shape, stretch."""
-        return in_chunks(self.stretch, self.chosen(cutouts).images)
+        images = self.chosen(cutouts).images
+        if len(images) and images[0].size % _PACKET == 0:
+            # Pixel by pixel, or image by image: without a network all go at once.
+            return np.asarray(self.stretch(images))
+        return in_chunks(self.stretch, images)
 
     def of_images(self, name: str, images: np.ndarray) -> np.ndarray:
         """Apply a method of the model to stretched images."""
@@ -150,7 +157,11 @@ class ImageModel(ImageInput):
         else:
             return None
         key = "both", self.search, getattr(self.model, "level", None)
-        if key not in self._traced:
+        both, quick = self._traced.get(key, (None, None))
+        # A generator that has learned since is another one.
+        if both is None or (quick is not None and not quick.is_current()):
+            quick = QuickGenerator(draw) if QuickGenerator.knows(draw) else None
+            draw = quick or draw
 
             @tf.function
             def both(images):
@@ -158,8 +169,8 @@ class ImageModel(ImageInput):
                 z = encode(images)
                 return z, draw(z)
 
-            self._traced[key] = both
-        return self._traced[key]
+            self._traced[key] = both, quick
+        return both
 
     def reconstruct(self, images: np.ndarray):
         """Return reconstructions, z (or None) and convergence of stretched images.

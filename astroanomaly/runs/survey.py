@@ -31,6 +31,9 @@ __all__ = ["check_ending", "read_table", "score_survey", "write_table"]
 
 # As the detector's: a break costs the scores of so many objects.
 BLOCK = 512
+# While one block is in the networks the other is stretched and weighed, which takes one
+# core at a time. More blocks would be more memory: the networks fill all cores.
+_THREADS = 2
 # What all blocks of a scoring share.
 _MANIFEST = "manifest.json"
 # Before the names of the columns, which may be anything.
@@ -135,8 +138,8 @@ def score_survey(
         return pixels, detector.score_block(part, scores) if len(part) else None
 
     with progress_bar("Scoring", len(cutouts), progress, start) as advance:
-        # One block is scored while the last is written and the next one read.
-        found = ahead(scored, read_blocks(cutouts, block, wanted))
+        # Blocks are scored while the last is written and the next one read.
+        found = ahead(scored, read_blocks(cutouts, block, wanted), _THREADS)
         for (k, part), (pixels, rows) in found:
             if pixels is not None:
                 changed += [k] if k in doubtful else []

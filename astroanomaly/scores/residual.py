@@ -317,8 +317,8 @@ class ResidualNoise:
         significance, weight = self._significance(images, reconstructions)
         return significance * weight
 
-    def _significance(self, images, reconstructions):
-        """Return the significance and the weight of each pixel."""
+    def _smoothed(self, images, reconstructions):
+        """Return the smoothed residual and the smoothed reconstruction."""
         if self.curves is None:
             raise ValueError(
                 "the residual noise is not measured yet: call `fit` with ordinary "
@@ -329,8 +329,11 @@ class ResidualNoise:
                 f"`images` must have {len(self.curves)} band(s), as those that the "
                 f"noise was measured on. Received: shape {images.shape}"
             )
-        residual = self._smooth(images - reconstructions)
-        level = self._smooth(reconstructions)
+        return self._smooth(images - reconstructions), self._smooth(reconstructions)
+
+    def _significance(self, images, reconstructions):
+        """Return the significance and the weight of each pixel."""
+        residual, level = self._smoothed(images, reconstructions)
         rings = _rings(level.shape[1:3])
         for b, curves in enumerate(self.curves):
             for ring, curve in zip(rings, curves, strict=True):
@@ -343,6 +346,40 @@ class ResidualNoise:
             np.float32,
         )
         return residual, np.sqrt(np.maximum(level - floor, 0))
+
+    def _peak(self, images, reconstructions):
+        """Return the largest significance; the noise is sought only where it may be."""
+        residual, level = self._smoothed(images, reconstructions)
+        n, shape = len(residual), residual.shape[1:]
+        residual, level = residual.reshape(n, -1), level.reshape(n, -1)
+        curves = [curve for band in zip(*self.curves, strict=True) for curve in band]
+        rings = np.argmax(_rings(shape[:2]), axis=0)[..., None]
+        # Of each pixel and band, its curve.
+        own = (rings * shape[2] + np.arange(shape[2])).ravel()
+        ends = [
+            residual / np.array([end(c["noise"]) for c in curves], np.float32)[own]
+            for end in (min, max)
+        ]
+
+        def exact(image, pixel):
+            noise, which = np.empty(len(pixel)), own[pixel]
+            for k, curve in enumerate(curves):
+                here = which == k
+                noise[here] = np.interp(
+                    level[image[here], pixel[here]],
+                    curve["brightness"],
+                    curve["noise"],
+                )
+            # As precise as a whole map of it, which is float32.
+            return (residual[image, pixel] / noise).astype(np.float32)
+
+        most = np.maximum(*ends)
+        found = exact(np.arange(n), most.argmax(axis=1))
+        # No pixel that stays below this is the largest; a bit less for rounding.
+        least = np.maximum(found, np.minimum(*ends).max(axis=1))
+        image, pixel = np.nonzero(most >= (least - 1e-5 * np.abs(least))[:, None])
+        np.maximum.at(found, image, exact(image, pixel))
+        return found.astype(np.float64)
 
     def peak(self, images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
         """Take the largest excess of light, in units of its noise.
@@ -414,6 +451,8 @@ class ResidualNoise:
         names = [name for name in known if name in names]
         if len(images) == 0 or not names:
             return {name: np.zeros(len(images)) for name in names}
+        if names == ["peak_score"]:
+            return {"peak_score": self._peak(images, reconstructions)}
         significance, weight = self._significance(images, reconstructions)
         found = {}
         if "peak_score" in names:

@@ -21,7 +21,19 @@ CHECKSUMS = "checksums.json"
 _PIECES, _PIECE = 16, 4096
 
 
-def _beside(path: Path) -> Path:
+def beside(path: Path) -> Path:
+    """Return the file beside another in which that is written; `sweep` knows it.
+
+    Parameters
+    ----------
+    path : Path
+        The file to appear.
+
+    Examples
+    --------
+    >>> beside(Path("table.csv")).suffix
+    '.csv'
+    """
     # The ending stays last: writers choose their format by it.
     letters = uuid.uuid4().hex[:8]
     return path.with_name(f".{os.getpid()}-{letters}.partial.{path.name}")
@@ -139,7 +151,7 @@ def atomic_path(path: str | Path, durable: bool = True) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     if durable:
         sweep(path.parent, path.name)
-    partial = _beside(path)
+    partial = beside(path)
     try:
         with _naming(path, partial):
             yield partial
@@ -180,7 +192,7 @@ def atomic_dir(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     restore_dir(path)
     sweep(path.parent, path.name)
-    partial, previous = _beside(path), _previous(path)
+    partial, previous = beside(path), _previous(path)
     partial.mkdir()
     try:
         with _naming(path, partial):

@@ -147,18 +147,20 @@ def parallel(function: Callable, tasks: Iterable[tuple], n_workers: int) -> Iter
                 deque(rest, maxlen=0)
 
 
-def ahead(function: Callable, tasks: Iterable) -> Iterator[tuple]:
-    """Yield each task and ``function(task)``, in order, computed in a thread.
+def ahead(function: Callable, tasks: Iterable, n_threads: int = 1) -> Iterator[tuple]:
+    """Yield each task and ``function(task)``, in order, computed in threads.
 
-    The thread goes on while the caller deals with a result; tasks are taken up one at a
-    time and in the caller's thread.
+    They go on while the caller deals with a result; tasks are taken up one at a time
+    and in the caller's thread.
 
     Parameters
     ----------
     function : callable
         Of a task.
     tasks : iterable
-        The tasks; at most two are under way, one of which waits.
+        The tasks; beside those that are computed one waits.
+    n_threads : int, optional
+        Tasks that are computed at once.
 
     Yields
     ------
@@ -171,10 +173,10 @@ def ahead(function: Callable, tasks: Iterable) -> Iterator[tuple]:
     [(-1, 1), (2, 2)]
     """
     waiting: deque = deque()
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(n_threads) as pool:
         for task in tasks:
             waiting.append((task, pool.submit(function, task)))
-            if len(waiting) > 1:
+            if len(waiting) > n_threads:
                 task, future = waiting.popleft()
                 yield task, future.result()
         for task, future in waiting:

@@ -47,7 +47,9 @@ def figures(out: Path, found: dict[str, Table]) -> dict:
     """Return functions that draw the figures of a run, from `results.measured`."""
     drawn = {"claim": lambda: claim(found["claim"])}
     if len(found["claim_levels"]):
-        drawn["claim_levels"] = lambda: claim_levels(found["claim_levels"])
+        drawn["claim_levels"] = lambda: claim_levels(
+            found["claim_levels"], found["areas"]
+        )
     for data in DATA:
         areas, losses = (rows(found[k], data=data) for k in ("areas", "losses"))
         place, apart = out / data / "samples", rows(found["samples"], data=data)
@@ -148,30 +150,39 @@ def claim(table: Table) -> Figure:
 
 
 @style.styled
-def claim_levels(table: Table) -> Figure:
-    """Show the same against contamination, a panel for each data set."""
-    steps = np.unique(table["training_contamination"])
-    lines = [(m, s) for m in MAIN for s in (GAN, SECOND) if m in set(table["model"])]
+def claim_levels(table: Table, areas: Table) -> Figure:
+    """Show the AUC of both encoders and the claim against contamination."""
+    steps = np.unique(areas["training_contamination"])
+    models = [*[name for name in MAIN if name in set(table["model"])], AFTER]
     sets = [data for data in DATA if data in set(table["data"])]
-    figure = style.new_figure(12.0, 4.6)
-    panels = figure.subplots(1, len(sets), squeeze=False, sharey=True)[0]
-    for axes, data in zip(panels, sets, strict=True):
-        for k, (model, score) in enumerate(lines):
-            part = rows(table, data=data, model=model, score=score)
-            values = np.array([triple(row, "difference") for row in part])
-            # Side by side, so that intervals do not hide each other.
-            where = np.searchsorted(steps, part["training_contamination"])
-            where = where + 0.12 * (k - (len(lines) - 1) / 2)
-            look = {"marker": "os^Dvp"[k], "ms": 8, "lw": 2.2, "ls": ""}
-            look["label"] = f"{coupling_name(model)}, {score}"
-            axes.errorbar(where, values[:, 0], yerr=lengths(*values.T), **look)
-        axes.axhline(0.0, color=style.INK, lw=1.2)
-        axes.grid(axis="y", color=style.PALE, lw=0.5)
-        axes.set_xticks(range(len(steps)), [percent(p) for p in steps])
+    figure = style.new_figure(12.0, 7.6)
+    panels = figure.subplots(2, len(sets), squeeze=False, sharex=True, sharey="row")
+    rulings = (areas, "auc", models, 0.5), (table, "difference", models[:-1], 0.0)
+    for axes_row, (values, name, shown, level) in zip(panels, rulings, strict=True):
+        lines = [(model, score) for model in shown for score in (GAN, SECOND)]
+        for axes, data in zip(axes_row, sets, strict=True):
+            for k, (model, score) in enumerate(lines):
+                part = rows(values, data=data, model=model, score=score)
+                found = np.array([triple(row, name) for row in part])
+                # Side by side, so that intervals do not hide each other.
+                where = np.searchsorted(steps, part["training_contamination"])
+                where = where + 0.1 * (k - (len(lines) - 1) / 2)
+                look = {"color": (style.BLUE, style.ORANGE)[score == SECOND]}
+                look |= {"marker": "DX^o"[models.index(model) - len(models)]}
+                look |= {"ms": 7, "lw": 2, "ls": "-" if name == "auc" else ""}
+                look |= {"label": f"{coupling_name(model)}, {score}"}
+                if model == AFTER:
+                    look |= {"ls": "--", "mfc": "white"}
+                axes.errorbar(where, found[:, 0], yerr=lengths(*found.T), **look)
+            axes.axhline(level, color=style.INK, lw=1.2)
+            axes.grid(axis="y", color=style.PALE, lw=0.5)
+    for axes, data in zip(panels[0], sets, strict=True):
         axes.set_title(data)
-    panels[0].set_ylabel("AUC lost less by the simultaneous one")
+    panels[1, 0].set_xticks(range(len(steps)), [percent(p) for p in steps])
+    panels[0, 0].set_ylabel("AUC")
+    panels[1, 0].set_ylabel("AUC lost by the one afterwards,\nless that of the other")
     figure.supxlabel("anomalies in the training set", fontsize=13)
-    legend(figure, panels, len(lines))
+    legend(figure, panels[0], 2)
     return figure
 
 

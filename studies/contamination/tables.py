@@ -85,6 +85,7 @@ def shown(found: dict, scale, seconds: dict) -> dict[str, Table]:
         "claim_other_latent": wide(differences, by_name(OTHER_LATENT), *claims),
         "claim_counts": counts_table(differences),
         "claim_levels": levels_table(found["claim_levels"]),
+        "claim_curves": encoders_table(areas, found["claim_levels"]),
         "couplings": wide(rows(coupled, score=GAN), ENDS, by_data),
         "weights": wide(
             at_ends(weighed),
@@ -197,17 +198,25 @@ def levels_table(table: Table) -> Table:
     if not len(table):
         return table
     table = table[np.argsort(table["training_contamination"], kind="stable")]
-    names = "score coupling training_contamination loss other_loss difference"
-    ends = [f"{n}_{end}" for n in names.split()[3:] for end in ("low", "high")]
+    names = ["score", "coupling", "training_contamination"]
+    values = ("loss", "other_loss", "difference")
+    ends = [f"{value}_{end}" for value in values for end in ("low", "high")]
     found = [
         rows(table, data=data, score=score, model=model)
         for data in DATA
         for score in (GAN, SECOND)
         for model in MAIN
     ]
-    found = vstack(found)["data", *names.split(), *ends, "n_seeds", "answer"]
+    found = vstack(found)["data", *names, *values, *ends, "n_seeds", "answer"]
     found["difference"].meta = {"heading": "less by", "format": "+.3f"}
     return found
+
+
+def encoders_table(areas: Table, claims: Table) -> Table:
+    """Return the AUC of the encoders of the claim, by contamination."""
+    models = {*claims["model"], AFTER} if len(claims) else ()
+    found = those(areas, lambda r: r["model"] in models and r["score"] in (GAN, SECOND))
+    return wide(found, steps(found), ("data", "score", "model"))
 
 
 def sets_table(areas: Table) -> Table:

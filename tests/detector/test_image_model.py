@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from blobs import blobs
 
-from astroanomaly.detector import AnomalyDetector
+from astroanomaly.detector import AnomalyDetector, drawing
 from astroanomaly.detector.image_model import ImageModel
-from astroanomaly.models import DCAE, ProgressiveGAN
+from astroanomaly.latent import Encoder
+from astroanomaly.models import DCAE, WGANGP, ProgressiveGAN
 from astroanomaly.stretches import Linear
 
 
@@ -139,3 +140,22 @@ def test_the_models_bands_are_picked_and_its_shape_wanted(model):
 def test_a_stretch_without_a_range_is_refused():
     with pytest.raises(ValueError, match="must be adapted to the training images"):
         ImageModel(Half(), Linear())
+
+
+@pytest.mark.parametrize("bands", [1, 5])
+def test_slow_layers_are_drawn_by_phases_up_to_rounding(bands, monkeypatch):
+    monkeypatch.setattr(drawing, "_WORTH", 0)
+    # 40 pixels: five at first, so that the drawn 80 are cut.
+    gan = WGANGP((40, 40, bands), latent_dim=8, width=4, kernel_size=4 + bands % 2)
+    search = Encoder(gan)
+    model = ImageModel(gan, Linear(vmin=0, vmax=1), search)
+    images = np.random.default_rng(1).random((3, 40, 40, bands), np.float32)
+
+    def difference():
+        expected = gan.generator(search.network(images))
+        return np.max(np.abs(model.reconstruct(images)[0] - expected))
+
+    assert difference() < 1e-6
+    # A generator that learned more is drawn as it is now.
+    gan.generator.set_weights([2 * w for w in gan.generator.get_weights()])
+    assert difference() < 1e-6

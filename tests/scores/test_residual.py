@@ -126,6 +126,27 @@ def test_peak_is_a_matched_filter():
     assert len(noise.peak(source[:0], source[:0])) == 0
 
 
+@pytest.mark.parametrize("n_bands", [1, 3])
+def test_peak_alone_is_the_largest_significance(n_bands):
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[:32, :32] - 15.5
+    light = (
+        rng.uniform(0, 3, (60, 1, 1, n_bands)) * np.exp(-(x**2 + y**2) / 40)[..., None]
+    )
+    images = light + rng.normal(0, 0.05 + 0.3 * light)
+    noise = scoring.ResidualNoise().fit(images[:40], light[:40])
+    images, light = images[40:], light[40:]
+    # Nowhere brighter than drawn; a source in empty sky; a lost pixel; an empty band.
+    images[0] = light[0] - 1 - light[0] ** 2
+    images[1, 3, 28] += 5
+    images[2, 5, 5, 0] = np.nan
+    images[3] = light[3] = 0
+    expected = noise.significance(images, light).max(axis=(1, 2, 3))
+    np.testing.assert_array_equal(noise.peak(images, light), expected)
+    both = noise.scores(images, light, names=("peak_score", "whitened_score"))
+    np.testing.assert_array_equal(both["peak_score"], expected)
+
+
 def test_bands_have_their_own_curves_and_the_largest_counts():
     sky = RNG.normal(0, 1, (50, 32, 32, 2)) * [1.0, 10.0]
     noise = scoring.ResidualNoise().fit(sky, np.zeros_like(sky))

@@ -5,13 +5,14 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from astroanomaly.utils import parallel as module
-from astroanomaly.utils.parallel import parallel
+from astroanomaly.utils.parallel import ahead, parallel
 
 
 def test_only_the_cores_of_this_process_count(monkeypatch):
@@ -160,3 +161,14 @@ def test_a_worker_that_the_system_ends_is_one_sentence_and_others_follow():
     with pytest.raises(ChildProcessError, match=r"--resume.* Received: 2 workers"):
         list(parallel(_end_by_the_system, tasks, 2))
     assert list(parallel(pow, [(2, 3), (3, 2)], 2)) == [8, 9]
+
+
+def test_threads_compute_side_by_side_and_in_order():
+    met = threading.Barrier(2, timeout=60)
+
+    def meet(k):
+        met.wait()
+        return k**2
+
+    # Each waits for another one, so that one thread alone would never end.
+    assert list(ahead(meet, range(4), 2)) == [(k, k**2) for k in range(4)]

@@ -240,9 +240,12 @@ def test_the_claim_at_every_contamination_that_several_seeds_have(tmp_path):
     lost = {m: auc[m, 0.0] - auc[m, 0.05] for m in models}
     expected = lost["pgan_after"] - lost["pgan_joint"]
     assert table["difference"][0] == pytest.approx(expected, abs=1e-12)
+    curves = tables.encoders_table(found["areas"], found["claim_levels"])
+    (row,) = rows(curves, model="pgan_after", score="total")
+    assert row["auc_0.05"] == auc["pgan_after", 0.05]
     drawn = figures.figures(tmp_path, found)["claim_levels"]()
-    axes = drawn.axes[0]
-    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["5%", "10%"]
+    names = [tick.get_text() for tick in drawn.axes[-1].get_xticklabels()]
+    assert names == ["0%", "5%", "10%", "20%"]
 
 
 def test_every_model_has_a_curve_and_its_own_score():
