@@ -94,7 +94,7 @@ SCALES = {
     # Twice the published rate and half its batches draw better images after so few.
     "laptop": Scale(
         {"sets": 2, "ends": 60, "between": 50, "others": 12}
-        | {"robust": 15, "diagnosis": 6, "samples": 28, "results": 3},
+        | {"robust": 30, "diagnosis": 6, "samples": 28, "results": 3},
         sizes=sets.Sizes(4000, 1000, 1000, 600),
         seeds=(0, 1, 2),
         between=BETWEEN,
@@ -159,7 +159,7 @@ SCALES["claim"] = replace(
 )
 # Without a network.
 SCALES["robust"] = replace(
-    SCALES["laptop"], minutes={"sets": 2, "robust": 15, "results": 1}, full_size={}
+    SCALES["laptop"], minutes={"sets": 2, "robust": 30, "results": 1}, full_size={}
 )
 
 
