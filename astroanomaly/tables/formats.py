@@ -121,7 +121,8 @@ def write_parquet(table: Table, path: Path) -> None:
         if values.dtype.kind in "SUO" or values.ndim > 1:
             columns[name] = values.tolist()
         else:
-            data = np.ascontiguousarray(np.ma.getdata(values))
+            # Numbers of a FITS table may have the other order of bytes.
+            data = np.ma.getdata(values).astype(values.dtype.newbyteorder("="))
             columns[name] = pyarrow.array(data, mask=np.ma.getmaskarray(values))
     made = pyarrow.table(columns, metadata={META: table.meta[META]})
     writer = require("pyarrow.parquet", "survey")

@@ -280,6 +280,15 @@ def test_the_table_itself_is_left_alone(table, tmp_path):
     assert table["object_id"][3] == "\u00e9,x"
 
 
+def test_numbers_of_the_other_byte_order_are_written_to_parquet(tmp_path):
+    pytest.importorskip("pyarrow")
+    swapped = Table({"score": np.array([1.5, -2.0], ">f8"), "n": np.arange(2, 4)})
+    swapped["n"] = swapped["n"].astype(">i2")
+    files.write_table(swapped, tmp_path / "scores.parquet")
+    found = files.read_table(tmp_path / "scores.parquet")
+    assert (found["score"].tolist(), found["n"].tolist()) == ([1.5, -2.0], [2, 3])
+
+
 def test_an_unknown_ending_is_refused(table, tmp_path):
     sentence = "must end in .ecsv, .fits, .csv, .parquet, .*Received: .*scores.xlsx"
     with pytest.raises(ValueError, match=sentence):
