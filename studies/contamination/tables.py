@@ -75,13 +75,14 @@ def shown(found: dict, scale, seconds: dict) -> dict[str, Table]:
     coupled = those(areas, lambda row: row["model"] in (*SIMULTANEOUS, AFTER))
     weighed = those(areas, lambda row: row["model"] in (*MAIN, AFTER))
     claims = ("data", "score"), "model", "difference", "+.3f", "answer"
+    there = [m for m in MAIN if len(differences) and m in differences["model"]]
     by_data = ("data", "model")
     known = {name: NAMES[name] for name in BASELINES}
     tables = {
         "sets": sets_table(areas),
         "settings": settings_table(scale),
         "claim": own_claim(rows(differences, score=GAN)),
-        "claim_scores": wide(differences, by_name(MAIN), *claims),
+        "claim_scores": wide(differences, by_name(there), *claims),
         "claim_other_latent": wide(differences, by_name(OTHER_LATENT), *claims),
         "claim_counts": counts_table(differences),
         "claim_levels": levels_table(found["claim_levels"]),
