@@ -134,6 +134,8 @@ def main(argv=None) -> dict:
                 processes=False,
                 dashboard_address=None,
                 silence_logs=50,
+                # Each would take the memory of the whole process for its own, and pause.
+                memory_limit=0,
             ) as local,
             Client(local, set_as_default=False) as client,
         ):
