@@ -129,12 +129,12 @@ def main(argv=None) -> dict:
         stream = read_cutouts(sent, stream=True)
         with (
             LocalCluster(
-                args.sleepers,
+                n_workers=args.sleepers,
                 threads_per_worker=1,
                 processes=False,
                 dashboard_address=None,
                 silence_logs=50,
-                # Each would take the memory of the whole process for its own, and pause.
+                # Each would take the whole process's memory for its own, and pause.
                 memory_limit=0,
             ) as local,
             Client(local, set_as_default=False) as client,

@@ -245,7 +245,7 @@ def _by_workers(
             stack.enter_context(config.set(_DASK))
             scheduler = stack.enter_context(
                 distributed.LocalCluster(
-                    n_workers,
+                    n_workers=n_workers,
                     threads_per_worker=1,
                     processes=True,
                     dashboard_address=":0",

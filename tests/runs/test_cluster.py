@@ -65,7 +65,10 @@ def client():
     with (
         dask.config.set(settings),
         distributed.LocalCluster(
-            2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address=None,
+            silence_logs=50,
         ) as local,
         distributed.Client(local, set_as_default=False) as client,
     ):
@@ -95,6 +98,20 @@ def test_parts_are_the_same_to_the_byte(folder, client, tmp_path):
     # The cluster is not ours: nothing of us stays with it.
     names = client.run(lambda dask_worker: list(dask_worker.plugins))
     assert not [n for of in names.values() for n in of if n.startswith("astro")]
+
+
+def test_as_many_workers_are_started_as_asked_for(folder, tmp_path, monkeypatch):
+    plain, threads = cluster.completed, []
+
+    def watched(module, client, *arguments):
+        threads.extend(client.nthreads().values())
+        return plain(module, client, *arguments)
+
+    monkeypatch.setattr(cluster, "completed", watched)
+    # Dask's own number is that of the cores.
+    score_here(folder, tmp_path / "scores", n_workers=1)
+    assert threads == [1]
+    assert content(tmp_path / "scores") == content(folder / "here")
 
 
 def test_a_worker_that_is_killed_costs_nothing(folder, client, tmp_path, reading):
