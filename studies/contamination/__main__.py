@@ -157,7 +157,7 @@ SCALES["claim"] = replace(
     + ("pgan_joint", "pgan_cluster"),
     n_between=5,
 )
-# Without a network.
+# Detectors made for dirty sets alone; of networks an autoencoder.
 SCALES["robust"] = replace(
     SCALES["laptop"], minutes={"sets": 2, "robust": 30, "results": 1}, full_size={}
 )
