@@ -33,6 +33,7 @@ STAGES = {
     "between": "training and scoring at the other contaminations",
     "others": "training and scoring couplings with the other latent",
     "robust": "detectors made for dirty sets",
+    "trimmed": "an autoencoder without what it draws worst",
     "diagnosis": "the parts of a GAN of lenses",
     "samples": "growing the GANs that draw samples",
     "results": "tables and figures",

@@ -120,14 +120,19 @@ def fitted(model, images) -> list:
     return [np.concatenate([np.asarray(p[k]) for p in parts]) for k in range(4)]
 
 
+def light_and_weights(model, drawn, found) -> tuple[np.ndarray, np.ndarray]:
+    """Return the light of fitted lenses, and one over the variance of their pixels."""
+    floor, slope = model.noise.numpy()
+    light = np.maximum(drawn - found[:, -1, None, None, None], 0)
+    return light, 1 / (floor + slope * light)
+
+
 def scored(model, images, noise, modes) -> dict[str, np.ndarray]:
     """Return every score of lenses, from one fit of each."""
     drawn, found, *_ = fitted(model, images)
     parts = [slice(k, k + CHUNK) for k in range(0, len(images), CHUNK)]
     evidence = np.concatenate([model.weigh(images[k], found[k]).numpy() for k in parts])
-    floor, slope = model.noise.numpy()
-    light = np.maximum(drawn - found[:, -1, None, None, None], 0)
-    weights = 1 / (floor + slope * light)
+    light, weights = light_and_weights(model, drawn, found)
     squares = (images - drawn) ** 2 * weights
     # As in `bound`: the arcs are where the best smooth lens exceeds the noise.
     arcs = light**2 * weights > 1
