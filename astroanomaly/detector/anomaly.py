@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,6 +46,8 @@ _NOISE_SAMPLE = 2000
 # Objects that tell how well it reconstructs: 1000 fix the share to about a per cent,
 # and so many pixels take 256 MB in float32.
 _QUALITY_SAMPLE, _QUALITY_PIXELS = 1000, 2**26
+# Blocks of a survey are scored two at a time, and a search keeps its state.
+_NETWORKS = threading.Lock()
 _ARGUMENTS = ("score", "w", "smoothing", "n_modes", "views", "seed", "level")
 
 
@@ -287,7 +290,8 @@ class AnomalyDetector(Detector):
     def _drawn(self, cutouts: Cutouts) -> tuple:
         """Return stretched images, reconstructions, z (or None) and convergence."""
         images = self.images.stretched(cutouts)
-        return images, *self.images.reconstruct(images)
+        with _NETWORKS:
+            return images, *self.images.reconstruct(images)
 
     def _scored(
         self, cutouts: Cutouts, images, drawn, z, converged, scores="ranking"
@@ -312,7 +316,8 @@ class AnomalyDetector(Detector):
         if "residual_score" in wanted:
             found["residual_score"] = residual.residual_score(images, drawn)
         if "feature_score" in wanted:
-            pair = self.images.features(images), self.images.features(drawn)
+            with _NETWORKS:
+                pair = self.images.features(images), self.images.features(drawn)
             found["feature_score"] = residual.feature_score(*pair)
         if "total_score" in wanted:
             parts = found["residual_score"], found["feature_score"]
