@@ -48,15 +48,19 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def memory(pids) -> float:
-    """Return the memory of processes, MB, what they share counted once."""
-    total = 0
+def memory(pids) -> np.ndarray:
+    """Return the memory of processes and what of it lies in no file, MB.
+
+    What they share is counted once.
+    """
+    total = np.zeros(2)
     for pid in pids:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:
             continue
-        total += sum(int(x.split()[1]) for x in lines if x.startswith("Pss:"))
+        words = dict(line.split()[:2] for line in lines[1:])
+        total += [int(words["Pss:"]), int(words["Pss_Anon:"])]
     return total / 1024
 
 
@@ -73,13 +77,14 @@ def parts(out: Path) -> int:
     return len(list(out.glob("part-*.parquet")))
 
 
-def watched(child, out: Path, n: int | None = None) -> float:
+def watched(child, out: Path, n: int | None = None) -> np.ndarray:
     """Wait until n parts are there, or the scoring ends; return the peak memory."""
-    peak, due = 0.0, 0.0
+    peak, due = np.zeros(2), 0.0
     while child.poll() is None and (n is None or parts(out) < n):
         # The kernel walks through all pages for it, which costs what is measured.
         if time.monotonic() >= due:
-            peak, due = max(peak, memory(family(child.pid))), time.monotonic() + 2
+            peak = np.maximum(peak, memory(family(child.pid)))
+            due = time.monotonic() + 2
         time.sleep(0.5)
     return peak
 
@@ -118,7 +123,7 @@ def main() -> int:
             number = runs.ScoredParts(work / name).n_rows
             print(
                 f"{number:,} scored: status {child.returncode}, {seconds:.0f} s, peak "
-                f"{peak:.0f} MB",
+                f"{peak[0]:.0f} MB, of which {peak[1]:.0f} MB lie in no file",
                 flush=True,
             )
         n_parts, out = parts(work / "survey"), work / "killed"
@@ -126,7 +131,7 @@ def main() -> int:
         child = scoring(out, *arguments, *two)
         watched(child, out, n_parts // 4)
         # Of the processes below the client, those that hold the most are workers.
-        worker = max(family(child.pid)[1:], key=lambda pid: memory([pid]))
+        worker = max(family(child.pid)[1:], key=lambda pid: memory([pid])[0])
         os.kill(worker, signal.SIGKILL)
         print(f"a worker killed at {parts(out)} of {n_parts} parts", flush=True)
         watched(child, out, n_parts // 2)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ from astroanomaly.data.remote import is_remote, local_copy
 from astroanomaly.data.roles import role_of_file
 from astroanomaly.data.sources import Source
 from astroanomaly.data.sources.array import from_array, from_numpy
+from astroanomaly.data.sources.counted import Counted
 from astroanomaly.data.sources.cube import CubeSource, from_cube, from_extensions
 from astroanomaly.data.sources.files import (
     EXTENSIONS,
@@ -217,7 +219,8 @@ def read_cutouts(
         )
     source, columns = _find(path, catalog, options)
     ids = source.object_ids
-    if "" in ids or len(set(ids)) < len(ids):
+    # Running numbers differ.
+    if not isinstance(ids, Counted) and ("" in ids or len(set(ids)) < len(ids)):
         check_unique(ids)
     options = _probe(source, options)
     found = CutoutStream(source, options, columns, options.scale, n_workers, progress)
@@ -605,7 +608,7 @@ def _probe(source: Source, options: ReadOptions) -> ReadOptions:
     looked, bad, seen = [], [], set(sample)
     # If the sample has no readable object, any other one will do.
     rest = (row for row in range(n) if row not in seen)
-    for k, row in enumerate((*sample, *rest)):
+    for k, row in enumerate(chain(sample, rest)):
         if k >= len(sample) and looked:
             break
         try:

@@ -18,6 +18,7 @@ from astroanomaly.data.options import BadCutout, ReadOptions, plain_words
 from astroanomaly.data.prepare import prepare
 from astroanomaly.data.shared import SharedRoom, images_in
 from astroanomaly.data.sources import Source
+from astroanomaly.data.sources.counted import Counted, Repeated, chosen, escaped
 from astroanomaly.tables.objects import skipped_table
 from astroanomaly.utils.parallel import parallel, worker_count
 from astroanomaly.utils.progress import progress_bar
@@ -160,7 +161,7 @@ def read_apart(source, options, start: int, shape, shared) -> Batch:
     return batch
 
 
-def places(source: Source) -> list[str]:
+def places(source: Source) -> Sequence[str]:
     """Return where each object lies, for the list of what could not be read.
 
     Parameters
@@ -170,10 +171,14 @@ def places(source: Source) -> list[str]:
 
     Returns
     -------
-    list of str
+    sequence of str
         The file; with the object's row, "cube.fits[3]", where several share one.
     """
     files = source.files
+    if isinstance(files, Repeated) and (len(files) > 1 or not files.value):
+        return Counted(f"{escaped(files.value)}[{{}}]".format, range(len(files)))
+    if isinstance(files, Counted | Repeated):
+        return files
     if "" not in files and len(set(files)) == len(files):
         return files
     return [f"{file}[{row}]" for row, file in enumerate(files)]
@@ -210,7 +215,7 @@ class CutoutStream:
         The shape (ny, nx, n_bands) of one cutout.
     pixel_scale : float or None
         Arcsec per pixel.
-    object_ids : list of str
+    object_ids : sequence of str
         The objects to be tried, in order.
     skipped : Table
         Columns `file` and `reason` of what could not be read so far.
@@ -247,9 +252,9 @@ class CutoutStream:
         self.image_shape = (*options.shape, len(self.bands))
 
     @property
-    def object_ids(self) -> list[str]:
+    def object_ids(self) -> Sequence[str]:
         """The objects to be tried, in order."""
-        return list(self._source.object_ids)
+        return self._source.object_ids
 
     @property
     def skipped(self) -> Table:
@@ -543,17 +548,16 @@ class CutoutStream:
         CutoutStream
             Reads only those objects, in the order of `rows`.
         """
-        rows = np.asarray(rows, int)
         taken = CutoutStream(
             self._source.take(rows),
             self._options,
-            None if self._columns is None else self._columns[rows],
+            None if self._columns is None else self._columns[np.asarray(rows, int)],
             self.pixel_scale,
             self.n_workers,
             self.progress,
         )
         # The row in a file of many objects, not the one among the chosen.
-        taken._places = [self._places[row] for row in rows]
+        taken._places = chosen(self._places, rows)
         return taken
 
     def select_bands(self, bands: Sequence[str]) -> "CutoutStream":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,8 +45,6 @@ _NOISE_SAMPLE = 2000
 # Objects that tell how well it reconstructs: 1000 fix the share to about a per cent,
 # and so many pixels take 256 MB in float32.
 _QUALITY_SAMPLE, _QUALITY_PIXELS = 1000, 2**26
-# Blocks of a survey are scored two at a time, and a search keeps its state.
-_NETWORKS = threading.Lock()
 _ARGUMENTS = ("score", "w", "smoothing", "n_modes", "views", "seed", "level")
 
 
@@ -290,8 +287,7 @@ class AnomalyDetector(Detector):
     def _drawn(self, cutouts: Cutouts) -> tuple:
         """Return stretched images, reconstructions, z (or None) and convergence."""
         images = self.images.stretched(cutouts)
-        with _NETWORKS:
-            return images, *self.images.reconstruct(images)
+        return images, *self.images.reconstruct(images)
 
     def _scored(
         self, cutouts: Cutouts, images, drawn, z, converged, scores="ranking"
@@ -316,8 +312,7 @@ class AnomalyDetector(Detector):
         if "residual_score" in wanted:
             found["residual_score"] = residual.residual_score(images, drawn)
         if "feature_score" in wanted:
-            with _NETWORKS:
-                pair = self.images.features(images), self.images.features(drawn)
+            pair = self.images.features(images), self.images.features(drawn)
             found["feature_score"] = residual.feature_score(*pair)
         if "total_score" in wanted:
             parts = found["residual_score"], found["feature_score"]

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from astroanomaly.data.cutouts import Cutouts
 from astroanomaly.data.reading import read_cutouts
 from astroanomaly.data.write import write_cutouts
 from astroanomaly.detector import AnomalyDetector, load_detector
-from astroanomaly.latent import Encoder
+from astroanomaly.latent import Encoder, Mapping, Refine
 from astroanomaly.models import DCAE, WGANGP
 from astroanomaly.runs import survey
 from astroanomaly.stretches import Asinh
@@ -104,6 +104,20 @@ def test_the_size_of_a_block_does_not_matter(whole, detector, stream, tmp_path):
     table = survey.score_survey(detector, stream, tmp_path / "t.csv", block=17)
     for name in whole.colnames:
         np.testing.assert_array_equal(table[name], whole[name])
+
+
+@pytest.mark.parametrize("name", ["refine", "mapping"])
+def test_a_search_scores_blocks_side_by_side_as_one_by_one(detector, tmp_path, name):
+    gan, encoder = detector.model, detector.encoder
+    search = Refine(encoder, 10) if name == "refine" else Mapping(gan, max_iterations=9)
+    fresh = AnomalyDetector(gan, detector.images.stretch, search)
+    fresh.measure_noise(_cutouts(40, 1)).calibrate(_cutouts(40, 1), levels=(90,))
+    cutouts = _cutouts(48, 5)
+    one_by_one = vstack([fresh.score_block(part) for part in cutouts.chunks(4)])
+    table = survey.score_survey(fresh, cutouts, tmp_path / "scores.fits", block=4)
+    found = dict(zip(table["object_id"], table["anomaly_score"], strict=True))
+    for row in one_by_one:
+        assert found[row["object_id"]] == row["anomaly_score"]
 
 
 def test_killed_and_resumed_equals_never_stopped(

@@ -1,6 +1,6 @@
 """Where objects lie: files, arrays, cubes, mosaics; all have the face of `Source`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from astroanomaly.data.options import Cutout, ReadOptions
@@ -11,9 +11,9 @@ class Source(Protocol):
 
     Attributes
     ----------
-    object_ids : list of str
+    object_ids : sequence of str
         One per object, as they are written where they come from.
-    files : list of str
+    files : sequence of str
         The file of each object, "" for what lies in memory.
     bands : tuple of str
         The name of each channel.
@@ -22,8 +22,8 @@ class Source(Protocol):
         lies in memory would be copied there.
     """
 
-    object_ids: list[str]
-    files: list[str]
+    object_ids: Sequence[str]
+    files: Sequence[str]
     bands: tuple[str, ...]
     in_workers: bool
 
@@ -33,7 +33,7 @@ class Source(Protocol):
     def select(self, index: list[int]) -> "Source":
         """Return the source that reads only the chosen bands, in that order."""
 
-    def signature(self) -> list[str]:
+    def signature(self) -> Iterable[str]:
         """Return one text per object that changes with its data, without its pixels."""
 
     def probe(

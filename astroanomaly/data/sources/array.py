@@ -3,7 +3,8 @@
 import hashlib
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 
 import numpy as np
 
@@ -11,13 +12,14 @@ from astroanomaly.data.bytes import FileBytes
 from astroanomaly.data.fits import stem
 from astroanomaly.data.options import BadCutout, Cutout, ReadOptions, plain_words
 from astroanomaly.data.prepare import expected
+from astroanomaly.data.sources.counted import Counted, Repeated, chosen, escaped
 
 _DIGITS = 6
 # No survey has more bands; an axis that is longer holds pixels.
 _MAX_BANDS = 12
 
 
-def numbered(prefix: str, n: int) -> list[str]:
+def numbered(prefix: str, n: int) -> Counted:
     """Return `n` object ids that sort in their order.
 
     Parameters
@@ -29,16 +31,16 @@ def numbered(prefix: str, n: int) -> list[str]:
 
     Returns
     -------
-    list of str
+    Counted
         ``prefix_000000``, ``prefix_000001``, ...
 
     Examples
     --------
-    >>> numbered("cube", 2)
+    >>> list(numbered("cube", 2))
     ['cube_000000', 'cube_000001']
     """
     digits = max(_DIGITS, len(str(n)))
-    return [f"{prefix}_{i:0{digits}d}" for i in range(n)]
+    return Counted(f"{escaped(prefix)}_{{:0{digits}d}}".format, range(n))
 
 
 def channel_names(bands, n: int, default: str, what: str) -> tuple[str, ...]:
@@ -146,7 +148,7 @@ class ArraySource:
 
     Parameters
     ----------
-    object_ids : list of str
+    object_ids : sequence of str
         One per object.
     bands : tuple of str
         One per channel.
@@ -156,30 +158,28 @@ class ArraySource:
         The pixels of each object; masked ones of a masked array are undefined.
     path : str
         The file they came from; "" for an array in memory.
-    rows : list of int, optional
+    rows : sequence of int, optional
         Which image is which object's; all in order by default.
     """
 
     in_workers = False
 
     def __init__(self, object_ids, bands, channels, images, path="", rows=None):
-        self.object_ids = list(object_ids)
+        self.object_ids = object_ids
         self.bands = tuple(bands)
         self.channels = list(channels)
         self.images, self.path = images, str(path)
-        self.rows = list(range(len(images)) if rows is None else rows)
+        self.rows = range(len(images)) if rows is None else rows
 
     @property
-    def files(self) -> list[str]:
+    def files(self) -> Repeated:
         """The file of each object, for the table."""
-        return [self.path] * len(self.object_ids)
+        return Repeated(self.path, len(self.object_ids))
 
     def take(self, rows: Sequence[int]) -> "ArraySource":
         """Return the source of the chosen objects."""
-        ids, chosen = [self.object_ids[i] for i in rows], [self.rows[i] for i in rows]
-        return ArraySource(
-            ids, self.bands, self.channels, self.images, self.path, chosen
-        )
+        ids, own = chosen(self.object_ids, rows), chosen(self.rows, rows)
+        return ArraySource(ids, self.bands, self.channels, self.images, self.path, own)
 
     def select(self, index: list[int]) -> "ArraySource":
         """Return the source that reads only the chosen bands."""
@@ -189,7 +189,7 @@ class ArraySource:
             self.object_ids, bands, channels, self.images, self.path, self.rows
         )
 
-    def signature(self) -> list[str]:
+    def signature(self) -> Iterator[str]:
         """Return one text per object; the first holds the file's size or a digest."""
         if isinstance(self.images, NpyFile):
             first = str(os.path.getsize(self.path))
@@ -202,7 +202,7 @@ class ArraySource:
                 digest.update(np.ascontiguousarray(np.ma.getdata(image)).data)
             first = digest.hexdigest()
         first = os.path.basename(self.path) + first
-        return [first] + [""] * (len(self.object_ids) - 1)
+        return chain([first], repeat("", len(self.object_ids) - 1))
 
     def probe(self, row: int, options: ReadOptions):
         """Return the shape and the pixel scale to come; see `Source`."""
@@ -270,7 +270,7 @@ def from_array(array, bands) -> ArraySource:
 
     Examples
     --------
-    >>> from_array(np.zeros((2, 8, 8)), ["H"]).object_ids
+    >>> list(from_array(np.zeros((2, 8, 8)), ["H"]).object_ids)
     ['image_000000', 'image_000001']
     """
     if hasattr(array, "shape"):
@@ -322,7 +322,7 @@ def from_numpy(path: str, options: ReadOptions) -> tuple[ArraySource, dict]:
     Examples
     --------
     >>> np.save("images.npy", np.zeros((2, 8, 8)))
-    >>> from_numpy("images.npy", ReadOptions())[0].object_ids
+    >>> list(from_numpy("images.npy", ReadOptions())[0].object_ids)
     ['images_000000', 'images_000001']
     """
     columns = {}

@@ -1,12 +1,14 @@
 """Columns that lie in one file with the images they describe."""
 
+from collections.abc import Sequence
+
 from astropy.table import Table
 
 from astroanomaly.data.catalog import read_catalog, sky_columns
 from astroanomaly.data.sources.array import numbered
 
 
-def object_columns(table: Table, n: int, prefix: str) -> tuple[list[str], dict]:
+def object_columns(table: Table, n: int, prefix: str) -> tuple[Sequence[str], dict]:
     """Return the object ids that a table holds, and its columns by their usual names.
 
     Parameters
@@ -20,7 +22,7 @@ def object_columns(table: Table, n: int, prefix: str) -> tuple[list[str], dict]:
 
     Returns
     -------
-    list of str
+    sequence of str
         Object ids.
     dict
         The columns; a position, whatever it is called, is `ra` and `dec` in degrees.

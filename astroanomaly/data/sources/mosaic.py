@@ -21,6 +21,7 @@ from astroanomaly.data.sky import (
     to_sky,
 )
 from astroanomaly.data.sources.array import numbered
+from astroanomaly.data.sources.counted import Repeated
 from astroanomaly.data.sources.files import (
     FILES,
     SINGLE,
@@ -128,9 +129,9 @@ class MosaicSource:
         return self.layout.bands
 
     @property
-    def files(self) -> list[str]:
+    def files(self) -> Repeated:
         """The file of each object, for the table."""
-        return [self.paths[0]] * len(self.object_ids)
+        return Repeated(self.paths[0], len(self.object_ids))
 
     def take(self, rows) -> "MosaicSource":
         """Return the source of the chosen objects only."""

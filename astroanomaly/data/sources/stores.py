@@ -2,7 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from astroanomaly.data.options import BadCutout, Cutout, ReadOptions, plain_word
 from astroanomaly.data.prepare import expected
 from astroanomaly.data.sources.array import band_axis, channel_names
 from astroanomaly.data.sources.columns import object_columns
+from astroanomaly.data.sources.counted import Counted, Repeated, chosen, escaped
 from astroanomaly.data.sources.files import size_of
 from astroanomaly.tables.files import read_table
 from astroanomaly.utils.optional import require
@@ -165,18 +167,18 @@ class StoreSource:
     ----------
     path : str
         The file or folder.
-    object_ids : list of str
+    object_ids : sequence of str
         One per object.
     bands : tuple of str
         One per channel.
-    places : list of tuple
+    places : sequence of tuple
         For each object the names of its arrays, and its row in them; the row is
         None where the arrays are the object's own.
     axis : int or None
         Which axis of an image holds the bands; None where each array is one band.
     channels : list of int
         Which band along `axis`, or which array.
-    facts : list of tuple
+    facts : sequence of tuple
         For each object its pixel scale in arcsec, or None, and its position.
     units : tuple
         The unit and the zero point of all bands.
@@ -185,10 +187,10 @@ class StoreSource:
     in_workers = True
 
     def __init__(self, path, object_ids, bands, places, axis, channels, facts, units):
-        self.path, self.object_ids = str(path), list(object_ids)
-        self.bands, self.places = tuple(bands), list(places)
+        self.path, self.object_ids = str(path), object_ids
+        self.bands, self.places = tuple(bands), places
         self.axis, self.channels = axis, list(channels)
-        self.facts, self.units = list(facts), units
+        self.facts, self.units = facts, units
         self._store = None
 
     def _like(self, **changes) -> "StoreSource":
@@ -197,17 +199,17 @@ class StoreSource:
         return StoreSource(**{**values, **changes})
 
     @property
-    def files(self) -> list[str]:
+    def files(self) -> Sequence[str]:
         """The file of each object, and its row or group in it."""
-        return [
-            f"{self.path}[{names[0] if row is None else row}]"
-            for names, row in self.places
-        ]
+        path, places = self.path, self.places
+        if isinstance(places, Counted):
+            return Counted(f"{escaped(path)}[{{}}]".format, places.numbers)
+        return [f"{path}[{names[0]}]" for names, _ in places]
 
     def take(self, rows: Sequence[int]) -> "StoreSource":
         """Return the source of the chosen objects."""
         lists = {n: getattr(self, n) for n in ("object_ids", "places", "facts")}
-        return self._like(**{n: [v[i] for i in rows] for n, v in lists.items()})
+        return self._like(**{n: chosen(v, rows) for n, v in lists.items()})
 
     def select(self, index: list[int]) -> "StoreSource":
         """Return the source that reads only the chosen bands."""
@@ -216,10 +218,10 @@ class StoreSource:
             channels=[self.channels[i] for i in index],
         )
 
-    def signature(self) -> list[str]:
+    def signature(self) -> Iterator[str]:
         """Return one text per object, each with the size of the file."""
         name, size = os.path.basename(self.path), size_of(self.path)
-        return [f"{name}:{size}:{names[0]}:{row}" for names, row in self.places]
+        return (f"{name}:{size}:{names[0]}:{row}" for names, row in self.places)
 
     def _array(self, name: str, options: ReadOptions, stack: bool):
         """Return an array of the store, refused if an image of it is too large."""
@@ -458,13 +460,21 @@ def _from_stack(path, prefix, arrays, names, options, attributes=None):
         if not (name.lower() in _BAND_NAMES and len(_words(array)) == len(bands) != n)
     }
     scale = _stated(_SCALE_NAMES, columns, *attributes)
-    scales = np.broadcast_to(1.0 if scale is None else np.ravel(scale), n)
-    facts = [(None if scale is None else float(s), np.nan, np.nan) for s in scales]
-    places = [([prefix + name for name in names], row) for row in range(n)]
+    if np.size(scale) == 1:
+        only = None if scale is None else float(np.ravel(scale)[0])
+        facts: Sequence = Repeated((only, np.nan, np.nan), n)
+    else:
+        scales = np.broadcast_to(np.ravel(scale), n)
+        facts = [(float(s), np.nan, np.nan) for s in scales]
+    places = Counted(partial(_row_of, [prefix + name for name in names]), range(n))
     units = _units(*attributes)
     table = _with_parquet(path, Table(columns), n)
     ids, columns = object_columns(table, n, _store_stem(path))
     return StoreSource(path, ids, bands, places, axis, channels, facts, units), columns
+
+
+def _row_of(names: list[str], row: int) -> tuple[list[str], int]:
+    return names, row
 
 
 def _store_stem(path: str) -> str:

@@ -3,7 +3,8 @@
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from astropy.table import Table
@@ -14,6 +15,7 @@ from astroanomaly.data.options import BadCutout, Cutout, ReadOptions
 from astroanomaly.data.prepare import expected
 from astroanomaly.data.sources.array import band_axis, channel_names
 from astroanomaly.data.sources.columns import object_columns
+from astroanomaly.data.sources.counted import Counted, Repeated, chosen
 from astroanomaly.data.sources.files import size_of
 
 # FITS 4.0, table 18: the number types of a column, and what a value takes.
@@ -111,7 +113,7 @@ class TableSource:
     ----------
     path : str
         The file.
-    object_ids : list of str
+    object_ids : sequence of str
         One per object.
     bands : tuple of str
         One per channel.
@@ -123,9 +125,9 @@ class TableSource:
         Which band along `axis`, or which column.
     start, width : int
         Where the table begins in the file, and the length of a row, in bytes.
-    rows : list of int
+    rows : sequence of int
         The row of each object.
-    scales : list of float or None
+    scales : sequence of float or None
         The pixel size of each object, arcsec.
     mask : TableColumn, optional
         Pixels other than 0 in it are bad.
@@ -134,24 +136,22 @@ class TableSource:
     in_workers = True
 
     def __init__(self, path, object_ids, bands, **places):
-        self.path, self.object_ids = path, list(object_ids)
+        self.path, self.object_ids = path, object_ids
         self.bands, self.places = tuple(bands), places
         for name, value in places.items():
             setattr(self, name, value)
         self._bytes = None
 
     @property
-    def files(self) -> list[str]:
+    def files(self) -> Counted:
         """The file of each object, and its row, counted from 1 as in FITS."""
-        return [f"{self.path}[row {row + 1}]" for row in self.rows]
+        return Counted(partial(_row_of, self.path), self.rows)
 
     def take(self, rows: Sequence[int]) -> "TableSource":
         """Return the source of the chosen objects."""
-        chosen = {
-            name: [self.places[name][i] for i in rows] for name in ("rows", "scales")
-        }
-        ids = [self.object_ids[i] for i in rows]
-        return TableSource(self.path, ids, self.bands, **{**self.places, **chosen})
+        own = {name: chosen(self.places[name], rows) for name in ("rows", "scales")}
+        ids = chosen(self.object_ids, rows)
+        return TableSource(self.path, ids, self.bands, **{**self.places, **own})
 
     def select(self, index: list[int]) -> "TableSource":
         """Return the source that reads only the chosen bands."""
@@ -159,10 +159,10 @@ class TableSource:
         bands = [self.bands[i] for i in index]
         return TableSource(self.path, self.object_ids, bands, **places)
 
-    def signature(self) -> list[str]:
+    def signature(self) -> Iterator[str]:
         """Return one text per object, each with the size of the file."""
         name, size = os.path.basename(self.path), size_of(self.path)
-        return [f"{name}:{size}:{row}" for row in self.rows]
+        return (f"{name}:{size}:{row}" for row in self.rows)
 
     def probe(self, row: int, options: ReadOptions):
         """Return the shape and the pixel scale to come; see `Source`."""
@@ -214,6 +214,10 @@ class TableSource:
         if self._bytes is not None:
             self._bytes.close()
         self._bytes = None
+
+
+def _row_of(path: str, row: int) -> str:
+    return f"{path}[row {row + 1}]"
 
 
 def table_of(path: str, options: ReadOptions):
@@ -334,8 +338,8 @@ def from_table(path: str, found, options: ReadOptions) -> tuple[TableSource, dic
     table = Table({c.name: c.values(bytes(raw[c.name]), n) for c in others})
     ids, held = object_columns(table, n, stem(path))
     scale = next((k for k in held if k.lower() in ("pixel_scale", "pixscale")), None)
-    scales = [None] * n if scale is None else [float(s) for s in held[scale]]
+    scales = Repeated(None, n) if scale is None else [float(s) for s in held[scale]]
     places = {"columns": images, "axis": axis, "channels": list(channels)}
-    places |= {"start": start, "width": width, "rows": list(range(n))}
+    places |= {"start": start, "width": width, "rows": range(n)}
     places |= {"scales": scales, "mask": mask}
     return TableSource(path, ids, bands, **places), held
