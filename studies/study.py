@@ -24,6 +24,30 @@ LARGEST = 150_000  # bytes
 SIM = (("galsim", "sim"), ("lenstronomy", "sim"))
 
 
+def at_least(least: int) -> Callable[[str], int]:
+    """Return the type of an option that takes whole numbers from `least` on."""
+
+    def number(text: str) -> int:
+        if not text.lstrip("-").isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number >= {least}. Received: {text}"
+            )
+        return int(text)
+
+    return number
+
+
+def below_one(text: str) -> float:
+    """Read an option's value as a share in [0, 1)."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"must lie in [0, 1). Received: {text}")
+    return value
+
+
 class Missing(Exception):
     """A run lacks what a figure or table needs; the message says what."""
 

@@ -45,7 +45,7 @@ from astroanomaly.models.smooth_lens.ray_tracing import PARAMETERS, RayTracer, f
 from astroanomaly.simulate.cameras import instruments
 from astroanomaly.simulate.lenses import lens_light
 from studies.deeplense import names, sets
-from studies.study import save
+from studies.study import at_least, save
 from studies.tables import column, span
 
 LOG = logging.getLogger("deeplense")
@@ -249,8 +249,10 @@ def parser(about: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=about.partition("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--n", type=int, default=1000, help="lenses of each test set")
-    parser.add_argument("--size", type=int, default=112, help="side, pixels")
+    parser.add_argument(
+        "--n", type=at_least(2), default=1000, help="lenses of each test set"
+    )
+    parser.add_argument("--size", type=at_least(16), default=112, help="side, pixels")
     parser.add_argument("--page", type=Path, help="copy the table here: docs/results")
     return parser
 
@@ -258,7 +260,8 @@ def parser(about: str) -> argparse.ArgumentParser:
 def main(arguments=None) -> None:
     """Read the command line, fit, and write the table."""
     line = parser(__doc__)
-    line.add_argument("--n-grid", type=int, default=200, help="of each other set, or 0")
+    words = "of each other set, or 0"
+    line.add_argument("--n-grid", type=at_least(0), default=200, help=words)
     options = line.parse_args(arguments)
     table = write(
         options.out / "bound", options.seed, options.n, options.n_grid, options.size

@@ -14,7 +14,7 @@ from astropy.table import Table
 
 from astroanomaly.evaluation.roc_auc import auc_difference, aucs
 from studies.deeplense import bound, scores, sets, smooth
-from studies.study import save, save_array
+from studies.study import at_least, save, save_array
 from studies.tables import column, span
 
 # Fixed before anything was scored: the width of the study's own supervised network.
@@ -92,7 +92,8 @@ def compared(chances: dict, scored: dict) -> Table:
 def main(arguments=None) -> None:
     """Fit, train, score and compare; what is there is not fitted again."""
     parser = bound.parser(__doc__)
-    parser.add_argument("--n-train", type=int, default=4000, help="labelled lenses")
+    words = "labelled lenses"
+    parser.add_argument("--n-train", type=at_least(20), default=4000, help=words)
     options = parser.parse_args(arguments)
     folder = options.out / "varying" / "residuals"
     settings = options.seed, options.size

@@ -24,7 +24,7 @@ from astroanomaly.models import SmoothLens
 from astroanomaly.plots import style
 from astroanomaly.scores import ResidualModes, residual
 from studies.deeplense import bound, names, sets
-from studies.study import save, save_figure
+from studies.study import at_least, below_one, save, save_figure
 from studies.tables import column, span
 
 LOG = logging.getLogger("deeplense")
@@ -267,14 +267,13 @@ def evidences(out: Path) -> Figure:
 def main(arguments=None) -> None:
     """Read the command line, score, and write the table."""
     parser = bound.parser(__doc__)
-    parser.add_argument(
-        "--n-exchanged", type=int, default=400, help="of exchanged mass, or 0"
-    )
+    words = "of exchanged mass, or 0"
+    parser.add_argument("--n-exchanged", type=at_least(0), default=400, help=words)
     parser.add_argument(
         "--redshifts", choices=sets.REDSHIFTS, nargs="*", default=sets.REDSHIFTS
     )
     words = "share of the training lenses that hide substructure"
-    parser.add_argument("--hidden", type=float, default=0.0, help=words)
+    parser.add_argument("--hidden", type=below_one, default=0.0, help=words)
     options = parser.parse_args(arguments)
     clean = out = options.out
     if options.hidden:

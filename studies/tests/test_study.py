@@ -1,5 +1,6 @@
 """What every study shares."""
 
+import argparse
 import json
 from types import SimpleNamespace
 
@@ -119,3 +120,25 @@ def test_figures_stay_below_a_size_and_missing_ones_are_named(tmp_path):
     image = Image.open(drawn["plain"])
     assert image.size == (2 * study.DPI, study.DPI)
     assert image.getpixel((5, 5)) == (0x00, 0x72, 0xB2)
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "2.5", "many", ""])
+def test_a_number_below_the_least_is_a_sentence(text, capsys):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--n", type=study.at_least(1))
+    assert parser.parse_args(["--n", "12"]).n == 12
+    with pytest.raises(SystemExit):
+        parser.parse_args([f"--n={text}"])
+    message = f"--n: must be a whole number >= 1. Received: {text}"
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["1", "-0.1", "nan", "half"])
+def test_a_share_outside_its_range_is_a_sentence(text, capsys):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--hidden", type=study.below_one)
+    assert parser.parse_args(["--hidden", "0.1"]).hidden == 0.1
+    with pytest.raises(SystemExit):
+        parser.parse_args([f"--hidden={text}"])
+    message = f"--hidden: must lie in [0, 1). Received: {text}"
+    assert message in capsys.readouterr().err
