@@ -139,7 +139,7 @@ def quickstart(
     seed : int, optional
         Seed of everything: same seed, same survey and same scores.
     scale : {"standard", "smoke"} or Settings, optional
-        "standard" takes about 8 minutes on two CPU cores; "smoke" about one and
+        "standard" takes 8 to 10 minutes on two CPU cores; "smoke" about one and
         shows that everything works, not how well.
     progress : bool, optional
         Announce stages and show bars with the time left.
