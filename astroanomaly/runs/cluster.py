@@ -38,6 +38,8 @@ _DASK = {
     "distributed.nanny.pre-spawn-environ": {},
     # A part that ends two workers is tried once more, alone.
     "distributed.scheduler.allowed-failures": 1,
+    # It would sample each worker's stack all the time, and keep what it saw.
+    "distributed.worker.profile.enabled": False,
 }
 
 

@@ -100,6 +100,13 @@ def test_parts_are_the_same_to_the_byte(folder, client, tmp_path):
     assert not [n for of in names.values() for n in of if n.startswith("astro")]
 
 
+def test_dask_knows_each_setting_that_is_changed():
+    import dask
+
+    for name in cluster._DASK:
+        assert dask.config.get(name, "unknown") != "unknown"
+
+
 def test_as_many_workers_are_started_as_asked_for(folder, tmp_path, monkeypatch):
     plain, threads = cluster.completed, []
 
