@@ -254,7 +254,8 @@ class CutoutStream:
     @property
     def object_ids(self) -> Sequence[str]:
         """The objects to be tried, in order."""
-        return self._source.object_ids
+        ids = self._source.object_ids
+        return ids if isinstance(ids, Counted) else list(ids)
 
     @property
     def skipped(self) -> Table:
