@@ -255,3 +255,36 @@ def test_worker_processes_read_a_store(tmp_path):
     got = read_cutouts(store.path, n_workers=2)
     np.testing.assert_array_equal(got.images[..., 0], np.repeat(IMAGES, 30, axis=0))
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize("chunks", [(1, 8, 8), (4, 8, 8), (7, 3, 3), (64, 8, 8)])
+def test_a_chunk_is_unpacked_once(tmp_path, monkeypatch, noise, chunks):
+    zarr = pytest.importorskip("zarr")
+    images = noise(10, 8, 8)
+    shape = {"shape": images.shape, "chunks": chunks, "dtype": "f4"}
+    zarr.create_array(tmp_path / "survey.zarr", **shape)[:] = images
+    found = read_cutouts(tmp_path / "survey.zarr", n_workers=1)
+    np.testing.assert_array_equal(found.images[..., 0], images)
+    some = read_cutouts(tmp_path / "survey.zarr", stream=True).take([9, 0, 5, 4])
+    np.testing.assert_array_equal(some.read().images[..., 0], images[[9, 0, 5, 4]])
+    source, asked = some._source, []
+    source.read(0, some._options)
+    plain = type(source._store).__getitem__
+
+    def counted(array, rows):
+        asked.append(rows)
+        return plain(array, rows)
+
+    monkeypatch.setattr(type(source._store), "__getitem__", counted)
+    source.release()
+    ordered = source.take([1, 0, 3, 2])
+    for row in range(4):
+        ordered.read(row, some._options)
+    rows = [0, 9, 4, 5]
+    depth = chunks[0]
+    firsts = [row - row % depth for row in rows]
+    wanted = 1 + sum(a != b for a, b in zip(firsts, firsts[1:], strict=False))
+    assert len(asked) == wanted
+    monkeypatch.setattr("astroanomaly.data.sources.stores._HELD_BYTES", 0)
+    found = read_cutouts(tmp_path / "survey.zarr", n_workers=1)
+    np.testing.assert_array_equal(found.images[..., 0], images)

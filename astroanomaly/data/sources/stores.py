@@ -1,5 +1,6 @@
 """HDF5 files and Zarr stores: a stack of images, or a group for each object."""
 
+import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,8 @@ ZARR_ENDINGS = (".zarr", ".zarr.zip")
 _IMAGE_NAMES = ("images", "image", "cutouts", "cutout", "stamps", "data", "flux", "x")
 _BAND_NAMES = ("bands", "band", "band_names", "filters", "filter")
 _SCALE_NAMES = ("pixel_scale", "pxscale", "pixscale", "pixelscale")
+# Of each array, at most: chunks are of a few megabytes, but may be of any size.
+_HELD_BYTES = 2**26
 _ORDER_NAMES = ("channel_order", "data_format", "dimension_order", "axes")
 # As Keras, PyTorch and TensorFlow say it, and as axes are spelled out.
 _ORDERS = {
@@ -192,6 +195,8 @@ class StoreSource:
         self.axis, self.channels = axis, list(channels)
         self.facts, self.units = facts, units
         self._store = None
+        # By the array's name, the first row that is held, and the images from it on.
+        self._held: dict[str, tuple[int, np.ndarray]] = {}
 
     def _like(self, **changes) -> "StoreSource":
         names = "path object_ids bands places axis channels facts units".split()
@@ -246,12 +251,25 @@ class StoreSource:
     def _image(self, name: str, row: int | None, options: ReadOptions) -> np.ndarray:
         array = self._array(name, options, row is not None)
         try:
-            return np.asarray(array[...] if row is None else array[row])
+            if row is not None:
+                return self._row(name, array, row)
+            return np.asarray(array[...])
         except Exception as error:
             # A filter that is not installed, a damaged or a missing chunk.
             raise BadCutout(
                 f"has an image in {name} that cannot be read ({plain_words(error)})"
             ) from error
+
+    def _row(self, name: str, array, row: int) -> np.ndarray:
+        """Return an image of a stack; the others of its chunk are kept with it."""
+        # A chunk is unpacked whole, whatever is asked of it.
+        depth = (array.chunks or (1,))[0]
+        if depth * math.prod(array.shape[1:]) * array.dtype.itemsize > _HELD_BYTES:
+            return np.asarray(array[row])
+        first = row - row % depth
+        if self._held.get(name, (None,))[0] != first:
+            self._held[name] = first, np.asarray(array[first : first + depth])
+        return self._held[name][1][row - first]
 
     def _planes(self, row: int, options: ReadOptions) -> list[np.ndarray]:
         names, at = self.places[row]
@@ -302,6 +320,7 @@ class StoreSource:
         if self._store is not None and hasattr(self._store, "close"):
             self._store.close()
         self._store = None
+        self._held.clear()
 
 
 def _only_stack(arrays: dict, options: ReadOptions, where: str) -> list[str]:
