@@ -18,7 +18,7 @@ from astroanomaly.data.options import BadCutout, ReadOptions, plain_words
 from astroanomaly.data.prepare import prepare
 from astroanomaly.data.shared import SharedRoom, images_in
 from astroanomaly.data.sources import Source
-from astroanomaly.data.sources.counted import Counted, Repeated, chosen, escaped
+from astroanomaly.data.sources.counted import Counted, Repeated, chosen, named
 from astroanomaly.tables.objects import skipped_table
 from astroanomaly.utils.parallel import parallel, worker_count
 from astroanomaly.utils.progress import progress_bar
@@ -176,7 +176,7 @@ def places(source: Source) -> Sequence[str]:
     """
     files = source.files
     if isinstance(files, Repeated) and (len(files) > 1 or not files.value):
-        return Counted(f"{escaped(files.value)}[{{}}]".format, range(len(files)))
+        return named(f"{files.value}[", range(len(files)), "]")
     if isinstance(files, Counted | Repeated):
         return files
     if "" not in files and len(set(files)) == len(files):

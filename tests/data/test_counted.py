@@ -6,7 +6,7 @@ import pytest
 from numpy.lib.format import open_memmap
 
 from astroanomaly.data.reading import read_cutouts
-from astroanomaly.data.sources.counted import Counted, Repeated, chosen, escaped
+from astroanomaly.data.sources.counted import Counted, Repeated, chosen, named
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_row_outside_is_an_error():
 
 
 def test_an_item_for_each_is_equal_to_a_list():
-    names = Counted(f"{escaped('a{b}')}_{{}}".format, range(3))
+    names = named("a{b}_", range(3))
     assert names == ["a{b}_0", "a{b}_1", "a{b}_2"]
     assert names != ["a{b}_0"]
     assert names != "a{b}_0"

@@ -12,7 +12,7 @@ from astroanomaly.data.bytes import FileBytes
 from astroanomaly.data.fits import stem
 from astroanomaly.data.options import BadCutout, Cutout, ReadOptions, plain_words
 from astroanomaly.data.prepare import expected
-from astroanomaly.data.sources.counted import Counted, Repeated, chosen, escaped
+from astroanomaly.data.sources.counted import Counted, Repeated, chosen, named
 
 _DIGITS = 6
 # No survey has more bands; an axis that is longer holds pixels.
@@ -40,7 +40,7 @@ def numbered(prefix: str, n: int) -> Counted:
     ['cube_000000', 'cube_000001']
     """
     digits = max(_DIGITS, len(str(n)))
-    return Counted(f"{escaped(prefix)}_{{:0{digits}d}}".format, range(n))
+    return named(f"{prefix}_", range(n), digits=digits)
 
 
 def channel_names(bands, n: int, default: str, what: str) -> tuple[str, ...]:

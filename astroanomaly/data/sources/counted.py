@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import repeat
 from operator import eq
 
@@ -41,8 +42,7 @@ class Counted(Sequence):
 
     def __iter__(self) -> Iterator:
         """Iterate over the items."""
-        numbers = self.numbers
-        return map(self.make, getattr(numbers, "tolist", lambda: numbers)())
+        return map(self.make, map(int, self.numbers))
 
     def __eq__(self, other) -> bool:
         """Whether another sequence, such as a list, has the same items."""
@@ -86,15 +86,33 @@ class Repeated(Sequence):
         return repeat(self.value, self.n)
 
 
-def escaped(text: str) -> str:
-    """Return a text as a format string that gives it.
+def named(before: str, numbers, after: str = "", digits: int = 1) -> Counted:
+    """Return names that differ by a number alone.
+
+    Parameters
+    ----------
+    before, after : str
+        What stands around the number.
+    numbers : range or ndarray of int
+        The number of each name.
+    digits : int, optional
+        How many it is filled up to with zeros.
+
+    Returns
+    -------
+    Counted
+        Of str.
 
     Examples
     --------
-    >>> escaped("a{b}").format()
-    'a{b}'
+    >>> list(named("cube.fits[", range(2), "]"))
+    ['cube.fits[0]', 'cube.fits[1]']
     """
-    return text.replace("{", "{{").replace("}", "}}")
+    return Counted(partial(_name, before, after, digits), numbers)
+
+
+def _name(before: str, after: str, digits: int, number: int) -> str:
+    return f"{before}{number:0{digits}d}{after}"
 
 
 def chosen(items: Sequence, rows: Sequence[int]):

@@ -15,7 +15,7 @@ from astroanomaly.data.options import BadCutout, Cutout, ReadOptions, plain_word
 from astroanomaly.data.prepare import expected
 from astroanomaly.data.sources.array import band_axis, channel_names
 from astroanomaly.data.sources.columns import object_columns
-from astroanomaly.data.sources.counted import Counted, Repeated, chosen, escaped
+from astroanomaly.data.sources.counted import Counted, Repeated, chosen, named
 from astroanomaly.data.sources.files import size_of
 from astroanomaly.tables.files import read_table
 from astroanomaly.utils.optional import require
@@ -196,7 +196,7 @@ class StoreSource:
         self.facts, self.units = facts, units
         self._store = None
         # By the array's name, the first row that is held, and the images from it on.
-        self._held: dict[str, tuple[int, np.ndarray]] = {}
+        self._held: dict[str, tuple[int, Sequence[np.ndarray]]] = {}
 
     def _like(self, **changes) -> "StoreSource":
         names = "path object_ids bands places axis channels facts units".split()
@@ -208,7 +208,7 @@ class StoreSource:
         """The file of each object, and its row or group in it."""
         path, places = self.path, self.places
         if isinstance(places, Counted):
-            return Counted(f"{escaped(path)}[{{}}]".format, places.numbers)
+            return named(f"{path}[", places.numbers, "]")
         return [f"{path}[{names[0]}]" for names, _ in places]
 
     def take(self, rows: Sequence[int]) -> "StoreSource":
@@ -249,27 +249,26 @@ class StoreSource:
         return array
 
     def _image(self, name: str, row: int | None, options: ReadOptions) -> np.ndarray:
+        first, images = self._held.get(name, (0, ()))
+        if row is not None and 0 <= row - first < len(images):
+            return images[row - first]
         array = self._array(name, options, row is not None)
         try:
-            if row is not None:
-                return self._row(name, array, row)
-            return np.asarray(array[...])
+            if row is None:
+                return np.asarray(array[...])
+            # A chunk is unpacked whole, whatever is asked of it.
+            depth = (array.chunks or (1,))[0]
+            image = math.prod(array.shape[1:]) * array.dtype.itemsize
+            depth = depth if depth * image <= _HELD_BYTES else 1
+            first = row - row % depth
+            images = np.asarray(array[first : first + depth])
         except Exception as error:
             # A filter that is not installed, a damaged or a missing chunk.
             raise BadCutout(
                 f"has an image in {name} that cannot be read ({plain_words(error)})"
             ) from error
-
-    def _row(self, name: str, array, row: int) -> np.ndarray:
-        """Return an image of a stack; the others of its chunk are kept with it."""
-        # A chunk is unpacked whole, whatever is asked of it.
-        depth = (array.chunks or (1,))[0]
-        if depth * math.prod(array.shape[1:]) * array.dtype.itemsize > _HELD_BYTES:
-            return np.asarray(array[row])
-        first = row - row % depth
-        if self._held.get(name, (None,))[0] != first:
-            self._held[name] = first, np.asarray(array[first : first + depth])
-        return self._held[name][1][row - first]
+        self._held[name] = first, images
+        return images[row - first]
 
     def _planes(self, row: int, options: ReadOptions) -> list[np.ndarray]:
         names, at = self.places[row]
